@@ -1,0 +1,50 @@
+# computed needs Debian, Python 3.11 or newer, make and git.
+#
+#   make run          a whole computed on this host, in the foreground
+#   make test         lint and every test; installs what they need
+#   make lint         style, dependency walls, types
+#   make unit         also: functional, integration, mutations
+#   make clean        forget what the above left, except .state
+#
+# STATE=DIR says where make run keeps its state; PYTHON=python3.12 which
+# Python .venv is made of.
+
+PYTHON ?= python3
+STATE ?= $(CURDIR)/.state
+SUITES := unit functional integration mutations
+export PYTHON
+
+.PHONY: run test lint $(SUITES) clean packages debian-packages
+.NOTPARALLEL:
+
+# exec: Ctrl-C and SIGTERM reach computed itself, and no shell in between
+# reports how it ended.
+run:
+	@tools/python-packages
+	@exec .venv/bin/computed --state-path '$(STATE)'
+
+test: debian-packages lint
+	.venv/bin/pytest $(SUITES:%=tests/%)
+
+lint: packages
+	.venv/bin/ruff check
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/mypy
+
+$(SUITES): packages
+	.venv/bin/pytest tests/$@
+
+integration: debian-packages
+
+packages:
+	@tools/python-packages test
+
+# A laptop whose user may not install goes on: the tests that lack a program
+# are skipped, and say so.
+debian-packages:
+	@tools/debian-packages test || { [ $$? = 2 ] && [ "$(CI)" != true ]; }
+
+clean:
+	rm -rf .venv .tox build dist *.egg-info .ruff_cache .mypy_cache
+	rm -rf .pytest_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,5 @@
+"""The programs. Importing any of them chooses native threads first."""
+
+from computed import concurrency
+
+concurrency.choose()

@@ -1,0 +1,26 @@
+"""computed: manage this host."""
+
+import sys
+
+from computed import rpc
+from computed.cmd import setup
+from computed.service import child
+from computed.service import host
+from computed.service import mainloop
+from computed.service import tour
+
+
+def main(argv=None):
+    """Run until told to end; the exit status is the main loop's."""
+    argv = sys.argv[1:] if argv is None else argv
+    conf = setup.configure(argv, 'computed', setup=tour.standalone_defaults)
+    service = host.HostService(conf)
+    loop = mainloop.MainLoop(conf, service)
+    service.end = loop.end
+    if rpc.is_standalone(conf):
+        service.child = child.ConductorChild(argv, loop.end)
+    loop.run()
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,78 @@
+"""What every program does first: read its configuration, or say in one line
+what is wrong with it.
+"""
+
+import importlib.metadata
+import os
+import sys
+
+from oslo_config import cfg
+from oslo_log import log as logging
+
+from computed import concurrency
+from computed import conf as computed_conf
+from computed import exception
+from computed.conf import validation
+
+# Below warnings, these tell of each message, statement or plugin.
+LOG_LEVELS = [f'{name}=WARN' for name in (
+    'alembic', 'amqp', 'kombu', 'oslo.messaging', 'oslo_messaging',
+    'sqlalchemy', 'stevedore', 'urllib3')]
+
+# The first thing a program does; what it imports before must be as harmless
+# as what this module does.
+choose_threads = concurrency.choose
+
+
+def arguments(argv=None):
+    """``argv``, or the arguments that this process was given."""
+    return sys.argv[1:] if argv is None else list(argv)
+
+
+def configure(argv, prog, description=None, setup=None):
+    """Read the configuration of a daemon, and log as it says.
+
+    Anything wrong with it ends the process.
+
+    :param argv: the arguments, without the program's name
+    :param prog: the program's name
+    :param setup: called with the configuration before logging begins
+    :returns: the process-wide ``ConfigOpts``
+    """
+    logging.register_options(cfg.CONF)
+    logging.set_defaults(default_log_levels=LOG_LEVELS)
+    conf = load(argv, prog, description)
+    if setup is not None:
+        setup(conf)
+    try:
+        logging.setup(conf, 'computed', version())
+    except (logging.LogConfigError, OSError) as error:
+        fail(error)
+    return conf
+
+
+def load(argv, prog, description=None):
+    """As :func:`configure`, but nothing is done about logging."""
+    from computed import rpc    # not before threads are chosen
+    conf = cfg.CONF
+    computed_conf.register_opts(conf)
+    rpc.register_opts(conf)
+    try:
+        conf(argv, project='computed', prog=prog, version=version(),
+             description=description)
+        validation.check(conf)
+    except (cfg.Error, exception.ConfigError) as error:
+        fail(error)
+    return conf
+
+
+def version():
+    """The installed version of computed."""
+    return importlib.metadata.version('computed')
+
+
+def fail(error):
+    """Say what is wrong, in one line, and end the process with 1."""
+    prog = cfg.CONF.prog or os.path.basename(sys.argv[0])
+    print(f'{prog}: {" ".join(str(error).split())}', file=sys.stderr)
+    raise SystemExit(1)

@@ -1,0 +1,79 @@
+"""The conductor: runs object methods for hosts that may not touch the SQL.
+
+Every reply says where its data came from and what the request has written,
+so that the next call, through any conductor, can ask for no less.
+"""
+
+import dataclasses
+
+import oslo_messaging as messaging
+
+from computed import exception
+from computed import rpc
+from computed.objects import base
+
+TARGET = messaging.Target(topic='conductor', version='1.0')
+
+
+def remote_method(owner, name):
+    """The method of ``owner`` that peers may call by ``name``.
+
+    :raises computed.exception.NotRemotable: it is not meant for them
+    """
+    method = getattr(owner, name, None)
+    if not getattr(method, 'remotable', False):
+        raise exception.NotRemotable(method=name)
+    return method
+
+
+def reply(context, **values):
+    """``values``, with where they came from and what was written."""
+    origin = context.reads.last
+    return {**values,
+            'origin': origin and dataclasses.asdict(origin),
+            'tokens': context.tokens.to_dict()}
+
+
+class ConductorManager:
+    """The endpoint of ``computed-conductor``."""
+
+    target = TARGET
+
+    def __init__(self, replicas):
+        """``replicas()`` lists the state of each database node."""
+        self._replicas = replicas
+
+    @rpc.exposed
+    def object_class_action_versions(self, context, objname, objmethod,
+                                     object_versions, args, kwargs):
+        """Run a class method of an object; the peer's versions are kept."""
+        if objname not in object_versions:
+            raise exception.NotRemotable(method=f'{objname}.{objmethod}')
+        cls = base.ComputedObject.obj_class_from_name(
+            objname, object_versions[objname])
+        result = remote_method(cls, objmethod)(context, *args, **kwargs)
+        if isinstance(result, base.ComputedObject):
+            result = result.obj_to_primitive(
+                target_version=object_versions[objname],
+                version_manifest=object_versions)
+        return reply(context, result=result)
+
+    @rpc.exposed
+    def object_action(self, context, objinst, objmethod, args, kwargs):
+        """Run a method of an object; returns the fields it changed."""
+        method = remote_method(objinst, objmethod)
+        before = objinst.obj_clone()
+        result = method(*args, **kwargs)
+        updates = {
+            name: field.to_primitive(objinst, name, getattr(objinst, name))
+            for name, field in objinst.fields.items()
+            if objinst.obj_attr_is_set(name) and not (
+                before.obj_attr_is_set(name) and
+                getattr(before, name) == getattr(objinst, name))}
+        updates['obj_what_changed'] = sorted(objinst.obj_what_changed())
+        return reply(context, updates=updates, result=result)
+
+    @rpc.exposed
+    def list_replicas(self, context):
+        """The state of each database node, as this conductor sees it."""
+        return self._replicas()

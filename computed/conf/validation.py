@@ -1,0 +1,65 @@
+"""Is what was configured usable? Found out at start, said in one line."""
+
+from oslo_config import cfg
+
+from computed import exception
+
+
+def check(conf):
+    """Refuse values that no option, or only two together, can have.
+
+    :raises computed.exception.ConfigError: naming the first one found
+    """
+    for name in conf:
+        if isinstance(_read(conf, None, name), cfg.ConfigOpts.GroupAttr):
+            for member in conf[name]:
+                _read(conf, name, member)
+    _check_intervals(conf.tasks)
+    _check_down_time(conf)
+
+
+def _read(conf, group, name):
+    """The value of an option; oslo.config judges it when it is read."""
+    try:
+        return conf[group][name] if group else conf[name]
+    except ValueError as error:
+        # The text of its cause is the problem alone.
+        raise exception.ConfigError(
+            option=f'[{group or "DEFAULT"}] {name}',
+            value=_as_written(conf, group, name),
+            problem=str(error.__context__ or error).rstrip('.'),
+            remedy='Correct it, or leave it out.') from error
+    except (cfg.TemplateSubstitutionError, cfg.NoSuchOptError) as error:
+        raise exception.ConfigError(
+            option=f'[{group or "DEFAULT"}] {name}', value='***',
+            problem='$ begins the name of an option, and there is none of '
+                    'that name',
+            remedy='Write $$ for a dollar sign.') from error
+
+
+def _as_written(conf, group, name):
+    """An option's value as text, before it was understood."""
+    twin = cfg.ConfigOpts()
+    twin.register_opt(cfg.StrOpt(name), group=group)
+    twin([], default_config_files=conf.config_file,
+         default_config_dirs=conf.config_dir)
+    return twin[group][name] if group else twin[name]
+
+
+def _check_intervals(tasks):
+    for name, value in tasks.items():
+        if name.endswith('_interval') and value < 0:
+            raise exception.ConfigError(
+                option=f'[tasks] {name}', value=value,
+                problem='an interval cannot be negative',
+                remedy='Write 0 to turn it off.')
+
+
+def _check_down_time(conf):
+    if conf.service_down_time <= conf.report_interval:
+        raise exception.ConfigError(
+            option='[DEFAULT] service_down_time',
+            value=conf.service_down_time,
+            problem=f'hosts report every {conf.report_interval} s '
+                    '(report_interval), so each would seem down',
+            remedy=f'Write at least {3 * conf.report_interval}.')

@@ -1,0 +1,159 @@
+"""The request context: who asks, how old an answer may be, what was seen.
+
+It crosses RPC whole. What is missing, malformed or unknown in a serialized
+context makes it strict, never lax.
+"""
+
+import collections
+import copy
+import dataclasses
+import math
+
+from oslo_context import context
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where the answer to a read came from.
+
+    :ivar role: ``primary`` or ``replica``
+    :ivar node: its address, without credentials
+    :ivar reason: why it went there
+    :ivar age: seconds; the data was current at most this long ago
+    :ivar revision: of the host that was asked about, or None
+    """
+
+    role: str
+    node: str
+    reason: str
+    age: float
+    revision: int | None = None
+
+    @classmethod
+    def from_dict(cls, values):
+        """From the wire; what a newer peer adds is ignored."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        return cls(**{name: value for name, value in values.items()
+                      if name in known})
+
+    def aged(self, seconds):
+        """The same, ``seconds`` later."""
+        return dataclasses.replace(self, age=self.age + seconds)
+
+
+class Tokens:
+    """The newest revision of each host that this request wrote or saw.
+
+    One holder, shared by all copies of a context: a read that must see what
+    an earlier call of the same request wrote finds out here.
+    """
+
+    def __init__(self, incarnation=None, revisions=None):
+        self.incarnation = incarnation
+        self.revisions = dict(revisions or {})
+
+    def advance(self, incarnation, host, revision):
+        """Remember that ``host`` has reached ``revision``."""
+        if incarnation != self.incarnation:
+            self.incarnation, self.revisions = incarnation, {}
+        self.revisions[host] = max(revision, self.revisions.get(host, 0))
+
+    def satisfied_by(self, incarnation, revisions):
+        """Whether a node with these ``{host: revision}`` has seen it all."""
+        return not self.revisions or (
+            incarnation == self.incarnation and
+            all(revisions.get(host, -1) >= revision
+                for host, revision in self.revisions.items()))
+
+    def to_dict(self):
+        return {'incarnation': self.incarnation, 'revisions': self.revisions}
+
+    @classmethod
+    def from_dict(cls, values):
+        """:raises ValueError: these are not tokens"""
+        try:
+            revisions = {str(host): int(revision)
+                         for host, revision in values['revisions'].items()}
+            return cls(values['incarnation'], revisions)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f'not a token: {values!r}') from error
+
+
+class Reads:
+    """The reads made for one request: how many by role, and the last."""
+
+    def __init__(self):
+        self.by_role = collections.Counter()
+        self.last = None
+
+    def note(self, origin):
+        self.by_role[origin.role] += 1
+        self.last = origin
+
+
+class RequestContext(context.RequestContext):
+    """Who asks, and how old the answer may be.
+
+    :ivar lag_tolerant: reads may be answered by a replica
+    :ivar max_staleness: seconds; None is the deployment's
+        ``[database] max_replica_lag``
+    :ivar tokens: what this request wrote, see :class:`Tokens`
+    :ivar reads: what it read; stays in this process
+    :ivar accept_repairs: how many repairs an operator accepts of this run,
+        or None; stays in this process
+    """
+
+    FROM_DICT_EXTRA_KEYS = ['lag_tolerant', 'max_staleness', 'tokens']
+
+    def __init__(self, lag_tolerant=False, max_staleness=None, tokens=None,
+                 **kwargs):
+        super().__init__(**kwargs)
+        self.reads = Reads()
+        self.accept_repairs = None
+        self.max_staleness = max_staleness
+        self.tokens = Tokens()
+        understood = is_bound(max_staleness)
+        if tokens is not None:
+            try:
+                self.tokens = Tokens.from_dict(tokens)
+            except ValueError:
+                understood = False
+        # Only the very value True: a peer we do not understand is strict.
+        self.lag_tolerant = lag_tolerant is True and understood
+        if not understood:
+            self.max_staleness = None
+
+    def to_dict(self):
+        """What crosses the wire, as plain values."""
+        return {**super().to_dict(),
+                'lag_tolerant': self.lag_tolerant,
+                'max_staleness': self.max_staleness,
+                'tokens': self.tokens.to_dict()}
+
+    def tolerating_lag(self, tolerant, max_staleness=None):
+        """A copy whose reads may (or may not) use a replica.
+
+        A copy, so that a later write on this context cannot inherit the
+        flag; a shallow one, so that a transaction already open on this
+        context still owns the read, and tokens and reads stay shared.
+
+        :param max_staleness: seconds; None keeps this context's bound
+        """
+        twin = copy.copy(self)
+        twin.lag_tolerant = tolerant
+        if max_staleness is not None:
+            twin.max_staleness = max_staleness
+        return twin
+
+
+def is_bound(seconds):
+    """Whether this is a staleness bound: None, or finite seconds from 0."""
+    return seconds is None or (
+        isinstance(seconds, (int, float)) and
+        not isinstance(seconds, bool) and
+        math.isfinite(seconds) and seconds >= 0)
+
+
+def new():
+    """A fresh strict context, as each task run and command gets one."""
+    return RequestContext(is_admin=True)

@@ -1,0 +1,91 @@
+"""Which databases the configuration names, checked."""
+
+import dataclasses
+import os
+
+import sqlalchemy as sa
+
+from computed import exception
+from computed.db import engines
+
+BACKENDS = ('sqlite', 'mysql', 'mariadb')
+
+
+@dataclasses.dataclass(frozen=True)
+class Urls:
+    primary: str
+    replicas: tuple[str, ...]
+
+
+def from_conf(conf, standalone):
+    """The URLs of the primary and its replicas.
+
+    :param standalone: without a ``connection``, use a file below the state
+        path
+    :raises computed.exception.ConfigError: one is missing, is not usable or
+        is named twice
+    """
+    engines.register_opts(conf)
+    primary = conf.database.connection
+    if not primary:
+        if not standalone:
+            raise exception.ConfigError(
+                option='[database] connection', value='nothing',
+                problem='a transport_url is set, so a database is needed',
+                remedy='Write a URL such as '
+                       'mysql+pymysql://user:password@host/computed.')
+        path = os.path.join(os.path.abspath(conf.state_path),
+                            'computed.sqlite')
+        make_folder(conf.state_path)
+        primary = f'sqlite:///{path}'
+    check(primary, '[database] connection')
+    replicas = list(conf.database.replica_connections)
+    if conf.database.slave_connection:
+        replicas.insert(0, conf.database.slave_connection)
+    seen = {same_server(primary)}
+    for url in replicas:
+        check(url, '[database] replica_connections')
+        if same_server(url) in seen:
+            raise exception.ConfigError(
+                option='[database] replica_connections',
+                value=engines.address(url),
+                problem='names a database that is named already',
+                remedy='Name the primary once and each replica once.')
+        seen.add(same_server(url))
+    return Urls(primary, tuple(replicas))
+
+
+def check(url, option):
+    """Refuse a URL that cannot work, whatever answers there."""
+    try:
+        parsed = sa.make_url(url)
+        backend = parsed.get_backend_name()
+        parsed.get_dialect()
+        problem = None if backend in BACKENDS else f'unknown kind {backend}'
+    except Exception as error:      # noqa: BLE001, libraries differ
+        problem = f'not a database URL ({type(error).__name__})'
+    if problem:
+        raise exception.ConfigError(
+            option=option, value=url.rpartition('@')[2], problem=problem,
+            remedy='Write a URL such as '
+                   'mysql+pymysql://user:password@host/computed.')
+
+
+def same_server(url):
+    """What two URLs of one database have in common."""
+    url = sa.make_url(url)
+    return url.get_backend_name(), url.host, url.port, url.database
+
+
+def make_folder(path):
+    """Make the state path, for this user only.
+
+    :raises computed.exception.ConfigError: it cannot be made
+    """
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise exception.ConfigError(
+            option='[DEFAULT] state_path', value=path,
+            problem=error.strerror,
+            remedy='Give another with --state-path.') from error

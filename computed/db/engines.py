@@ -1,0 +1,88 @@
+"""How each engine is connected to, and told apart from another server."""
+
+import contextvars
+import os
+
+import sqlalchemy as sa
+from oslo_db import options
+from sqlalchemy import event
+
+# Set while a writing transaction begins; see _begin_immediate.
+writing = contextvars.ContextVar('writing', default=False)
+
+# What distinguishes one server from another behind the same address.
+IDENTITY = {
+    'mysql': "CONCAT_WS('/', @@hostname, @@port, @@server_id, @@datadir)",
+}
+
+
+def register_opts(conf):
+    """Add oslo.db's own options (``connection`` and so on) to ``conf``."""
+    conf.register_opts(options.database_opts, group='database')
+
+
+def address(url):
+    """How a node is shown: host, port and database, never a password."""
+    url = sa.make_url(url)
+    if url.get_backend_name() == 'sqlite':
+        return url.database or ':memory:'
+    host = f'{url.host}:{url.port}' if url.port else url.host
+    return f'{host}/{url.database}'
+
+
+def prepared(url, timeout=None):
+    """``url`` with what this project needs of its driver.
+
+    :param timeout: seconds to connect or to wait for an answer; None leaves
+        the driver's own. What the URL says itself is kept.
+    """
+    url = sa.make_url(url)
+    wanted = {}
+    if url.get_backend_name() in ('mysql', 'mariadb'):
+        # oslo.db would choose the three-byte utf8.
+        wanted['charset'] = 'utf8mb4'
+        if timeout is not None:
+            seconds = str(max(1, round(timeout)))
+            wanted.update(connect_timeout=seconds, read_timeout=seconds,
+                          write_timeout=seconds)
+    return url.update_query_dict(
+        {key: value for key, value in wanted.items()
+         if key not in url.query})
+
+
+def identity_sql(engine):
+    """An SQL expression that names the server ``engine`` is connected to."""
+    if engine.dialect.name == 'sqlite':
+        path = os.path.realpath(engine.url.database or ':memory:')
+        return "'" + path.replace("'", "''") + "'"
+    return IDENTITY[engine.dialect.name]
+
+
+def tune(engine):
+    """Make every connection of ``engine`` behave, and know its server."""
+    sqlite = engine.dialect.name == 'sqlite'
+
+    @event.listens_for(engine, 'connect')
+    def _connected(dbapi_connection, record):
+        cursor = dbapi_connection.cursor()
+        if sqlite:
+            cursor.execute('PRAGMA busy_timeout = 10000')
+            cursor.execute('PRAGMA journal_mode = WAL')
+        cursor.execute('SELECT ' + identity_sql(engine))
+        record.info['identity'] = cursor.fetchone()[0]
+        cursor.close()
+        dbapi_connection.rollback()
+
+    if sqlite:
+        event.listen(engine, 'before_cursor_execute', _begin_immediate,
+                     retval=True)
+
+
+def _begin_immediate(connection, cursor, statement, parameters, context,
+                     many):
+    # A deferred transaction that reads and then writes fails at once with
+    # "database is locked", whatever the busy timeout; one that says at its
+    # begin that it will write waits its turn.
+    if statement == 'BEGIN' and writing.get():
+        statement = 'BEGIN IMMEDIATE'
+    return statement, parameters

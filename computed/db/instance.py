@@ -1,0 +1,132 @@
+"""Queries on the ``instances`` table, but for claims."""
+
+import sqlalchemy as sa
+
+from computed import exception
+from computed.db import models
+from computed.db import revision
+from computed.db import routing
+
+# One statement names at most so many uuids.
+CHUNK = 500
+
+
+def _live():
+    return models.Instance.deleted == sa.false()
+
+
+@routing.read
+def get_all_by_host(context, host):
+    """Every live instance placed on ``host``, by uuid.
+
+    The host's revision comes with the rows in one statement, so that an
+    empty list still says how new it is.
+    """
+    query = (sa.select(models.Host.revision, models.Instance)
+             .outerjoin(models.Instance, sa.and_(
+                 models.Instance.host == models.Host.name, _live()))
+             .where(models.Host.name == host)
+             .order_by(models.Instance.uuid))
+    found = context.session.execute(query).all()
+    if found:
+        routing.saw(context, host, found[0][0])
+    return [row for _, row in found if row is not None]
+
+
+@routing.read
+def get_all(context, name=None):
+    """Every live instance, by name; only those called ``name`` if given."""
+    query = (sa.select(models.Instance).where(_live())
+             .order_by(models.Instance.name, models.Instance.uuid))
+    if name is not None:
+        query = query.where(models.Instance.name == name)
+    return context.session.scalars(query).all()
+
+
+@routing.read
+def get(context, uuid):
+    """One instance, deleted or not.
+
+    :raises computed.exception.InstanceNotFound: there is none
+    """
+    query = (sa.select(models.Instance, models.Host.revision)
+             .outerjoin(models.Host, models.Host.name == sa.func.coalesce(
+                 models.Instance.host, models.NO_HOST))
+             .where(models.Instance.uuid == uuid))
+    found = context.session.execute(query).one_or_none()
+    if found is None:
+        raise exception.InstanceNotFound(instance=uuid)
+    row, host_revision = found
+    routing.saw(context, row.host or models.NO_HOST, host_revision)
+    return row
+
+
+@routing.write
+def create(context, values):
+    """Add an instance; returns its row.
+
+    :raises computed.exception.HostNotFound: of ``values['host']``
+    """
+    row = models.Instance(
+        created_at=models.utcnow(), updated_at=models.utcnow(),
+        deleted=False, revision=revision.bump(context, values.get('host')),
+        **values)
+    context.session.add(row)
+    context.session.flush()
+    context.session.refresh(row)
+    return row
+
+
+@routing.write
+def update(context, uuid, host, expected_revision, values):
+    """Change an instance that is still as it was read; returns its row.
+
+    :raises computed.exception.InstanceChanged: revision or host differ
+    """
+    new = revision.bump(context, host, expected_revision)
+    same_host = (models.Instance.host.is_(None) if host is None
+                 else models.Instance.host == host)
+    changed = context.session.execute(
+        sa.update(models.Instance)
+        .where(models.Instance.uuid == uuid, same_host,
+               models.Instance.revision == expected_revision)
+        .values(revision=new, updated_at=models.utcnow(), **values)
+        .execution_options(synchronize_session=False))
+    if not changed.rowcount:
+        raise exception.InstanceChanged(
+            uuid=uuid, revision=expected_revision)
+    return context.session.get(models.Instance, uuid)
+
+
+@routing.write
+def record_power_states(context, host, changes):
+    """Write power states of instances on which nobody works.
+
+    Each change is guarded by all it was judged by; one that no longer fits
+    is left out. One statement for each distinct transition.
+
+    :param changes: ``[{'uuid', 'vm_state', 'old', 'new'}]``
+    :returns: how many rows were changed
+    """
+    uuids = [change['uuid'] for change in changes]
+    new_revision = revision.bump(context, host, revision.of_rows(uuids))
+    groups = {}
+    for change in changes:
+        key = change['vm_state'], change['old'], change['new']
+        groups.setdefault(key, []).append(change['uuid'])
+    done = 0
+    row = models.Instance
+    for (vm_state, old, new), members in groups.items():
+        for start in range(0, len(members), CHUNK):
+            done += context.session.execute(
+                sa.update(row)
+                .where(row.uuid.in_(members[start:start + CHUNK]),
+                       row.host == host, _live(), row.vm_state == vm_state,
+                       row.power_state == old, row.task_state.is_(None),
+                       row.claim_id.is_(None))
+                .values(power_state=new, revision=new_revision,
+                        updated_at=models.utcnow())
+                .execution_options(synchronize_session=False)).rowcount
+    if not done:
+        routing.undo(context)
+    return done

@@ -1,0 +1,93 @@
+"""The schema: which one the code needs, which one is there, the way over.
+
+Migrations only ever expand until a later release contracts, so code one
+release behind still runs on the newest schema.
+"""
+
+import contextlib
+import pathlib
+
+from alembic import command
+from alembic import config as alembic_config
+from alembic import script
+from alembic.runtime import migration
+from oslo_db import exception as db_exc
+from oslo_db.sqlalchemy import engines as oslo_engines
+
+from computed import exception
+from computed.db import engines
+
+# The oldest schema this code runs on.
+NEEDED = 'a1'
+FOLDER = pathlib.Path(__file__).parent / 'migrations'
+
+
+def _config():
+    config = alembic_config.Config()
+    config.set_main_option('script_location', str(FOLDER))
+    return config
+
+
+def _engine(url):
+    engine = oslo_engines.create_engine(engines.prepared(url), max_retries=0)
+    engines.tune(engine)
+    return engine
+
+
+def known():
+    """Every schema this code knows, oldest first."""
+    scripts = script.ScriptDirectory.from_config(_config())
+    return [found.revision for found in scripts.walk_revisions()][::-1]
+
+
+def usable():
+    """The schemas this code runs on: the one it needs, and later ones."""
+    revisions = known()
+    return revisions[revisions.index(NEEDED):]
+
+
+def version(url):
+    """The schema of the database at ``url``; None if it has none yet."""
+    with _engine(url).connect() as connection:
+        return migration.MigrationContext.configure(
+            connection).get_current_revision()
+
+
+def sync(url):
+    """Bring the database at ``url`` to the newest schema.
+
+    :returns: the schemas before and after
+    """
+    before = version(url)
+    config = _config()
+    with _engine(url).begin() as connection:
+        config.attributes['connection'] = connection
+        command.upgrade(config, 'head')
+    return before, version(url)
+
+
+def check(url):
+    """Refuse a database that this code cannot work with.
+
+    A schema that this code does not know is newer: whatever it has dropped,
+    it has not dropped what the release before it used.
+
+    :raises computed.exception.SchemaMismatch: missing or too old
+    """
+    found = version(url)
+    if found is None or (found in known() and found not in usable()):
+        raise exception.SchemaMismatch(
+            found=found or 'none', needed=NEEDED,
+            remedy='Run `computed-manage db sync`.')
+
+
+@contextlib.contextmanager
+def reachable():
+    """Turn a failure to connect into our own error.
+
+    :raises computed.exception.PrimaryUnavailable: nobody answers there
+    """
+    try:
+        yield
+    except db_exc.DBConnectionError as error:
+        raise exception.PrimaryUnavailable() from error

@@ -1,0 +1,98 @@
+"""The first tables, and the identity of the database."""
+
+import uuid
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = 'a1'
+down_revision = None
+
+TABLE = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
+         'mysql_collate': 'utf8mb4_bin'}
+
+
+def upgrade():
+    identity()
+    hosts()
+    instances()
+    op.create_table(
+        'replica_beats',
+        sa.Column('conductor_id', sa.String(36), primary_key=True),
+        sa.Column('beat', sa.BigInteger, nullable=False),
+        sa.Column('beaten_at', sa.DateTime, nullable=False),
+        **TABLE)
+
+
+def identity():
+    databases = op.create_table(
+        'databases',
+        sa.Column('id', sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column('uuid', sa.String(36), nullable=False),
+        **TABLE)
+    op.bulk_insert(databases, [{'id': 1, 'uuid': str(uuid.uuid4())}])
+
+
+def hosts():
+    table = op.create_table(
+        'hosts',
+        sa.Column('name', sa.String(255), primary_key=True),
+        sa.Column('revision', sa.BigInteger, nullable=False),
+        sa.Column('created_at', sa.DateTime, nullable=False),
+        **TABLE)
+    op.execute(table.insert().values(
+        name='(none)', revision=0, created_at=sa.func.current_timestamp()))
+    op.create_table(
+        'services',
+        sa.Column('host', sa.String(255), primary_key=True),
+        sa.Column('service_id', sa.String(36), nullable=False),
+        sa.Column('boot_id', sa.String(36), nullable=False),
+        sa.Column('host_boot_id', sa.String(36), nullable=False),
+        sa.Column('version', sa.String(64), nullable=False),
+        sa.Column('last_seen', sa.DateTime, nullable=False),
+        sa.Column('digest', sa.Text, nullable=False),
+        **TABLE)
+    op.create_table(
+        'compute_nodes',
+        sa.Column('host', sa.String(255), primary_key=True),
+        sa.Column('hypervisor_type', sa.String(64), nullable=False),
+        sa.Column('hypervisor_version', sa.String(64), nullable=False),
+        sa.Column('vcpus', sa.Integer, nullable=False),
+        sa.Column('memory_mb', sa.Integer, nullable=False),
+        sa.Column('disk_gb', sa.Integer, nullable=False),
+        sa.Column('updated_at', sa.DateTime, nullable=False),
+        sa.Column('revision', sa.BigInteger, nullable=False),
+        **TABLE)
+
+
+def instances():
+    op.create_table(
+        'instances',
+        sa.Column('uuid', sa.String(36), primary_key=True),
+        sa.Column('name', sa.String(255), nullable=False),
+        sa.Column('host', sa.String(255)),
+        sa.Column('vm_state', sa.String(32), nullable=False),
+        sa.Column('task_state', sa.String(32)),
+        sa.Column('power_state', sa.Integer, nullable=False),
+        sa.Column('command', sa.Text, nullable=False),
+        sa.Column('vcpus', sa.Integer, nullable=False),
+        sa.Column('memory_mb', sa.Integer, nullable=False),
+        sa.Column('disk_gb', sa.Integer, nullable=False),
+        sa.Column('network', sa.String(16), nullable=False),
+        sa.Column('exit_code', sa.Integer),
+        sa.Column('fault', sa.Text),
+        sa.Column('created_at', sa.DateTime, nullable=False),
+        sa.Column('launched_at', sa.DateTime),
+        sa.Column('updated_at', sa.DateTime, nullable=False),
+        sa.Column('deleted_at', sa.DateTime),
+        sa.Column('deleted', sa.Boolean, nullable=False),
+        sa.Column('revision', sa.BigInteger, nullable=False),
+        sa.Column('claim_id', sa.String(36)),
+        sa.Column('claim_owner', sa.String(80)),
+        sa.Column('claimed_at', sa.DateTime),
+        **TABLE)
+    op.create_index('instances_host_deleted_states_idx', 'instances',
+                    ['host', 'deleted', 'vm_state', 'task_state'])
+    op.create_index('instances_name_idx', 'instances', ['name'])
+    op.create_index('instances_claim_owner_idx', 'instances',
+                    ['claim_owner'])

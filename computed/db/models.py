@@ -1,0 +1,126 @@
+"""The tables. The migrations make them; a test compares the two."""
+
+import sqlalchemy as sa
+from sqlalchemy import orm
+from sqlalchemy.ext import compiler
+from sqlalchemy.sql import functions
+
+# Changes of rows that belong to no host are counted here.
+NO_HOST = '(none)'
+
+
+class utcnow(functions.FunctionElement):    # noqa: N801, it reads as a call
+    """The database's own clock, as naive UTC, to the second."""
+
+    type = sa.DateTime()
+    inherit_cache = True
+
+
+@compiler.compiles(utcnow, 'sqlite')
+def _utcnow_sqlite(element, visitor, **kwargs):
+    # The text form that SQLAlchemy stores for a DateTime.
+    return "strftime('%Y-%m-%d %H:%M:%S.000000', 'now')"
+
+
+@compiler.compiles(utcnow, 'mysql')
+@compiler.compiles(utcnow, 'mariadb')
+def _utcnow_mysql(element, visitor, **kwargs):
+    return 'UTC_TIMESTAMP()'
+
+
+class Base(orm.DeclarativeBase):
+    # Binary collation: 'web' and 'Web' are two names, on every engine.
+    __table_args__ = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
+                      'mysql_collate': 'utf8mb4_bin'}
+
+
+class Database(Base):
+    """One row: which database this is."""
+
+    __tablename__ = 'databases'
+
+    id = sa.Column(sa.Integer, primary_key=True, autoincrement=False)
+    uuid = sa.Column(sa.String(36), nullable=False)
+
+
+class Host(Base):
+    """One row a host; ``revision`` counts changes of what rests on it."""
+
+    __tablename__ = 'hosts'
+
+    name = sa.Column(sa.String(255), primary_key=True)
+    revision = sa.Column(sa.BigInteger, nullable=False)
+    created_at = sa.Column(sa.DateTime, nullable=False)
+
+
+class Service(Base):
+    """The daemon of a host: who it is, when it was last heard of."""
+
+    __tablename__ = 'services'
+
+    host = sa.Column(sa.String(255), primary_key=True)
+    service_id = sa.Column(sa.String(36), nullable=False)
+    boot_id = sa.Column(sa.String(36), nullable=False)
+    host_boot_id = sa.Column(sa.String(36), nullable=False)
+    version = sa.Column(sa.String(64), nullable=False)
+    last_seen = sa.Column(sa.DateTime, nullable=False)
+    digest = sa.Column(sa.Text, nullable=False)
+
+
+class ComputeNode(Base):
+    """What a host has, as its driver measured it."""
+
+    __tablename__ = 'compute_nodes'
+
+    host = sa.Column(sa.String(255), primary_key=True)
+    hypervisor_type = sa.Column(sa.String(64), nullable=False)
+    hypervisor_version = sa.Column(sa.String(64), nullable=False)
+    vcpus = sa.Column(sa.Integer, nullable=False)
+    memory_mb = sa.Column(sa.Integer, nullable=False)
+    disk_gb = sa.Column(sa.Integer, nullable=False)
+    updated_at = sa.Column(sa.DateTime, nullable=False)
+    revision = sa.Column(sa.BigInteger, nullable=False)
+
+
+class Instance(Base):
+    __tablename__ = 'instances'
+    __table_args__ = (
+        sa.Index('instances_host_deleted_states_idx', 'host', 'deleted',
+                 'vm_state', 'task_state'),
+        sa.Index('instances_name_idx', 'name'),
+        sa.Index('instances_claim_owner_idx', 'claim_owner'),
+        Base.__table_args__,
+    )
+
+    uuid = sa.Column(sa.String(36), primary_key=True)
+    name = sa.Column(sa.String(255), nullable=False)
+    host = sa.Column(sa.String(255))
+    vm_state = sa.Column(sa.String(32), nullable=False)
+    task_state = sa.Column(sa.String(32))
+    power_state = sa.Column(sa.Integer, nullable=False)
+    command = sa.Column(sa.Text, nullable=False)
+    vcpus = sa.Column(sa.Integer, nullable=False)
+    memory_mb = sa.Column(sa.Integer, nullable=False)
+    disk_gb = sa.Column(sa.Integer, nullable=False)
+    network = sa.Column(sa.String(16), nullable=False)
+    exit_code = sa.Column(sa.Integer)
+    fault = sa.Column(sa.Text)
+    created_at = sa.Column(sa.DateTime, nullable=False)
+    launched_at = sa.Column(sa.DateTime)
+    updated_at = sa.Column(sa.DateTime, nullable=False)
+    deleted_at = sa.Column(sa.DateTime)
+    deleted = sa.Column(sa.Boolean, nullable=False)
+    revision = sa.Column(sa.BigInteger, nullable=False)
+    claim_id = sa.Column(sa.String(36))
+    claim_owner = sa.Column(sa.String(80))
+    claimed_at = sa.Column(sa.DateTime)
+
+
+class ReplicaBeat(Base):
+    """One row a conductor process: the newest beat it sent."""
+
+    __tablename__ = 'replica_beats'
+
+    conductor_id = sa.Column(sa.String(36), primary_key=True)
+    beat = sa.Column(sa.BigInteger, nullable=False)
+    beaten_at = sa.Column(sa.DateTime, nullable=False)

@@ -1,0 +1,161 @@
+"""One database server: its pool, and for a replica a prober of its own."""
+
+import math
+import threading
+
+import sqlalchemy as sa
+from oslo_db.sqlalchemy import enginefacade
+from oslo_db.sqlalchemy import engines as oslo_engines
+from oslo_log import log as logging
+
+from computed import metrics
+from computed.db import engines
+from computed.db import health
+from computed.db import ladder
+
+LOG = logging.getLogger(__name__)
+
+
+class Node:
+    """A server that queries can be sent to.
+
+    :ivar identity: of the server last seen there; None if not known. A
+        connection to any other server is not used.
+    """
+
+    def __init__(self, url, role, timeout=None):
+        self.role = role
+        self.name = engines.address(url)
+        self.identity = None
+        self.url = engines.prepared(url, timeout)
+        self.facade = enginefacade.transaction_context()
+        self.facade.configure(
+            connection=self.url.render_as_string(hide_password=False),
+            # None, lest the library add [database] slave_connection itself.
+            slave_connection=None,
+            # A node that is down must not hold up the others.
+            max_retries=0)
+        self.facade.append_on_engine_create(engines.tune)
+
+    def dispose(self):
+        """Close every pooled connection; those in use close on return."""
+        self.facade.writer.get_engine().dispose()
+
+
+class Replica(Node):
+    """A copy, and what the prober knows of it.
+
+    :ivar seen: the newest of our beats that its data contains, or None
+    :ivar latency: seconds a read took lately, as a moving average
+    :ivar reads: how many it answered
+    """
+
+    def __init__(self, url, settings, clock):
+        super().__init__(url, 'replica', settings.replica_timeout)
+        self.settings = settings
+        self.clock = clock
+        self.seen = None
+        self.latency = 0.0
+        self.reads = 0
+        self.ejections = 0
+        self.health = health.Health(settings.replica_good_samples,
+                                    settings.replica_ramp)
+        self._lock = threading.Lock()
+        self._engine = None
+
+    def candidate(self, beats):
+        """What the ladder needs to know."""
+        now = self.clock()
+        with self._lock:
+            return ladder.Candidate(
+                self.name, self.health.usable, beats.age(self.seen, now),
+                self.health.share(now), self.latency)
+
+    def answered(self, seconds):
+        """Count a read that this replica answered."""
+        with self._lock:
+            self.reads += 1
+            self.latency += (seconds - self.latency) / 8
+
+    def failed(self, reason):
+        """Take the replica out of use; it comes back by good samples."""
+        with self._lock:
+            ejected = self.health.bad(reason)
+            self.ejections += ejected
+        if ejected:
+            metrics.replica_ejections.labels(self.name, reason).inc()
+            LOG.warning('Replica %(name)s is not used: %(reason)s.',
+                        {'name': self.name, 'reason': reason})
+
+    def probe(self, conductor_id, expected):
+        """Look once: which of our beats has arrived, and is the node fit?
+
+        :param expected: callable, the :class:`Expected` of a fit node
+        """
+        try:
+            beat, found = self._look(conductor_id)
+        except Exception as error:      # whatever it is, it is unusable
+            LOG.debug('Probe of %s failed.', self.name, exc_info=True)
+            self.failed(f'error ({type(error).__name__})')
+            return
+        problem = expected().unfit(found)
+        if problem is None and beat is None:
+            problem = 'shows no heartbeat of this conductor yet'
+        if problem:
+            self.failed(problem)
+            return
+        if self.identity not in (None, found['identity']):
+            self.dispose()      # another server answers at this address
+        self.identity = found['identity']
+        with self._lock:
+            self.seen = max(beat, self.seen or 0)
+            back = self.health.good(self.clock())
+        if back:
+            LOG.info('Replica %s is in use.', self.name)
+
+    def _look(self, conductor_id):
+        if self._engine is None:
+            # Of its own, so that a probe never waits for a pool of reads.
+            self._engine = oslo_engines.create_engine(self.url, max_retries=0)
+            engines.tune(self._engine)
+        statement = sa.text(
+            'SELECT (SELECT beat FROM replica_beats WHERE conductor_id = :id)'
+            ' AS beat, (SELECT uuid FROM databases) AS database_id,'
+            ' (SELECT version_num FROM alembic_version) AS schema_revision,'
+            f' {engines.identity_sql(self._engine)} AS identity')
+        with self._engine.connect() as connection:
+            row = connection.execute(
+                statement, {'id': conductor_id}).mappings().one()
+        return row['beat'], dict(row)
+
+    def status(self, beats):
+        """What ``replica list`` shows, as plain values; age in seconds."""
+        candidate = self.candidate(beats)
+        age = candidate.age
+        metrics.replica_age_seconds.labels(self.name).set(age)
+        return {'node': self.name, 'role': self.role,
+                'usable': candidate.usable,
+                'reason': self.health.reason,
+                'age': None if math.isinf(age) else round(age, 3),
+                'share': round(candidate.share, 2),
+                'reads': self.reads, 'ejections': self.ejections}
+
+
+class Expected:
+    """What a replica must be: a copy of this primary, with this schema."""
+
+    def __init__(self, database_id, identity, schemas):
+        self.database_id = database_id
+        self.identity = identity
+        self.schemas = schemas
+
+    def unfit(self, found):
+        """Why the node that answered ``found`` is unfit; None if it is fit.
+        """
+        if found['database_id'] != self.database_id:
+            return 'belongs to another database'
+        if found['identity'] == self.identity:
+            return 'is the primary itself'
+        if found['schema_revision'] not in self.schemas:
+            return f"has schema {found['schema_revision']}, too old"
+        return None

@@ -1,0 +1,161 @@
+"""Every error of computed. The docstring is the message.
+
+Details are keyword arguments; they are all that crosses the wire, so a
+message must be made of nothing else.
+"""
+
+
+class ComputedError(Exception):
+    """Something went wrong in computed."""
+
+    def __init__(self, message=None, **kwargs):
+        self.kwargs = kwargs
+        super().__init__(message or self.__doc__.format(**kwargs))
+
+
+def rebuilt(error):
+    """Make a plain error again from one that came over RPC.
+
+    The messaging library returns a subclass whose text carries the peer's
+    traceback; a user wants the one line.
+    """
+    for cls in type(error).__mro__:
+        if cls.__module__ == __name__:
+            return cls(**error.kwargs)
+    raise TypeError(f'{type(error).__name__} is not an error of computed')
+
+
+# -- instances, hosts
+
+class InstanceNotFound(ComputedError):
+    """No instance {instance}. `computed-manage instance list` shows all."""
+
+
+class InstanceAmbiguous(ComputedError):
+    """{count} instances are named {name}; say which by uuid: {uuids}."""
+
+
+class InstanceChanged(ComputedError):
+    """Instance {uuid} changed since it was read (revision {revision}); \
+read it again and repeat."""
+
+
+class InstanceBusy(ComputedError):
+    """Instance {uuid} is busy: {task_state}. Wait until that ended."""
+
+
+class InstanceInWrongState(ComputedError):
+    """Cannot {operation} instance {uuid} while it is {vm_state}."""
+
+
+class HostNotFound(ComputedError):
+    """No host {host}. `computed-manage host list` shows all."""
+
+
+class HostUnavailable(ComputedError):
+    """Host {host} does not answer. Is `computed` running there?"""
+
+
+class HostTaken(ComputedError):
+    """Host {host} already has a live computed (service {service}, seen \
+{age:.0f} s ago); give this one another [DEFAULT] host."""
+
+
+class WrongDatabase(ComputedError):
+    """This host's guests belong to database {expected}, but the conductor \
+answers for {found}; correct [database] connection."""
+
+
+# -- claims
+
+class ClaimLost(ComputedError):
+    """Instance {uuid} is no longer as it was when {operation} was decided; \
+nothing was done."""
+
+
+class ClaimNotLive(ComputedError):
+    """Claim {claim_id} on instance {uuid} has ended; nothing was done."""
+
+
+class HostFrozen(ComputedError):
+    """Host {host} is frozen ({reason}); `computed-manage thaw` ends it."""
+
+
+# -- reads and writes
+
+class ReadOnlyScope(ComputedError):
+    """{function} writes, but the request only tolerates lagging reads."""
+
+
+class Busy(ComputedError):
+    """No replica is fresh enough and the primary's budget for such reads \
+is spent; repeat in {retry_after:.1f} s."""
+
+
+class PrimaryUnavailable(ComputedError):
+    """The primary database does not answer; nothing was written."""
+
+
+class PrimaryReadOnly(ComputedError):
+    """The primary database refuses to write: it is read-only. Was another \
+server promoted?"""
+
+
+class SchemaMismatch(ComputedError):
+    """The database has schema {found}, the code needs {needed}. {remedy}"""
+
+
+# -- RPC
+
+class ConductorUnavailable(ComputedError):
+    """No conductor answers at {url}. Is computed-conductor running?"""
+
+
+class PerhapsDone(ComputedError):
+    """No answer to {method} within {timeout} s. It may have been done; \
+look before repeating."""
+
+
+class NotRemotable(ComputedError):
+    """{method} cannot be called from afar."""
+
+
+# -- drivers
+
+class DriverError(ComputedError):
+    """The driver failed: {reason}."""
+
+
+class DriverNotReady(DriverError):
+    """The driver is not ready: {reason}."""
+
+
+class DriverTimeout(DriverError):
+    """The driver took longer than {timeout} s to {operation}."""
+
+
+class NotSupported(DriverError):
+    """The {driver} driver cannot {operation}."""
+
+
+class GuestNotFound(DriverError):
+    """This host has no guest {uuid}."""
+
+
+class ForeignGuest(DriverError):
+    """Guest {uuid} is not ours: it belongs to {owner}. It is left alone."""
+
+
+# -- start and configuration
+
+class ConfigError(ComputedError):
+    """{option} = {value}: {problem}. {remedy}"""
+
+
+class AlreadyRunning(ComputedError):
+    """Another computed (pid {pid}) uses {path}; stop it first, or give \
+this one another --state-path."""
+
+
+class TaskNotFound(ComputedError):
+    """No periodic task {name}. `computed-manage task list` shows all."""

@@ -1,0 +1,70 @@
+"""What this host has begun and not yet told the primary the end of.
+
+A file for each claim, from before it is asked for until its settlement is
+acknowledged. Whatever crashes in between, the successor finds it.
+"""
+
+import dataclasses
+import os
+
+from oslo_log import log as logging
+
+from computed import files
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One claim.
+
+    :ivar values: what to write when it is settled; None while the act may
+        still be under way
+    """
+
+    claim_id: str
+    uuid: str
+    host: str
+    operation: str
+    values: dict | None = None
+
+
+class Journal:
+    """The entries in one folder."""
+
+    def __init__(self, folder):
+        """Makes ``folder``.
+
+        :raises OSError: it cannot be made
+        """
+        self.folder = folder
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+
+    def _path(self, claim_id):
+        return os.path.join(self.folder, f'{claim_id}.json')
+
+    def write(self, entry):
+        """Remember ``entry``; it replaces what was known of the claim.
+
+        :raises OSError: the disk is full, for instance; then do not act
+        """
+        files.write_json(self._path(entry.claim_id),
+                         dataclasses.asdict(entry))
+
+    def forget(self, claim_id):
+        """The primary has acknowledged the end of this claim."""
+        files.remove(self._path(claim_id))
+
+    def entries(self):
+        """Everything not acknowledged yet; torn files are left alone."""
+        found = []
+        for name in sorted(os.listdir(self.folder)):
+            if not name.endswith('.json'):
+                continue
+            values = files.read_json(os.path.join(self.folder, name))
+            try:
+                found.append(Entry(**values))
+            except TypeError:
+                LOG.warning('The journal entry %s cannot be read; the claim '
+                            'is found by the database instead.', name)
+        return found

@@ -1,0 +1,65 @@
+"""One compute host: the index of what it does.
+
+A line for each periodic task, a line for each operation that may be asked of
+it over RPC.
+"""
+
+from concurrent import futures
+
+import oslo_messaging as messaging
+
+from computed import brakes
+from computed import locks
+from computed import rpc
+from computed.operations import build
+from computed.operations import operation
+from computed.operations import power
+from computed.tasks import power_states
+
+
+class ComputeManager:
+    """What ``computed`` runs on a host.
+
+    :ivar after_reboot: this machine was restarted since the host was last
+        in service, so differences are expected; until the first full pass
+    :ivar warned: ``{uuid: warning}`` said at the last pass
+    """
+
+    target = messaging.Target(version='1.0')
+
+    _sync_power_states = power_states.sync_power_states
+
+    build_instance = rpc.exposed(operation.endpoint(build.BUILD))
+    delete_instance = rpc.exposed(operation.endpoint(build.DELETE))
+    start_instance = rpc.exposed(operation.endpoint(power.START))
+    stop_instance = rpc.exposed(operation.endpoint(power.STOP))
+    reboot_instance = rpc.exposed(operation.endpoint(power.REBOOT))
+    reboot_instance_hard = rpc.exposed(operation.endpoint(power.REBOOT_HARD))
+    pause_instance = rpc.exposed(operation.endpoint(power.PAUSE))
+    unpause_instance = rpc.exposed(operation.endpoint(power.UNPAUSE))
+
+    def __init__(self, conf, driver, claims, after_reboot=False):
+        self.conf = conf
+        self.host = conf.host
+        self.driver = driver
+        self.claims = claims
+        self.after_reboot = after_reboot
+        self.locks = locks.Locks()
+        self.hourly = brakes.Hourly()
+        self.warned = {}
+        self.workers = futures.ThreadPoolExecutor(
+            conf.operation_workers, thread_name_prefix='operation')
+
+    @rpc.exposed
+    def get_console_log(self, context, uuid, max_bytes):
+        """The end of what an instance printed, as text."""
+        return self.driver.console_log(uuid, max_bytes)
+
+    @rpc.exposed
+    def get_guest(self, context, uuid):
+        """What only the hypervisor knows of an instance, for people.
+
+        :raises computed.exception.GuestNotFound: there is no such guest
+        """
+        info = self.driver.get_instance(uuid)
+        return {'reason': info.reason, **info.details}

@@ -1,0 +1,51 @@
+"""Every metric, a comment above each."""
+
+import prometheus_client as prom
+
+# Where reads went, and why: role primary|replica; reason strict,
+# lag_tolerant, in_transaction, no_replica, bound_too_small, replica_failed,
+# replica_lagging, replica_busy, budget.
+db_reads = prom.Counter(
+    'computed_db_reads', 'Database reads, by where they went and why.',
+    ['query', 'role', 'reason'])
+
+# Reads that no node could answer within the bound and the budget.
+db_reads_refused = prom.Counter(
+    'computed_db_reads_refused', 'Tolerant reads refused: budget spent.',
+    ['query'])
+
+# How old the data of a node can be at most, as this conductor measured.
+replica_age_seconds = prom.Gauge(
+    'computed_replica_age_seconds', 'Greatest possible age of a replica.',
+    ['node'])
+
+# Times a replica was taken out of use, by why.
+replica_ejections = prom.Counter(
+    'computed_replica_ejections', 'Replicas taken out of use.',
+    ['node', 'reason'])
+
+# Runs of a task: ok, error, deadline, skipped_overlap, put_off.
+task_runs = prom.Counter(
+    'computed_task_runs', 'Runs of periodic tasks, by result.',
+    ['task', 'result'])
+
+# How long a run took.
+task_duration_seconds = prom.Histogram(
+    'computed_task_duration_seconds', 'Duration of a task run.', ['task'])
+
+# Differences found: confirmed by the primary, or false (the price of lag).
+drift = prom.Counter(
+    'computed_drift', 'Differences between database and hypervisor.',
+    ['task', 'verdict'])
+
+# What was changed in the world.
+repairs = prom.Counter(
+    'computed_repairs', 'Repairs done, by kind.', ['task', 'kind'])
+
+# Guests of the hypervisor that no row of this host describes.
+unknown_guests = prom.Gauge(
+    'computed_unknown_guests', 'Guests without a row of this host.')
+
+# Claims that the primary refused.
+claims_lost = prom.Counter(
+    'computed_claims_lost', 'Claims refused by the primary.', ['operation'])

@@ -1,0 +1,7 @@
+"""What travels over RPC."""
+
+
+def register_all():
+    """Import every module of objects, so that peers' objects are known."""
+    __import__('computed.objects.host')
+    __import__('computed.objects.instance')

@@ -1,0 +1,58 @@
+"""What every versioned object shares."""
+
+import datetime
+import functools
+
+from oslo_versionedobjects import base as ovo
+
+registry = ovo.VersionedObjectRegistry
+remotable = ovo.remotable
+ObjectListBase = ovo.ObjectListBase
+
+
+class ComputedObject(ovo.VersionedObject):
+    """An object of computed.
+
+    :ivar origin: where it was read, a :class:`computed.context.Origin`;
+        None if it was not read here
+    """
+
+    OBJ_SERIAL_NAMESPACE = 'computed_object'
+    OBJ_PROJECT_NAMESPACE = 'computed'
+
+    origin = None
+
+    @classmethod
+    def from_row(cls, context, row, **more):
+        """An object from the columns of ``row`` named as its fields."""
+        values = {name: as_aware(getattr(row, name)) for name in cls.fields
+                  if name not in more}
+        self = cls(context, **values, **more)
+        self.obj_reset_changes()
+        return self
+
+
+def as_aware(value):
+    """The database keeps naive UTC; objects carry the time zone."""
+    if isinstance(value, datetime.datetime):
+        return value.replace(tzinfo=datetime.UTC)
+    return value
+
+
+def remotable_read(method):
+    """Make a remote class method that accepts ``use_slave``.
+
+    ``use_slave`` stops here. It becomes ``context.lag_tolerant``, which the
+    serializer carries over RPC and ``db.routing`` obeys. ``None``, the
+    default, keeps whatever the context already says; ``True`` lets a replica
+    answer, ``False`` makes the read strict.
+    """
+    remote = remotable(method)
+
+    @functools.wraps(method)
+    def wrapper(cls, context, *args, use_slave=None, **kwargs):
+        if use_slave is not None:
+            context = context.tolerating_lag(use_slave)
+        return remote(cls, context, *args, **kwargs)
+    wrapper.remotable = True
+    return classmethod(wrapper)

@@ -1,0 +1,159 @@
+"""Hosts: the row itself, its service, its compute node."""
+
+from oslo_versionedobjects import fields
+
+from computed import db
+from computed.objects import base
+
+
+@base.registry.register
+class Service(base.ComputedObject):
+    """The daemon of a host.
+
+    ``digest`` is JSON: what the runner says of its tasks. ``silent_for`` is
+    in seconds, by the database's clock.
+    """
+
+    # Version 1.0: Initial version
+    VERSION = '1.0'
+
+    fields = {
+        'host': fields.StringField(),
+        'service_id': fields.UUIDField(),
+        'boot_id': fields.UUIDField(),
+        'host_boot_id': fields.StringField(),
+        'version': fields.StringField(),
+        'last_seen': fields.DateTimeField(),
+        'silent_for': fields.FloatField(),
+        'digest': fields.StringField(),
+    }
+
+    @base.remotable_read
+    def get_by_host(cls, context, host):
+        """The service of ``host``, or None if it never had one.
+
+        :raises computed.exception.HostNotFound: no such host
+        """
+        found = db.host.get(context, host)
+        return service_of(context, found)
+
+    @classmethod
+    @base.remotable
+    def register(cls, context, host, service_id, boot_id, host_boot_id,
+                 version, down_after):
+        """Take ``host`` for this service.
+
+        :returns: ``{'database_id', 'new', 'host_boot_id'}``: whether the
+            host was unknown, and the boot id it had before
+        :raises computed.exception.HostTaken: another live service has it
+        """
+        before = db.host.register(context, host, service_id, boot_id,
+                                  host_boot_id, version, down_after)
+        return {'database_id': db.routing.database_id(),
+                'new': before is None,
+                'service_id': before and before.service_id,
+                'host_boot_id': before and before.host_boot_id}
+
+    @classmethod
+    @base.remotable
+    def report(cls, context, host, service_id, boot_id, digest):
+        """Say that the service lives; False if the host is another's now."""
+        return db.host.report(context, host, service_id, boot_id, digest)
+
+
+@base.registry.register
+class ComputeNode(base.ComputedObject):
+    """What a host has."""
+
+    # Version 1.0: Initial version
+    VERSION = '1.0'
+
+    fields = {
+        'host': fields.StringField(),
+        'hypervisor_type': fields.StringField(),
+        'hypervisor_version': fields.StringField(),
+        'vcpus': fields.IntegerField(),
+        'memory_mb': fields.IntegerField(),
+        'disk_gb': fields.IntegerField(),
+        'updated_at': fields.DateTimeField(),
+        'revision': fields.IntegerField(),
+    }
+
+    @base.remotable_read
+    def get_by_host(cls, context, host):
+        """The compute node of ``host``, or None if it reported none yet."""
+        found = db.host.get(context, host).compute_node
+        return found and cls.from_row(context, found)
+
+    @classmethod
+    @base.remotable
+    def record(cls, context, host, values):
+        """Write what ``host`` has, if it changed; returns whether."""
+        return db.host.record_resources(context, host, values)
+
+
+@base.registry.register
+class ComputeNodeList(base.ObjectListBase, base.ComputedObject):
+    # Version 1.0: Initial version
+    VERSION = '1.0'
+
+    fields = {'objects': fields.ListOfObjectsField('ComputeNode')}
+
+    @base.remotable_read
+    def get_all(cls, context):
+        """Every compute node, by host."""
+        nodes = [found.compute_node for found in db.host.get_all(context)
+                 if found.compute_node]
+        return cls(context, objects=[ComputeNode.from_row(context, node)
+                                     for node in nodes])
+
+
+@base.registry.register
+class Host(base.ComputedObject):
+    """A host with all its parts, as ``host list`` shows it."""
+
+    # Version 1.0: Initial version
+    VERSION = '1.0'
+
+    fields = {
+        'name': fields.StringField(),
+        'revision': fields.IntegerField(),
+        'created_at': fields.DateTimeField(),
+        'instances': fields.IntegerField(),
+        'service': fields.ObjectField('Service', nullable=True),
+        'compute_node': fields.ObjectField('ComputeNode', nullable=True),
+    }
+
+    @base.remotable_read
+    def get_by_name(cls, context, name):
+        """:raises computed.exception.HostNotFound: there is none"""
+        return host_of(context, db.host.get(context, name))
+
+
+@base.registry.register
+class HostList(base.ObjectListBase, base.ComputedObject):
+    # Version 1.0: Initial version
+    VERSION = '1.0'
+
+    fields = {'objects': fields.ListOfObjectsField('Host')}
+
+    @base.remotable_read
+    def get_all(cls, context):
+        """Every host, by name."""
+        return cls(context, objects=[host_of(context, found)
+                                     for found in db.host.get_all(context)])
+
+
+def service_of(context, found):
+    """The Service in a ``db.host.HostRow``, or None."""
+    return found.service and Service.from_row(
+        context, found.service, silent_for=found.silent_for)
+
+
+def host_of(context, found):
+    """The Host of a ``db.host.HostRow``."""
+    node = found.compute_node
+    return Host.from_row(
+        context, found.host, instances=found.instances,
+        service=service_of(context, found),
+        compute_node=node and ComputeNode.from_row(context, node))

@@ -1,0 +1,78 @@
+"""What an earlier life of this service left unfinished, finished."""
+
+from oslo_log import log as logging
+
+from computed import exception
+from computed import states
+from computed.operations import build
+from computed.operations import operation
+from computed.operations import power
+
+LOG = logging.getLogger(__name__)
+
+
+def _build_interrupted(manager, claim):
+    raise exception.DriverError(
+        reason='the service stopped while it was being built')
+
+
+def _reboot_interrupted(manager, claim):
+    # Not once more from the start: a guest that runs again may do work.
+    manager.driver.power_on(claim)
+    return {'vm_state': states.ACTIVE,
+            **operation.observed(manager, claim.uuid)}
+
+
+# By what was under way; repeating those of the operations does no harm.
+UNFINISHED = {
+    states.SPAWNING: operation.Operation(
+        'build', (), states.SPAWNING, _build_interrupted,
+        failed_state=states.ERROR),
+    states.REBOOTING: operation.Operation(
+        'reboot', (), states.REBOOTING, _reboot_interrupted),
+    states.REBOOTING_HARD: operation.Operation(
+        'reboot --hard', (), states.REBOOTING_HARD, _reboot_interrupted),
+    **{op.task_state: op for op in (power.START, power.STOP, power.PAUSE,
+                                    power.UNPAUSE, build.DELETE)},
+}
+
+
+def recover(manager, context, instances):
+    """Finish what was begun on these instances, as just read strictly.
+
+    An instance that was never built because the host was down is marked so;
+    its user decides.
+    """
+    manager.claims.replay(context)
+    left = manager.claims.left_behind(instances)
+    for instance in left:
+        unfinished = UNFINISHED.get(instance.task_state)
+        name = unfinished.name if unfinished else 'release'
+        LOG.info('Instance %(name)s: finishing %(operation)s, interrupted by '
+                 'the end of the service.',
+                 {'name': instance.name, 'operation': name})
+        try:
+            claim = manager.claims.adopt(context, instance, name)
+        except exception.ClaimLost:
+            continue    # the replay has settled it
+        if unfinished:
+            operation.perform(manager, context, unfinished, claim)
+        else:
+            manager.claims.release(context, claim)
+    for instance in instances:
+        if (instance.vm_state == states.BUILDING and
+                not instance.claim_id):
+            _fail_unbuilt(manager, context, instance)
+
+
+def _fail_unbuilt(manager, context, instance):
+    failed = operation.Operation(
+        'build', (states.BUILDING,), states.SPAWNING, _build_interrupted,
+        failed_state=states.ERROR)
+    try:
+        claim = operation.claimed(manager, context, failed, instance.uuid)
+    except exception.ComputedError as error:
+        LOG.info('Instance %(name)s is left as it is: %(error)s',
+                 {'name': instance.name, 'error': error})
+        return
+    operation.perform(manager, context, failed, claim)

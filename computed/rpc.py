@@ -1,0 +1,117 @@
+"""The wire: what travels over oslo.messaging, and how."""
+
+import contextlib
+import functools
+import os
+
+import oslo_messaging as messaging
+from oslo_config import cfg
+from oslo_messaging import opts as messaging_opts
+from oslo_versionedobjects import base as ovo
+
+from computed import context as computed_context
+from computed import exception
+from computed.objects import base
+
+# Only these modules' errors are made again from what a peer sends.
+ERROR_MODULES = ['computed.exception']
+
+
+def is_standalone(conf):
+    """Whether no ``transport_url`` was configured: one host, no broker."""
+    register_opts(conf)
+    return (conf.get_location('transport_url').location
+            is cfg.Locations.opt_default)
+
+
+def register_opts(conf):
+    """Add the messaging library's own options to ``conf``."""
+    for group, options in messaging_opts.list_opts():
+        conf.register_opts(options, group=group)
+
+
+def get_transport(conf):
+    """The transport that ``conf`` names; sockets below the state path if
+    none.
+
+    :raises computed.exception.ConfigError: the URL is not usable
+    """
+    url = address(conf) if is_standalone(conf) else None
+    try:
+        return messaging.get_rpc_transport(
+            conf, url, allowed_remote_exmods=ERROR_MODULES)
+    except (messaging.InvalidTransportURL,
+            messaging.DriverLoadFailure) as error:
+        raise exception.ConfigError(
+            option='[DEFAULT] transport_url',
+            value=shown(url or conf.transport_url), problem=str(error),
+            remedy='Give a URL such as rabbit://user:password@host:5672/ or '
+                   'unix:///run/computed/rpc, or none.') from error
+
+
+def shown(url):
+    """``url`` without its password."""
+    head, at, tail = url.rpartition('@')
+    scheme, colon, _ = head.partition('://')
+    return f'{scheme}{colon}***@{tail}' if at else url
+
+
+def get_server(transport, target, endpoints):
+    """A server that runs only methods marked :func:`exposed`."""
+    return messaging.get_rpc_server(
+        transport, target, endpoints, serializer=Serializer(),
+        access_policy=messaging.ExplicitRPCAccessPolicy)
+
+
+def exposed(method):
+    """Let peers call ``method``; our own errors are answers, not faults."""
+    @messaging.expose
+    @messaging.expected_exceptions(exception.ComputedError)
+    @functools.wraps(method)
+    def wrapper(*args, **kwargs):
+        return method(*args, **kwargs)
+    return wrapper
+
+
+@contextlib.contextmanager
+def errors(peer_missing, method, timeout):
+    """Turn what a call over RPC raises into our own errors.
+
+    :param peer_missing: the error to raise if no server takes the call
+    """
+    try:
+        yield
+    except exception.ComputedError as error:
+        raise exception.rebuilt(error) from None
+    except messaging.MessagingTimeout as error:
+        raise exception.PerhapsDone(method=method, timeout=timeout) from error
+    except messaging.MessageDeliveryFailure as error:
+        raise peer_missing from error
+
+
+class Serializer(messaging.Serializer):
+    """Carry objects, and the whole context, over the wire."""
+
+    def __init__(self):
+        self._objects = ovo.VersionedObjectSerializer()
+        self._objects.OBJ_BASE_CLASS = base.ComputedObject
+
+    def serialize_entity(self, context, entity):
+        return self._objects.serialize_entity(context, entity)
+
+    def deserialize_entity(self, context, entity):
+        return self._objects.deserialize_entity(context, entity)
+
+    def serialize_context(self, context):
+        return context.to_dict()
+
+    def deserialize_context(self, values):
+        return computed_context.RequestContext.from_dict(values)
+
+
+def address(conf):
+    """Where calls go, to be shown to people."""
+    if is_standalone(conf):
+        return 'unix://' + os.path.join(
+            os.path.abspath(conf.state_path), 'rpc')
+    return shown(conf.transport_url)

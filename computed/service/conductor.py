@@ -1,0 +1,96 @@
+"""A conductor: the database's router and monitor, and its RPC server."""
+
+import os
+import threading
+
+import oslo_messaging as messaging
+from oslo_log import log as logging
+
+from computed import context
+from computed import db
+from computed import exception
+from computed import objects
+from computed import rpc
+from computed.conductor import manager
+from computed.service import notify
+
+LOG = logging.getLogger(__name__)
+# Seconds between two attempts to reach the primary at start.
+RETRY = 1.0
+
+
+class ConductorService:
+    """What ``computed-conductor`` runs."""
+
+    def __init__(self, conf):
+        self.conf = conf
+        self._server = None
+        self._monitor = None
+        self._stopping = threading.Event()
+
+    def start(self):
+        """Reach the primary, measure replicas, take calls.
+
+        Waits for as long as the primary is away.
+
+        :raises computed.exception.ConfigError: a URL is not usable
+        :raises computed.exception.SchemaMismatch: it is missing or too old
+        """
+        objects.register_all()
+        standalone = rpc.is_standalone(self.conf)
+        urls = db.connections.from_conf(self.conf, standalone)
+        transport = rpc.get_transport(self.conf)
+        router = None
+        while router is None and not self._stopping.is_set():
+            try:
+                router = self._connect(urls, standalone)
+            except exception.PrimaryUnavailable as error:
+                LOG.warning('Waiting: %s', error)
+                notify.waiting(str(error), 30)
+                self._stopping.wait(RETRY)
+        if router is None:
+            return
+        self._monitor = db.replicas.Monitor(router)
+        self._monitor.start()
+        self._serve(transport, router)
+        LOG.debug('Conductor ready on %s.', router.primary.name)
+
+    def _connect(self, urls, standalone):
+        with db.migration.reachable():
+            if standalone:
+                # One host and its own database: nobody else would do it.
+                db.migration.sync(urls.primary)
+            db.migration.check(urls.primary)
+        router = db.routing.Router(
+            self.conf.database, urls.primary, urls.replicas,
+            tolerant_threads=self.conf.executor_thread_pool_size // 2)
+        db.routing.configure(router)
+        router.database_id = db.database.get_id(context.new())
+        return router
+
+    def _serve(self, transport, router):
+        target = messaging.Target(
+            topic=manager.TARGET.topic,
+            server=f'{self.conf.host}-{os.getpid()}')
+        self._server = rpc.get_server(
+            transport, target, [manager.ConductorManager(router.status)])
+        try:
+            self._server.start()
+        except OSError as error:
+            raise exception.ConfigError(
+                option='[DEFAULT] transport_url', value=rpc.address(
+                    self.conf), problem=error.strerror,
+                remedy='Give a directory that this user may write to.'
+            ) from error
+
+    def stop(self):
+        """Answer what is being worked on, then end."""
+        self._stopping.set()
+        if self._server is not None:
+            self._server.stop()
+            self._server.wait()
+        if self._monitor is not None:
+            self._monitor.stop()
+
+    def reload(self):
+        """Options are looked up when they are used; nothing to do."""

@@ -1,0 +1,67 @@
+"""Says to the database that this host lives, and what of its tasks."""
+
+import json
+import threading
+
+from oslo_log import log as logging
+
+from computed import context
+from computed import exception
+from computed.objects import host as host_obj
+
+LOG = logging.getLogger(__name__)
+
+
+class Heartbeat:
+    """A thread that reports every ``report_interval`` seconds."""
+
+    def __init__(self, conf, identity, claims, digest, on_taken):
+        """:param digest: callable, what rides along; JSON-able
+        :param on_taken: called with the error once another service has
+            taken the host over
+        """
+        self._conf = conf
+        self._identity = identity
+        self._claims = claims
+        self._digest = digest
+        self._on_taken = on_taken
+        self._stopping = threading.Event()
+        self._silent = False
+        self._thread = threading.Thread(target=self._run, daemon=True,
+                                        name='heartbeat')
+
+    def start(self):
+        self._thread.start()
+
+    def stop(self):
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self):
+        while not self._stopping.wait(self._conf.report_interval):
+            self.beat()
+
+    def beat(self):
+        """Report once; trouble is said once, and so is its end."""
+        try:
+            ours = host_obj.Service.report(
+                context.new(), self._conf.host, self._identity.service_id,
+                self._identity.boot_id, json.dumps(self._digest()))
+            # Whatever could not be settled while the primary was away.
+            self._claims.replay(context.new())
+        except exception.ComputedError as error:
+            if not self._silent:
+                LOG.warning('This host cannot be reported as alive: %s',
+                            error)
+            self._silent = True
+            return
+        except Exception:       # the next one may succeed
+            LOG.exception('The heartbeat failed.')
+            return
+        if self._silent:
+            LOG.info('This host is reported as alive again.')
+            self._silent = False
+        if not ours:
+            self._on_taken(exception.ComputedError(
+                f'Host {self._conf.host} belongs to another service now; '
+                'this one ends. Give it another [DEFAULT] host.'))

@@ -1,0 +1,263 @@
+"""The daemon of one host: its parts, put together, started and stopped."""
+
+import dataclasses
+import functools
+import os
+import threading
+import time
+
+from oslo_log import log as logging
+from stevedore import driver as stevedore_driver
+from stevedore import exception as stevedore_exception
+
+import computed
+from computed import claims
+from computed import context
+from computed import exception
+from computed import journal
+from computed import manager
+from computed import objects
+from computed import permit
+from computed import rpc
+from computed import rpcapi
+from computed import runner
+from computed.conductor import rpcapi as conductor_rpcapi
+from computed.objects import base
+from computed.objects import host as host_obj
+from computed.objects import instance as instance_obj
+from computed.operations import recover
+from computed.service import heartbeat
+from computed.service import hints
+from computed.service import identity
+from computed.service import notify
+from computed.service import tour
+from computed.tasks import power_states
+
+LOG = logging.getLogger(__name__)
+
+# While these last, the start is tried again.
+TEMPORARY = (exception.ConductorUnavailable, exception.PerhapsDone,
+             exception.PrimaryUnavailable, exception.DriverNotReady,
+             exception.Busy)
+RETRY = 0.5
+
+
+class TaskEndpoint:
+    """What may be asked of the runner over RPC."""
+
+    target = manager.ComputeManager.target
+
+    def __init__(self, task_runner, timeout):
+        self._runner = task_runner
+        self._timeout = timeout
+
+    @rpc.exposed
+    def list_tasks(self, context):
+        return self._runner.describe()
+
+    @rpc.exposed
+    def get_task_history(self, context, name):
+        return [dataclasses.asdict(found)
+                for found in self._runner.history(name)]
+
+    @rpc.exposed
+    def run_task(self, context, name, accept=None):
+        done = self._runner.trigger(name, accept=accept)
+        return dataclasses.asdict(done.result(self._timeout))
+
+
+def load_driver(conf):
+    """The driver that ``[virt] driver`` names.
+
+    :raises computed.exception.ConfigError: there is none of that name
+    """
+    try:
+        found = stevedore_driver.DriverManager(
+            'computed.drivers', conf.virt.driver, invoke_on_load=True,
+            invoke_args=[conf], on_load_failure_callback=_not_loaded)
+    except (stevedore_exception.NoMatches, ImportError) as error:
+        raise exception.ConfigError(
+            option='[virt] driver', value=conf.virt.driver,
+            problem=str(error), remedy='Name an installed driver, such as '
+            'process.') from error
+    return found.driver
+
+
+def _not_loaded(extensions, entry_point, error):
+    raise error
+
+
+class HostService:
+    """What ``computed`` runs."""
+
+    def __init__(self, conf, child=None):
+        """:param child: the conductor to run beside, or None"""
+        self.conf = conf
+        self.child = child
+        # Called with the error that ends the service; set by the program.
+        self.end = None
+        self._stopping = threading.Event()
+        self._parts = []        # stopped in reverse
+
+    # -- start
+
+    def start(self):
+        """Come up in the order that ``tasks.md`` gives; may take long.
+
+        :raises computed.exception.ComputedError: it cannot, in one line
+        """
+        state_path = os.path.abspath(self.conf.state_path)
+        lock = identity.lock(state_path)
+        self._parts.append(lock.close)
+        self.identity = identity.load(state_path)
+        objects.register_all()
+        transport = self._connect()
+        registered = self._until_possible(self._register)
+        if registered is None:
+            return
+        mark = permit.Mark(registered['database_id'], self.conf.host)
+        self.driver = load_driver(self.conf)
+        self._until_possible(lambda: self.driver.init_host(mark))
+        self._parts.append(self.driver.close)
+        self._refuse_strangers(registered, mark)
+        self._manage(state_path, mark, registered)
+        self._serve(transport)
+        tour.hello(self.conf, self.manager, self.instances())
+
+    def _connect(self):
+        if self.child is not None:
+            self.child.start()
+            self._parts.append(self.child.stop)
+        transport = rpc.get_transport(self.conf)
+        base.ComputedObject.indirection_api = conductor_rpcapi.ConductorAPI(
+            transport, rpc.address(self.conf))
+        return transport
+
+    def _until_possible(self, attempt):
+        """Call ``attempt`` until nothing temporary is in its way."""
+        said = None
+        while not self._stopping.is_set():
+            try:
+                return attempt()
+            except TEMPORARY as error:
+                began = time.monotonic()
+                notify.waiting(str(error), 30)
+                # A child conductor takes a moment; that is no news.
+                if said is None:
+                    said = began + (5 if self.child else 0)
+                if said <= began:
+                    LOG.warning('Waiting: %s', error)
+                    said = began + 30
+                self._stopping.wait(RETRY)
+        return None
+
+    def _register(self):
+        return host_obj.Service.register(
+            context.new(), self.conf.host, self.identity.service_id,
+            self.identity.boot_id, self.identity.host_boot_id,
+            computed.__version__, self.conf.service_down_time)
+
+    def _refuse_strangers(self, registered, mark):
+        """Refuse a database that does not know the guests that are here.
+
+        Guests of other marks are listed and stay as they are.
+        """
+        guests = self.driver.list_instances().instances.values()
+        foreign = [guest for guest in guests if guest.mark != mark]
+        for guest in foreign:
+            LOG.warning('Guest %(uuid)s is not ours (%(mark)s); it is left '
+                        'alone.', {'uuid': guest.uuid, 'mark': guest.mark})
+        if registered['new'] and foreign:
+            other = next((guest.mark for guest in foreign if guest.mark),
+                         None)
+            raise exception.WrongDatabase(
+                expected=other.database_id if other else 'unknown',
+                found=mark.database_id)
+
+    def _manage(self, state_path, mark, registered):
+        after_reboot = registered['host_boot_id'] not in (
+            None, self.identity.host_boot_id)
+        self.claims = claims.Claims(
+            mark, self.identity.service_id, self.identity.boot_id,
+            journal.Journal(os.path.join(state_path, 'claims')))
+        self.manager = manager.ComputeManager(
+            self.conf, self.driver, self.claims, after_reboot)
+        self.runner = runner.Runner(
+            self.conf, self.manager, context.new, state_path)
+        found = self._until_possible(self.instances)
+        if found is None:
+            return
+        self._subscribe()
+        recover.recover(self.manager, context.new(), found)
+        self._until_possible(self._record_resources)
+
+    def instances(self):
+        """The live instances of this host, read on the primary."""
+        return list(instance_obj.InstanceList.get_by_host(
+            context.new(), self.conf.host, use_slave=False))
+
+    def _record_resources(self):
+        has = self.driver.host_resources()
+        host_obj.ComputeNode.record(context.new(), self.conf.host, {
+            'hypervisor_type': has.hypervisor_type,
+            'hypervisor_version': has.hypervisor_version,
+            'vcpus': has.vcpus, 'memory_mb': has.memory_mb,
+            'disk_gb': has.disk_gb})
+
+    def _subscribe(self):
+        look = functools.partial(self.manager.workers.submit, self._look_at)
+        pending = hints.Hints(
+            look, lambda: self.conf.virt.stopped_event_delay)
+        pending.start()
+        self.driver.subscribe(pending.hint)
+        self._parts.append(pending.stop)
+
+    def _look_at(self, uuid):
+        try:
+            power_states.look_at(self.manager, context.new(), uuid)
+        except exception.ComputedError as error:
+            LOG.info('A hint about instance %(uuid)s is left to the next '
+                     'pass: %(error)s', {'uuid': uuid, 'error': error})
+        except Exception:
+            LOG.exception('A hint about instance %s failed.', uuid)
+
+    def _serve(self, transport):
+        server = rpc.get_server(
+            transport, rpcapi.target(self.conf.host),
+            [self.manager,
+             TaskEndpoint(self.runner, self.conf.rpc_response_timeout)])
+        server.start()
+        beats = heartbeat.Heartbeat(self.conf, self.identity, self.claims,
+                                    self.runner.digest, self.end)
+        beats.start()
+        self.runner.start()
+        self._parts += [
+            beats.stop,
+            lambda: self.manager.workers.shutdown(wait=True),
+            self._stop_runner,
+            server.wait, server.stop]
+
+    def _stop_runner(self):
+        running = self.runner.stop(self.conf.graceful_shutdown_timeout or
+                                   None)
+        if running:
+            LOG.warning('Still running: %s.', ', '.join(running))
+
+    # -- stop, reload
+
+    def stop(self):
+        """End in order: take no new work, finish the old, keep the guests.
+        """
+        self._stopping.set()
+        if getattr(self, 'driver', None) is not None:
+            # First: a guest that the machine stops while it goes down must
+            # not be recorded as stopped by its user.
+            self.driver.subscribe(None)
+        tour.goodbye(self)
+        while self._parts:
+            self._parts.pop()()
+
+    def reload(self):
+        """The configuration has changed."""
+        if getattr(self, 'runner', None) is not None:
+            self.runner.reload()

@@ -1,0 +1,65 @@
+"""Who this service is: across restarts, and alone on its state path."""
+
+import dataclasses
+import fcntl
+import os
+import uuid
+
+from computed import exception
+from computed import files
+
+BOOT_ID = '/proc/sys/kernel/random/boot_id'
+
+
+@dataclasses.dataclass(frozen=True)
+class Identity:
+    """:ivar service_id: kept in the state path
+    :ivar boot_id: new at each start of the service
+    :ivar host_boot_id: new at each start of the machine
+    """
+
+    service_id: str
+    boot_id: str
+    host_boot_id: str
+
+
+def load(state_path):
+    """This service's identity; its lasting part is made at the first start.
+    """
+    path = os.path.join(state_path, 'service.json')
+    kept = files.read_json(path)
+    if not isinstance(kept, dict) or 'service_id' not in kept:
+        kept = {'service_id': str(uuid.uuid4())}
+        files.write_json(path, kept)
+    with open(BOOT_ID, encoding='ascii') as stream:
+        host_boot_id = stream.read().strip()
+    return Identity(kept['service_id'], str(uuid.uuid4()), host_boot_id)
+
+
+def lock(state_path):
+    """Keep every other ``computed`` off ``state_path`` until this one ends.
+
+    :returns: the open file; the lock lasts as long as it is open
+    :raises computed.exception.AlreadyRunning: another one is there
+    :raises computed.exception.ConfigError: the path cannot be used
+    """
+    path = os.path.join(state_path, 'computed.lock')
+    try:
+        os.makedirs(state_path, mode=0o700, exist_ok=True)
+        stream = open(path, 'a+', encoding='ascii')
+    except OSError as error:
+        raise exception.ConfigError(
+            option='[DEFAULT] state_path', value=state_path,
+            problem=error.strerror,
+            remedy='Give another with --state-path.') from error
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.seek(0)
+        pid = stream.read().strip() or 'unknown'
+        stream.close()
+        raise exception.AlreadyRunning(pid=pid, path=state_path) from None
+    stream.truncate(0)
+    stream.write(str(os.getpid()))
+    stream.flush()
+    return stream

@@ -1,0 +1,26 @@
+"""What systemd is told (sd_notify(3)); nothing without it.
+
+oslo.service can say READY only, once, and takes the socket away.
+"""
+
+import contextlib
+import os
+import socket
+
+
+def notify(**values):
+    """Send ``NAME=value`` lines to systemd: ``notify(READY=1)``."""
+    address = os.environ.get('NOTIFY_SOCKET')
+    if not address:
+        return
+    if address.startswith('@'):     # the abstract name space
+        address = '\0' + address[1:]
+    message = '\n'.join(f'{name}={value}' for name, value in values.items())
+    with contextlib.suppress(OSError), socket.socket(
+            socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
+        to.sendto(message.encode(), address)
+
+
+def waiting(reason, seconds):
+    """Say why the start takes so long, and ask for ``seconds`` more."""
+    notify(STATUS=reason, EXTEND_TIMEOUT_USEC=int(seconds * 1e6))

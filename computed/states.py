@@ -1,0 +1,55 @@
+"""The names of states: what the user sees, what is under way, what is.
+
+``vm_state`` is what an instance is to its user, ``task_state`` the
+transition under way (``None``: nobody works on it), ``power_state`` what the
+hypervisor said last. Names and numbers are nova's, the field's common ones.
+"""
+
+# vm_state
+BUILDING = 'building'
+ACTIVE = 'active'
+PAUSED = 'paused'
+SUSPENDED = 'suspended'
+STOPPED = 'stopped'
+RESCUED = 'rescued'
+RESIZED = 'resized'
+SOFT_DELETED = 'soft-delete'
+DELETED = 'deleted'
+ERROR = 'error'
+SHELVED = 'shelved'
+SHELVED_OFFLOADED = 'shelved_offloaded'
+
+# task_state
+SPAWNING = 'spawning'
+POWERING_ON = 'powering-on'
+POWERING_OFF = 'powering-off'
+REBOOTING = 'rebooting'
+REBOOTING_HARD = 'rebooting_hard'
+PAUSING = 'pausing'
+UNPAUSING = 'unpausing'
+DELETING = 'deleting'
+
+# power_state
+NOSTATE = 0
+RUNNING = 1
+POWER_PAUSED = 3
+SHUTDOWN = 4
+CRASHED = 6
+POWER_SUSPENDED = 7
+
+POWER_STATE_NAMES = {
+    NOSTATE: 'NOSTATE',
+    RUNNING: 'RUNNING',
+    POWER_PAUSED: 'PAUSED',
+    SHUTDOWN: 'SHUTDOWN',
+    CRASHED: 'CRASHED',
+    POWER_SUSPENDED: 'SUSPENDED',
+}
+
+
+def power_name(number):
+    """The name of a power state; unknown numbers show as themselves."""
+    return POWER_STATE_NAMES.get(number, str(number))
+
+# Stands for the database's own time among values to be written.
+NOW = '@now'

@@ -1,0 +1,72 @@
+import uuid
+
+import pytest
+
+from computed import exception
+from computed import states
+from computed.virt import memory
+from tests import driver_contract
+from tests import waiting
+
+
+class TestMemoryDriver(driver_contract.DriverContract):
+
+    @pytest.fixture
+    def driver(self):
+        driver = memory.MemoryDriver(conf=None)
+        driver.init_host(driver_contract.MARK)
+        yield driver
+        driver.close()
+
+    def test_a_driver_that_was_not_started_spawns_nothing(self):
+        spec = self.spec()
+        driver = memory.MemoryDriver(conf=None)
+        with pytest.raises(exception.DriverNotReady):
+            driver.spawn(driver_contract.claim_on(spec.uuid), spec)
+
+    def test_only_the_next_call_fails_and_changes_nothing(self, driver):
+        guest = self.spawned(driver)
+        driver.fail_next('power_off', exception.DriverTimeout(
+            timeout=5, operation='end it'))
+        with pytest.raises(exception.DriverTimeout):
+            driver.power_off(driver_contract.claim_on(guest), 0)
+        assert self.state(driver, guest) == states.RUNNING
+        driver.power_off(driver_contract.claim_on(guest), 0)
+        assert self.state(driver, guest) == states.SHUTDOWN
+
+    def test_an_incomplete_snapshot_says_so(self, driver):
+        guest = self.spawned(driver)
+        driver.complete = False
+        assert driver.list_instances().complete is False
+        assert driver.get_instance(guest).uuid == guest
+
+    def test_a_vanished_guest_is_absent(self, driver):
+        guest = self.spawned(driver)
+        driver.vanish(guest)
+        assert guest not in driver.list_instances().instances
+
+    def test_a_foreign_guest_is_listed_and_left_alone(self, driver):
+        guest = str(uuid.uuid4())
+        driver.add_foreign(guest, driver_contract.OTHER_MARK)
+        info = driver.list_instances().instances[guest]
+        assert info.mark == driver_contract.OTHER_MARK
+        with pytest.raises(exception.ForeignGuest):
+            driver.destroy(driver_contract.claim_on(guest))
+
+    def test_a_state_set_from_outside_is_told_unless_silent(self, driver):
+        guest, heard = self.spawned(driver), []
+        driver.subscribe(heard.append)
+        driver.set_power_state(guest, states.CRASHED, exit_code=-9,
+                               event=False)
+        assert heard == []
+        info = driver.get_instance(guest)
+        assert (info.power_state, info.exit_code) == (states.CRASHED, -9)
+        driver.set_power_state(guest, states.RUNNING)
+        waiting.wait_for(lambda: heard == [guest])
+
+    def test_calls_are_recorded_in_order(self, driver):
+        guest = self.spawned(driver)
+        driver.calls.clear()
+        driver.pause(driver_contract.claim_on(guest))
+        driver.get_instance(guest)
+        assert driver.calls == ['pause', 'get_instance']
