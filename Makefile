@@ -31,10 +31,10 @@ lint: packages
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
 
-$(SUITES): packages
+unit functional: packages
+integration mutations: debian-packages packages
+$(SUITES):
 	.venv/bin/pytest tests/$@
-
-integration: debian-packages
 
 packages:
 	@tools/python-packages test

@@ -2,31 +2,22 @@
 what is wrong with it.
 """
 
-import importlib.metadata
 import os
 import sys
 
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from computed import concurrency
+import computed
 from computed import conf as computed_conf
 from computed import exception
+from computed import rpc
 from computed.conf import validation
 
 # Below warnings, these tell of each message, statement or plugin.
 LOG_LEVELS = [f'{name}=WARN' for name in (
     'alembic', 'amqp', 'kombu', 'oslo.messaging', 'oslo_messaging',
     'sqlalchemy', 'stevedore', 'urllib3')]
-
-# The first thing a program does; what it imports before must be as harmless
-# as what this module does.
-choose_threads = concurrency.choose
-
-
-def arguments(argv=None):
-    """``argv``, or the arguments that this process was given."""
-    return sys.argv[1:] if argv is None else list(argv)
 
 
 def configure(argv, prog, description=None, setup=None):
@@ -45,7 +36,7 @@ def configure(argv, prog, description=None, setup=None):
     if setup is not None:
         setup(conf)
     try:
-        logging.setup(conf, 'computed', version())
+        logging.setup(conf, 'computed', computed.__version__)
     except (logging.LogConfigError, OSError) as error:
         fail(error)
     return conf
@@ -53,22 +44,16 @@ def configure(argv, prog, description=None, setup=None):
 
 def load(argv, prog, description=None):
     """As :func:`configure`, but nothing is done about logging."""
-    from computed import rpc    # not before threads are chosen
     conf = cfg.CONF
     computed_conf.register_opts(conf)
     rpc.register_opts(conf)
     try:
-        conf(argv, project='computed', prog=prog, version=version(),
+        conf(argv, project='computed', prog=prog, version=computed.__version__,
              description=description)
         validation.check(conf)
     except (cfg.Error, exception.ConfigError) as error:
         fail(error)
     return conf
-
-
-def version():
-    """The installed version of computed."""
-    return importlib.metadata.version('computed')
 
 
 def fail(error):

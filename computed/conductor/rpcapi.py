@@ -68,10 +68,7 @@ def learn(context, answer, elapsed):
 
 def stamped(result, context, origin):
     """``result``; objects in it know where they were read."""
-    if isinstance(result, base.ComputedObject):
-        result._context = context
-        result.origin = origin
-        for member in getattr(result, 'objects', ()):
-            member._context = context
-            member.origin = origin
+    for member in base.members(result):
+        member._context = context
+        member.origin = origin
     return result

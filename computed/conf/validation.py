@@ -48,7 +48,7 @@ def _as_written(conf, group, name):
 
 def _check_intervals(tasks):
     for name, value in tasks.items():
-        if name.endswith('_interval') and value < 0:
+        if name.endswith('_interval') and (value or 0) < 0:
             raise exception.ConfigError(
                 option=f'[tasks] {name}', value=value,
                 problem='an interval cannot be negative',

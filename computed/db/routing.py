@@ -125,24 +125,31 @@ class Router:
     def _on_replica(self, name, call, context, replica):
         # Before the snapshot: a beat seen later need not be in it.
         seen, began = replica.seen, self.clock()
+        result = refusal = None
         try:
             with self._transaction(context, replica) as scope:
                 result = call()
-        except db_exc.DBConnectionError as error:
-            replica.failed('connection lost or timed out')
-            raise NodeUnfit('replica_failed') from error
+        except exception.ComputedError as error:
+            # An answer too ("not found"), and no better than its age.
+            refusal = error
         except (db_exc.DBDeadlock, sa.exc.TimeoutError) as error:
             # A query cancelled by replication, or a full pool.
+            raise NodeUnfit('replica_failed') from error
+        except (db_exc.DBError, sa.exc.SQLAlchemyError) as error:
+            # If it is the query's fault the primary will say so.
+            replica.failed(f'read failed ({type(error).__name__})')
             raise NodeUnfit('replica_failed') from error
         now = self.clock()
         age = self.beats.age(seen, now)
         if age > self._bound(context):
             raise NodeUnfit('replica_lagging')
         if not context.tokens.satisfied_by(self.database_id,
-                                           scope.revisions):
+                                           context.db_scope.revisions):
             raise NodeUnfit('replica_behind_token')
         replica.answered(now - began)
-        self._note(name, context, scope, 'lag_tolerant', age)
+        self._note(name, context, context.db_scope, 'lag_tolerant', age)
+        if refusal is not None:
+            raise refusal
         return result
 
     def _on_primary(self, name, call, context, reason):
@@ -232,7 +239,9 @@ class Router:
         except db_exc.DBConnectionError as error:
             LOG.warning('The primary does not answer: %s', error)
             raise exception.PrimaryUnavailable() from error
-        except db_exc.DBError as error:
+        except (db_exc.DBError, sa.exc.DBAPIError) as error:
+            if 'database is locked' in str(error):
+                raise exception.PrimaryUnavailable() from error
             if not is_read_only(error):
                 raise
             self.primary.dispose()

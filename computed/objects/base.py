@@ -51,8 +51,21 @@ def remotable_read(method):
 
     @functools.wraps(method)
     def wrapper(cls, context, *args, use_slave=None, **kwargs):
+        asked = context
         if use_slave is not None:
-            context = context.tolerating_lag(use_slave)
-        return remote(cls, context, *args, **kwargs)
+            asked = context.tolerating_lag(use_slave)
+        found = remote(cls, asked, *args, **kwargs)
+        # The tolerance was for this read only: a later save of what was
+        # found is as strict as its caller.
+        for member in members(found):
+            member._context = context
+        return found
     wrapper.remotable = True
     return classmethod(wrapper)
+
+
+def members(result):
+    """The objects in the result of a method: itself, its list's members."""
+    if isinstance(result, ComputedObject):
+        yield result
+        yield from getattr(result, 'objects', ())

@@ -1,6 +1,7 @@
 """The process driver with real processes."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ from computed import exception
 from computed import states
 from computed.virt import process
 from computed.virt.process import network
+from computed.virt.process import proc
 from tests import driver_contract
 from tests import waiting
 
@@ -41,22 +43,36 @@ def processes_of(folder):
     return marked
 
 
-def interfaces():
-    return {name for name in os.listdir('/sys/class/net')
-            if name.startswith('cmp')}
+def present(names):
+    """Those of the network interfaces that the host has."""
+    return [name for name in names if os.path.exists(f'/sys/class/net/{name}')]
 
 
 @pytest.fixture
-def root(tmp_path):
+def planned(monkeypatch):
+    """Names of the host's ends of all networks that the test asks for."""
+    names = []
+    real = network.plan
+
+    def plan(*args):
+        found = real(*args)
+        names.append(found.host_device)
+        return found
+
+    monkeypatch.setattr(network, 'plan', plan)
+    return names
+
+
+@pytest.fixture
+def root(tmp_path, planned):
     """Where the instances are. Afterwards nothing may run or be left."""
-    before = interfaces()
     root = tmp_path / 'instances'
     yield root
     left = psutil.wait_procs(processes_of(root), timeout=0)[1]
     for one in left:
         one.kill()
     assert not left, f'processes were left: {left}'
-    assert interfaces() <= before
+    assert present(planned) == []
 
 
 @pytest.fixture
@@ -137,6 +153,12 @@ class Guests:
     def run(self, guest):
         return json.loads((self.root / guest / 'run.json').read_text())
 
+    def replace_run(self, guest, **changed):
+        """Have run.json say something else, in a new file as the shim's."""
+        new = self.root / guest / 'run.json.tmp'
+        new.write_text(json.dumps({**self.run(guest), **changed}))
+        new.rename(self.root / guest / 'run.json')
+
 
 @pytest.fixture
 def guests(driver, root):
@@ -192,9 +214,10 @@ def test_what_is_left_of_a_guest_ends_with_its_main_process(guests, root):
 
 
 def test_a_guest_that_kills_its_process_group_is_recorded(guests):
-    guest = guests.spawn(shell('trap "" TERM; kill -9 0'))
-    info = guests.wait_for_state(guest, states.CRASHED)
-    assert info.exit_code == -signal.SIGKILL
+    guest = guests.spawn(shell('kill -9 0'))
+    # by the shim, which is not in that group
+    waiting.wait_for((guests.root / guest / 'exit.json').exists)
+    assert guests.info(guest).exit_code == -signal.SIGKILL
 
 
 def test_the_end_may_be_unknown_when_the_shim_was_killed_too(guests):
@@ -273,6 +296,20 @@ def test_power_off_ends_the_tree_of_a_killed_shim(guests, root):
     assert processes_of(root / guest) == []
 
 
+def test_descendants_without_a_mark_belong_to_the_guest(guests):
+    guest = guests.spawn(shell('setsid env -i sleep 1000; true'))
+    main = psutil.Process(guests.pid(guest))
+    waiting.wait_for(lambda: [
+        one.name() for one in main.children()] == ['sleep'])
+    [child] = main.children()
+    assert child.environ() == {}
+    guests.driver.pause(claim_on(guest))
+    assert child.status() == psutil.STATUS_STOPPED
+    # stopped, it would outlive a SIGTERM
+    guests.driver.power_off(claim_on(guest), 0)
+    assert not is_alive(child.pid)
+
+
 def test_power_on_first_ends_what_the_last_run_left(guests, root):
     guest = spawn_tree(guests, root)
     for pid in (guests.run(guest)['shim_pid'], guests.pid(guest)):
@@ -325,6 +362,15 @@ def test_a_guest_may_end_in_peace_within_the_timeout(guests):
     assert guests.info(guest).exit_code == 0
 
 
+def test_a_paused_guest_may_end_in_peace_too(guests):
+    guest = guests.spawn(shell(
+        'trap "exit 0" TERM; echo up; while :; do sleep 0.05; done'))
+    guests.wait_for_output(guest, 'up')
+    guests.driver.pause(claim_on(guest))
+    guests.driver.power_off(claim_on(guest), 10)
+    assert guests.info(guest).exit_code == 0
+
+
 # -- identity
 
 @pytest.fixture
@@ -337,27 +383,33 @@ def stranger():
 
 @pytest.mark.parametrize('change', ['power_off', 'destroy', 'power_on'])
 def test_a_process_that_got_the_pid_of_a_guest_is_not_touched(
-        guests, root, stranger, change):
+        guests, stranger, change):
     guest = guests.spawn()
     guests.driver.power_off(claim_on(guest), 0)
-    run = guests.run(guest)
-    run.update(pid=stranger.pid, shim_pid=stranger.pid)
-    (root / guest / 'run.json').write_text(json.dumps(run))
+    guests.replace_run(guest, pid=stranger.pid, shim_pid=stranger.pid)
     assert guests.info(guest).power_state == states.SHUTDOWN
     driver_contract.CHANGES[change](guests.driver, claim_on(guest))
     assert stranger.poll() is None
     assert state_of(stranger.pid) == psutil.STATUS_SLEEPING
 
 
+def test_a_pid_that_changed_hands_since_the_look_gets_no_signal(stranger):
+    found = proc.stat(stranger.pid).process
+    former = dataclasses.replace(found, start_time=found.start_time - 1)
+    assert not proc.send(former, signal.SIGKILL)
+    assert stranger.poll() is None
+    assert proc.send(found, signal.SIGKILL)
+    assert stranger.wait(10) == -signal.SIGKILL
+
+
 def test_the_same_pid_and_start_time_in_another_boot_is_another_process(
-        guests, root, stranger):
+        guests, stranger):
     guest = guests.spawn()
     guests.driver.power_off(claim_on(guest), 0)
     fields = pathlib.Path(f'/proc/{stranger.pid}/stat').read_text().split()
-    run = guests.run(guest)
-    run.update(boot_id='another', pid=stranger.pid, shim_pid=stranger.pid,
-               start_time=int(fields[21]), shim_start_time=int(fields[21]))
-    (root / guest / 'run.json').write_text(json.dumps(run))
+    guests.replace_run(
+        guest, boot_id='another', pid=stranger.pid, shim_pid=stranger.pid,
+        start_time=int(fields[21]), shim_start_time=int(fields[21]))
     info = guests.info(guest)
     assert info.power_state == states.SHUTDOWN
     assert info.reason == 'host was restarted'
@@ -444,8 +496,11 @@ def test_half_made_and_half_removed_guests_are_cleared_at_start(
         guests, root, make_driver):
     for name in (f'{uuid.uuid4()}.new', f'{uuid.uuid4()}.deleting', 'keep'):
         (root / name / 'disk').mkdir(parents=True)
+    link = root / f'{uuid.uuid4()}.deleting'
+    link.symlink_to(root / 'keep')
     make_driver()
-    assert [path.name for path in root.iterdir()] == ['keep']
+    assert {path.name for path in root.iterdir()} == {'keep', link.name}
+    assert (root / 'keep' / 'disk').exists()
 
 
 def test_a_destroy_that_was_cut_short_is_finished_by_the_next(guests, root):
@@ -697,18 +752,18 @@ def test_guests_have_addresses_of_their_own(guests, private):
 
 @needs_veth
 @pytest.mark.parametrize('change', ['power_off', 'destroy'])
-def test_the_interface_goes_with_the_guest(guests, private, change):
-    before = interfaces()
+def test_the_interface_goes_with_the_guest(
+        guests, private, planned, change):
     guest = private()
-    assert len(interfaces() - before) == 1
+    assert len(present(planned)) == 1
     driver_contract.CHANGES[change](guests.driver, claim_on(guest))
-    assert interfaces() == before
+    assert present(planned) == []
 
 
 @needs_veth
 def test_a_private_network_that_cannot_be_made_leaves_nothing(
-        guests, root, monkeypatch):
-    before = interfaces()
+        guests, private, planned, root, monkeypatch):
+    guests.driver.destroy(claim_on(private()))
     real = network.guest_commands
     monkeypatch.setattr(
         network, 'guest_commands',
@@ -718,7 +773,8 @@ def test_a_private_network_that_cannot_be_made_leaves_nothing(
     assert '\n' not in str(caught.value)
     assert left_of(root) == []
     assert processes_of(root) == []
-    assert interfaces() == before
+    assert len(planned) == 2
+    assert present(planned) == []
 
 
 @needs_veth

@@ -277,9 +277,9 @@ class ProcessDriver(driver.ComputeDriver):
         if run is None or not proc.alive(run.main):
             return
         try:
-            guest.write_stopping(run)
+            guest.write_stopping()
         except OSError as error:
-            # Stopping is how one gets room on a full disk.
+            # It is to end all the same.
             LOG.warning('Guest %s is stopped but may be shown as crashed: '
                         '%s', guest.uuid, error)
 

@@ -3,7 +3,7 @@
 * ``spec.json``: what it is and whose, written once when it is made
 * ``run.json``: the last start, by the shim
 * ``exit.json``: how that ended, by the shim
-* ``stopped``: which run we ended on purpose, so that it is no crash
+* ``stopped``: the ``run.json`` that we ended on purpose: that is no crash
 * ``console.log``: what it printed
 * ``disk/``: where its command runs
 
@@ -189,13 +189,22 @@ class Folder:
     def stopping(self):
         """The identity of the run we ended; None without."""
         try:
-            return self._read('stopped')
+            data = self._read('stopped')
+            with _understood('stopped'):
+                return data and {name: data[name] for name in (
+                    'boot_id', 'pid', 'start_time')}
         except exception.DriverError:
             return None
 
-    def write_stopping(self, run):
-        """Note that this run is about to be ended on purpose."""
-        _write(self['stopped'], run.identity)
+    def write_stopping(self):
+        """Note that the last run is about to be ended on purpose.
+
+        A second name for its file is the note: it takes no room, and
+        stopping guests is how one gets room on a full disk. The next start
+        replaces ``run.json`` and leaves the note as it is.
+        """
+        self.forget_stopping()
+        os.link(self['run.json'], self['stopped'])
 
     def forget_stopping(self):
         """The run goes on after all."""

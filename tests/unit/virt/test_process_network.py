@@ -51,9 +51,11 @@ def test_a_route_to_one_address_takes_its_net():
     assert network.plan(GUEST, [host]).network != first.network
 
 
-def test_a_route_to_all_of_link_local_takes_nothing():
-    broad = ipaddress.ip_network('169.254.0.0/16')
-    assert network.plan(GUEST, [broad]) == network.plan(GUEST, [])
+@pytest.mark.parametrize('route', ['169.254.0.0/16', '169.254.103.0/24'])
+def test_a_route_to_a_broad_net_takes_nothing(route):
+    guest = '00000000-0000-0000-0000-000000000013'
+    planned = network.plan(guest, [ipaddress.ip_network(route)])
+    assert str(planned.network) == '169.254.103.0/30'
 
 
 def test_the_room_is_used_to_the_last_net_and_then_refused():

@@ -1,0 +1,5 @@
+import sys
+
+from computed.cmd import manage
+
+sys.exit(manage.main())

@@ -1,0 +1,106 @@
+"""What commands share: the session, the shape of arguments."""
+
+import argparse
+import typing
+
+from cliff import command
+
+from computed import context
+from computed import objects
+from computed import rpc
+from computed import rpcapi
+from computed.conductor import rpcapi as conductor_rpcapi
+from computed.objects import base
+
+
+class Session:
+    """The way to conductors and hosts, for one command.
+
+    :ivar context: strict; all calls share it, so that each sees what those
+        before it have written
+    """
+
+    def __init__(self, conf):
+        objects.register_all()
+        transport = rpc.get_transport(conf)
+        self.context = context.new()
+        self.hosts = rpcapi.HostAPI(transport)
+        self.conductor = conductor_rpcapi.ConductorAPI(
+            transport, rpc.address(conf))
+        base.ComputedObject.indirection_api = (
+            self.conductor)     # type: ignore[assignment]
+
+
+class Command(command.Command):
+    """Each command: one that lists or shows is a cliff ``Lister`` or
+    ``ShowOne`` besides.
+    """
+
+    app: typing.Any     # a computed.cmd.manage.app.ManageApp
+
+    @property
+    def conf(self):
+        return self.app.conf
+
+    @property
+    def session(self):
+        return self.app.session
+
+    @property
+    def context(self):
+        return self.app.session.context
+
+    def get_epilog(self):
+        # That of cliff looks up which package each module comes from.
+        return ''
+
+
+def add_strict(parser):
+    """``--strict``, for commands whose answer may come from a replica."""
+    parser.add_argument(
+        '--strict', action='store_true',
+        help='ask the primary; by default a replica may answer')
+
+
+def add_host(parser):
+    """``--host``, for commands that ask one host."""
+    parser.add_argument(
+        '--host', metavar='HOST', help='the host to ask; this one if omitted')
+
+
+def add_wait(parser):
+    """``--wait`` and ``--timeout``, for commands that begin something."""
+    parser.add_argument(
+        '--wait', action='store_true',
+        help='return when it is done; exit with 1 if it failed')
+    parser.add_argument(
+        '--timeout', type=at_least(1), default=120, metavar='SECONDS',
+        help='how long to wait at most (default: %(default)s)')
+
+
+def at_least(minimum):
+    """An argument's type: whole numbers from ``minimum``."""
+    def parse(text):
+        try:
+            if (value := int(text)) >= minimum:
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(
+            f'{text} is not a whole number from {minimum} up')
+    return parse
+
+
+def name(text):
+    """An argument's type: the name of something new."""
+    if 0 < len(text) <= 255 and text.isprintable() and text == text.strip():
+        return text
+    raise argparse.ArgumentTypeError(
+        'a name has 1 to 255 printable characters and no space around them')
+
+
+def not_empty(text):
+    """An argument's type: anything that is not blank."""
+    if text.strip():
+        return text
+    raise argparse.ArgumentTypeError('it is empty')

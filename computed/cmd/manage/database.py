@@ -1,0 +1,38 @@
+"""``db``: the only commands that open the database themselves."""
+
+from cliff import show
+
+from computed import db
+from computed import rpc
+from computed.cmd.manage import base
+from computed.cmd.manage import columns
+
+
+def primary(conf):
+    """The URL of the primary."""
+    return db.connections.from_conf(conf, rpc.is_standalone(conf)).primary
+
+
+class Sync(base.Command):
+    """Bring the schema of the database up to date."""
+
+    def take_action(self, parsed_args):
+        with db.migration.reachable():
+            before, after = db.migration.sync(primary(self.conf))
+        if before == after:
+            said = f'The schema is {after}, which is the newest.'
+        else:
+            said = f'The schema was {before or "missing"} and is now {after}.'
+        self.app.stdout.write(f'{said}\n')
+
+
+class Version(base.Command, show.ShowOne):
+    """Show which schema the database has, and which this code needs."""
+
+    def take_action(self, parsed_args):
+        with db.migration.reachable():
+            found = db.migration.version(primary(self.conf))
+        return self.dict2columns({
+            'version': columns.Cell(found),
+            'needed': db.migration.NEEDED,
+            'newest': db.migration.known()[-1]})

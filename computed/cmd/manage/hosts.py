@@ -1,0 +1,95 @@
+"""``host``: which hosts there are, and how they are."""
+
+import json
+
+from cliff import lister
+from cliff import show
+
+from computed.cmd.manage import base
+from computed.cmd.manage import columns
+from computed.cmd.manage import lookup
+from computed.objects import host as host_obj
+
+COLUMNS = ('host', 'state', 'last_seen', 'instances', 'tasks', 'failing',
+           'overdue', 'version', 'revision')
+# Of the compute node.
+FIGURES = ('hypervisor_type', 'hypervisor_version', 'vcpus', 'memory_mb',
+           'disk_gb')
+
+
+def describe(host, down_after):
+    """What is shown of a host, by name of the column.
+
+    :param down_after: seconds of silence after which it is down
+    """
+    service = host.service
+    digest = tasks_of(service)
+    return {
+        'host': host.name,
+        'state': 'up' if lookup.is_up(service, down_after) else 'down',
+        'last_seen': columns.Cell(None) if service is None else columns.Cell(
+            columns.timestamp(service.last_seen).machine_readable(),
+            f'{columns.span(service.silent_for)} ago'),
+        'instances': host.instances,
+        'tasks': columns.Cell(digest.get('tasks')),
+        'failing': columns.names(digest.get('failing')),
+        'overdue': columns.names(digest.get('overdue')),
+        'version': columns.Cell(service and service.version),
+        'revision': host.revision,
+    }
+
+
+def describe_fully(host, down_after):
+    """The same, and the rest that is known."""
+    service, node = host.service, host.compute_node
+    return {
+        **describe(host, down_after),
+        **{name: columns.Cell(node and getattr(node, name))
+           for name in FIGURES},
+        'service_id': columns.Cell(service and service.service_id),
+        'created_at': columns.timestamp(host.created_at),
+        'origin': columns.origin(host.origin),
+    }
+
+
+def tasks_of(service):
+    """What a host said of its tasks when it was last seen."""
+    try:
+        digest = json.loads(service.digest) if service else {}
+    except ValueError:
+        return {}       # none yet
+    return digest if isinstance(digest, dict) else {}
+
+
+class List(base.Command, lister.Lister):
+    """List all hosts."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        base.add_strict(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        hosts = host_obj.HostList.get_all(
+            self.context, use_slave=not parsed_args.strict)
+        down_after = self.conf.service_down_time
+        return COLUMNS, [tuple(describe(host, down_after).values())
+                         for host in hosts]
+
+
+class Show(base.Command, show.ShowOne):
+    """Show one host: its service, its tasks, what it has."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument('host', metavar='HOST', nargs='?',
+                            help='its name; this one if omitted')
+        base.add_strict(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        host = host_obj.Host.get_by_name(
+            self.context, parsed_args.host or self.conf.host,
+            use_slave=not parsed_args.strict)
+        return self.dict2columns(describe_fully(
+            host, self.conf.service_down_time))

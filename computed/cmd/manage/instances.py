@@ -1,0 +1,200 @@
+"""``instance``: make one, look at them."""
+
+import functools
+import uuid
+
+from cliff import lister
+from cliff import show
+
+from computed import exception
+from computed import states
+from computed.cmd.manage import base
+from computed.cmd.manage import columns
+from computed.cmd.manage import lookup
+from computed.objects import host as host_obj
+from computed.objects import instance as instance_obj
+
+COLUMNS = ('uuid', 'name', 'host', 'vm_state', 'task_state', 'power_state')
+FURTHER = ('command', 'vcpus', 'memory_mb', 'disk_gb', 'network',
+           'exit_code', 'fault')
+TIMES = ('created_at', 'launched_at', 'updated_at')
+
+
+def describe(instance):
+    """What a list shows of an instance, by name of the column."""
+    return {
+        'uuid': instance.uuid,
+        'name': instance.name,
+        'host': columns.Cell(instance.host),
+        'vm_state': instance.vm_state,
+        'task_state': columns.Cell(instance.task_state),
+        'power_state': states.power_name(instance.power_state),
+    }
+
+
+def describe_fully(instance, guest=None):
+    """All that is known of an instance.
+
+    :param guest: what its hypervisor says of it, by name
+    """
+    shown = {
+        **describe(instance),
+        **{name: columns.Cell(getattr(instance, name)) for name in FURTHER},
+        **{name: columns.timestamp(getattr(instance, name))
+           for name in TIMES},
+    }
+    if instance.deleted:
+        shown['deleted_at'] = columns.timestamp(instance.deleted_at)
+    shown['revision'] = instance.revision
+    shown['origin'] = columns.origin(instance.origin)
+    for name, value in (guest or {}).items():
+        # What the hypervisor says does not replace what is recorded.
+        shown.setdefault(name, guest_cell(name, value))
+    return shown
+
+
+def guest_cell(name, value):
+    """A cell for what a driver says, whatever that is."""
+    if name.endswith('_at') and isinstance(value, (int, float)):
+        return columns.timestamp(value)
+    if isinstance(value, list):
+        text = '\n'.join(
+            ' '.join(str(part) for part in item.values())
+            if isinstance(item, dict) else str(item) for item in value)
+        return columns.Cell(value, text or '-')
+    return columns.Cell(value)
+
+
+class List(base.Command, lister.Lister):
+    """List instances."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--host', metavar='HOST',
+                            help='only those on this host')
+        base.add_strict(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        use_slave = not parsed_args.strict
+        if parsed_args.host:
+            found = instance_obj.InstanceList.get_by_host(
+                self.context, parsed_args.host, use_slave=use_slave)
+        else:
+            found = instance_obj.InstanceList.get_all(
+                self.context, use_slave=use_slave)
+        return COLUMNS, [tuple(describe(instance).values())
+                         for instance in found]
+
+
+class Show(base.Command, show.ShowOne):
+    """Show all that is known of one instance."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument('instance', metavar='NAME_OR_UUID')
+        base.add_strict(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        instance = lookup.instance(self.context, parsed_args.instance,
+                                   tolerant=not parsed_args.strict,
+                                   deleted=True)
+        return self.dict2columns(describe_fully(
+            instance, self._guest(instance)))
+
+    def _guest(self, instance):
+        """What the hypervisor says; None if its host cannot be asked."""
+        if instance.host is None or instance.deleted:
+            return None
+        try:
+            # Rather than wait for the answer of a host that is down.
+            service = host_obj.Service.get_by_host(
+                self.context, instance.host, use_slave=True)
+            if not lookup.is_up(service, self.conf.service_down_time):
+                return None
+            return self.session.hosts.get_guest(
+                self.context, instance.host, instance.uuid)
+        except exception.ComputedError:
+            return None
+
+
+class Create(base.Command, show.ShowOne):
+    """Make an instance and build it on a host."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument('name', metavar='NAME', type=base.name)
+        parser.add_argument('--command', required=True, metavar='COMMAND',
+                            type=base.not_empty, help='what it runs')
+        parser.add_argument(
+            '--host', metavar='HOST',
+            help='where; if omitted this host, or the one with the fewest '
+                 'instances if this one is down')
+        parser.add_argument('--vcpus', type=base.at_least(1), default=1,
+                            help='default: %(default)s')
+        parser.add_argument('--memory-mb', type=base.at_least(0), default=0,
+                            help='default: %(default)s, no limit')
+        parser.add_argument('--disk-gb', type=base.at_least(0), default=0,
+                            help='default: %(default)s, no limit')
+        parser.add_argument('--network', choices=('host', 'private'),
+                            default='host', help='default: %(default)s')
+        base.add_wait(parser)
+        return parser
+
+    def take_action(self, parsed_args):
+        wanted = str(uuid.uuid4())
+        instance = instance_obj.Instance(
+            self.context, uuid=wanted, name=parsed_args.name,
+            host=self._host(parsed_args.host), vm_state=states.BUILDING,
+            power_state=states.NOSTATE, command=parsed_args.command,
+            vcpus=parsed_args.vcpus, memory_mb=parsed_args.memory_mb,
+            disk_gb=parsed_args.disk_gb, network=parsed_args.network)
+        instance.create()
+        self._build(instance)
+        read = functools.partial(
+            instance_obj.Instance.get_by_uuid, self.context, wanted,
+            use_slave=False)
+        return self.dict2columns(describe_fully(
+            lookup.wait(read, parsed_args.timeout) if parsed_args.wait
+            else read()))
+
+    def _host(self, wanted):
+        """The host to build on, which is up."""
+        down_after = self.conf.service_down_time
+        if wanted is None:
+            return lookup.host_for_new(
+                host_obj.HostList.get_all(self.context, use_slave=False),
+                self.conf.host, down_after)
+        found = host_obj.Host.get_by_name(
+            self.context, wanted, use_slave=False)
+        if not lookup.is_up(found.service, down_after):
+            raise exception.HostUnavailable(host=wanted)
+        return wanted
+
+    def _build(self, instance):
+        try:
+            self.session.hosts.operate(
+                self.context, instance.host, 'build', instance.uuid)
+        except exception.ComputedError as error:
+            raise exception.ComputedError(
+                f'Instance {instance.name} ({instance.uuid}) is recorded as '
+                f'building, but host {instance.host} did not begin: {error}'
+            ) from error
+
+
+class Log(base.Command):
+    """Print the end of what an instance has printed."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument('instance', metavar='NAME_OR_UUID')
+        parser.add_argument(
+            '--bytes', type=base.at_least(1), default=65536, metavar='N',
+            help='how much of it at most (default: %(default)s)')
+        return parser
+
+    def take_action(self, parsed_args):
+        instance = lookup.instance(self.context, parsed_args.instance)
+        self.app.stdout.write(self.session.hosts.get_console_log(
+            self.context, instance.host, instance.uuid, parsed_args.bytes))

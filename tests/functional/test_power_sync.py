@@ -1,0 +1,331 @@
+"""_sync_power_states from end to end but for the hypervisor.
+
+Primary and replica differ on purpose. Each way in which the list can be old
+has its test: the replica lags; the row changes between the list and the act;
+it changes between the guard and the write.
+"""
+
+import pytest
+
+from computed import context
+from computed import exception
+from computed import permit
+from computed import states
+from computed.operations import power
+from computed.tasks import power_states
+from computed.virt import driver
+from computed.virt import memory
+from tests import fixtures
+
+UUID = fixtures.UUID
+OTHER = '22222222-2222-4333-8444-555555555555'
+
+
+@pytest.fixture
+def virt(host_side):
+    return memory.MemoryDriver(host_side.conf)
+
+
+@pytest.fixture
+def manager(fresh, virt):
+    return fresh.manager(virt)
+
+
+def add_guest(manager, virt, uuid=UUID, power_state=states.RUNNING):
+    virt.add_foreign(uuid, manager.claims.mark, power_state)
+
+
+def put(pair, where='both', **columns):
+    """Change the instance's row from outside, as a user's request would."""
+    changes = ', '.join(f'{name} = ?' for name in columns)
+    for path in {'both': (pair.primary, pair.replica),
+                 'primary': (pair.primary,),
+                 'replica': (pair.replica,)}[where]:
+        pair.sql(path, f'UPDATE instances SET {changes}, '
+                 'revision = revision + 1', *columns.values())
+        pair.sql(path, 'UPDATE hosts SET revision = revision + 1')
+
+
+def row(pair):
+    [found] = pair.sql(
+        pair.primary, 'SELECT vm_state, task_state, power_state, claim_id '
+        'FROM instances WHERE uuid = ?', UUID)
+    return found
+
+
+def power_of(virt):
+    return virt.get_instance(UUID).power_state
+
+
+def test_what_agrees_costs_one_tolerant_read(manager, virt, pair):
+    put(pair, power_state=1)
+    add_guest(manager, virt)
+    ctxt = context.new()
+    report = manager._sync_power_states(ctxt)
+    assert (report.candidates, report.acted) == (0, 0)
+    assert ctxt.reads.by_role == {'replica': 1}
+
+
+def test_a_guest_that_ended_is_recorded_as_stopped(manager, virt, pair):
+    put(pair, power_state=1)
+    add_guest(manager, virt, power_state=states.CRASHED)
+    report = manager._sync_power_states(context.new())
+    assert report.acted == 1
+    assert row(pair) == ('stopped', None, states.CRASHED, None)
+
+
+def test_a_guest_that_runs_though_stopped_is_stopped(manager, virt, pair):
+    put(pair, vm_state='stopped', power_state=4)
+    add_guest(manager, virt)
+    manager._sync_power_states(context.new())
+    assert power_of(virt) == states.SHUTDOWN
+    assert row(pair) == ('stopped', None, states.SHUTDOWN, None)
+
+
+def test_it_may_be_adopted_instead(manager, virt, pair):
+    manager.conf.set_override('stop_unexpectedly_running', 'adopt', 'tasks')
+    put(pair, vm_state='stopped', power_state=4)
+    add_guest(manager, virt)
+    manager._sync_power_states(context.new())
+    assert power_of(virt) == states.RUNNING
+    assert row(pair) == ('active', None, states.RUNNING, None)
+
+
+def test_a_power_state_alone_is_recorded_without_a_claim(
+        manager, virt, pair):
+    put(pair, vm_state='error', power_state=4)
+    add_guest(manager, virt)
+    report = manager._sync_power_states(context.new())
+    assert (report.recorded, report.acted) == (1, 0)
+    assert row(pair) == ('error', None, states.RUNNING, None)
+
+
+# start finished on the primary / the replica still says stopped, guest runs
+
+def test_a_started_instance_is_not_stopped_because_the_replica_lags(
+        manager, virt, pair):
+    put(pair, 'replica', vm_state='stopped', power_state=1)
+    put(pair, 'primary', vm_state='active', power_state=1)
+    add_guest(manager, virt)
+    report = manager._sync_power_states(context.new())
+    assert power_of(virt) == states.RUNNING
+    assert (report.acted, report.lost_races) == (0, 1)
+    assert row(pair) == ('active', None, states.RUNNING, None)
+
+
+def test_a_start_between_list_and_act_wins(manager, virt, pair):
+    put(pair, vm_state='stopped', power_state=4)
+    add_guest(manager, virt, power_state=states.SHUTDOWN)
+    manager.driver = Intruder(virt, 'list_instances', after=lambda: (
+        virt.set_power_state(UUID, states.RUNNING),
+        put(pair, 'primary', vm_state='active', power_state=1)))
+    virt.set_power_state(UUID, states.RUNNING)
+    manager._sync_power_states(context.new())
+    assert power_of(virt) == states.RUNNING
+    assert row(pair) == ('active', None, states.RUNNING, None)
+
+
+def test_a_guest_that_changed_between_guard_and_act_is_left(
+        manager, virt, pair):
+    put(pair, vm_state='stopped', power_state=4)
+    add_guest(manager, virt)
+    # The fresh look finds it off: nothing is left to do.
+    manager.driver = Intruder(virt, 'get_instance', before=lambda:
+                              virt.set_power_state(UUID, states.SHUTDOWN))
+    report = manager._sync_power_states(context.new())
+    assert (report.acted, report.lost_races) == (0, 1)
+    assert row(pair)[1:] == (None, 4, None)
+
+
+def test_nobody_can_change_the_row_between_guard_and_write(
+        manager, virt, pair):
+    put(pair, vm_state='stopped', power_state=4)
+    add_guest(manager, virt)
+    refused = []
+
+    def start():
+        try:
+            manager.claims.claim(
+                context.new(), UUID, 'start',
+                {'vm_state': 'stopped', 'task_state': None},
+                task_state=states.POWERING_ON)
+        except exception.ClaimLost as error:
+            refused.append(error)
+
+    manager.driver = Intruder(virt, 'power_off', before=start)
+    report = manager._sync_power_states(context.new())
+    assert len(refused) == 1
+    assert report.acted == 1
+    assert row(pair) == ('stopped', None, states.SHUTDOWN, None)
+
+
+@pytest.mark.parametrize('change', [
+    {'host': 'h2'}, {'task_state': 'deleting'}, {'deleted': 1},
+    {'vm_state': 'error'}], ids=str)
+def test_a_row_that_is_no_longer_a_candidate_is_left(
+        manager, virt, pair, change):
+    put(pair, vm_state='stopped', power_state=4)
+    put(pair, 'primary', **change)
+    before = row(pair)
+    add_guest(manager, virt)
+    manager._sync_power_states(context.new())
+    assert power_of(virt) == states.RUNNING
+    assert row(pair) == before
+
+
+def test_an_incomplete_snapshot_means_unknown(manager, virt, pair):
+    put(pair, power_state=1)
+    virt.complete = False
+    report = manager._sync_power_states(context.new())
+    assert 'incomplete' in report.note
+    assert row(pair)[2] == states.RUNNING
+
+
+def test_one_guest_that_cannot_be_looked_at_stops_no_other(
+        manager, virt, pair):
+    pair.add_instance(pair.primary, uuid=OTHER, name='second')
+    pair.add_instance(pair.replica, uuid=OTHER, name='second')
+    put(pair, power_state=1)
+    add_guest(manager, virt, power_state=states.CRASHED)
+    add_guest(manager, virt, OTHER, power_state=states.CRASHED)
+    manager.conf.set_override('sync_power_state_pool_size', 1, 'tasks')
+    virt.fail_next('get_instance', exception.DriverTimeout(
+        timeout=1, operation='look'))
+    report = manager._sync_power_states(context.new())
+    assert (report.acted, report.lost_races) == (1, 1)
+    claims = pair.sql(pair.primary, 'SELECT claim_id FROM instances')
+    assert claims == [(None,), (None,)]
+
+
+def test_observing_changes_nothing_but_the_power_state(manager, virt, pair):
+    manager.conf.set_override('sync_power_state_mode', 'observe', 'tasks')
+    put(pair, vm_state='stopped', power_state=4)
+    add_guest(manager, virt)
+    report = manager._sync_power_states(context.new())
+    assert (report.refused, report.acted) == (1, 0)
+    assert power_of(virt) == states.RUNNING
+    assert row(pair)[0] == 'stopped'
+
+
+def many_uuid(number):
+    return f'00000000-0000-4000-8000-{number:012}'
+
+
+def many(manager, virt, pair, count):
+    """``count`` instances, all of whose guests have ended."""
+    for path in (pair.primary, pair.replica):
+        for number in range(count):
+            pair.add_instance(path, uuid=many_uuid(number), name='m')
+        pair.sql(path, 'DELETE FROM instances WHERE uuid = ?', UUID)
+    for number in range(count):
+        add_guest(manager, virt, many_uuid(number), states.CRASHED)
+
+
+def acted(pair):
+    [[count]] = pair.sql(pair.primary, 'SELECT count(*) FROM instances '
+                         "WHERE vm_state = 'stopped'")
+    return count
+
+
+def test_too_many_candidates_are_looked_at_again_and_left(
+        manager, virt, pair):
+    many(manager, virt, pair, 12)
+    ctxt = context.new()
+    report = manager._sync_power_states(ctxt)
+    assert (report.acted, report.refused) == (0, 12)
+    assert ctxt.reads.by_role == {'replica': 1, 'primary': 1}
+    assert acted(pair) == 0
+
+
+def test_an_operator_may_accept_them(manager, virt, pair):
+    many(manager, virt, pair, 12)
+    ctxt = context.new()
+    ctxt.accept_repairs = 12
+    assert manager._sync_power_states(ctxt).acted == 12
+    assert acted(pair) == 12
+
+
+def test_after_a_restart_of_the_machine_they_are_expected(
+        manager, virt, pair):
+    many(manager, virt, pair, 12)
+    manager.after_reboot = True
+    assert manager._sync_power_states(context.new()).acted == 12
+    assert manager.after_reboot is False
+
+
+def test_a_replica_that_has_lost_its_rows_stops_nothing(
+        manager, virt, pair):
+    put(pair, power_state=1)
+    add_guest(manager, virt)
+    pair.sql(pair.replica, 'DELETE FROM instances')
+    report = manager._sync_power_states(context.new())
+    assert report.candidates == 0
+    assert power_of(virt) == states.RUNNING
+
+
+def test_a_foreign_guest_is_not_touched(manager, virt, pair):
+    put(pair, vm_state='stopped', power_state=4)
+    virt.add_foreign(UUID, permit.Mark('another', 'database'))
+    manager._sync_power_states(context.new())
+    assert power_of(virt) == states.RUNNING
+    assert row(pair)[0] == 'stopped'
+    [[fault]] = pair.sql(pair.primary, 'SELECT fault FROM instances')
+    assert 'not ours' in fault
+
+
+def test_a_hint_is_checked_on_the_primary(manager, virt, pair):
+    put(pair, 'primary', power_state=1)
+    put(pair, 'replica', vm_state='stopped')
+    add_guest(manager, virt, power_state=states.CRASHED)
+    ctxt = context.new()
+    power_states.look_at(manager, ctxt, UUID)
+    assert ctxt.reads.by_role == {'primary': 1}
+    assert row(pair) == ('stopped', None, states.CRASHED, None)
+
+
+def test_a_hint_about_an_instance_that_is_worked_on_is_dropped(
+        manager, virt, pair):
+    put(pair, power_state=1, task_state='rebooting')
+    add_guest(manager, virt, power_state=states.SHUTDOWN)
+    power_states.look_at(manager, context.new(), UUID)
+    assert row(pair) == ('active', 'rebooting', 1, None)
+
+
+class Intruder(driver.ComputeDriver):
+    """A driver during one call of which something else happens, once."""
+
+    def __init__(self, virt, method, before=None, after=None):
+        self._virt = virt
+        self._method = method
+        self._before = before
+        self._after = after
+
+    def __getattribute__(self, name):
+        if name.startswith('_'):
+            return object.__getattribute__(self, name)
+        found = getattr(self._virt, name)
+        if name != self._method:
+            return found
+
+        def call(*args):
+            self._method = None
+            if self._before:
+                self._before()
+            result = found(*args)
+            if self._after:
+                self._after()
+            return result
+        return call
+
+
+Intruder.__abstractmethods__ = frozenset()
+
+
+def test_the_pass_takes_the_state_that_operations_take(manager, virt, pair):
+    seen = []
+    put(pair, vm_state='stopped', power_state=4)
+    add_guest(manager, virt)
+    manager.driver = Intruder(virt, 'power_off',
+                              before=lambda: seen.append(row(pair)[1]))
+    manager._sync_power_states(context.new())
+    assert seen == [power.STOP.task_state]

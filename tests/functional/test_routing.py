@@ -1,0 +1,333 @@
+"""Where reads and writes go: a real router over two databases that differ.
+"""
+
+import threading
+
+import pytest
+from oslo_config import cfg
+from sqlalchemy import event
+
+from computed import conf as computed_conf
+from computed import context
+from computed import exception
+from computed.db import beat
+from computed.db import database
+from computed.db import instance
+from computed.db import nodes
+from computed.db import revision
+from computed.db import routing
+from tests import fixtures
+
+NAMES = {fixtures.PRIMARY: 'primary', fixtures.REPLICA: 'replica'}
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def pair(tmp_path):
+    return fixtures.SqlitePair(tmp_path)
+
+
+@pytest.fixture
+def settings():
+    conf = cfg.ConfigOpts()
+    computed_conf.register_opts(conf)
+    conf([], default_config_files=[])
+    return conf.database
+
+
+def make_router(pair, settings, clock, replicas=1):
+    router = routing.Router(
+        settings, pair.url(pair.primary),
+        [pair.url(pair.replica)][:replicas], clock=clock)
+    routing.configure(router)
+    router.database_id = database.get_id(context.new())
+    return router
+
+
+@pytest.fixture
+def router(pair, settings, clock):
+    return make_router(pair, settings, clock)
+
+
+def show_beat(router, pair):
+    """One heartbeat, carried to the replica and seen there by a probe."""
+    number = router.beats.next(router.clock())
+    beat.send(context.new(), 'c1', number)
+    pair.carry_once()
+    for replica in router.replicas.values():
+        replica.probe('c1', lambda: nodes.Expected(
+            router.database_id, router.primary.identity, ['a1']))
+
+
+@pytest.fixture
+def fresh(router, pair):
+    show_beat(router, pair)
+    return router
+
+
+def answered(ctxt):
+    [row] = instance.get_all_by_host(ctxt, fixtures.HOST)
+    return NAMES[row.power_state]
+
+
+def tolerant(**kwargs):
+    return context.RequestContext(lag_tolerant=True, **kwargs)
+
+
+def reason(ctxt):
+    return ctxt.reads.last.reason
+
+
+def test_a_strict_read_goes_to_the_primary(fresh):
+    ctxt = context.new()
+    assert answered(ctxt) == 'primary'
+    assert reason(ctxt) == 'strict'
+
+
+def test_a_tolerant_read_goes_to_the_replica(fresh):
+    ctxt = tolerant()
+    assert answered(ctxt) == 'replica'
+    assert ctxt.reads.last.role == 'replica'
+    assert ctxt.reads.last.revision == 7
+
+
+def test_a_replica_never_looked_at_is_not_used(router):
+    assert answered(tolerant()) == 'primary'
+
+
+def test_an_age_beyond_the_bound_means_the_primary(fresh, clock):
+    clock.now += 10.1
+    ctxt = tolerant()
+    assert answered(ctxt) == 'primary'
+    assert reason(ctxt) == 'replica_lagging'
+
+
+def test_not_found_on_a_replica_is_no_better_than_its_age(
+        fresh, pair, clock):
+    pair.sql(pair.replica, 'DELETE FROM instances')
+    with pytest.raises(exception.InstanceNotFound):
+        instance.get(tolerant(), fixtures.UUID)
+    clock.now += 10.1
+    assert instance.get(tolerant(), fixtures.UUID).uuid == fixtures.UUID
+
+
+def test_the_caller_may_bear_more_or_less_than_the_default(fresh, clock):
+    clock.now += 10.1
+    assert answered(tolerant(max_staleness=60)) == 'replica'
+    clock.now -= 5
+    assert answered(tolerant(max_staleness=5)) == 'primary'
+
+
+def test_the_age_is_that_of_the_newest_beat_seen(fresh, clock):
+    clock.now += 4
+    ctxt = tolerant()
+    assert answered(ctxt) == 'replica'
+    assert ctxt.reads.last.age == pytest.approx(4)
+
+
+def test_a_beat_that_has_not_arrived_keeps_the_replica_old(
+        fresh, pair, clock):
+    clock.now += 8
+    beat.send(context.new(), 'c1', fresh.beats.next(clock.now))
+    clock.now += 4
+    assert answered(tolerant()) == 'primary'
+
+
+def test_a_bound_that_cannot_be_proven_means_the_primary(fresh):
+    ctxt = tolerant(max_staleness=1.9)
+    assert answered(ctxt) == 'primary'
+    assert reason(ctxt) == 'bound_too_small'
+
+
+def test_the_age_is_judged_again_after_the_read(fresh, clock):
+    # The read itself took so long that its rows are too old by now.
+    ctxt = tolerant()
+
+    @routing.read
+    def slow(found, passes=iter((11, 0))):
+        clock.now += next(passes)
+        return instance.get_all_by_host(found, fixtures.HOST)
+
+    assert NAMES[slow(ctxt)[0].power_state] == 'primary'
+
+
+def test_without_replicas_tolerant_reads_are_not_limited(
+        pair, settings, clock):
+    make_router(pair, settings, clock, replicas=0)
+    for _ in range(200):
+        ctxt = tolerant()
+        assert answered(ctxt) == 'primary'
+    assert reason(ctxt) == 'no_replica'
+
+
+def test_the_primary_takes_no_more_than_the_budget(router):
+    with pytest.raises(exception.Busy) as refused:
+        for _ in range(51):
+            assert answered(tolerant()) == 'primary'
+    assert 0 < refused.value.kwargs['retry_after'] <= 1
+
+
+def test_a_spent_budget_does_not_touch_strict_reads(router):
+    with pytest.raises(exception.Busy):
+        for _ in range(51):
+            answered(tolerant())
+    assert answered(context.new()) == 'primary'
+
+
+def test_a_read_inside_a_write_sees_the_write(fresh):
+    ctxt = context.new()
+
+    @routing.write
+    def change(found):
+        instance.record_power_states(found, fixtures.HOST, [
+            {'uuid': fixtures.UUID, 'vm_state': 'active',
+             'old': fixtures.PRIMARY, 'new': 4}])
+        [row] = instance.get_all_by_host(
+            found.tolerating_lag(True), fixtures.HOST)
+        return row.power_state
+
+    assert change(ctxt) == 4
+
+
+def test_a_write_in_a_tolerant_context_is_refused_and_names_itself(fresh):
+    with pytest.raises(exception.ReadOnlyScope, match='create writes'):
+        instance.create(tolerant(), dict(fixtures.INSTANCE, uuid='u2'))
+
+
+def test_a_write_inside_a_read_is_refused(fresh):
+    @routing.read
+    def look(found):
+        return instance.create(found, dict(fixtures.INSTANCE, uuid='u2'))
+    with pytest.raises(exception.ReadOnlyScope):
+        look(context.new())
+
+
+def test_a_request_reads_its_own_writes(fresh):
+    ctxt = context.new()
+    instance.record_power_states(ctxt, fixtures.HOST, [
+        {'uuid': fixtures.UUID, 'vm_state': 'active',
+         'old': fixtures.PRIMARY, 'new': 4}])
+    again = ctxt.tolerating_lag(True)
+    [row] = instance.get_all_by_host(again, fixtures.HOST)
+    assert row.power_state == 4
+    assert reason(again) == 'replica_behind_token'
+
+
+def test_a_replica_that_has_seen_the_write_may_answer(fresh, pair):
+    ctxt = context.new()
+    instance.record_power_states(ctxt, fixtures.HOST, [
+        {'uuid': fixtures.UUID, 'vm_state': 'active',
+         'old': fixtures.PRIMARY, 'new': 4}])
+    pair.sql(pair.replica, 'UPDATE hosts SET revision = revision + 1 '
+             'WHERE name = ?', fixtures.HOST)
+    assert answered(ctxt.tolerating_lag(True)) == 'replica'
+
+
+def test_a_write_that_came_to_nothing_is_not_waited_for(fresh):
+    ctxt = context.new()
+    assert instance.record_power_states(ctxt, fixtures.HOST, [
+        {'uuid': fixtures.UUID, 'vm_state': 'stopped', 'old': 0,
+         'new': 4}]) == 0
+    assert ctxt.tokens.revisions == {}
+    assert answered(ctxt.tolerating_lag(True)) == 'replica'
+
+
+def test_a_replica_that_cannot_be_read_costs_no_error(fresh, pair):
+    pair.replica.rename(pair.folder / 'gone')
+    pair.replica.mkdir()
+    for suffix in ('-wal', '-shm'):
+        pair.folder.joinpath(f'replica.sqlite{suffix}').unlink(
+            missing_ok=True)
+    ctxt = tolerant()
+    assert answered(ctxt) == 'primary'
+    assert reason(ctxt) == 'replica_failed'
+
+
+def test_a_replica_of_another_database_is_not_used(fresh, pair):
+    pair.sql(pair.replica, "UPDATE databases SET uuid = 'other'")
+    show_beat(fresh, pair)
+    assert answered(tolerant()) == 'primary'
+    assert fresh.status()[1]['reason'] == 'belongs to another database'
+
+
+def test_the_primary_under_another_name_is_not_a_replica(
+        pair, settings, clock, tmp_path):
+    twin = tmp_path / 'twin.sqlite'
+    twin.symlink_to(pair.primary)
+    pair.replica = twin
+    router = make_router(pair, settings, clock)
+    show_beat(router, pair)
+    assert router.status()[1]['reason'] == 'is the primary itself'
+
+
+def test_a_replica_with_an_older_schema_is_not_used(fresh, pair):
+    pair.sql(pair.replica, "UPDATE alembic_version SET version_num = 'a0'")
+    show_beat(fresh, pair)
+    assert fresh.status()[1]['reason'] == 'has schema a0, too old'
+
+
+def test_tolerant_reads_leave_threads_to_strict_ones(pair, settings, clock):
+    router = routing.Router(
+        settings, pair.url(pair.primary), [pair.url(pair.replica)],
+        tolerant_threads=1, clock=clock)
+    routing.configure(router)
+    router.database_id = database.get_id(context.new())
+    show_beat(router, pair)
+    entered, leave = threading.Event(), threading.Event()
+
+    @routing.read
+    def hang(found):
+        entered.set()
+        leave.wait(10)
+
+    thread = threading.Thread(target=hang, args=[tolerant()])
+    thread.start()
+    entered.wait(10)
+    ctxt = tolerant()
+    assert answered(ctxt) == 'primary'
+    assert reason(ctxt) == 'replica_busy'
+    leave.set()
+    thread.join()
+
+
+def test_writers_and_readers_side_by_side_lose_nothing(router):
+    @routing.write
+    def count(found):
+        return revision.bump(found, fixtures.HOST)
+
+    def work():
+        for _ in range(25):
+            count(context.new())
+            answered(context.new())
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    ctxt = context.new()
+    instance.get_all_by_host(ctxt, fixtures.HOST)
+    assert ctxt.reads.last.revision == 7 + 200
+
+
+def test_a_primary_gone_read_only_is_said_in_one_line(router, pair):
+    pair.primary.chmod(0o400)
+    # root may write anyway: so say it to the database itself
+
+    @event.listens_for(router.primary.facade.writer.get_engine(), 'connect')
+    def _(connection, record):
+        connection.execute('PRAGMA query_only = ON')
+
+    with pytest.raises(exception.PrimaryReadOnly):
+        instance.create(context.new(), dict(fixtures.INSTANCE, uuid='u2'))

@@ -1,0 +1,686 @@
+"""The unix:// driver below oslo.messaging's own servers and clients."""
+
+import collections
+import contextlib
+import inspect
+import logging
+import os
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import threading
+import time
+from concurrent import futures
+
+import oslo_messaging
+import pytest
+from oslo_config import cfg
+from oslo_messaging import conffixture
+from oslo_messaging._drivers import base
+
+from computed import exception
+from computed import unix_transport
+from computed import unix_wire
+from tests import waiting
+
+NOBODY = 65534
+SERVER = """
+from computed import concurrency
+concurrency.choose()
+import sys
+from tests.functional import test_unix_transport as t
+directory, name = sys.argv[1:]
+server = t.new_server(t.new_transport(directory), name, t.Endpoint(name))
+server.start()
+sys.stdin.read()
+"""
+
+
+class Endpoint:
+    """What the servers of these tests can do."""
+
+    def __init__(self, name='one'):
+        self.name = name
+        self.seen = []
+        self.released = threading.Event()
+
+    def who(self, context):
+        return self.name
+
+    def echo(self, context, value):
+        self.seen.append(value)
+        return value
+
+    def note(self, context, path):
+        """Leave a mark in a file, and never answer."""
+        with open(path, 'a') as file:
+            file.write('executed\n')
+        self.hold(context)
+
+    def hold(self, context, value=None):
+        self.seen.append(value)
+        self.released.wait(30)
+        return value
+
+    def blob(self, context, size):
+        return 'x' * size
+
+    def odd(self, context):
+        return object
+
+    def fail(self, context, module):
+        if module == 'computed':
+            raise exception.InstanceNotFound(instance='i-1')
+        raise subprocess.SubprocessError('from elsewhere')
+
+
+def new_conf():
+    conf = cfg.ConfigOpts()
+    conffixture.ConfFixture(conf)
+    conf([], default_config_files=[], default_config_dirs=[])
+    return conf
+
+
+def new_transport(directory):
+    return oslo_messaging.get_rpc_transport(
+        new_conf(), f'unix://{directory}',
+        allowed_remote_exmods=['computed.exception'])
+
+
+def new_server(transport, name, endpoint, topic='topic'):
+    return oslo_messaging.get_rpc_server(
+        transport, oslo_messaging.Target(topic=topic, server=name),
+        [endpoint], access_policy=oslo_messaging.DefaultRPCAccessPolicy)
+
+
+def end(server):
+    server.stop()
+    server.wait()
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return str(tmp_path / 'rpc')
+
+
+@pytest.fixture
+def serve(directory):
+    """Start a server in this process; returns it and its endpoint."""
+    with contextlib.ExitStack() as stack:
+        def start(name='one', topic='topic', where=None, pool=None):
+            transport = new_transport(where or directory)
+            stack.callback(transport.cleanup)
+            endpoint = Endpoint(name)
+            server = new_server(transport, name, endpoint, topic)
+            server.start(override_pool_size=pool)
+            stack.callback(end, server)
+            stack.callback(endpoint.released.set)
+            return server, endpoint
+        yield start
+
+
+@pytest.fixture
+def spawn(directory):
+    """Start a server in a process of its own; returns when it listens."""
+    with contextlib.ExitStack() as stack:
+        def start(name):
+            process = subprocess.Popen(
+                [sys.executable, '-c', SERVER, directory, name],
+                stdin=subprocess.PIPE)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            stack.enter_context(process.stdin)
+            waiting.wait_for(lambda: any(
+                f',{process.pid}-' in name for name in names(directory)))
+            return process
+        yield start
+
+
+@pytest.fixture
+def client(directory):
+    transport = new_transport(directory)
+    yield oslo_messaging.get_rpc_client(
+        transport, oslo_messaging.Target(topic='topic'), timeout=20)
+    transport.cleanup()
+
+
+@pytest.fixture
+def threads():
+    with futures.ThreadPoolExecutor(16) as executor:
+        yield executor
+
+
+def names(directory):
+    return os.listdir(directory) if os.path.exists(directory) else []
+
+
+def connect(directory):
+    """A connection to the only server, without our client's code."""
+    name, = names(directory)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(10)
+    sock.connect(os.path.join(directory, name))
+    return sock
+
+
+def request(method, **args):
+    return unix_wire.encode({'id': 'an-id', 'ctxt': {}, 'msg': {
+        'method': method, 'args': args}})
+
+
+def is_closed(sock):
+    """Wait until the other side has closed."""
+    try:
+        return sock.recv(1) == b''
+    except ConnectionResetError:
+        return True
+
+
+def descriptors():
+    return set(os.listdir('/proc/self/fd'))
+
+
+def sockets():
+    """The sockets that this process has open, by inode."""
+    found = set()
+    for fd in descriptors():
+        with contextlib.suppress(OSError):
+            info = os.stat(int(fd))
+            if stat.S_ISSOCK(info.st_mode):
+                found.add(info.st_ino)
+    return found
+
+
+def in_child(function):
+    """Run ``function`` in a forked child; returns whether it held."""
+    pid = os.fork()
+    if not pid:
+        held = False
+        try:
+            held = function()
+        finally:
+            os._exit(0 if held else 1)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+# -- what a driver does
+
+def test_the_library_still_asks_for_what_this_driver_gives():
+    assert base.BaseDriver.__abstractmethods__ == {
+        'send', 'send_notification', 'listen', 'listen_for_notifications',
+        'cleanup'}
+    assert base.RpcIncomingMessage.__abstractmethods__ == {
+        'requeue', 'reply', 'heartbeat'}
+    assert base.PollStyleListener.__abstractmethods__ == {'poll'}
+    for method in ('send', 'listen', 'listen_for_notifications'):
+        theirs, ours = (
+            list(inspect.signature(getattr(cls, method)).parameters)
+            for cls in (base.BaseDriver, unix_transport.UnixDriver))
+        assert ours == theirs
+
+
+def test_calls_spread_over_processes_and_reach_the_named_one(spawn, client):
+    spawn('one')
+    spawn('two')
+
+    answers = collections.Counter(client.call({}, 'who') for _ in range(60))
+    named = {client.prepare(server='two').call({}, 'who') for _ in range(20)}
+
+    assert set(answers) == {'one', 'two'}
+    assert min(answers.values()) > 10
+    assert named == {'two'}
+
+
+def test_a_fanout_reaches_every_server_and_a_cast_one(serve, client):
+    seen = [serve(name)[1].seen for name in ('one', 'two', 'three')]
+
+    client.prepare(fanout=True).cast({}, 'echo', value='all')
+    waiting.wait_for(lambda: seen == [['all']] * 3)
+    client.cast({}, 'echo', value='one')
+
+    waiting.wait_for(lambda: sum(map(len, seen)) == 4)
+    assert client.call({}, 'echo', value='after a cast') == 'after a cast'
+
+
+def test_topics_exchanges_and_odd_names_are_kept_apart(serve, client):
+    serve('one', topic='top')
+    serve('o,n/e..', topic='topic')
+    serve('o', topic='topic')
+
+    assert client.prepare(server='o,n/e..').call({}, 'who') == 'o,n/e..'
+    assert {client.call({}, 'who') for _ in range(20)} == {'o,n/e..', 'o'}
+    with pytest.raises(oslo_messaging.MessageDeliveryFailure):
+        client.prepare(exchange='other').call({}, 'who')
+
+
+def test_a_call_that_takes_too_long_times_out(serve, client):
+    serve()
+    with pytest.raises(oslo_messaging.MessagingTimeout):
+        client.prepare(timeout=0.2).call({}, 'hold')
+    assert client.call({}, 'echo', value='next') == 'next'
+
+
+def test_signs_of_life_keep_a_long_call_alive(
+        serve, client, threads, monkeypatch):
+    _, endpoint = serve()
+    beats = []
+    heartbeat = unix_transport.Incoming.heartbeat
+
+    def counted(incoming):
+        heartbeat(incoming)
+        beats.append(incoming)
+    monkeypatch.setattr(unix_transport.Incoming, 'heartbeat', counted)
+
+    call = threads.submit(client.prepare(call_monitor_timeout=2).call, {},
+                          'hold', value='long')
+    waiting.wait_for(lambda: len(beats) == 3)       # one a second
+    endpoint.released.set()
+
+    assert call.result(10) == 'long'
+
+
+def test_a_server_without_a_sign_of_life_is_not_waited_for(spawn, client):
+    process = spawn('one')
+    client.call({}, 'who')
+    process.send_signal(signal.SIGSTOP)
+    with pytest.raises(oslo_messaging.MessagingTimeout):
+        client.prepare(call_monitor_timeout=0.3).call({}, 'who')
+
+
+def test_allowed_errors_keep_their_type_and_others_do_not(serve, client):
+    serve()
+    with pytest.raises(exception.InstanceNotFound) as caught:
+        client.call({}, 'fail', module='computed')
+    assert caught.value.kwargs == {'instance': 'i-1'}
+    with pytest.raises(oslo_messaging.RemoteError, match='from elsewhere'):
+        client.call({}, 'fail', module='subprocess')
+
+
+def test_large_messages_pass_both_ways(serve, client):
+    serve()
+    assert len(client.call({}, 'blob', size=20 << 20)) == 20 << 20
+    value = 'y' * (5 << 20)
+    assert client.call({}, 'echo', value=value) == value
+
+
+def test_what_cannot_be_sent_is_an_error_to_the_caller(
+        serve, client, monkeypatch):
+    _, endpoint = serve()
+    monkeypatch.setattr(unix_wire, 'LIMIT', 100000)
+    with pytest.raises(ValueError, match='exceeds the limit'):
+        client.call({}, 'blob', size=100001)
+    with pytest.raises(oslo_messaging.MessageDeliveryFailure, match='limit'):
+        client.call({}, 'echo', value='z' * 100001)
+    assert endpoint.seen == []
+
+
+def test_concurrent_calls_get_their_own_answers(spawn, client, threads):
+    spawn('one')
+
+    def calls(thread):
+        return [client.call({}, 'echo', value=[thread, n]) == [thread, n]
+                for n in range(50)]
+
+    assert all(map(all, threads.map(calls, range(8))))
+
+
+def test_requeue_and_notifications_are_refused(directory):
+    transport = new_transport(directory)
+    target = oslo_messaging.Target(topic='topic')
+    with pytest.raises(NotImplementedError):
+        transport._require_driver_features(requeue=True)
+    with pytest.raises(NotImplementedError, match='no notifications'):
+        transport._send_notification(target, {}, {}, 2.0)
+    with pytest.raises(NotImplementedError, match='no notifications'):
+        transport._listen_for_notifications([(target, 'info')], None, 1, None)
+
+
+@pytest.mark.parametrize('url', [
+    'unix://', 'unix:///', 'unix://host/run', 'unix:///run?mode=0700'])
+def test_a_url_that_is_not_a_directory_is_refused(url):
+    with pytest.raises(oslo_messaging.InvalidTransportURL,
+                       match='write unix:///absolute/directory'):
+        oslo_messaging.get_rpc_transport(new_conf(), url)
+
+
+# -- files and users
+
+def test_a_directory_may_be_deeper_than_a_socket_address(tmp_path):
+    deep = tmp_path / ('d' * 120) / ('e' * 120)
+    transport = new_transport(deep)
+    server = new_server(transport, 'h' * 64, Endpoint())
+    server.start()
+    client = oslo_messaging.get_rpc_client(
+        transport, oslo_messaging.Target(topic='topic'), timeout=10)
+
+    assert client.call({}, 'who') == 'one'
+    end(server)
+
+    assert os.listdir(deep) == []
+    transport.cleanup()
+
+
+def test_only_a_server_makes_the_directory(serve, client, directory):
+    with pytest.raises(oslo_messaging.MessageDeliveryFailure):
+        client.call({}, 'who')
+    assert not os.path.exists(directory)
+
+    old = os.umask(0)
+    try:
+        serve()
+    finally:
+        os.umask(old)
+
+    name, = names(directory)
+    assert stat.S_IMODE(os.stat(directory).st_mode) == 0o700
+    assert stat.S_IMODE(
+        os.stat(os.path.join(directory, name)).st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can be others')
+@pytest.mark.parametrize('server_uid, client_uid, served', [
+    (0, 0, True), (0, NOBODY, False), (NOBODY, NOBODY, True),
+    (NOBODY, 0, True), (NOBODY, NOBODY - 1, False)])
+def test_only_root_and_the_same_user_are_served(
+        serve, directory, monkeypatch, server_uid, client_uid, served):
+    serve()
+    name, = names(directory)
+    os.chmod(os.path.join(directory, name), 0o666)
+    inside = os.open(directory, os.O_PATH)
+    monkeypatch.setattr(os, 'geteuid', lambda: server_uid)
+
+    def ask():
+        os.fchdir(directory_fd)
+        os.setuid(client_uid)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.connect(name)
+            try:
+                sock.sendall(request('who'))
+                return unix_wire.receive(sock)['result'] == 'one'
+            except (EOFError, ConnectionError):
+                return False
+
+    os.chmod(directory, 0o755)
+    directory_fd = os.open(directory, os.O_RDONLY)
+    assert in_child(ask) == served
+    os.close(inside)
+    os.close(directory_fd)
+
+
+# -- servers that are not there
+
+@pytest.mark.parametrize('retry', [None, 0, 3])
+@pytest.mark.parametrize('method', ['call', 'cast'])
+def test_without_a_server_the_client_is_told_at_once(
+        client, directory, method, retry):
+    began = time.monotonic()
+    with pytest.raises(oslo_messaging.MessageDeliveryFailure,
+                       match='nothing was done'):
+        getattr(client.prepare(retry=retry), method)({}, 'who')
+    assert time.monotonic() - began < 1
+
+
+def test_a_fanout_to_nobody_is_no_error(client):
+    client.prepare(fanout=True).cast({}, 'who')
+
+
+def test_whoever_meets_a_dead_servers_socket_removes_it(
+        serve, client, spawn, directory):
+    process = spawn('dead')
+    process.kill()
+    process.wait()
+    stale, = names(directory)
+    serve('alive')
+    file = os.path.join(
+        directory, unix_wire.socket_name('openstack', 'topic', 'file'))
+    open(file, 'w').close()
+
+    assert {client.call({}, 'who') for _ in range(30)} == {'alive'}
+
+    assert stale not in names(directory)
+    assert os.path.exists(file)         # not a socket: not ours to remove
+
+
+def test_a_server_that_is_just_starting_is_left_alone(
+        serve, client, monkeypatch):
+    listen = socket.socket.listen
+
+    def meddled_with(sock, backlog):
+        with pytest.raises(oslo_messaging.MessageDeliveryFailure):
+            client.call({}, 'who')
+        listen(sock, backlog)
+    monkeypatch.setattr(socket.socket, 'listen', meddled_with)
+
+    serve()
+
+    assert client.call({}, 'who') == 'one'
+
+
+def test_a_call_whose_server_is_killed_fails_at_once_and_is_not_repeated(
+        spawn, client, threads, tmp_path):
+    log = tmp_path / 'log'
+    process = spawn('one')
+    call = threads.submit(client.call, {}, 'note', path=str(log))
+    waiting.wait_for(log.exists)
+    spawn('two')
+    process.kill()
+
+    with pytest.raises(unix_transport.WentAway, match='may have been done'):
+        call.result(5)
+    assert log.read_text() == 'executed\n'
+    assert isinstance(call.exception(),
+                      oslo_messaging.MessageDeliveryFailure)
+
+
+def test_an_idle_connection_to_a_server_that_restarted_is_not_used(
+        spawn, client):
+    process = spawn('one')
+    assert client.call({}, 'echo', value=1) == 1
+    process.kill()
+    process.wait()
+    spawn('one')
+    assert client.call({}, 'echo', value=2) == 2
+
+
+def test_a_connection_closed_since_the_look_at_it_is_replaced(
+        serve, client, monkeypatch):
+    server, endpoint = serve()
+    client.call({}, 'echo', value=1)
+    monkeypatch.setattr(unix_wire.Link, 'is_usable', lambda link: True)
+    for peer in list(server.listener._poll_style_listener._peers):
+        peer.shut(socket.SHUT_RDWR)
+
+    assert client.call({}, 'echo', value=2) == 2
+    assert endpoint.seen == [1, 2]
+
+
+def test_restarts_under_load_lose_and_repeat_nothing(serve, client, threads):
+    stop = threading.Event()
+    endpoints = []
+
+    def calls(thread):
+        done = []
+        while not stop.is_set():
+            value = [thread, len(done)]
+            done.append(client.call({}, 'echo', value=value))
+        return done
+
+    server, endpoint = serve()
+    load = [threads.submit(calls, thread) for thread in range(6)]
+    for _ in range(8):
+        endpoints.append(endpoint)
+        successor, fresh = serve()
+        waiting.wait_for(lambda: fresh.seen)    # noqa: B023
+        end(server)
+        server, endpoint = successor, fresh
+    endpoints.append(endpoint)
+    stop.set()
+
+    answered = sum((caller.result(20) for caller in load), [])
+    executed = sum((endpoint.seen for endpoint in endpoints), [])
+    assert sorted(executed) == sorted(answered)
+
+
+# -- clients that misbehave
+
+@pytest.mark.parametrize('frame, complaint', [
+    (b'\xff\xff\xff\xff', 'the limit is'),
+    (b'\0\0\0\4nope', 'Expecting'),
+    (b'\0\0\0\2\xff\xfe', 'decode'),
+    (b'\0\0\0\2[]', 'not a message'),
+    (struct.pack('!I', 100000) + b'[' * 100000, 'nested'),
+    (unix_wire.encode({'msg': {}}), "proper 'ctxt'"),
+    (unix_wire.encode({'ctxt': {}, 'msg': {}, 'id': 3}), "proper 'id'")])
+def test_a_bad_frame_ends_its_own_connection_only(
+        serve, client, directory, caplog, frame, complaint):
+    _, endpoint = serve()
+    client.call({}, 'echo', value=1)
+    with connect(directory) as good, connect(directory) as bad:
+        bad.sendall(frame)
+        assert is_closed(bad)
+        good.sendall(request('echo', value=2))
+        assert unix_wire.receive(good)['result'] == 2
+
+    assert client.call({}, 'echo', value=3) == 3
+    said, = [record.getMessage() for record in caplog.records
+             if record.levelno == logging.WARNING]
+    assert said.startswith('Closed the connection of process')
+    assert complaint in said
+
+
+def test_a_client_in_mid_frame_blocks_nobody(serve, client, directory):
+    server, endpoint = serve()
+    with connect(directory) as slow:
+        slow.sendall(request('echo', value=0)[:-1])
+        assert client.call({}, 'echo', value=1) == 1
+        end(server)
+        assert is_closed(slow)
+    assert endpoint.seen == [1]
+
+
+def test_a_client_that_does_not_read_loses_its_connection(
+        serve, client, directory, monkeypatch):
+    monkeypatch.setattr(unix_wire, 'STUCK', 0.3)
+    serve(pool=1)
+    with connect(directory) as deaf:
+        deaf.sendall(request('blob', size=8 << 20))
+        # the only worker is busy with it, but not for long
+        assert client.call({}, 'echo', value=1) == 1
+
+
+def test_an_accept_that_fails_is_not_the_last(serve, client, monkeypatch):
+    accept = socket.socket.accept
+    failures = iter([OSError(24, 'Too many open files')] * 2)
+
+    def failing(sock):
+        for failure in failures:
+            raise failure
+        return accept(sock)
+    monkeypatch.setattr(socket.socket, 'accept', failing)
+    serve()
+    assert client.call({}, 'who') == 'one'
+
+
+# -- stop, fork, descriptors
+
+def test_a_stopped_server_answers_what_it_has_and_takes_nothing_new(
+        serve, client, threads, directory):
+    server, endpoint = serve()
+    with connect(directory) as idle:
+        call = threads.submit(client.call, {}, 'hold', value='begun')
+        waiting.wait_for(lambda: endpoint.seen)
+        server.stop()
+
+        assert names(directory) == []
+        assert is_closed(idle)
+        with pytest.raises(oslo_messaging.MessageDeliveryFailure):
+            client.call({}, 'echo', value='new')
+
+    endpoint.released.set()
+    assert call.result(10) == 'begun'
+    assert endpoint.seen == ['begun']
+
+
+def test_a_request_sent_before_the_stop_is_still_answered(
+        serve, directory, threads):
+    server, endpoint = serve(pool=1)
+    with connect(directory) as one, connect(directory) as two:
+        one.sendall(request('hold', value=1))
+        waiting.wait_for(lambda: endpoint.seen)
+        two.sendall(request('hold', value=2))
+        ended = threads.submit(end, server)
+        waiting.wait_for(lambda: names(directory) == [])
+        endpoint.released.set()
+
+        assert unix_wire.receive(one)['result'] == 1
+        assert unix_wire.receive(two)['result'] == 2
+        assert is_closed(two)
+    ended.result(10)
+
+
+def test_a_forked_child_has_none_of_its_parents_connections(serve, client):
+    before = sockets()
+    serve()
+    client.call({}, 'who')
+    ours = sockets() - before
+    assert len(ours) == 3               # listening, client's, server's end
+
+    assert in_child(lambda: not sockets() & ours)
+    assert in_child(lambda: client.call({}, 'who') == 'one')
+
+    assert client.call({}, 'who') == 'one'
+    assert ours <= sockets()
+
+
+def test_descriptors_do_not_leak_over_calls_and_restarts(
+        directory, client, threads):
+    def cycle():
+        transport = new_transport(directory)
+        server = new_server(transport, 'one', Endpoint())
+        server.start()
+        assert all(threads.map(
+            lambda n: client.call({}, 'who') == 'one', range(40)))
+        with pytest.raises(oslo_messaging.MessagingTimeout):
+            client.prepare(timeout=0.01).call({}, 'blob', size=30 << 20)
+        end(server)
+        transport.cleanup()
+        with pytest.raises(oslo_messaging.MessageDeliveryFailure):
+            client.call({}, 'who')
+        waiting.wait_for(lambda: sockets() == before)
+
+    before = sockets()
+    client.prepare(fanout=True).cast({}, 'who')
+    count = len(descriptors())
+    for _ in range(5):
+        cycle()
+    assert len(descriptors()) == count
+
+
+def test_idle_connections_are_few(serve, client, threads, monkeypatch):
+    monkeypatch.setattr(unix_wire, 'IDLE', 2)
+    server, endpoint = serve()
+    calls = [threads.submit(client.call, {}, 'hold') for _ in range(8)]
+    waiting.wait_for(lambda: len(endpoint.seen) == 8)
+    peers = server.listener._poll_style_listener._peers
+    assert len(peers) == 8
+
+    endpoint.released.set()
+    futures.wait(calls)
+
+    waiting.wait_for(lambda: len(peers) == 2)
+
+
+def test_cleanup_closes_the_clients_connections(serve, client, threads):
+    server, endpoint = serve()
+    client.call({}, 'who')
+    call = threads.submit(client.call, {}, 'hold', value=1)
+    waiting.wait_for(lambda: endpoint.seen)
+    client.transport.cleanup()
+    endpoint.released.set()
+
+    assert call.result(10) == 1
+    waiting.wait_for(
+        lambda: not server.listener._poll_style_listener._peers)

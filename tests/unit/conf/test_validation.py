@@ -1,0 +1,99 @@
+import pytest
+from oslo_config import cfg
+
+from computed import conf as computed_conf
+from computed import exception
+from computed.conf import validation
+
+
+@pytest.fixture
+def configured(tmp_path):
+    """A function that makes a ConfigOpts of a file's text."""
+    def make(text=''):
+        path = tmp_path / 'computed.conf'
+        path.write_text(text)
+        conf = cfg.ConfigOpts()
+        computed_conf.register_opts(conf)
+        conf(['--config-file', str(path)])
+        return conf
+    return make
+
+
+def refusal(conf):
+    with pytest.raises(exception.ConfigError) as caught:
+        validation.check(conf)
+    return str(caught.value)
+
+
+def test_the_defaults_are_accepted(configured):
+    validation.check(configured())
+
+
+def test_a_negative_interval_is_told_that_0_turns_it_off(configured):
+    said = refusal(configured('[tasks]\nsync_power_state_interval = -1'))
+    assert '[tasks] sync_power_state_interval = -1' in said
+    assert 'Write 0 to turn it off.' in said
+
+
+def test_every_interval_is_checked_also_those_of_later_tasks(configured):
+    conf = configured('[tasks]\nmy_own_interval = -1')
+    conf.register_opt(cfg.IntOpt('my_own_interval'), group='tasks')
+    assert '[tasks] my_own_interval = -1' in refusal(conf)
+
+
+def test_an_interval_may_be_unset(configured):
+    conf = configured()
+    conf.register_opt(cfg.IntOpt('my_own_interval'), group='tasks')
+    validation.check(conf)
+
+
+def test_an_interval_of_0_is_accepted(configured):
+    validation.check(configured('[tasks]\nsync_power_state_interval = 0'))
+
+
+@pytest.mark.parametrize('down_time, accepted', [
+    (29, False), (30, False), (31, True)])
+def test_a_host_must_be_silent_for_longer_than_it_always_is(
+        configured, down_time, accepted):
+    conf = configured('[DEFAULT]\nreport_interval = 30\n'
+                      f'service_down_time = {down_time}')
+    if accepted:
+        validation.check(conf)
+    else:
+        said = refusal(conf)
+        assert f'[DEFAULT] service_down_time = {down_time}' in said
+        assert 'report_interval' in said
+
+
+@pytest.mark.parametrize('text, said', [
+    ('[DEFAULT]\nreport_interval = often',
+     '[DEFAULT] report_interval = often: '),
+    ('[database]\nmax_replica_lag = -3',
+     '[database] max_replica_lag = -3: '),
+    ('[tasks]\nsync_power_state_mode = maybe',
+     '[tasks] sync_power_state_mode = maybe: '),
+    ('[virt]\nshutdown_timeout =\n x',
+     '[virt] shutdown_timeout = '),
+])
+def test_what_no_option_can_be_is_named_with_its_group_and_text(
+        configured, text, said):
+    assert said in refusal(configured(text))
+
+
+def test_a_bad_value_from_the_environment_is_named_too(
+        configured, monkeypatch):
+    monkeypatch.setenv('OS_DEFAULT__REPORT_INTERVAL', 'seldom')
+    assert '[DEFAULT] report_interval = seldom' in refusal(configured())
+
+
+def test_a_dollar_sign_in_a_password_is_explained_and_not_shown(configured):
+    said = refusal(configured(
+        '[database]\nreplica_connections = mysql://u:sec$ret@host/db'))
+    assert '[database] replica_connections' in said
+    assert '$$' in said
+    assert 'sec' not in said.replace('seconds', '')
+
+
+def test_a_refusal_is_one_line(configured):
+    assert '\n' not in refusal(
+        configured('[tasks]\nsync_power_state_interval = -1'))
