@@ -29,9 +29,9 @@ class Claims:
     :ivar mark: whose guests they allow to touch
     """
 
-    def __init__(self, mark, service_id, boot_id, entries):
+    def __init__(self, database_id, host, service_id, boot_id, entries):
         """``entries`` is the :class:`computed.journal.Journal`."""
-        self.mark = mark
+        self.mark = permit.Mark(database_id, host)
         self.service_id = service_id
         self.owner = f'{service_id}:{boot_id}'
         self._journal = entries

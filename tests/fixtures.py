@@ -23,7 +23,6 @@ from computed import context
 from computed import journal
 from computed import manager
 from computed import objects
-from computed import permit
 from computed import rpc
 from computed.conductor import rpcapi
 from computed.db import migration
@@ -207,9 +206,9 @@ class HostSide:
         registered = host_obj.Service.register(
             context.new(), self.conf.host, str(uuid.UUID(int=1)),
             str(uuid.uuid4()), 'boot', '0', 60)
-        mark = permit.Mark(registered['database_id'], self.conf.host)
-        driver.init_host(mark)
         granted = claims.Claims(
-            mark, str(uuid.UUID(int=1)), str(uuid.uuid4()),
+            registered['database_id'], self.conf.host,
+            str(uuid.UUID(int=1)), str(uuid.uuid4()),
             journal.Journal(os.path.join(self.state, 'claims')))
+        driver.init_host(granted.mark)
         return manager.ComputeManager(self.conf, driver, granted, **kwargs)

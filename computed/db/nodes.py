@@ -12,6 +12,7 @@ from computed import metrics
 from computed.db import engines
 from computed.db import health
 from computed.db import ladder
+from computed.db import models
 
 LOG = logging.getLogger(__name__)
 
@@ -118,14 +119,19 @@ class Replica(Node):
             # Of its own, so that a probe never waits for a pool of reads.
             self._engine = oslo_engines.create_engine(self.url, max_retries=0)
             engines.tune(self._engine)
-        statement = sa.text(
-            'SELECT (SELECT beat FROM replica_beats WHERE conductor_id = :id)'
-            ' AS beat, (SELECT uuid FROM databases) AS database_id,'
-            ' (SELECT version_num FROM alembic_version) AS schema_revision,'
-            f' {engines.identity_sql(self._engine)} AS identity')
+        beat = (sa.select(models.ReplicaBeat.beat)
+                .where(models.ReplicaBeat.conductor_id == conductor_id))
+        schema = sa.select(sa.column('version_num')).select_from(
+            sa.table('alembic_version'))
+        statement = sa.select(
+            beat.scalar_subquery().label('beat'),
+            sa.select(models.Database.uuid).scalar_subquery()
+            .label('database_id'),
+            schema.scalar_subquery().label('schema_revision'),
+            sa.literal_column(engines.identity_sql(self._engine))
+            .label('identity'))
         with self._engine.connect() as connection:
-            row = connection.execute(
-                statement, {'id': conductor_id}).mappings().one()
+            row = connection.execute(statement).mappings().one()
         return row['beat'], dict(row)
 
     def status(self, beats):

@@ -17,7 +17,6 @@ from computed import exception
 from computed import journal
 from computed import manager
 from computed import objects
-from computed import permit
 from computed import rpc
 from computed import rpcapi
 from computed import runner
@@ -115,12 +114,16 @@ class HostService:
         registered = self._until_possible(self._register)
         if registered is None:
             return
-        mark = permit.Mark(registered['database_id'], self.conf.host)
+        self.claims = claims.Claims(
+            registered['database_id'], self.conf.host,
+            self.identity.service_id, self.identity.boot_id,
+            journal.Journal(os.path.join(state_path, 'claims')))
         self.driver = load_driver(self.conf)
-        self._until_possible(lambda: self.driver.init_host(mark))
+        self._until_possible(
+            lambda: self.driver.init_host(self.claims.mark))
         self._parts.append(self.driver.close)
-        self._refuse_strangers(registered, mark)
-        self._manage(state_path, mark, registered)
+        self._refuse_strangers(registered)
+        self._manage(state_path, registered)
         self._serve(transport)
         tour.hello(self.conf, self.manager, self.instances())
 
@@ -157,12 +160,13 @@ class HostService:
             self.identity.boot_id, self.identity.host_boot_id,
             computed.__version__, self.conf.service_down_time)
 
-    def _refuse_strangers(self, registered, mark):
+    def _refuse_strangers(self, registered):
         """Refuse a database that does not know the guests that are here.
 
         Guests of other marks are listed and stay as they are.
         """
         guests = self.driver.list_instances().instances.values()
+        mark = self.claims.mark
         foreign = [guest for guest in guests if guest.mark != mark]
         for guest in foreign:
             LOG.warning('Guest %(uuid)s is not ours (%(mark)s); it is left '
@@ -174,12 +178,9 @@ class HostService:
                 expected=other.database_id if other else 'unknown',
                 found=mark.database_id)
 
-    def _manage(self, state_path, mark, registered):
+    def _manage(self, state_path, registered):
         after_reboot = registered['host_boot_id'] not in (
             None, self.identity.host_boot_id)
-        self.claims = claims.Claims(
-            mark, self.identity.service_id, self.identity.boot_id,
-            journal.Journal(os.path.join(state_path, 'claims')))
         self.manager = manager.ComputeManager(
             self.conf, self.driver, self.claims, after_reboot)
         self.runner = runner.Runner(

@@ -1,0 +1,162 @@
+"""computed-manage as a real process, without any daemon."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from computed.cmd.manage import app
+
+
+@pytest.fixture
+def python(tmp_path):
+    """Runs Python with what nobody configured around it."""
+    def run(*argv, **environment):
+        inherited = {name: value for name, value in os.environ.items()
+                     if not name.startswith(('OS_', 'COMPUTED_'))}
+        return subprocess.run(
+            [sys.executable, *argv], capture_output=True, text=True,
+            timeout=60, cwd=os.getcwd(), env={
+                **inherited, 'COMPUTED_STATE_PATH': str(tmp_path / 'state'),
+                'HOME': str(tmp_path), **environment})
+    return run
+
+
+@pytest.fixture
+def manage(python):
+    def run(*argv, **environment):
+        return python('-m', 'computed.cmd.manage', *argv, **environment)
+    return run
+
+
+def refused(done, said, status=1):
+    """It ended with one line that has ``said`` in it."""
+    assert done.returncode == status, done
+    assert done.stdout == ''
+    assert done.stderr.startswith('computed-manage: ')
+    assert said in done.stderr
+    assert done.stderr.count('\n') == 1
+    return True
+
+
+def test_help_names_every_command(manage):
+    done = manage('--help')
+    assert done.returncode == 0
+    assert 'usage: computed-manage' in done.stdout
+    for name in app.COMMANDS:
+        assert f'  {name} ' in done.stdout
+    assert done.stderr == ''
+
+
+@pytest.mark.parametrize('name', ['instance create', 'task run'])
+def test_help_on_a_command_needs_no_configuration(manage, name):
+    done = manage('--config-file', '/nowhere', *name.split(), '--help')
+    assert done.returncode == 0
+    assert f'usage: computed-manage {name}' in done.stdout
+
+
+def test_the_schema_is_made_and_shown(manage, tmp_path):
+    def version():
+        return json.loads(manage('db', 'version', '-f', 'json').stdout)
+
+    before = version()
+    assert before['version'] is None
+    done = manage('db', 'sync')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert f'is now {before["newest"]}' in done.stdout
+    assert (tmp_path / 'state' / 'computed.sqlite').exists()
+    assert version()['version'] == before['newest']
+    assert 'which is the newest' in manage('db', 'sync').stdout
+
+
+def test_the_state_path_may_be_an_argument(manage, tmp_path):
+    assert manage('db', 'sync', '--state-path',
+                  str(tmp_path / 'other')).returncode == 0
+    assert (tmp_path / 'other' / 'computed.sqlite').exists()
+    assert not (tmp_path / 'state').exists()
+
+
+def test_the_database_may_be_configured(manage, tmp_path):
+    config = tmp_path / 'computed.conf'
+    config.write_text(f'[database]\nconnection = sqlite:///{tmp_path}/x.db\n')
+    assert manage('db', 'sync', '--config-file', str(config)).returncode == 0
+    assert (tmp_path / 'x.db').exists()
+
+
+def test_without_a_conductor_there_is_one_line(manage, tmp_path):
+    assert refused(manage('instance', 'list'),
+                   f'No conductor answers at unix://{tmp_path}/state/rpc')
+
+
+def test_without_a_host_there_is_one_line(manage):
+    assert refused(manage('task', 'list', '--host', 'h9'),
+                   'Host h9 does not answer.')
+
+
+def test_a_traceback_is_for_those_who_ask(manage):
+    assert 'Traceback' in manage('--debug', 'instance', 'list').stderr
+
+
+@pytest.mark.parametrize('text, said', [
+    ('[tasks]\nsync_power_state_interval = -1',
+     '[tasks] sync_power_state_interval = -1'),
+    ('[DEFAULT]\nreport_interval = x', '[DEFAULT] report_interval = x'),
+    ('[DEFAULT]\ntransport_url = nonsense://',
+     '[DEFAULT] transport_url = nonsense://'),
+    ('nonsense', 'computed.conf:1'),
+])
+def test_a_bad_configuration_is_one_line(manage, tmp_path, text, said):
+    config = tmp_path / 'computed.conf'
+    config.write_text(text)
+    assert refused(manage('host', 'list', '--config-file', str(config)), said)
+
+
+@pytest.mark.parametrize('connection, said', [
+    ('nonsense', '[database] connection = nonsense'),
+    ('mysql+pymysql://u:secret@127.0.0.1:1/x', 'does not answer')])
+def test_a_database_that_is_not_there_is_one_line(
+        manage, tmp_path, connection, said):
+    config = tmp_path / 'computed.conf'
+    config.write_text(f'[database]\nconnection = {connection}\n')
+    done = manage('db', 'sync', '--config-file', str(config))
+    assert refused(done, said)
+    assert 'secret' not in done.stderr
+
+
+def test_a_configuration_that_is_not_there_is_one_line(manage):
+    assert refused(manage('host', 'list', '--config-file', '/nowhere'),
+                   '/nowhere')
+
+
+def test_a_state_path_that_cannot_be_is_one_line(manage):
+    assert refused(manage('db', 'sync', '--state-path', '/proc/x'),
+                   '[DEFAULT] state_path = /proc/x')
+
+
+def test_an_unknown_command_is_one_line(manage):
+    assert refused(manage('instance', 'destroy'),
+                   'There is no command instance destroy.', status=2)
+
+
+@pytest.mark.parametrize('argv', [
+    [], ['instance', 'create', 'web'], ['instance', 'start'],
+    ['instance', 'create', '', '--command', 'x'],
+    ['instance', 'log', 'web', '--bytes', '0'], ['host', 'list', '--no']])
+def test_what_cannot_be_understood_exits_with_2(manage, argv):
+    done = manage(*argv)
+    assert done.returncode == 2
+    assert 'usage: computed-manage' in done.stderr
+    assert 'Traceback' not in done.stderr
+
+
+def test_only_db_commands_load_sqlalchemy(python):
+    done = python('-c', (
+        'import sys\n'
+        'from computed.cmd import manage\n'
+        'manage.main(["instance", "list"])\n'
+        'print([name for name in sys.modules if name.split(".")[0]\n'
+        '       in ("sqlalchemy", "alembic", "oslo_db")])'))
+    assert done.stdout == '[]\n'
+    assert 'No conductor answers' in done.stderr

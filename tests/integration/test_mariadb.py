@@ -1,0 +1,314 @@
+"""Reads, writes and one task on real MariaDB replication.
+
+Statements are counted by the servers' own general logs.
+"""
+
+import sqlalchemy as sa
+
+import pytest
+from alembic import autogenerate
+from alembic.runtime import migration as alembic_migration
+from oslo_db.sqlalchemy import test_migrations
+
+from computed import context
+from computed import exception
+from computed import states
+from computed.db import migration
+from computed.db import models
+from computed.objects import host as host_obj
+from computed.objects import instance as instance_obj
+from computed.virt import memory
+from tests import fixtures
+from tests import waiting
+
+UUID = fixtures.UUID
+
+
+def start_conductor(folder, database, replicas=True, **options):
+    """A conductor on the cluster, quick to notice what happens."""
+    migration.sync(database.url)
+    urls = {'connection': database.url, **options}
+    if replicas:
+        database.caught_up()
+        urls.update(replica_connections=','.join(database.replica_urls),
+                    replica_beat_interval=0.2, replica_probe_interval=0.2,
+                    replica_good_samples=2, replica_ramp=0)
+    arguments = fixtures.write_config(folder / 'computed.conf', urls)
+    program = fixtures.Program('computed-conductor', folder, *arguments)
+    waiting.wait_for(lambda: list(folder.glob('rpc/*conductor*')), 20,
+                     'the socket of the conductor')
+    return program
+
+
+@pytest.fixture
+def side(tmp_path, database):
+    """This process as a host, with replicas in use."""
+    program = start_conductor(tmp_path, database)
+    with fixtures.HostSide(tmp_path, tmp_path) as found:
+        found.program = program
+        wait_for_replicas(found, 2)
+        yield found
+    program.end()
+
+
+@pytest.fixture
+def side_alone(tmp_path, database):
+    """This process as a host, without replicas."""
+    program = start_conductor(tmp_path, database, replicas=False)
+    with fixtures.HostSide(tmp_path, tmp_path) as found:
+        yield found
+    program.end()
+
+
+def usable(side):
+    return [node['node'] for node in
+            side.conductor.list_replicas(context.new())
+            if node['role'] == 'replica' and node['usable']]
+
+
+def wait_for_replicas(side, count, seconds=15):
+    waiting.wait_for(lambda: len(usable(side)) == count, seconds,
+                     f'{count} replicas in use')
+
+
+def create(count=1, **values):
+    """Instances of the host, as its users would have them."""
+    for number in range(count):
+        instance_obj.Instance(context.new(), **{
+            **fixtures.INSTANCE, **values,
+            'uuid': f'00000000-0000-4000-8000-{number:012}'}).create()
+
+
+def power_states(**kwargs):
+    return [found.power_state for found in
+            instance_obj.InstanceList.get_by_host(
+                context.new(), fixtures.HOST, **kwargs)]
+
+
+def managed(side, count, power_state=states.RUNNING):
+    """A manager whose instances and guests agree."""
+    virt = memory.MemoryDriver(side.conf)
+    found = side.manager(virt)
+    create(count, power_state=power_state)
+    for number in range(count):
+        virt.add_foreign(f'00000000-0000-4000-8000-{number:012}',
+                         found.claims.mark, power_state)
+    return found, virt
+
+
+class ModelsSync(test_migrations.ModelsMigrationsSync):
+    """The migrations make what the models say."""
+
+    def __init__(self, url):
+        self.url = url
+        self.engine = sa.create_engine(url)
+
+    def db_sync(self, engine):
+        migration.sync(self.url)
+
+    def get_engine(self):
+        return self.engine
+
+    def get_metadata(self):
+        return models.Base.metadata
+
+
+@pytest.mark.parametrize('engine', ['sqlite', 'mariadb'])
+def test_the_migrations_make_what_the_models_say(engine, request, tmp_path):
+    url = (f'sqlite:///{tmp_path}/x.sqlite' if engine == 'sqlite' else
+           request.getfixturevalue('database').url)
+    migration.sync(url)
+    with sa.create_engine(url).connect() as connection:
+        found = alembic_migration.MigrationContext.configure(
+            connection, opts={'compare_type': True})
+        assert autogenerate.compare_metadata(
+            found, models.Base.metadata) == []
+
+
+def test_a_schema_synchronised_twice_stays_one(database):
+    assert migration.sync(database.url) == (None, migration.known()[-1])
+    assert migration.sync(database.url) == (migration.known()[-1],) * 2
+
+
+def test_a_tolerant_read_over_rpc_reaches_the_replica_and_no_other_does(
+        side, database):
+    host_obj.Service.register(context.new(), fixtures.HOST, UUID, UUID,
+                              'boot', '0', 60)
+    create(power_state=1)
+    database.caught_up()
+    # The beats go on; only this row is held back, by a change made on the
+    # replicas alone.
+    for replica in database.cluster.replicas:
+        replica.sql('SET sql_log_bin=0',
+                    f'UPDATE {database.name}.instances SET power_state = 3')
+    assert power_states() == [1]
+    assert power_states(use_slave=False) == [1]
+    assert power_states(use_slave=True) == [3]
+
+
+def test_a_stopped_applier_never_makes_an_answer_wrong(side, database):
+    create_host(side)
+    create(power_state=1)
+    database.caught_up()
+    for replica in database.cluster.replicas:
+        replica.stop_sql_thread()
+    instance_obj.InstanceList.record_power_states(
+        context.new(), fixtures.HOST, [
+            {'uuid': '00000000-0000-4000-8000-000000000000',
+             'vm_state': 'active', 'old': 1, 'new': 4}])
+    ctxt = context.RequestContext(lag_tolerant=True, max_staleness=2)
+    waiting.wait_for(lambda: instance_obj.InstanceList.get_by_host(
+        ctxt, fixtures.HOST)[0].power_state == 4, 5, 'the new state')
+    assert ctxt.reads.last.role == 'primary'
+    for replica in database.cluster.replicas:
+        replica.start_sql_thread()
+    wait_for_replicas(side, 2)
+
+
+def create_host(side):
+    host_obj.Service.register(context.new(), fixtures.HOST, UUID, UUID,
+                              'boot', '0', 60)
+
+
+def test_replicas_that_die_or_hang_cost_no_error(side, database):
+    create_host(side)
+    create(power_state=1)
+    database.caught_up()
+    first, second = database.cluster.replicas
+    first.kill()
+    for _ in range(20):
+        assert power_states(use_slave=True) == [1]
+    second.freeze()
+    for _ in range(20):
+        assert power_states(use_slave=True) == [1]
+    second.thaw()
+    first.start()
+    wait_for_replicas(side, 2)
+
+
+def test_replicas_that_are_down_at_start_hold_up_nothing(
+        tmp_path, database):
+    for replica in database.cluster.replicas:
+        replica.stop()
+    database.caught_up = lambda: None
+    program = start_conductor(tmp_path, database)
+    with fixtures.HostSide(tmp_path, tmp_path) as side:
+        create_host(side)
+        create(power_state=1)
+        assert power_states(use_slave=True) == [1]
+        for replica in database.cluster.replicas:
+            replica.start()
+        wait_for_replicas(side, 2)
+    program.end()
+
+
+def test_the_primary_named_again_is_not_taken_for_a_replica(
+        tmp_path, database):
+    twin = database.url.replace('127.0.0.1', 'localhost')
+    program = start_conductor(tmp_path, database, replicas=False,
+                              replica_connections=twin,
+                              replica_probe_interval=0.1)
+    with fixtures.HostSide(tmp_path, tmp_path) as side:
+        node = waiting.wait_for(lambda: [
+            found for found in side.conductor.list_replicas(context.new())
+            if found['reason'] == 'is the primary itself'])[0]
+        assert node['usable'] is False
+    program.end()
+
+
+def test_a_primary_demoted_to_read_only_answers_with_its_own_error(
+        side, database):
+    create_host(side)
+    primary = database.cluster.primary
+    try:
+        primary.sql('SET GLOBAL read_only=ON')
+        with pytest.raises(exception.PrimaryReadOnly):
+            create()
+    finally:
+        primary.sql('SET GLOBAL read_only=OFF')
+    create()
+
+
+# -- figures
+
+class Counted:
+    """Counts calls over RPC, and statements by each server's own log."""
+
+    def __init__(self, side, database):
+        self.side = side
+        self.database = database
+        self.calls = 0
+        inner = side.conductor._client.call
+
+        def call(*args, **kwargs):
+            self.calls += 1
+            return inner(*args, **kwargs)
+        side.conductor._client.call = call
+
+    def start(self):
+        self.calls = 0
+        for server in self.database.cluster.servers:
+            server.clear_log()
+
+    def statements(self, server, user):
+        """Statements but those of connections that beat or probe."""
+        log = [entry for entry in server.statements(user)
+               if entry[1] in ('Query', 'Execute')]
+        measuring = {thread for thread, _, text in log
+                     if 'replica_beats' in str(text) or
+                     'services' in str(text)}
+        return [text for thread, _, text in log
+                if thread not in measuring]
+
+    @property
+    def on_primary(self):
+        return self.statements(self.database.cluster.primary, 'computed')
+
+    @property
+    def on_replicas(self):
+        return [text for replica in self.database.cluster.replicas
+                for text in self.statements(replica, 'computed_ro')]
+
+
+def test_a_pass_over_100_instances_that_agree(side, database):
+    found, _ = managed(side, 100)
+    database.caught_up()
+    counted = Counted(side, database)
+    # Both pools are warm: a new connection greets its server first.
+    for _ in range(10):
+        found._sync_power_states(context.new())
+    counted.start()
+    report = found._sync_power_states(context.new())
+    assert report.candidates == 0
+    assert counted.calls == 1
+    assert counted.on_primary == []
+    assert 1 <= len(counted.on_replicas) <= 3, counted.on_replicas
+
+
+def test_a_pass_over_100_instances_of_which_8_differ(side, database):
+    found, virt = managed(side, 100)
+    for number in range(8):
+        virt.set_power_state(f'00000000-0000-4000-8000-{number:012}',
+                             states.CRASHED)
+    database.caught_up()
+    counted = Counted(side, database)
+    counted.start()
+    report = found._sync_power_states(context.new())
+    assert report.acted == 8
+    assert counted.calls <= 1 + 3 * 8
+    touched = [text for text in counted.on_primary if 'SELECT' in text and
+               'LEFT OUTER JOIN' in text]
+    assert touched == []    # the list was not read there
+
+
+def test_without_replicas_the_same_pass_reads_the_primary(
+        side_alone, database):
+    found, _ = managed(side_alone, 100)
+    counted = Counted(side_alone, database)
+    found._sync_power_states(context.new())
+    counted.start()
+    found._sync_power_states(context.new())
+    assert counted.calls == 1
+    assert 1 <= len(counted.on_primary) <= 3, counted.on_primary
+    assert [text for replica in database.cluster.replicas
+            for text in replica.statements('computed_ro')] == []

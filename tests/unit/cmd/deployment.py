@@ -1,0 +1,97 @@
+"""A deployment of plain values, in place of conductors and hosts."""
+
+from computed import context
+from computed import exception
+from computed import states
+from computed.objects import host as host_obj
+from computed.objects import instance as instance_obj
+
+UUID = '11111111-2222-4333-8444-55555555555{}'
+# A run of a task, as a host tells of it.
+RECORD = {
+    'task': '_sync', 'request_id': 'req-1', 'started_at': 1000.0,
+    'duration': 0.25, 'outcome': 'ok', 'error': None, 'candidates': 3,
+    'acted': 1, 'recorded': 0, 'lost_races': 2, 'refused': 0, 'note': None,
+    'reads': {'replica': 2, 'primary': 1}, 'triggered': False}
+
+
+def instance(number=1, name='web', **values):
+    values = {'host': 'here', 'vm_state': states.ACTIVE, 'task_state': None,
+              'power_state': states.RUNNING, 'command': 'sleep 9',
+              'vcpus': 1, 'memory_mb': 0, 'disk_gb': 0, 'network': 'host',
+              'exit_code': None, 'fault': None, 'created_at': None,
+              'launched_at': None, 'updated_at': None, 'deleted_at': None,
+              'deleted': False, 'revision': 7, 'claim_id': None,
+              'claim_owner': None, **values}
+    return instance_obj.Instance(
+        uuid=UUID.format(number), name=name, **values)
+
+
+def host(name='here', silent_for=1.0, instances=0, digest='{}'):
+    service = None if silent_for is None else host_obj.Service(
+        host=name, service_id=UUID.format(1), boot_id=UUID.format(2),
+        host_boot_id='x', version='1', last_seen='2026-01-02T03:04:05Z',
+        silent_for=silent_for, digest=digest)
+    return host_obj.Host(
+        name=name, revision=3, created_at='2026-01-02T03:04:05Z',
+        instances=instances, service=service, compute_node=None)
+
+
+class Deployment:
+    """Stands for conductors and hosts: every call that leaves the program.
+
+    :ivar replica: instances that a replica knows, if not those of the
+        primary
+    """
+
+    def __init__(self):
+        self.context = context.new()
+        self.hosts = self.conductor = self
+        self.all_hosts = [host()]
+        self.primary = []
+        self.replica = None
+        self.operated = []
+        self.refusals = {}
+        self.record = RECORD
+
+    # an indirection_api
+
+    def object_class_action_versions(self, context, objname, objmethod,
+                                     versions, args, kwargs):
+        known = self.primary
+        if context.lag_tolerant and self.replica is not None:
+            known = self.replica
+        return getattr(self, f'{objname}_{objmethod}')(known, *args)
+
+    def object_action(self, context, objinst, objmethod, args, kwargs):
+        self.primary.append(instance(
+            9, **{name: getattr(objinst, name) for name in (
+                'name', 'host', 'vm_state', 'power_state', 'command')}))
+        self.primary[-1].uuid = objinst.uuid
+        return {'obj_what_changed': []}, None
+
+    def Instance_get_by_uuid(self, known, uuid):
+        for one in known:
+            if one.uuid == uuid:
+                return one
+        raise exception.InstanceNotFound(instance=uuid)
+
+    def InstanceList_get_by_name(self, known, name):
+        return instance_obj.InstanceList(objects=[
+            one for one in known if one.name == name and not one.deleted])
+
+    def InstanceList_get_all(self, known):
+        return instance_obj.InstanceList(objects=known)
+
+    def HostList_get_all(self, known):
+        return host_obj.HostList(objects=self.all_hosts)
+
+    # a HostAPI
+
+    def operate(self, context, host, operation, uuid, hard=False):
+        if uuid in self.refusals or host in self.refusals:
+            raise self.refusals.get(uuid) or self.refusals[host]
+        self.operated.append((operation, uuid, hard))
+
+    def run_task(self, context, host, name, accept=None):
+        return self.record

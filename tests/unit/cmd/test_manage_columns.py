@@ -1,0 +1,85 @@
+"""What people and programs get to see."""
+
+import json
+
+import pytest
+
+from computed import context
+from computed.cmd.manage import columns
+from computed.cmd.manage import hosts
+from computed.cmd.manage import replicas
+from computed.cmd.manage import tasks
+from tests.unit.cmd import deployment as fake
+
+TASK = {'name': '_sync', 'spacing': 600, 'next_run_at': 1010.0,
+        'last': fake.RECORD, 'running_since': None, 'runs': 1, 'failures': 0,
+        'skipped_overlap': 0}
+
+
+def shown(cells):
+    """What people see of some cells."""
+    return {name: cell.human_readable() if isinstance(cell, columns.Cell)
+            else cell for name, cell in cells.items()}
+
+
+def test_a_host_shows_its_state_and_what_its_tasks_lack():
+    found = fake.host(silent_for=61, digest=json.dumps(
+        {'tasks': 2, 'failing': ['_a', '_b'], 'overdue': []}))
+    assert shown(hosts.describe(found, 60)) == {
+        'host': 'here', 'state': 'down', 'last_seen': '61 s ago',
+        'instances': 0, 'tasks': '2', 'failing': '_a, _b', 'overdue': '-',
+        'version': '1', 'revision': 3}
+
+
+@pytest.mark.parametrize('found', [
+    fake.host(silent_for=None), fake.host(digest=''), fake.host(digest='[]')])
+def test_a_host_that_said_nothing_of_its_tasks_is_shown(found):
+    assert shown(hosts.describe_fully(found, 60))['tasks'] == '-'
+
+
+def test_a_task_shows_how_it_last_went_and_when_it_goes_on():
+    assert tuple(tasks.describe(TASK, 1005.0)) == tasks.COLUMNS
+    assert shown(tasks.describe(TASK, 1005.0)) == {
+        'name': '_sync', 'spacing': '600 s', 'last_run': '5 s ago',
+        'outcome': 'ok', 'duration': '0.25 s', 'candidates': '3',
+        'acted': '1', 'lost_races': '2', 'reads': 'replica 2, primary 1',
+        'next_run': 'in 5 s'}
+
+
+def test_a_task_that_is_off_or_runs_says_so():
+    off = {**TASK, 'last': None, 'spacing': 0, 'next_run_at': None}
+    assert shown(tasks.describe(off, 1005.0))['spacing'] == 'off'
+    assert shown(tasks.describe(off, 1005.0))['last_run'] == '-'
+    running = {**TASK, 'running_since': 1002.0}
+    assert shown(tasks.describe(running, 1005.0))['next_run'] == (
+        'running for 3 s')
+
+
+def test_a_node_that_never_answered_has_no_age():
+    node = {'node': 'db2:3306', 'role': 'replica', 'usable': False,
+            'reason': 'error', 'age': None, 'share': 0.5, 'reads': 0,
+            'ejections': 1}
+    assert tuple(replicas.describe(node)) == replicas.COLUMNS
+    assert shown(replicas.describe(node)) == {
+        **{name: str(value) for name, value in node.items()},
+        'usable': False, 'age': '-', 'share': '50%'}
+
+
+@pytest.mark.parametrize('role, line', [
+    ('primary', 'primary db1, 0.0 s'),
+    ('replica', 'replica db1, at most 0.0 s old')])
+def test_an_origin_tells_node_and_age(role, line):
+    found = context.Origin(role, 'db1', 'strict', 0.04)
+    assert str(columns.origin(found)) == line
+
+
+@pytest.mark.parametrize('seconds, text', [
+    (0.4, '0 s'), (119, '119 s'), (120, '2 min'), (7200, '2 h'),
+    (172800, '2 d')])
+def test_lengths_of_time_are_coarse(seconds, text):
+    assert columns.span(seconds) == text
+
+
+def test_programs_get_times_in_utc():
+    assert columns.relative(1000.5, 0).machine_readable() == (
+        '1970-01-01T00:16:40Z')
