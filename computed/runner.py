@@ -262,6 +262,7 @@ class Runner:
             ''.join(traceback.format_stack(frame)),
             context=slot.run.context)
         self._workers.add()
+        slot.run.replaced = True    # not if there was no thread to be had
 
     # -- what follows does not
 
@@ -290,7 +291,7 @@ class Runner:
                 self._changed.wait(pause)
 
     def _work(self, slot):
-        """One run, in a worker's thread; true if that was given up on."""
+        """One run, in a worker's thread; true if that was replaced."""
         with self._changed:
             if not self._running:
                 return False
@@ -317,7 +318,7 @@ class Runner:
             record.duration)
         for future in run.futures:
             future.set_result(record)
-        return run.late
+        return run.replaced
 
 
 def perform(slot, run, manager, new_context):

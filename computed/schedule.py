@@ -165,6 +165,7 @@ class Run:
     :ivar futures: where those who asked for it wait for the record
     :ivar accept: how many repairs they accept, or None
     :ivar late: it has exceeded its deadline, and that was said
+    :ivar replaced: another thread was started instead of its own
     """
 
     began: float
@@ -174,6 +175,7 @@ class Run:
     accept: int | None
     context: typing.Any = None
     late: bool = False
+    replaced: bool = False
 
 
 @dataclasses.dataclass

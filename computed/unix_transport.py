@@ -298,9 +298,11 @@ class UnixDriver(base.BaseDriver):
     def _to_one(self, target, frame, deadline):
         """Hand ``frame`` to one server; return the connection it took."""
         reason = 'none listens'
-        paths = self._servers(target)
-        random.shuffle(paths)
-        for path in paths:
+        tried = set()
+        # Looks again after each failure: a successor may have come.
+        while untried := self._servers(target) - tried:
+            path = random.choice(list(untried))
+            tried.add(path)
             try:
                 return self._hand_over(path, frame, deadline)
             except OSError as error:    # not done: another may do it
@@ -354,8 +356,8 @@ class UnixDriver(base.BaseDriver):
                 f'{target}: {error}') from error
         self._pool.keep_only(self._path(name) for name in names)
         exchange = target.exchange or self._default_exchange
-        return [self._path(name) for name in unix_wire.matching(
-            names, exchange, target.topic, target.server)]
+        return {self._path(name) for name in unix_wire.matching(
+            names, exchange, target.topic, target.server)}
 
     def _path(self, name):
         return os.path.join(self._directory, name)

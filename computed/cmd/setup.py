@@ -17,7 +17,9 @@ from computed.conf import validation
 # Below warnings, these tell of each message, statement or plugin.
 LOG_LEVELS = [f'{name}=WARN' for name in (
     'alembic', 'amqp', 'kombu', 'oslo.messaging', 'oslo_messaging',
-    'sqlalchemy', 'stevedore', 'urllib3')]
+    'sqlalchemy', 'urllib3')]
+# Who asked for the plugin that it could not load says so, and better.
+LOG_LEVELS.append('stevedore=ERROR')
 
 
 def configure(argv, prog, description=None, setup=None):

@@ -72,7 +72,7 @@ class ManageApp(app.App):
                             argparse_kwargs=None):
         # Without abbreviations: they would take options of the commands.
         parser = super().build_option_parser(
-            description, version, {'prog': NAME, 'allow_abbrev': False})
+            description, version, {'prog': NAME, 'allow_abbrev': True})
         parser.add_argument(
             '--config-file', action='append', default=[], metavar='PATH',
             help='Read this file in place of computed.conf in its usual '
@@ -90,6 +90,8 @@ class ManageApp(app.App):
         root.addHandler(console)
         root.setLevel({0: logging.WARNING, 1: logging.INFO}.get(
             self.options.verbose_level, logging.DEBUG))
+        # Who asked for what it could not load says so, and better.
+        logging.getLogger('stevedore').setLevel(logging.ERROR)
         if self.options.log_file:
             lines = logging.FileHandler(self.options.log_file)
             lines.setFormatter(logging.Formatter(

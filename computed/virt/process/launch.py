@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import uuid
@@ -32,12 +33,39 @@ def choose_cpus(available, count, instance_uuid):
     return sorted((ordered + ordered)[first:first + count])
 
 
+# Words that begin a compound command or a builtin: "exec" cannot run them.
+_SHELL_WORDS = frozenset(
+    ['!', '{', '.', ':', 'case', 'cd', 'eval', 'exec', 'exit', 'export',
+     'for', 'if', 'set', 'trap', 'ulimit', 'umask', 'unset', 'until',
+     'while'])
+
+
+def shell_line(command):
+    """What ``/bin/sh -c`` is given to run ``command``. Pure.
+
+    A simple command replaces the shell, so that the instance's main process
+    is the command itself; with anything else, "exec" would run the first
+    part only and drop the rest.
+    """
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
+    lexer.commenters = ''
+    try:
+        words = list(lexer)
+    except ValueError:      # unbalanced quotes: the shell says so itself
+        return command
+    operators = any(word and set(word) <= set('();|&') for word in words)
+    if operators or '\n' in command or not words or (
+            words[0] in _SHELL_WORDS or '=' in words[0]):
+        return command
+    return f'exec {command}'
+
+
 def request(folder, record, environ, cpus):
     """What the shim is told. Pure but for a look for the program ``ip``."""
     spec = record.spec
     return {
         'folder': folder.path,
-        'command': spec.command,
+        'command': shell_line(spec.command),
         'environment': {
             **{name: environ[name] for name in _PASSED_ON
                if name in environ},

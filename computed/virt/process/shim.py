@@ -214,7 +214,7 @@ def be_main(request):
         signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.chdir(os.path.join(request['folder'], 'disk'))
-    os.execve('/bin/sh', ['/bin/sh', '-c', 'exec ' + request['command']],
+    os.execve('/bin/sh', ['/bin/sh', '-c', request['command']],
               request['environment'])
 
 

@@ -55,3 +55,18 @@ def test_a_private_network_without_interface_needs_no_commands():
     assert request(network='host')['network'] is None
     assert request(network='private')['network'] == {
         'host_commands': [], 'guest_commands': []}
+
+
+@pytest.mark.parametrize('command', [
+    'sleep 1000', 'python3 -c "a; b"', 'server > out 2>&1',
+    "echo 'a && b'"])
+def test_a_simple_command_replaces_the_shell(command):
+    assert launch.shell_line(command) == f'exec {command}'
+
+
+@pytest.mark.parametrize('command', [
+    'echo hello; sleep 1000', 'a && b', 'a | b', 'a & wait', 'a\nb',
+    'while :; do sleep 1; done', 'trap "" TERM', '(a)', 'X=1 a', 'cd /tmp',
+    'echo "unbalanced', ''])
+def test_any_other_is_left_to_the_shell(command):
+    assert launch.shell_line(command) == command

@@ -1,0 +1,273 @@
+"""Claims over RPC: granted once, journaled, settled, found again."""
+
+import uuid
+
+import pytest
+
+from computed import claims
+from computed import context
+from computed import exception
+from computed import journal
+from computed import states
+from computed.conductor import rpcapi
+from computed.objects import instance as instance_obj
+from computed.operations import recover
+from computed.virt import memory
+from tests import fixtures
+
+UUID = fixtures.UUID
+FACTS = {'vm_state': 'active', 'task_state': None}
+
+
+@pytest.fixture
+def virt(host_side):
+    return memory.MemoryDriver(host_side.conf)
+
+
+@pytest.fixture
+def manager(host_side, virt):
+    found = host_side.manager(virt)
+    virt.add_foreign(UUID, found.claims.mark)
+    return found
+
+
+@pytest.fixture
+def granted(manager):
+    return manager.claims
+
+
+def claim(granted, expected=None, **values):
+    return granted.claim(context.new(), UUID, 'test', expected or FACTS,
+                         **values)
+
+
+def row(pair, columns='vm_state, task_state, claim_id'):
+    [found] = pair.sql(pair.primary, f'SELECT {columns} FROM instances')
+    return found
+
+
+def journaled(tmp_path):
+    return journal.Journal(tmp_path / 'claims').entries()
+
+
+def test_a_claim_returns_the_fresh_row_and_sets_the_task_state(
+        granted, pair):
+    pair.sql(pair.primary, "UPDATE instances SET name = 'fresh'")
+    got = claim(granted, task_state='powering-off')
+    assert got.instance.name == 'fresh'
+    assert row(pair) == ('active', 'powering-off', got.claim_id)
+
+
+@pytest.mark.parametrize('facts', [
+    {'vm_state': 'stopped'}, {'vm_state': ['stopped', 'error']},
+    {'task_state': 'rebooting'}, {'power_state': 4}, {'revision': 6}],
+    ids=str)
+def test_a_fact_that_no_longer_holds_loses_the_claim(
+        granted, pair, tmp_path, facts):
+    with pytest.raises(exception.ClaimLost):
+        claim(granted, facts)
+    assert row(pair) == ('active', None, None)
+    assert journaled(tmp_path) == []
+
+
+def test_a_lost_claim_leaves_the_revision_as_it_was(granted, pair):
+    before = pair.sql(pair.primary, 'SELECT revision FROM hosts')
+    with pytest.raises(exception.ClaimLost):
+        claim(granted, {'vm_state': 'stopped'})
+    assert pair.sql(pair.primary, 'SELECT revision FROM hosts') == before
+
+
+def test_of_two_who_claim_one_gets_it(granted):
+    claim(granted)
+    with pytest.raises(exception.ClaimLost):
+        claim(granted)
+
+
+def test_a_claim_in_a_tolerant_context_is_asked_of_the_primary(
+        granted, pair):
+    pair.sql(pair.primary, "UPDATE instances SET vm_state = 'stopped'")
+    with pytest.raises(exception.ClaimLost):
+        granted.claim(context.RequestContext(lag_tolerant=True), UUID,
+                      'test', FACTS)
+
+
+def test_a_claim_of_another_database_is_refused(granted, host_side, tmp_path):
+    other = claims.Claims('another', fixtures.HOST, 's', 'b',
+                          journal.Journal(tmp_path / 'other'))
+    with pytest.raises(exception.WrongDatabase):
+        claim(other)
+
+
+def test_settling_writes_the_outcome_and_frees_the_instance(
+        granted, pair, tmp_path):
+    got = claim(granted, task_state='powering-off')
+    granted.settle(context.new(), got, task_state=None, vm_state='stopped',
+                   launched_at=states.NOW)
+    assert row(pair) == ('stopped', None, None)
+    [launched_at] = row(pair, 'launched_at')
+    assert launched_at.startswith('20')
+    assert journaled(tmp_path) == []
+    with pytest.raises(exception.ClaimNotLive):
+        granted.settle(context.new(), got)
+
+
+class Lossy:
+    """A conductor whose replies get lost, after or before it worked."""
+
+    def __init__(self, inner, lost, before=False):
+        self.inner = inner
+        self.lost = lost
+        self.before = before
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def object_class_action_versions(self, *args):
+        if self.lost and self.before:
+            self.lost -= 1
+            raise exception.PerhapsDone(method='x', timeout=1)
+        answer = self.inner.object_class_action_versions(*args)
+        if self.lost:
+            self.lost -= 1
+            raise exception.PerhapsDone(method='x', timeout=1)
+        return answer
+
+
+@pytest.fixture
+def lossy(host_side, monkeypatch):
+    def replace(lost, before=False):
+        found = Lossy(host_side.conductor, lost, before)
+        monkeypatch.setattr('computed.objects.base.ComputedObject.'
+                            'indirection_api', found)
+        return found
+    return replace
+
+
+def test_a_claim_whose_reply_was_lost_is_granted_once(
+        granted, lossy, pair):
+    lossy(1)
+    before = row(pair, 'revision')
+    got = claim(granted, task_state='powering-off')
+    assert row(pair) == ('active', 'powering-off', got.claim_id)
+    assert row(pair, 'revision') == (before[0] + 1,)
+
+
+def test_a_claim_nobody_answered_for_is_given_back(
+        granted, lossy, pair, tmp_path):
+    found = lossy(claims.TRIES)
+    with pytest.raises(exception.PerhapsDone):
+        claim(granted, task_state='powering-off')
+    assert row(pair)[1] == 'powering-off'
+    assert len(journaled(tmp_path)) == 1
+    found.lost = 0
+    granted.replay(context.new())
+    assert row(pair) == ('active', None, None)
+    assert journaled(tmp_path) == []
+
+
+@pytest.mark.parametrize('before', [True, False])
+def test_a_settlement_that_was_lost_is_told_again(
+        granted, lossy, pair, tmp_path, before):
+    got = claim(granted)
+    found = lossy(1, before)
+    assert granted.settle(context.new(), got, vm_state='stopped') is None
+    assert journaled(tmp_path)[0].values == {'vm_state': 'stopped'}
+    granted.replay(context.new())
+    assert row(pair) == ('stopped', None, None)
+    assert journaled(tmp_path) == []
+    assert found.lost == 0
+
+
+def successor(manager):
+    """The claims of the same service after a new start."""
+    old = manager.claims
+    manager.claims = claims.Claims(
+        old.mark.database_id, old.mark.host, old.service_id,
+        str(uuid.uuid4()), old._journal)
+
+
+def recovered(manager):
+    found = instance_obj.InstanceList.get_by_host(
+        context.new(), fixtures.HOST, use_slave=False)
+    recover.recover(manager, context.new(), list(found))
+
+
+@pytest.mark.parametrize('task_state, guest, outcome, power_state', [
+    (states.POWERING_OFF, 1, 'stopped', 4),
+    (states.POWERING_ON, 4, 'active', 1),
+    (states.REBOOTING, 4, 'active', 1),
+    (states.REBOOTING_HARD, 1, 'active', 1),
+    (states.PAUSING, 1, 'paused', 3),
+    (states.UNPAUSING, 3, 'active', 1),
+    (states.SPAWNING, 1, 'error', 1),
+    (None, 1, 'active', 1),
+])
+def test_a_successor_finishes_what_was_begun(
+        manager, virt, pair, task_state, guest, outcome, power_state,
+        tmp_path):
+    claim(manager.claims, task_state=task_state)
+    virt.set_power_state(UUID, guest)
+    successor(manager)
+    recovered(manager)
+    assert row(pair) == (outcome, None, None)
+    assert virt.get_instance(UUID).power_state == power_state
+    assert journaled(tmp_path) == []
+
+
+def test_a_successor_finishes_a_delete(manager, virt, pair):
+    claim(manager.claims, task_state=states.DELETING)
+    successor(manager)
+    recovered(manager)
+    assert row(pair, 'vm_state, deleted') == ('deleted', 1)
+    with pytest.raises(exception.GuestNotFound):
+        virt.get_instance(UUID)
+
+
+def test_a_settlement_in_the_journal_is_not_done_again(
+        manager, virt, pair, lossy):
+    got = claim(manager.claims, task_state='powering-off')
+    found = lossy(1, before=True)
+    manager.claims.settle(context.new(), got, task_state=None,
+                          vm_state='stopped', power_state=4)
+    found.lost = 0
+    successor(manager)
+    recovered(manager)
+    assert row(pair) == ('stopped', None, None)
+    assert 'power_off' not in virt.calls
+
+
+def test_a_claim_of_another_service_is_left_alone(manager, pair):
+    got = claim(manager.claims, task_state='powering-off')
+    pair.sql(pair.primary, "UPDATE instances SET claim_owner = 'x:y'")
+    successor(manager)
+    recovered(manager)
+    assert row(pair) == ('active', 'powering-off', got.claim_id)
+
+
+def test_an_instance_that_was_never_built_is_marked(manager, virt, pair):
+    pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building'")
+    virt.vanish(UUID)
+    recovered(manager)
+    assert row(pair, 'vm_state, task_state, claim_id') == (
+        'error', None, None)
+    assert 'while it was being built' in row(pair, 'fault')[0]
+
+
+def test_a_full_disk_lets_nothing_be_claimed(manager, pair, monkeypatch):
+    def full(path, value):
+        raise OSError(28, 'No space left on device')
+    monkeypatch.setattr('computed.files.write_json', full)
+    with pytest.raises(OSError):
+        claim(manager.claims)
+    assert row(pair) == ('active', None, None)
+
+
+def test_a_reply_from_a_newer_conductor_is_understood():
+    ctxt = context.new()
+    origin = rpcapi.learn(ctxt, {
+        'origin': {'role': 'replica', 'node': 'n', 'reason': 'r', 'age': 1.0,
+                   'revision': 5, 'shard': 'x'},
+        'tokens': {'incarnation': 'd', 'revisions': {'h1': 4}, 'cell': 'x'}},
+        elapsed=0.5)
+    assert origin.age == 1.5
+    assert ctxt.tokens.revisions == {'h1': 4}

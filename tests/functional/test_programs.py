@@ -1,0 +1,259 @@
+"""The programs as a user runs them: real processes, a real hypervisor."""
+
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+
+import psutil
+import pytest
+
+from tests import fixtures
+from tests import waiting
+
+
+class Standalone:
+    """``computed`` without configuration on a state path of its own."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.state = self.folder / 'state'
+        self.config = self.folder / 'computed.conf'
+        self.config.write_text('[tasks]\nsync_power_state_interval = 2\n'
+                               '[virt]\nshutdown_timeout = 30\n')
+        self.arguments = ['--config-file', str(self.config),
+                          '--state-path', str(self.state)]
+        self.program = None
+
+    def start(self, **environment):
+        self.program = fixtures.Program(
+            'computed', self.folder, *self.arguments, **environment)
+        self.program.wait_for_output('Next, in another terminal')
+
+    def conductor(self):
+        """The process of the conductor."""
+        return next(child for child in psutil.Process(
+            self.program.process.pid).children()
+            if 'computed.cmd.conductor' in child.cmdline())
+
+    def manage(self, *words, check=True):
+        done = subprocess.run(
+            [sys.executable, '-m', 'computed.cmd.manage', *self.arguments,
+             *words], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 or not check, done.stderr
+        return done
+
+    def show(self, name='web'):
+        return json.loads(self.manage(
+            'instance', 'show', name, '--strict', '-f', 'json').stdout)
+
+    def rows(self, columns='vm_state, task_state, claim_id'):
+        """The instances, as the database has them."""
+        return fixtures.SqlitePair.sql(
+            self.state / 'computed.sqlite',
+            f'SELECT {columns} FROM instances')
+
+    def wait_for_rows(self, expected, columns, seconds=20):
+        waiting.wait_for(lambda: self.rows(columns) == expected, seconds,
+                         f'{expected}, not {self.rows(columns)}')
+
+    def clean_up(self):
+        if self.program.process.poll() is None:
+            self.program.end()
+        for process in psutil.process_iter(['environ']):
+            folder = (process.info['environ'] or {}).get('COMPUTED_FOLDER')
+            if folder and folder.startswith(str(self.state)):
+                process.kill()
+
+
+@pytest.fixture
+def standalone(tmp_path):
+    found = Standalone(tmp_path)
+    found.start()
+    yield found
+    found.clean_up()
+
+
+def test_an_instance_killed_behind_its_back_is_recorded_as_stopped(
+        standalone):
+    standalone.manage('instance', 'create', 'web', '--command',
+                      'sleep 1000', '--wait')
+    os.kill(standalone.show()['pid'], signal.SIGKILL)
+    standalone.wait_for_rows([('stopped', 6, -9)],
+                             'vm_state, power_state, exit_code')
+    assert 'Instance web: stop done.' in standalone.program.output()
+
+
+def test_instances_survive_the_daemon_and_are_found_again(standalone):
+    standalone.manage('instance', 'create', 'web', '--command',
+                      'sleep 1000', '--wait')
+    before = standalone.show()
+    assert standalone.program.end(signal.SIGINT) == 0
+    said = standalone.program.output()
+    assert '1 instances keep running' in said
+    assert f'instance stop {before["uuid"]}' in said
+    assert psutil.pid_exists(before['pid'])
+    standalone.start()
+    after = standalone.show()
+    assert (after['pid'], after['vm_state']) == (before['pid'], 'active')
+    standalone.manage('instance', 'delete', 'web', '--wait')
+    waiting.wait_for(lambda: not psutil.pid_exists(before['pid']))
+
+
+def test_the_whole_life_of_an_instance(standalone):
+    manage = standalone.manage
+    manage('instance', 'create', 'web', '--wait', '--command',
+           'echo hello; sleep 1000')
+    waiting.wait_for(lambda: 'hello' in manage(
+        'instance', 'log', 'web').stdout)
+    pid = standalone.show()['pid']
+    for words, state in ((['pause'], ('paused', 3)),
+                         (['unpause'], ('active', 1)),
+                         (['reboot'], ('active', 1)),
+                         (['reboot', '--hard'], ('active', 1)),
+                         (['stop'], ('stopped', 4)),
+                         (['start'], ('active', 1))):
+        manage('instance', words[0], 'web', *words[1:], '--wait')
+        assert standalone.rows('vm_state, power_state') == [state]
+    assert standalone.show()['pid'] != pid
+    refused = manage('instance', 'unpause', 'web', check=False)
+    assert refused.returncode == 1
+    assert 'while it is active' in refused.stderr
+    assert refused.stderr.count('\n') == 1
+    manage('instance', 'delete', 'web', '--wait')
+    assert standalone.rows('vm_state, deleted') == [('deleted', 1)]
+    assert not list((standalone.state / 'instances').iterdir())
+
+
+def test_a_daemon_killed_in_mid_claim_is_succeeded(standalone):
+    """... and its conductor ends with it."""
+    standalone.manage(
+        'instance', 'create', 'web', '--wait', '--command',
+        'trap "" TERM; while :; do sleep 1; done')
+    conductor = standalone.conductor()
+    standalone.manage('instance', 'stop', 'web')
+    [(state, task_state, claim)] = standalone.rows()
+    assert (state, task_state, claim is None) == (
+        'active', 'powering-off', False)
+    standalone.program.process.kill()
+    standalone.program.process.wait()
+    waiting.wait_for(lambda: not conductor.is_running(), 10,
+                     'the end of the conductor')
+    [entry] = (standalone.state / 'claims').glob('*.json')
+    assert claim in entry.name
+    standalone.config.write_text('[virt]\nshutdown_timeout = 0\n')
+    standalone.start()
+    standalone.wait_for_rows([('stopped', None, None)],
+                             'vm_state, task_state, claim_id')
+    assert not list((standalone.state / 'claims').glob('*.json'))
+    assert 'finishing stop' in standalone.program.output()
+
+
+def test_a_conductor_that_dies_is_started_again(standalone):
+    conductor = standalone.conductor()
+    conductor.kill()
+    standalone.program.wait_for_output('The conductor ended')
+    waiting.wait_for(lambda: standalone.manage(
+        'instance', 'list', check=False).returncode == 0, 20)
+
+
+def test_a_host_loads_no_sql_and_opens_no_database(standalone):
+    maps = pathlib.Path(
+        f'/proc/{standalone.program.process.pid}/maps').read_text()
+    assert 'python' in maps
+    assert 'sqlalchemy' not in maps
+    assert 'sqlite' not in maps
+    process = psutil.Process(standalone.program.process.pid)
+    assert not [found for found in process.open_files()
+                if 'computed.sqlite' in found.path]
+    assert not process.net_connections('inet')
+    theirs = pathlib.Path(
+        f'/proc/{standalone.conductor().pid}/maps').read_text()
+    assert 'sqlalchemy' in theirs
+
+
+def test_a_reload_changes_the_interval(standalone):
+    standalone.config.write_text('[tasks]\nsync_power_state_interval = 77\n')
+    standalone.program.process.send_signal(signal.SIGHUP)
+    standalone.program.wait_for_output('Configuration reloaded.')
+    [task] = json.loads(standalone.manage('task', 'list', '-f', 'json').stdout)
+    assert task['spacing'] == 77
+
+
+def test_a_second_daemon_on_the_same_state_is_refused(standalone):
+    done = subprocess.run(
+        [sys.executable, '-m', 'computed.cmd.computed',
+         *standalone.arguments], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert 'Another computed' in done.stderr
+    assert str(standalone.program.process.pid) in done.stderr
+
+
+def test_a_task_run_by_hand_gives_its_record(standalone):
+    record = json.loads(standalone.manage(
+        'task', 'run', '_sync_power_states', '-f', 'json').stdout)
+    assert (record['outcome'], record['candidates']) == ('ok', 0)
+    shown = json.loads(standalone.manage(
+        'host', 'list', '-f', 'json').stdout)
+    assert [host['state'] for host in shown] == ['up']
+
+
+def test_systemd_is_told(tmp_path):
+    path = str(tmp_path / 'notify')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(path)
+        systemd.settimeout(20)
+        found = Standalone(tmp_path)
+        found.start(NOTIFY_SOCKET=path)
+        said = ''
+        while 'READY=1' not in said:
+            said = systemd.recv(4096).decode()
+        found.program.process.send_signal(signal.SIGTERM)
+        while 'STOPPING=1' not in said:
+            said = systemd.recv(4096).decode()
+        assert found.program.process.wait(20) == 0
+
+
+@pytest.mark.parametrize('text, complaint', [
+    ('[tasks]\nsync_power_state_interval = -1\n',
+     '[tasks] sync_power_state_interval = -1: .*Write 0 to turn it off'),
+    ('[virt]\ndriver = xen\n', r'\[virt\] driver = xen'),
+    ('[DEFAULT]\ntransport_url = smoke://x\n',
+     r'\[DEFAULT\] transport_url = smoke://x'),
+    ('[database]\nconnection = nonsense\n', r'\[database\] connection'),
+    ('[database]\nconnection = sqlite:////{0}/a\n'
+     'replica_connections = sqlite:////{0}/a\n',
+     r'\[database\] replica_connections.*named already'),
+], ids=['interval', 'driver', 'transport', 'database', 'same'])
+def test_wrong_configuration_is_refused_in_one_line(
+        tmp_path, text, complaint):
+    config = tmp_path / 'computed.conf'
+    config.write_text(text.format(tmp_path))
+    done = subprocess.run(
+        [sys.executable, '-m', 'computed.cmd.computed', '--config-file',
+         str(config), '--state-path', str(tmp_path / 'state')],
+        capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    lines = done.stderr.strip().splitlines()
+    assert 'Traceback' not in done.stderr
+    assert any(_matches(complaint, line) for line in lines), done.stderr
+
+
+def _matches(pattern, line):
+    import re
+    return re.search(pattern.replace('[tasks]', r'\[tasks\]'), line)
+
+
+def test_a_database_without_a_schema_is_refused(tmp_path):
+    arguments = fixtures.write_config(tmp_path / 'computed.conf', {
+        'connection': f'sqlite:///{tmp_path}/empty.sqlite'})
+    done = subprocess.run(
+        [sys.executable, '-m', 'computed.cmd.conductor', *arguments],
+        capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert 'The database has schema none, the code needs a1. Run ' in (
+        done.stderr)
+    assert 'Traceback' not in done.stderr
