@@ -139,11 +139,10 @@ class Runner:
     def reload(self):
         """Look at the options again: intervals may have changed."""
         with self._changed:
-            if self._running:
-                now = self._clock.monotonic()
-                for slot in self._slots.values():
-                    self._look(slot, now)
-                self._changed.notify_all()
+            now = self._clock.monotonic()
+            for slot in self._slots.values():
+                self._look(slot, now)
+            self._changed.notify_all()
 
     def trigger(self, name, accept=None):
         """Run a task now, even one that is turned off.
@@ -286,7 +285,7 @@ class Runner:
                 except Exception:
                     # No thread to be had, perhaps. Were this the end, every
                     # task would cease without a word.
-                    LOG.exception('The scheduler of periodic tasks stumbled.')
+                    LOG.exception('The scheduler of periodic tasks stumbled')
                     pause = PAUSE_AFTER_FAULT
                 self._changed.wait(pause)
 
@@ -336,8 +335,7 @@ def perform(slot, run, manager, new_context):
         context.update_store()
         record.request_id = context.request_id
         reads = context.reads.by_role
-        if record.triggered:
-            context.accept_repairs = run.accept
+        context.accept_repairs = run.accept
         LOG.debug('Periodic task %s begins.', slot.name)
         report = slot.task(manager, context)
         if isinstance(report, periodic.Report):
@@ -350,7 +348,7 @@ def perform(slot, run, manager, new_context):
     # Whatever it is, even SystemExit: a task may fail, the runner may not.
     except BaseException as error:
         record.outcome, record.error = records.ERROR, one_line(error)
-        LOG.exception('Periodic task %s failed.', slot.name)
+        LOG.exception('Periodic task %s failed', slot.name)
     record.reads = dict(reads)
     return record, retry_after
 

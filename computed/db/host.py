@@ -82,11 +82,10 @@ def register(context, host, service_id, boot_id, host_boot_id, version,
     :raises computed.exception.HostTaken: another live service has it
     """
     session = context.session
-    if session.get(models.Host, host) is None:
+    # The row lock keeps two services from registering one host at once.
+    if session.get(models.Host, host, with_for_update=True) is None:
         session.execute(sa.insert(models.Host).values(
             name=host, revision=0, created_at=models.utcnow()))
-    # The row lock keeps two services from registering one host at once.
-    revision.bump(context, host)
     before = session.get(models.Service, host)
     now = session.scalar(sa.select(models.utcnow()))
     values = {'service_id': service_id, 'boot_id': boot_id,

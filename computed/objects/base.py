@@ -61,6 +61,8 @@ def remotable_read(method):
             member._context = context
         return found
     wrapper.remotable = True
+    # Where the library's version check looks for the signature.
+    wrapper.original_fn = method
     return classmethod(wrapper)
 
 

@@ -62,15 +62,17 @@ class Bench:
         assert self.go_on.wait(10)
         return self.do(context)
 
-    def start(self, **others):
+    def build(self, **others):
         declared = {'spacing': 'sync_power_state_interval', **self.declared}
         body = {'_task': periodic.periodic_task(**declared)(self.work)}
         manager = type('ManagerWithTasks', (Manager,), {**body, **others})()
         self.running = runner.Runner(
             self.conf, manager, self.new_context, str(self.folder),
             self.clock)
+
+    def start(self, **others):
+        self.build(**others)
         self.running.start()
-        return self.running
 
     def option(self, name, value, group=None):
         self.conf.set_override(name, value, group)
@@ -246,13 +248,13 @@ def test_numbers_mean_what_they_mean_to_oslo_service(bench, spacing):
 def test_a_negative_interval_is_refused_before_anything_starts(bench):
     bench.every(-1)
     with pytest.raises(exception.ConfigError, match='Write 0'):
-        bench.start()
+        bench.build()
 
 
 @pytest.mark.parametrize('bench', [{'spacing': 'moon_phase'}], indirect=True)
 def test_a_spacing_without_an_option_is_refused(bench):
     with pytest.raises(cfg.NoSuchOptError, match='moon_phase'):
-        bench.start()
+        bench.build()
 
 
 def test_a_bad_interval_after_a_reload_leaves_the_old_one(bench, caplog):
@@ -669,6 +671,21 @@ def test_stop_cancels_what_was_asked_for_and_has_not_begun(bench):
     assert bench.running.trigger('_task').cancelled()
 
 
+def test_a_run_that_waits_for_a_thread_does_not_begin_after_the_stop(bench):
+    ran = threading.Event()
+    bench.option('periodic_workers', 1)
+    bench.start(_other=periodic.periodic_task(spacing=50)(
+        lambda manager, context: ran.set()))
+    bench.go_on.clear()
+    bench.running.trigger('_task')
+    wait_for(lambda: bench.begun)
+    bench.to_next_slot('_other')
+    bench.running.stop(0)
+    bench.go_on.set()
+    wait_for(lambda: not periodic_threads())
+    assert not ran.is_set()
+
+
 def test_nothing_runs_after_the_stop_and_no_thread_is_left(bench):
     bench.start()
     bench.running.stop(10)
@@ -678,12 +695,10 @@ def test_nothing_runs_after_the_stop_and_no_thread_is_left(bench):
     assert not bench.begun
 
 
-def test_a_run_asked_for_before_the_start_is_cancelled(bench, tmp_path):
-    manager = type('M', (Manager,), {
-        '_task': periodic.periodic_task(lambda manager, context: None)})()
-    idle = runner.Runner(bench.conf, manager, context.new, str(tmp_path))
-    assert idle.trigger('_task').cancelled()
-    assert idle.stop() == []
+def test_a_run_asked_for_before_the_start_is_cancelled(bench):
+    bench.build()
+    assert bench.running.trigger('_task').cancelled()
+    assert bench.running.stop() == []
 
 
 def test_the_scheduler_outlives_a_fault(bench, monkeypatch, caplog):

@@ -72,7 +72,7 @@ class ManageApp(app.App):
                             argparse_kwargs=None):
         # Without abbreviations: they would take options of the commands.
         parser = super().build_option_parser(
-            description, version, {'prog': NAME, 'allow_abbrev': True})
+            description, version, {'prog': NAME, 'allow_abbrev': False})
         parser.add_argument(
             '--config-file', action='append', default=[], metavar='PATH',
             help='Read this file in place of computed.conf in its usual '

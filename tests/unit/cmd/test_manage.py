@@ -33,7 +33,7 @@ def test_global_options_may_stand_anywhere(argv):
 
 def test_global_options_do_not_take_those_of_commands():
     argv = ['instance', 'create', 'web', '--command', 'x', '--host', 'h',
-            '--vcpus', '2', '-c', 'uuid', '-f', 'value']
+            '--vcpus', '2', '-c', 'uuid', '-f', 'value', '--st']
     assert app.ManageApp().parser.parse_known_args(argv)[1] == argv
 
 

@@ -1,0 +1,71 @@
+"""Guarantees removed on purpose, and the test that must notice each.
+
+A test that stays green without its guarantee proves nothing.
+"""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Fault:
+    """:ivar was: text that stands exactly once in ``file``
+    :ivar test: the test that must turn red
+    """
+
+    name: str
+    file: str
+    was: str
+    becomes: str
+    test: str
+
+
+FAULTS = [
+    Fault('the flag is dropped from the wire', 'context.py',
+          "'lag_tolerant': self.lag_tolerant,", "'lag_tolerant': False,",
+          'functional/test_read_over_rpc.py::test_who_answers'),
+    Fault('tolerance leaks into the caller', 'context.py',
+          'twin = copy.copy(self)', 'twin = self',
+          'unit/test_context.py::'
+          'test_a_tolerant_copy_does_not_change_the_original'),
+    Fault('a claim rests on nothing', 'db/claim.py',
+          '*(_holds(name, value) for name, value in expected.items())',
+          '*()',
+          'functional/test_claims.py::'
+          'test_a_fact_that_no_longer_holds_loses_the_claim'),
+    Fault('a replica is believed to be fresh', 'db/lag.py',
+          'math.inf if sent is None else now - sent',
+          'math.inf if sent is None else 0.0',
+          'functional/test_read_over_rpc.py::'
+          'test_a_replica_that_stands_still_is_left_within_the_bound'),
+    Fault('a stale object may overwrite a newer row', 'db/instance.py',
+          'models.Instance.revision == expected_revision', 'sa.true()',
+          'functional/test_read_over_rpc.py::'
+          'test_an_object_from_a_stale_replica_cannot_overwrite_a_newer_row'),
+]
+
+
+@pytest.mark.parametrize('fault', FAULTS, ids=lambda fault: fault.name)
+def test_the_fault_is_noticed(fault, tmp_path):
+    for name in ('computed', 'tests', 'pyproject.toml'):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    path = tmp_path / 'computed' / fault.file
+    text = path.read_text()
+    assert text.count(fault.was) == 1, f'{fault.was!r} has moved'
+    path.write_text(text.replace(fault.was, fault.becomes))
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', '-x', '-p', 'no:cacheprovider',
+         f'tests/{fault.test}'], cwd=tmp_path, capture_output=True,
+        text=True, env={**os.environ, 'PYTHONPATH': str(tmp_path)})
+    # 1: tests ran and failed; anything else is an error of the set-up.
+    assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-2000:]
+    assert 'failed' in done.stdout

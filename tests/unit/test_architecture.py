@@ -1,0 +1,102 @@
+"""Rules about the code that no type can hold."""
+
+import ast
+import inspect
+import pathlib
+import subprocess
+import sys
+
+from oslo_versionedobjects import fixture
+
+from computed import manager
+from computed import objects
+from computed import periodic
+from computed.conf import tasks
+from computed.objects import base
+from computed.virt import driver
+
+ROOT = pathlib.Path(__file__).parents[2]
+HASHES = {
+    'ComputeNode':
+        '1.0-700329f97a738aa80d469a990f96e330',
+    'ComputeNodeList':
+        '1.0-4ee0d9efdfd681fed822da88376e04d2',
+    'Host':
+        '1.0-b8c3d9f373a122c5c7c08f9c5d4d556c',
+    'HostList':
+        '1.0-4ee0d9efdfd681fed822da88376e04d2',
+    'Instance':
+        '1.0-4bf8251f7859e4d7387a65a59a88f17f',
+    'InstanceList':
+        '1.0-ee73135d7297233b982e462b4e443ae8',
+    'Service':
+        '1.0-647b09aa428b34d35543a62d24672f9f',
+}
+CODE = sorted((ROOT / 'computed').rglob('*.py'))
+
+
+def calls(names):
+    """``{(file, name)}`` of every call of an attribute in ``names``."""
+    return {(path.relative_to(ROOT).as_posix(), node.func.attr)
+            for path in CODE
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and
+            isinstance(node.func, ast.Attribute) and node.func.attr in names}
+
+
+def test_only_claims_makes_a_claim():
+    assert {path for path, _ in calls({'Claim'})} == {'computed/claims.py'}
+
+
+def test_only_claims_asks_for_one():
+    names = {'grant_claim', 'settle_claim', 'adopt_claim'}
+    assert calls(names) == {('computed/claims.py', name) for name in names}
+
+
+def test_every_changing_method_of_a_driver_takes_a_claim():
+    for name in ('spawn', 'destroy', 'power_on', 'power_off', 'reboot',
+                 'pause', 'unpause'):
+        found = list(inspect.signature(
+            getattr(driver.ComputeDriver, name)).parameters)
+        assert found[:2] == ['self', 'claim'], name
+
+
+def test_the_spacing_of_every_task_names_an_option():
+    known = {option.name for option in tasks.OPTS}
+    found = [value for value in vars(manager.ComputeManager).values()
+             if isinstance(value, periodic.PeriodicTask)]
+    assert found
+    assert {task.spacing for task in found} <= known
+
+
+def test_every_read_of_an_object_accepts_use_slave():
+    objects.register_all()
+    reads = [method for [cls] in base.registry.obj_classes().values()
+             for name, method in inspect.getmembers(cls)
+             if name.startswith('get_') and hasattr(method, 'remotable')]
+    assert reads
+    for read in reads:
+        assert read.__func__.__kwdefaults__ == {'use_slave': None}, read
+
+
+def test_objects_change_only_with_their_version():
+    """A hash of the fields and remotable methods of each object.
+
+    If this fails, raise the VERSION of the object, add a line to its
+    history, and put the new hash here.
+    """
+    objects.register_all()
+    checker = fixture.ObjectVersionChecker(base.registry.obj_classes())
+    assert checker.get_hashes() == HASHES
+
+
+def test_the_sample_configuration_is_what_the_code_says(tmp_path):
+    sample = tmp_path / 'sample'
+    subprocess.run(
+        [pathlib.Path(sys.executable).parent / 'oslo-config-generator',
+         '--config-file', ROOT / 'etc/computed/config-generator.conf',
+         '--output-file', sample], check=True, cwd=ROOT)
+    committed = ROOT / 'etc/computed/computed.conf.sample'
+    assert sample.read_text() == committed.read_text(), (
+        'run: .venv/bin/oslo-config-generator --config-file '
+        'etc/computed/config-generator.conf')
