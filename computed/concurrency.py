@@ -19,5 +19,5 @@ def choose():
         import came first and chose another backend.
     """
     sys.modules.setdefault('eventlet', None)    # type: ignore[arg-type]
-    from oslo_service import backend    # must come after the line above
+    from oslo_service import backend  # must come after the line above
     backend.init_backend(backend.BackendType.THREADING)

@@ -14,12 +14,11 @@ from computed import exception
 from computed import rpc
 from computed.conf import validation
 
-# Below warnings, these tell of each message, statement or plugin.
-LOG_LEVELS = [f'{name}=WARN' for name in (
+# Below warnings, these tell of each message, statement or plugin; and who
+# asked for a plugin that stevedore could not load says so, and better.
+LOG_LEVELS = ['stevedore=ERROR', *(f'{name}=WARN' for name in (
     'alembic', 'amqp', 'kombu', 'oslo.messaging', 'oslo_messaging',
-    'sqlalchemy', 'urllib3')]
-# Who asked for the plugin that it could not load says so, and better.
-LOG_LEVELS.append('stevedore=ERROR')
+    'sqlalchemy', 'urllib3'))]
 
 
 def configure(argv, prog, description=None, setup=None):

@@ -1,5 +1,7 @@
 """The tables. The migrations make them; a test compares the two."""
 
+import typing
+
 import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.ext import compiler
@@ -30,8 +32,9 @@ def _utcnow_mysql(element, visitor, **kwargs):
 
 class Base(orm.DeclarativeBase):
     # Binary collation: 'web' and 'Web' are two names, on every engine.
-    __table_args__ = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
-                      'mysql_collate': 'utf8mb4_bin'}
+    __table_args__: typing.Any = {
+        'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
+        'mysql_collate': 'utf8mb4_bin'}
 
 
 class Database(Base):

@@ -20,8 +20,8 @@ from computed import exception
 from computed import metrics
 from computed.db import budget
 from computed.db import engines
-from computed.db import lag
 from computed.db import ladder
+from computed.db import lag
 from computed.db import nodes
 
 LOG = logging.getLogger(__name__)
@@ -144,10 +144,10 @@ class Router:
         if age > self._bound(context):
             raise NodeUnfit('replica_lagging')
         if not context.tokens.satisfied_by(self.database_id,
-                                           context.db_scope.revisions):
+                                           scope.revisions):
             raise NodeUnfit('replica_behind_token')
         replica.answered(now - began)
-        self._note(name, context, context.db_scope, 'lag_tolerant', age)
+        self._note(name, context, scope, 'lag_tolerant', age)
         if refusal is not None:
             raise refusal
         return result

@@ -56,7 +56,7 @@ def endpoint(operation):
 
 def claimed(manager, context, operation, uuid):
     """A claim for ``operation``, or the reason why there can be none."""
-    expected = {'task_state': None}
+    expected: dict = {'task_state': None}
     if operation.from_states:
         expected['vm_state'] = list(operation.from_states)
     try:

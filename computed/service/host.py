@@ -1,10 +1,9 @@
 """The daemon of one host: its parts, put together, started and stopped."""
 
-import dataclasses
-import functools
 import os
 import threading
 import time
+from concurrent import futures
 
 from oslo_log import log as logging
 from stevedore import driver as stevedore_driver
@@ -56,13 +55,20 @@ class TaskEndpoint:
 
     @rpc.exposed
     def get_task_history(self, context, name):
-        return [dataclasses.asdict(found)
-                for found in self._runner.history(name)]
+        return [runner.as_dict(record)
+                for record in self._runner.history(name)]
 
     @rpc.exposed
     def run_task(self, context, name, accept=None):
         done = self._runner.trigger(name, accept=accept)
-        return dataclasses.asdict(done.result(self._timeout))
+        try:
+            return runner.as_dict(done.result(self._timeout))
+        except futures.TimeoutError:
+            raise exception.PerhapsDone(
+                method=f'run of {name}', timeout=self._timeout) from None
+        except futures.CancelledError:
+            raise exception.HostUnavailable(
+                host=self._runner.manager.host) from None
 
 
 def load_driver(conf):
@@ -73,7 +79,7 @@ def load_driver(conf):
     try:
         found = stevedore_driver.DriverManager(
             'computed.drivers', conf.virt.driver, invoke_on_load=True,
-            invoke_args=[conf], on_load_failure_callback=_not_loaded)
+            invoke_args=(conf,), on_load_failure_callback=_not_loaded)
     except (stevedore_exception.NoMatches, ImportError) as error:
         raise exception.ConfigError(
             option='[virt] driver', value=conf.virt.driver,
@@ -132,8 +138,11 @@ class HostService:
             self.child.start()
             self._parts.append(self.child.stop)
         transport = rpc.get_transport(self.conf)
-        base.ComputedObject.indirection_api = conductor_rpcapi.ConductorAPI(
+        conductor = conductor_rpcapi.ConductorAPI(
             transport, rpc.address(self.conf))
+        # The library's base class demands calls that it never makes.
+        base.ComputedObject.indirection_api = (
+            conductor)      # type: ignore[assignment]
         return transport
 
     def _until_possible(self, attempt):
@@ -206,9 +215,9 @@ class HostService:
             'disk_gb': has.disk_gb})
 
     def _subscribe(self):
-        look = functools.partial(self.manager.workers.submit, self._look_at)
         pending = hints.Hints(
-            look, lambda: self.conf.virt.stopped_event_delay)
+            lambda uuid: self.manager.workers.submit(self._look_at, uuid),
+            lambda: self.conf.virt.stopped_event_delay)
         pending.start()
         self.driver.subscribe(pending.hint)
         self._parts.append(pending.stop)

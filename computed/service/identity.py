@@ -46,7 +46,8 @@ def lock(state_path):
     path = os.path.join(state_path, 'computed.lock')
     try:
         os.makedirs(state_path, mode=0o700, exist_ok=True)
-        stream = open(path, 'a+', encoding='ascii')
+        # noqa below: it is open, and locked, for as long as we run
+        stream = open(path, 'a+', encoding='ascii')     # noqa: SIM115
     except OSError as error:
         raise exception.ConfigError(
             option='[DEFAULT] state_path', value=state_path,

@@ -47,8 +47,8 @@ class MainLoop:
         took too long. A second signal to end is obeyed at once.
         """
         signal.set_wakeup_fd(self._writer)
-        for number in SIGNALS:
-            signal.signal(number, lambda *_: None)
+        for wanted in SIGNALS:
+            signal.signal(wanted, lambda *_: None)
         self._thread('start', self._start)
         while not self._over:
             select.select([self._reader], [], [])

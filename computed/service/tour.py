@@ -14,7 +14,7 @@ LOG = logging.getLogger(__name__)
 
 # Without configuration somebody is watching: short intervals, short lines.
 LINE = '%(asctime)s %(levelname)-7s %(message)s'
-STANDALONE = {
+STANDALONE: dict[str | None, dict] = {
     None: {'logging_default_format_string': LINE,
            'logging_context_format_string': LINE + ' [%(request_id)s]',
            'log_date_format': '%H:%M:%S',

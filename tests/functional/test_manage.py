@@ -143,7 +143,8 @@ def test_an_unknown_command_is_one_line(manage):
 @pytest.mark.parametrize('argv', [
     [], ['instance', 'create', 'web'], ['instance', 'start'],
     ['instance', 'create', '', '--command', 'x'],
-    ['instance', 'log', 'web', '--bytes', '0'], ['host', 'list', '--nonesuch']])
+    ['instance', 'log', 'web', '--bytes', '0'],
+    ['host', 'list', '--nonesuch']])
 def test_what_cannot_be_understood_exits_with_2(manage, argv):
     done = manage(*argv)
     assert done.returncode == 2

@@ -153,10 +153,11 @@ def test_a_bound_that_cannot_be_proven_means_the_primary(fresh):
 def test_the_age_is_judged_again_after_the_read(fresh, clock):
     # The read itself took so long that its rows are too old by now.
     ctxt = tolerant()
+    passing = iter((11, 0))
 
     @routing.read
-    def slow(found, passes=iter((11, 0))):
-        clock.now += next(passes)
+    def slow(found):
+        clock.now += next(passing)
         return instance.get_all_by_host(found, fixtures.HOST)
 
     assert NAMES[slow(ctxt)[0].power_state] == 'primary'

@@ -253,12 +253,23 @@ def test_a_fanout_reaches_every_server_and_a_cast_one(serve, client):
     assert client.call({}, 'echo', value='after a cast') == 'after a cast'
 
 
+def test_nobody_answers_a_cast(serve, directory):
+    serve(pool=1)
+    with connect(directory) as sock:
+        sock.sendall(unix_wire.encode(
+            {'ctxt': {}, 'msg': {'method': 'who', 'args': {}}}))
+        sock.sendall(request('echo', value='call'))
+        assert unix_wire.receive(sock)['result'] == 'call'
+
+
 def test_topics_exchanges_and_odd_names_are_kept_apart(serve, client):
-    serve('one', topic='top')
+    serve('one', topic='topical')
     serve('o,n/e..', topic='topic')
     serve('o', topic='topic')
 
     assert client.prepare(server='o,n/e..').call({}, 'who') == 'o,n/e..'
+    assert {client.prepare(server='o').call({}, 'who')
+            for _ in range(20)} == {'o'}
     assert {client.call({}, 'who') for _ in range(20)} == {'o,n/e..', 'o'}
     with pytest.raises(oslo_messaging.MessageDeliveryFailure):
         client.prepare(exchange='other').call({}, 'who')
@@ -294,8 +305,10 @@ def test_a_server_without_a_sign_of_life_is_not_waited_for(spawn, client):
     process = spawn('one')
     client.call({}, 'who')
     process.send_signal(signal.SIGSTOP)
+    began = time.monotonic()
     with pytest.raises(oslo_messaging.MessagingTimeout):
         client.prepare(call_monitor_timeout=0.3).call({}, 'who')
+    assert time.monotonic() - began < 5
 
 
 def test_allowed_errors_keep_their_type_and_others_do_not(serve, client):
@@ -505,6 +518,16 @@ def test_a_connection_closed_since_the_look_at_it_is_replaced(
     assert endpoint.seen == [1, 2]
 
 
+def test_a_connection_with_something_left_on_it_is_not_used(serve, client):
+    server, endpoint = serve()
+    client.call({}, 'echo', value=1)
+    for peer in list(server.listener._poll_style_listener._peers):
+        peer.send(unix_wire.encode({'id': 'of another call'}))
+
+    assert client.call({}, 'echo', value=2) == 2
+    assert endpoint.seen == [1, 2]
+
+
 def test_restarts_under_load_lose_and_repeat_nothing(serve, client, threads):
     stop = threading.Event()
     endpoints = []
@@ -629,16 +652,21 @@ def test_a_request_sent_before_the_stop_is_still_answered(
     ended.result(10)
 
 
-def test_a_forked_child_has_none_of_its_parents_connections(serve, client):
+def test_a_forked_child_has_none_of_its_parents_connections(
+        serve, client, threads):
     before = sockets()
-    serve()
+    _, endpoint = serve()
+    call = threads.submit(client.call, {}, 'hold', value='meanwhile')
+    waiting.wait_for(lambda: endpoint.seen)
     client.call({}, 'who')
     ours = sockets() - before
-    assert len(ours) == 3               # listening, client's, server's end
+    assert len(ours) == 5       # listening; both ends, used and unused
 
     assert in_child(lambda: not sockets() & ours)
     assert in_child(lambda: client.call({}, 'who') == 'one')
 
+    endpoint.released.set()
+    assert call.result(10) == 'meanwhile'
     assert client.call({}, 'who') == 'one'
     assert ours <= sockets()
 
