@@ -108,7 +108,8 @@ class SchemaMismatch(ComputedError):
 # -- RPC
 
 class ConductorUnavailable(ComputedError):
-    """No conductor answers at {url}. Is computed-conductor running?"""
+    """No conductor answers at {url}. Is `computed` running, or, with a \
+transport_url, `computed-conductor`?"""
 
 
 class PerhapsDone(ComputedError):

@@ -27,6 +27,8 @@ class HostAPI:
         self._timeout = transport.conf.rpc_response_timeout
 
     def _call(self, context, host, method, **kwargs):
+        if not host:    # it would mean: whichever host is quickest
+            raise exception.HostUnavailable(host='(none)')
         missing = exception.HostUnavailable(host=host)
         with rpc.errors(missing, method, self._timeout):
             return self._client.prepare(server=host).call(

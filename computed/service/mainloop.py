@@ -14,6 +14,7 @@ import threading
 from oslo_log import log as oslo_logging
 
 from computed import exception
+from computed.conf import validation
 from computed.service import notify
 
 LOG = oslo_logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class MainLoop:
         notify.notify(RELOADING=1)
         try:
             self.conf.mutate_config_files()
+            validation.check(self.conf)
             self.service.reload()
             LOG.info('Configuration reloaded.')
         except Exception as error:      # the old one goes on
