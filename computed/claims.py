@@ -47,11 +47,9 @@ class Claims:
         :raises computed.exception.ClaimLost: a fact no longer holds
         :raises computed.exception.PerhapsDone: no answer; the claim is
             given back as soon as there is one
-        :raises OSError: it could not be journaled; nothing was asked
+        :raises computed.exception.NotJournaled: nothing was asked
         """
-        claim_id = str(uuid_module.uuid4())
-        self._journal.write(journal.Entry(
-            claim_id, uuid, self.mark.host, operation))
+        claim_id = self._begin(uuid, operation)
         try:
             row = self._ask(context.tolerating_lag(False), uuid, claim_id,
                             operation, expected, values)
@@ -66,6 +64,18 @@ class Claims:
             metrics.claims_lost.labels(operation).inc()
             raise
         return permit.Claim(claim_id, operation, row, self.mark)
+
+    def _begin(self, uuid, operation):
+        """Journal a claim about to be asked for; returns its new id."""
+        claim_id = str(uuid_module.uuid4())
+        try:
+            self._journal.write(journal.Entry(
+                claim_id, uuid, self.mark.host, operation))
+        except OSError as error:
+            raise exception.NotJournaled(
+                operation=operation, uuid=uuid,
+                reason=error.strerror) from error
+        return claim_id
 
     def _ask(self, context, uuid, claim_id, operation, expected, values):
         for attempt in range(1, TRIES + 1):
@@ -85,9 +95,7 @@ class Claims:
         :rtype: computed.permit.Claim
         :raises computed.exception.ClaimLost: it is not ours to take
         """
-        claim_id = str(uuid_module.uuid4())
-        self._journal.write(journal.Entry(
-            claim_id, instance.uuid, self.mark.host, operation))
+        claim_id = self._begin(instance.uuid, operation)
         try:
             row = instance_obj.Instance.adopt_claim(
                 context.tolerating_lag(False), instance.uuid,

@@ -73,12 +73,13 @@ class ClaimLost(ComputedError):
 nothing was done."""
 
 
+class NotJournaled(ComputedError):
+    """{operation} of instance {uuid} could not be journaled ({reason}); \
+nothing was done."""
+
+
 class ClaimNotLive(ComputedError):
     """Claim {claim_id} on instance {uuid} has ended; nothing was done."""
-
-
-class HostFrozen(ComputedError):
-    """Host {host} is frozen ({reason}); `computed-manage thaw` ends it."""
 
 
 # -- reads and writes
@@ -113,8 +114,12 @@ transport_url, `computed-conductor`?"""
 
 
 class PerhapsDone(ComputedError):
-    """No answer to {method} within {timeout} s. It may have been done; \
-look before repeating."""
+    """No answer to {method} (the limit is {timeout} s). It may have been \
+done; look before repeating."""
+
+
+class PeerFailed(ComputedError):
+    """{method} failed at the other end: {error}. Its log says more."""
 
 
 class NotRemotable(ComputedError):

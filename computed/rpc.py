@@ -11,6 +11,7 @@ from oslo_versionedobjects import base as ovo
 
 from computed import context as computed_context
 from computed import exception
+from computed import unix_transport
 from computed.objects import base
 
 # Only these modules' errors are made again from what a peer sends.
@@ -83,6 +84,12 @@ def errors(peer_missing, method, timeout):
         yield
     except exception.ComputedError as error:
         raise exception.rebuilt(error) from None
+    except messaging.RemoteError as error:
+        first = (str(error.value) or error.exc_type).splitlines()[0]
+        raise exception.PeerFailed(
+            method=method, error=f'{error.exc_type}: {first}') from None
+    except unix_transport.WentAway as error:
+        raise exception.PerhapsDone(method=method, timeout=timeout) from error
     except messaging.MessagingTimeout as error:
         raise exception.PerhapsDone(method=method, timeout=timeout) from error
     except messaging.MessageDeliveryFailure as error:

@@ -13,12 +13,12 @@ not there (the client is told at once), notifications, other machines.
 """
 
 import contextlib
+import errno
 import os
 import queue
 import random
 import socket
 import stat
-import struct
 import threading
 import time
 import uuid
@@ -99,6 +99,9 @@ class UnixListener(base.PollStyleListener):
         self._stopping = threading.Event()
         self._name = name
         os.makedirs(directory, mode=0o700, exist_ok=True)
+        if os.stat(directory).st_mode & 0o022:
+            raise PermissionError(
+                errno.EPERM, f'others may write to {directory}')
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._directory = os.open(directory, os.O_PATH | os.O_DIRECTORY)
         try:
@@ -122,7 +125,8 @@ class UnixListener(base.PollStyleListener):
             self._sock.listen(128)
             os.rename(starting, self._name, dst_dir_fd=self._directory)
         except BaseException:
-            os.unlink(starting)
+            with contextlib.suppress(OSError):
+                os.unlink(starting)
             raise
 
     def _accept(self):
@@ -138,9 +142,8 @@ class UnixListener(base.PollStyleListener):
                 self._stopping.wait(0.1)
 
     def _admit(self, sock):
-        pid, uid, _ = struct.unpack('3i', sock.getsockopt(
-            socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if uid not in (0, os.geteuid()):
+        pid, uid = unix_wire.peer_of(sock)
+        if not unix_wire.is_trusted(uid):
             LOG.warning('Refused process %d of user %d', pid, uid)
             sock.close()
             return

@@ -155,6 +155,18 @@ def _quoted(part):
 
 # -- the client's end
 
+def peer_of(sock):
+    """``(pid, uid)`` of the process at the other end, by the kernel."""
+    pid, uid, _ = struct.unpack('3i', sock.getsockopt(
+        socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid
+
+
+def is_trusted(uid):
+    """Whether a user may talk to this process: root and its own user."""
+    return uid in (0, os.geteuid())
+
+
 class Link:
     """A connection to the server at ``path``, for one request at a time.
 
@@ -181,6 +193,9 @@ class Link:
             raise TimeoutError('it accepts no connection') from None
         finally:
             os.close(fd)
+        _, uid = peer_of(self._sock)
+        if not is_trusted(uid):
+            raise PermissionError(f'its server belongs to user {uid}')
 
     def send(self, frame, deadline):
         """Send ``frame``. If this raises, the server cannot act on it.

@@ -10,6 +10,7 @@ from computed.db import lag
 class Candidate:
     """What is known of a replica at this moment.
 
+    :ivar lagging: not usable, and for no other reason than its age
     :ivar age: greatest possible age of its data in seconds
     :ivar share: the part of its reads it may get, from 0 to 1
     :ivar latency: seconds a read took lately
@@ -20,17 +21,21 @@ class Candidate:
     age: float
     share: float = 1.0
     latency: float = 0.0
+    lagging: bool = False
 
 
-def order(candidates, bound, random=random_module):
+def order(candidates, bound, default_bound, random=random_module):
     """The names of the replicas fit for a read, in the order to try them.
 
     Two random ones are drawn and the quicker is first; the rest follow as
     fallbacks. A replica that came back lately is drawn by its share.
 
     :param bound: seconds that the data may be old
+    :param default_bound: the deployment's; who bears more may also have a
+        replica that is out of use for its age
     """
-    fit = [c for c in candidates if c.usable and c.age <= bound]
+    fit = [c for c in candidates if c.age <= bound and (
+        c.usable or (c.lagging and bound > default_bound))]
     random.shuffle(fit)
     ramped = [c for c in fit if random.random() < c.share]
     rest = [c for c in fit if c not in ramped]

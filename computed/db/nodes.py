@@ -16,6 +16,9 @@ from computed.db import models
 
 LOG = logging.getLogger(__name__)
 
+# Why a replica is out of use if only its age is.
+LAGGING = 'lagging'
+
 
 class Node:
     """A server that queries can be sent to.
@@ -70,7 +73,8 @@ class Replica(Node):
         with self._lock:
             return ladder.Candidate(
                 self.name, self.health.usable, beats.age(self.seen, now),
-                self.health.share(now), self.latency)
+                self.health.share(now) if self.health.usable else 1.0,
+                self.latency, self.health.reason == LAGGING)
 
     def answered(self, seconds):
         """Count a read that this replica answered."""
@@ -88,10 +92,11 @@ class Replica(Node):
             LOG.warning('Replica %(name)s is not used: %(reason)s.',
                         {'name': self.name, 'reason': reason})
 
-    def probe(self, conductor_id, expected):
+    def probe(self, conductor_id, expected, beats):
         """Look once: which of our beats has arrived, and is the node fit?
 
         :param expected: callable, the :class:`Expected` of a fit node
+        :param beats: when each of our beats was sent
         """
         try:
             beat, found = self._look(conductor_id)
@@ -108,9 +113,13 @@ class Replica(Node):
         if self.identity not in (None, found['identity']):
             self.dispose()      # another server answers at this address
         self.identity = found['identity']
+        now = self.clock()
         with self._lock:
             self.seen = max(beat, self.seen or 0)
-            back = self.health.good(self.clock())
+            lags = beats.age(self.seen, now) > self.settings.max_replica_lag
+            back = not lags and self.health.good(now)
+        if lags:
+            self.failed(LAGGING)
         if back:
             LOG.info('Replica %s is in use.', self.name)
 

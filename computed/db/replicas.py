@@ -74,7 +74,8 @@ class Monitor:
     def _probe(self, replica):
         interval = self.router.settings.replica_probe_interval
         while not self._stopping.is_set():
-            replica.probe(self.conductor_id, self._expected)
+            replica.probe(self.conductor_id, self._expected,
+                          self.router.beats)
             self._stopping.wait(interval)
 
     def _expected(self):

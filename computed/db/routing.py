@@ -112,7 +112,8 @@ class Router:
             reason = 'replica_lagging'
             candidates = [replica.candidate(self.beats)
                           for replica in self.replicas.values()]
-            for chosen in ladder.order(candidates, self._bound(context)):
+            for chosen in ladder.order(candidates, self._bound(context),
+                                       self.settings.max_replica_lag):
                 try:
                     return self._on_replica(
                         name, call, context, self.replicas[chosen])

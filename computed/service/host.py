@@ -128,7 +128,7 @@ class HostService:
         self._until_possible(
             lambda: self.driver.init_host(self.claims.mark))
         self._parts.append(self.driver.close)
-        self._refuse_strangers(registered)
+        self._refuse_strangers()
         self._manage(state_path, registered)
         self._serve(transport)
         tour.hello(self.conf, self.manager, self.instances())
@@ -169,10 +169,10 @@ class HostService:
             self.identity.boot_id, self.identity.host_boot_id,
             computed.__version__, self.conf.service_down_time)
 
-    def _refuse_strangers(self, registered):
-        """Refuse a database that does not know the guests that are here.
+    def _refuse_strangers(self):
+        """Refuse a name or a database that all guests here contradict.
 
-        Guests of other marks are listed and stay as they are.
+        Single guests of other marks are listed and stay as they are.
         """
         guests = self.driver.list_instances().instances.values()
         mark = self.claims.mark
@@ -180,12 +180,17 @@ class HostService:
         for guest in foreign:
             LOG.warning('Guest %(uuid)s is not ours (%(mark)s); it is left '
                         'alone.', {'uuid': guest.uuid, 'mark': guest.mark})
-        if registered['new'] and foreign:
-            other = next((guest.mark for guest in foreign if guest.mark),
-                         None)
+        marks = {guest.mark for guest in foreign if guest.mark}
+        ours = any(guest.mark == mark for guest in guests)
+        for other in () if ours else marks:
+            if other.database_id == mark.database_id:
+                raise exception.ConfigError(
+                    option='[DEFAULT] host', value=mark.host,
+                    problem=f'the guests here belong to host {other.host}',
+                    remedy='Give it its former name, or another '
+                           '--state-path.')
             raise exception.WrongDatabase(
-                expected=other.database_id if other else 'unknown',
-                found=mark.database_id)
+                expected=other.database_id, found=mark.database_id)
 
     def _manage(self, state_path, registered):
         after_reboot = registered['host_boot_id'] not in (

@@ -49,8 +49,9 @@ def host_side(pair, tmp_path):
 def fresh(pair, host_side):
     """The replica shows heartbeats and is in use."""
     pair.replicate_beats()
-    waiting.wait_for(
-        lambda: host_side.conductor.list_replicas(context.new())[1]['usable'],
-        10, 'the replica in use')
+    def in_use():
+        state = host_side.conductor.list_replicas(context.new())[1]
+        return state['usable'] and state['age'] < 1
+    waiting.wait_for(in_use, 10, 'the replica in use')
     yield host_side
     pair.stop_replication()

@@ -257,7 +257,7 @@ def test_a_full_disk_lets_nothing_be_claimed(manager, pair, monkeypatch):
     def full(path, value):
         raise OSError(28, 'No space left on device')
     monkeypatch.setattr('computed.files.write_json', full)
-    with pytest.raises(OSError):
+    with pytest.raises(exception.NotJournaled, match='No space left'):
         claim(manager.claims)
     assert row(pair) == ('active', None, None)
 

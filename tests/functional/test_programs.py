@@ -201,6 +201,18 @@ def test_a_task_run_by_hand_gives_its_record(standalone):
     assert [host['state'] for host in shown] == ['up']
 
 
+def test_a_host_renamed_over_its_guests_is_refused(standalone):
+    standalone.manage('instance', 'create', 'web', '--command',
+                      'sleep 1000', '--wait')
+    standalone.program.end()
+    standalone.config.write_text('[DEFAULT]\nhost = other\n')
+    standalone.program = fixtures.Program(
+        'computed', standalone.folder, *standalone.arguments)
+    assert standalone.program.process.wait(30) == 1
+    assert '[DEFAULT] host = other: the guests here belong to' in (
+        standalone.program.output())
+
+
 def test_systemd_is_told(tmp_path):
     path = str(tmp_path / 'notify')
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:

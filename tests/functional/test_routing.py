@@ -67,7 +67,8 @@ def show_beat(router, pair):
     pair.carry_once()
     for replica in router.replicas.values():
         replica.probe('c1', lambda: nodes.Expected(
-            router.database_id, router.primary.identity, ['a1']))
+            router.database_id, router.primary.identity, ['a1']),
+            router.beats)
 
 
 @pytest.fixture
@@ -142,6 +143,20 @@ def test_a_beat_that_has_not_arrived_keeps_the_replica_old(
     beat.send(context.new(), 'c1', fresh.beats.next(clock.now))
     clock.now += 4
     assert answered(tolerant()) == 'primary'
+
+
+def test_a_replica_found_too_old_is_only_for_those_who_bear_more(
+        fresh, pair, clock, settings):
+    clock.now += 11
+    fresh.replicas[str(pair.replica)].probe('c1', lambda: nodes.Expected(
+        fresh.database_id, fresh.primary.identity, ['a1']), fresh.beats)
+    assert fresh.status()[1]['reason'] == 'lagging'
+    assert answered(tolerant()) == 'primary'
+    assert answered(tolerant(max_staleness=60)) == 'replica'
+    for _ in range(settings.replica_good_samples):
+        assert answered(tolerant()) == 'primary'
+        show_beat(fresh, pair)
+    assert answered(tolerant()) == 'replica'
 
 
 def test_a_bound_that_cannot_be_proven_means_the_primary(fresh):

@@ -652,6 +652,24 @@ def test_a_request_sent_before_the_stop_is_still_answered(
     ended.result(10)
 
 
+def test_who_waits_to_be_accepted_at_the_stop_is_still_answered(
+        serve, directory, threads, monkeypatch):
+    accept, gate = socket.socket.accept, threading.Event()
+
+    def gated(sock):
+        gate.wait(10)
+        return accept(sock)
+    monkeypatch.setattr(socket.socket, 'accept', gated)
+    server, _ = serve()
+    with connect(directory) as waits:
+        waits.sendall(request('who'))
+        ended = threads.submit(end, server)
+        waiting.wait_for(lambda: names(directory) == [])
+        gate.set()
+        assert unix_wire.receive(waits)['result'] == 'one'
+    ended.result(10)
+
+
 def test_a_forked_child_has_none_of_its_parents_connections(
         serve, client, threads):
     before = sockets()

@@ -6,12 +6,19 @@ C = ladder.Candidate
 
 
 def order(*candidates, bound=10, seed=1):
-    return ladder.order(candidates, bound, random.Random(seed))
+    return ladder.order(candidates, bound, 10, random.Random(seed))
 
 
 def test_only_usable_replicas_within_the_bound_are_tried():
     assert order(C('old', True, 10.1), C('out', False, 1.0),
                  C('fit', True, 9.9)) == ['fit']
+
+
+def test_one_out_of_use_for_its_age_is_for_those_who_bear_more():
+    lagging = C('r', False, 20, lagging=True)
+    assert order(lagging, bound=60) == ['r']
+    assert order(C('r', False, 5, lagging=True), bound=10) == []
+    assert order(lagging, bound=15) == []
 
 
 def test_of_two_the_quicker_is_first():
