@@ -19,6 +19,10 @@ LOG = logging.getLogger(__name__)
 # After these nobody knows whether the request was carried out.
 UNCERTAIN = (exception.PerhapsDone, exception.ConductorUnavailable,
              exception.PrimaryUnavailable)
+# These say for certain that nothing was granted.
+# (A refusal to write says nothing of an earlier try.)
+DEFINITE = (exception.ClaimLost, exception.WrongDatabase,
+            exception.HostNotFound)
 # How often a request for a claim is made before it is given up.
 TRIES = 3
 
@@ -35,6 +39,8 @@ class Claims:
         self.service_id = service_id
         self.owner = f'{service_id}:{boot_id}'
         self._journal = entries
+        # Claims asked for or held by this life of the service.
+        self._in_hand = set()
 
     def claim(self, context, uuid, operation, expected, **values):
         """Ask the primary for leave to act on an instance.
@@ -51,18 +57,41 @@ class Claims:
         """
         claim_id = self._begin(uuid, operation)
         try:
-            row = self._ask(context.tolerating_lag(False), uuid, claim_id,
-                            operation, expected, values)
-        except UNCERTAIN:
-            # If it was granted it must not stay so.
-            self._journal.write(journal.Entry(
-                claim_id, uuid, self.mark.host, operation, dict.fromkeys(
-                    values)))
-            raise
-        except exception.ComputedError:
-            self._journal.forget(claim_id)
+            row = repeated(lambda: instance_obj.Instance.grant_claim(
+                context.tolerating_lag(False), uuid, self.mark.host,
+                self.mark.database_id, claim_id, self.owner, operation,
+                expected, values))
+        except DEFINITE:
+            self._end(claim_id)
             metrics.claims_lost.labels(operation).inc()
             raise
+        except BaseException:
+            # If it was granted it must not stay so.
+            self._journal.write(journal.Entry(
+                claim_id, uuid, self.mark.host, operation,
+                dict.fromkeys(values)))
+            self._in_hand.discard(claim_id)
+            raise
+        return permit.Claim(claim_id, operation, row, self.mark)
+
+    def adopt(self, context, instance, operation):
+        """Take over a claim that an earlier life of this service left.
+
+        :param instance: as just read from the primary
+        :rtype: computed.permit.Claim
+        :raises computed.exception.ClaimLost: it is not ours to take
+        """
+        claim_id = self._begin(instance.uuid, operation)
+        try:
+            row = repeated(lambda: instance_obj.Instance.adopt_claim(
+                context.tolerating_lag(False), instance.uuid,
+                self.mark.host, instance.claim_id, self.service_id,
+                claim_id, self.owner))
+        except BaseException:
+            # Adopted or not, it is found again by its owner.
+            self._end(claim_id)
+            raise
+        self._journal.forget(instance.claim_id)
         return permit.Claim(claim_id, operation, row, self.mark)
 
     def _begin(self, uuid, operation):
@@ -75,37 +104,12 @@ class Claims:
             raise exception.NotJournaled(
                 operation=operation, uuid=uuid,
                 reason=error.strerror) from error
+        self._in_hand.add(claim_id)
         return claim_id
 
-    def _ask(self, context, uuid, claim_id, operation, expected, values):
-        for attempt in range(1, TRIES + 1):
-            try:
-                return instance_obj.Instance.grant_claim(
-                    context, uuid, self.mark.host, self.mark.database_id,
-                    claim_id, self.owner, operation, expected, values)
-            except UNCERTAIN:
-                # The same claim_id, so it is granted once.
-                if attempt == TRIES:
-                    raise
-
-    def adopt(self, context, instance, operation):
-        """Take over a claim that an earlier life of this service left.
-
-        :param instance: as just read from the primary
-        :rtype: computed.permit.Claim
-        :raises computed.exception.ClaimLost: it is not ours to take
-        """
-        claim_id = self._begin(instance.uuid, operation)
-        try:
-            row = instance_obj.Instance.adopt_claim(
-                context.tolerating_lag(False), instance.uuid,
-                self.mark.host, instance.claim_id, self.service_id,
-                claim_id, self.owner)
-        except exception.ClaimLost:
-            self._journal.forget(claim_id)
-            raise
-        self._journal.forget(instance.claim_id)
-        return permit.Claim(claim_id, operation, row, self.mark)
+    def _end(self, claim_id):
+        self._journal.forget(claim_id)
+        self._in_hand.discard(claim_id)
 
     def settle(self, context, claim, **values):
         """End a claim and write what came of it.
@@ -141,7 +145,7 @@ class Claims:
                         {'operation': entry.operation, 'uuid': entry.uuid,
                          'error': error})
             return None
-        self._journal.forget(entry.claim_id)
+        self._end(entry.claim_id)
         return row
 
     def left_behind(self, instances):
@@ -149,18 +153,59 @@ class Claims:
         claimed. What is journaled of any other unfinished claim is dropped:
         it was never granted.
         """
-        left = [instance for instance in instances
-                if (instance.claim_owner or '').startswith(
-                    f'{self.service_id}:') and
-                instance.claim_owner != self.owner]
         granted = {instance.claim_id for instance in instances}
         for entry in self._journal.entries():
-            if entry.values is None and entry.claim_id not in granted:
+            if entry.values is None and entry.claim_id not in (
+                    granted | self._in_hand):
                 self._journal.forget(entry.claim_id)
-        return left
+        return [instance for instance in instances
+                if self._is_ours(instance) and
+                instance.claim_id not in self._in_hand]
+
+    def _is_ours(self, instance):
+        return (instance.claim_owner or '').startswith(
+            f'{self.service_id}:')
+
+    def reap(self, context, instances):
+        """Release claims of this service that nobody here has in hand.
+
+        A grant may come true after it was given up: its request was late.
+
+        :param instances: of this host; may be old, the release is guarded
+        """
+        journaled = {entry.claim_id for entry in self._journal.entries()}
+        for instance in instances:
+            if self._is_ours(instance) and instance.claim_id not in (
+                    journaled | self._in_hand):
+                LOG.warning('Instance %s was claimed by a request that had '
+                            'been given up; releasing it.', instance.name)
+                self._settle(context, journal.Entry(
+                    instance.claim_id, instance.uuid, self.mark.host,
+                    'release', {'task_state': None}))
 
     def replay(self, context):
         """Tell the primary the ends that it could not be told before."""
         for entry in self._journal.entries():
-            if entry.values is not None:
+            if entry.values is None:
+                continue
+            try:
                 self._settle(context, entry)
+            except Exception as error:      # the others must be told too
+                LOG.warning('The end of %(operation)s of instance %(uuid)s '
+                            'cannot be recorded: %(error)s',
+                            {'operation': entry.operation,
+                             'uuid': entry.uuid, 'error': error})
+
+
+def repeated(request):
+    """Make a request that may be repeated, until somebody answers.
+
+    :raises computed.exception.PerhapsDone: nobody did
+    """
+    for attempt in range(1, TRIES + 1):
+        try:
+            return request()
+        except UNCERTAIN:
+            if attempt == TRIES:
+                raise
+    return None

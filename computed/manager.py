@@ -38,17 +38,28 @@ class ComputeManager:
     pause_instance = rpc.exposed(operation.endpoint(power.PAUSE))
     unpause_instance = rpc.exposed(operation.endpoint(power.UNPAUSE))
 
-    def __init__(self, conf, driver, claims, after_reboot=False):
+    def __init__(self, conf, driver, claims, after_reboot=False,
+                 on_reboot_over=None):
+        """:param on_reboot_over: called once what a restart of the machine
+            left is repaired
+        """
         self.conf = conf
         self.host = conf.host
         self.driver = driver
         self.claims = claims
         self.after_reboot = after_reboot
+        self._on_reboot_over = on_reboot_over
         self.locks = locks.Locks()
         self.hourly = brakes.Hourly()
         self.warned = {}
         self.workers = futures.ThreadPoolExecutor(
             conf.operation_workers, thread_name_prefix='operation')
+
+    def reboot_is_over(self):
+        """A whole pass has dealt with what a restart of the machine left."""
+        if self.after_reboot and self._on_reboot_over is not None:
+            self._on_reboot_over()
+        self.after_reboot = False
 
     @rpc.exposed
     def get_console_log(self, context, uuid, max_bytes):

@@ -29,6 +29,10 @@ measure how far behind each replica is. None are written without replicas.
     cfg.FloatOpt('replica_probe_interval', min=0.05, default=1.0, help="""
 Seconds between two looks at each replica.
 """),
+    cfg.FloatOpt('primary_timeout', min=1, default=30.0, help="""
+Seconds to wait for the primary to connect or to answer one statement, before
+the request fails. A primary that hangs must not hold every thread.
+"""),
     cfg.FloatOpt('replica_timeout', min=0.1, default=5.0, help="""
 Seconds to wait for a replica to connect or to answer, before the read goes
 elsewhere and the replica is not used for a while.

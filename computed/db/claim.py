@@ -102,20 +102,29 @@ def settle(context, uuid, host, claim_id, values):
     return row
 
 
-@routing.write
 def adopt(context, uuid, host, old_claim_id, service_id, claim_id, owner):
-    """Take over a claim of the same service's earlier life.
+    """Take over a claim of the same service; repeating it does no harm.
 
     :returns: the fresh row
-    :raises computed.exception.ClaimLost: it is not held by that service, or
-        by this very life of it
+    :raises computed.exception.ClaimLost: it is not held by that service
     """
+    try:
+        return _adopt(context, uuid, host, old_claim_id, service_id,
+                      claim_id, owner)
+    except exception.ClaimLost:
+        row = _held(context, uuid, claim_id)
+        if row is None:
+            raise
+        return row
+
+
+@routing.write
+def _adopt(context, uuid, host, old_claim_id, service_id, claim_id, owner):
     row = _update(
         context, uuid, host,
         [models.Instance.claim_id == old_claim_id,
          models.Instance.claim_owner.startswith(f'{service_id}:',
-                                                autoescape=True),
-         models.Instance.claim_owner != owner],
+                                                autoescape=True)],
         {'claim_id': claim_id, 'claim_owner': owner,
          'claimed_at': models.utcnow()})
     if row is None:

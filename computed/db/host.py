@@ -71,14 +71,14 @@ def get(context, name):
     return _row(context, found)
 
 
-@routing.write
+# As a heartbeat: it may be the first to meet a new primary.
+@routing.liveness
 def register(context, host, service_id, boot_id, host_boot_id, version,
              down_after):
     """Make ``host`` belong to this service, from now on.
 
     :param down_after: seconds of silence after which another service may
         take a host over
-    :returns: the service row as it was before, or None for a new host
     :raises computed.exception.HostTaken: another live service has it
     """
     session = context.session
@@ -94,8 +94,7 @@ def register(context, host, service_id, boot_id, host_boot_id, version,
     if before is None:
         session.execute(
             sa.insert(models.Service).values(host=host, **values))
-        return None
-    session.expunge(before)
+        return
     age = (now - before.last_seen).total_seconds()
     if before.service_id != service_id and age < down_after:
         raise exception.HostTaken(host=host, service=before.service_id,
@@ -103,7 +102,6 @@ def register(context, host, service_id, boot_id, host_boot_id, version,
     session.execute(sa.update(models.Service)
                     .where(models.Service.host == host).values(**values)
                     .execution_options(synchronize_session=False))
-    return before
 
 
 @routing.liveness

@@ -83,7 +83,7 @@ def update(context, uuid, host, expected_revision, values):
 
     :raises computed.exception.InstanceChanged: revision or host differ
     """
-    new = revision.bump(context, host, expected_revision)
+    new = revision.bump(context, host, sa.literal(expected_revision))
     same_host = (models.Instance.host.is_(None) if host is None
                  else models.Instance.host == host)
     changed = context.session.execute(

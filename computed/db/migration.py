@@ -40,10 +40,10 @@ def known():
     return [found.revision for found in scripts.walk_revisions()][::-1]
 
 
-def usable():
-    """The schemas this code runs on: the one it needs, and later ones."""
+def outdated():
+    """The schemas that are older than the one this code needs."""
     revisions = known()
-    return revisions[revisions.index(NEEDED):]
+    return revisions[:revisions.index(NEEDED)]
 
 
 def version(url):
@@ -75,7 +75,7 @@ def check(url):
     :raises computed.exception.SchemaMismatch: missing or too old
     """
     found = version(url)
-    if found is None or (found in known() and found not in usable()):
+    if found is None or found in outdated():
         raise exception.SchemaMismatch(
             found=found or 'none', needed=NEEDED,
             remedy='Run `computed-manage db sync`.')

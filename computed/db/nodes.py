@@ -111,11 +111,14 @@ class Replica(Node):
             self.failed(problem)
             return
         if self.identity not in (None, found['identity']):
-            self.dispose()      # another server answers at this address
+            self.failed('another server answers')
+            self.identity = found['identity']
+            self.dispose()
+            return
         self.identity = found['identity']
         now = self.clock()
         with self._lock:
-            self.seen = max(beat, self.seen or 0)
+            self.seen = beat
             lags = beats.age(self.seen, now) > self.settings.max_replica_lag
             back = not lags and self.health.good(now)
         if lags:
@@ -157,12 +160,15 @@ class Replica(Node):
 
 
 class Expected:
-    """What a replica must be: a copy of this primary, with this schema."""
+    """What a replica must be: a copy of this primary, not too old a one.
 
-    def __init__(self, database_id, identity, schemas):
+    :ivar outdated: the schemas that this code cannot work with
+    """
+
+    def __init__(self, database_id, identity, outdated):
         self.database_id = database_id
         self.identity = identity
-        self.schemas = schemas
+        self.outdated = outdated
 
     def unfit(self, found):
         """Why the node that answered ``found`` is unfit; None if it is fit.
@@ -171,6 +177,7 @@ class Expected:
             return 'belongs to another database'
         if found['identity'] == self.identity:
             return 'is the primary itself'
-        if found['schema_revision'] not in self.schemas:
-            return f"has schema {found['schema_revision']}, too old"
+        schema = found['schema_revision']
+        if schema is None or schema in self.outdated:
+            return f'has schema {schema}, too old'
         return None

@@ -28,7 +28,7 @@ class Monitor:
         self.conductor_id = str(uuid.uuid4())
         self._stopping = threading.Event()
         self._threads = []
-        self._schemas = migration.usable()
+        self._outdated = migration.outdated()
 
     def start(self):
         """Start measuring; with no replica there is nothing to measure."""
@@ -80,4 +80,4 @@ class Monitor:
 
     def _expected(self):
         return nodes.Expected(self.router.database_id,
-                              self.router.primary.identity, self._schemas)
+                              self.router.primary.identity, self._outdated)

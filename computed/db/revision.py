@@ -6,31 +6,39 @@ from computed import exception
 from computed.db import models
 from computed.db import routing
 
+ZERO = sa.literal(0)
 
-def bump(context, host, floor=0):
+
+def bump(context, host, floor=ZERO):
     """Raise the revision of ``host`` and return it.
 
     First in every writing transaction: it locks the host's row, so that
     revisions become visible in the order in which they were given.
 
     :param host: a host's name, or None for what belongs to no host
-    :param floor: a number or a scalar query; the new revision is above it
+    :param floor: an SQL expression; the new revision is above it
         too, which keeps a row's revision rising when it comes from elsewhere
     :raises computed.exception.HostNotFound: no such host
     """
     name = host or models.NO_HOST
-    counter = models.Host.revision
-    changed = context.session.execute(
-        sa.update(models.Host).where(models.Host.name == name)
-        .values(revision=sa.case((counter > floor, counter),
-                                 else_=floor) + 1)
-        .execution_options(synchronize_session=False))
-    if not changed.rowcount:
+    if not _set(context, name, models.Host.revision + 1):
         raise exception.HostNotFound(host=name)
-    revision = context.session.scalar(
-        sa.select(counter).where(models.Host.name == name))
+    # Only now, with the host's row locked, are other rows looked at.
+    revision, floor = context.session.execute(
+        sa.select(models.Host.revision, floor)
+        .where(models.Host.name == name)).one()
+    if revision <= floor:
+        revision = floor + 1
+        _set(context, name, revision)
     routing.saw(context, name, revision)
     return revision
+
+
+def _set(context, name, revision):
+    return context.session.execute(
+        sa.update(models.Host).where(models.Host.name == name)
+        .values(revision=revision)
+        .execution_options(synchronize_session=False)).rowcount
 
 
 def of_rows(uuids):

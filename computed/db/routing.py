@@ -22,9 +22,13 @@ from computed.db import budget
 from computed.db import engines
 from computed.db import ladder
 from computed.db import lag
+from computed.db import models
 from computed.db import nodes
 
 LOG = logging.getLogger(__name__)
+
+# Stands for the identity of the primary while none takes a write.
+REFUSED = 'refused to write'
 
 # The context carries its transaction only where there is a database.
 enginefacade.transaction_context_provider(computed_context.RequestContext)
@@ -34,15 +38,22 @@ class NodeUnfit(Exception):
     """This replica did not do; ``args[0]`` says why."""
 
 
+class AnotherServer(Exception):
+    """The connection leads to a server that is not the one expected."""
+
+
 class Scope:
-    """An open transaction on a context: where, and what it has seen."""
+    """An open transaction on a context: where, and what it has seen.
+
+    :ivar identity: of the server it is open on
+    """
 
     def __init__(self, node, writes):
         self.node = node
         self.writes = writes
         self.revisions = {}
+        self.identity = None
         self.open = True
-        self.origin = None
 
 
 class Router:
@@ -56,9 +67,12 @@ class Router:
                  tolerant_threads=32, clock=time.monotonic):
         self.settings = settings
         self.clock = clock
-        self.primary = nodes.Node(connection, 'primary')
-        # Heartbeats never wait behind queries, nor count among them.
-        self.heartbeats = nodes.Node(connection, 'primary')
+        self.primary = nodes.Node(connection, 'primary',
+                                  settings.primary_timeout)
+        # Heartbeats never wait behind queries, nor count among them; one
+        # that hangs must not make every replica look old.
+        self.heartbeats = nodes.Node(
+            connection, 'primary', max(2, 2 * settings.replica_beat_interval))
         self.replicas = {replica.name: replica for replica in (
             nodes.Replica(url, settings, clock) for url in replicas)}
         self.beats = lag.Beats()
@@ -133,7 +147,8 @@ class Router:
         except exception.ComputedError as error:
             # An answer too ("not found"), and no better than its age.
             refusal = error
-        except (db_exc.DBDeadlock, sa.exc.TimeoutError) as error:
+        except (AnotherServer, db_exc.DBDeadlock,
+                sa.exc.TimeoutError) as error:
             # A query cancelled by replication, or a full pool.
             raise NodeUnfit('replica_failed') from error
         except (db_exc.DBError, sa.exc.SQLAlchemyError) as error:
@@ -155,9 +170,7 @@ class Router:
 
     def _on_primary(self, name, call, context, reason):
         began = self.clock()
-        with self._primary_errors():
-            with self._transaction(context, self.primary) as scope:
-                result = call()
+        result, scope = self._run_on_primary(call, context, self.primary)
         self._note(name, context, scope, reason, self.clock() - began)
         return result
 
@@ -183,16 +196,35 @@ class Router:
     # A deadlock victim was rolled back whole, so repeating is safe.
     @oslo_db_api.wrap_db_retry(max_retries=5, retry_on_deadlock=True)
     def _write(self, call, context, node):
-        token = engines.writing.set(True)
-        try:
-            with self._primary_errors():
-                with self._transaction(context, node, writes=True) as scope:
-                    result = call()
-        finally:
-            engines.writing.reset(token)
+        result, scope = self._run_on_primary(call, context, node, True)
+        if node is self.heartbeats:
+            self._primary_is(scope.identity)
         for host, revision in scope.revisions.items():
             context.tokens.advance(self.database_id, host, revision)
         return result
+
+    def _run_on_primary(self, call, context, node, writes=False):
+        """The result of ``call``, and the scope it ran in.
+
+        Should another server answer than the one that takes our heartbeats,
+        a write finds out which is the primary now.
+        """
+        with self._primary_errors():
+            try:
+                return self._once(call, context, node, writes)
+            except AnotherServer:
+                self._once(functools.partial(touch, context), context,
+                           self.heartbeats, True)
+                self._primary_is(context.db_scope.identity)
+                return self._once(call, context, node, writes)
+
+    def _once(self, call, context, node, writes):
+        token = engines.writing.set(writes)
+        try:
+            with self._transaction(context, node, writes) as scope:
+                return call(), scope
+        finally:
+            engines.writing.reset(token)
 
     def status(self):
         """Each node's state, as plain values: what ``replica list`` shows.
@@ -211,25 +243,20 @@ class Router:
         scope = context.db_scope = Scope(node, writes)
         try:
             with facade.using(context):
-                self._check_identity(context.session.connection(), node)
+                connection = context.session.connection()
+                scope.identity = connection.info.get('identity')
+                if node.identity not in (None, scope.identity):
+                    connection.detach()
+                    raise AnotherServer(node.name)
                 yield scope
         finally:
             scope.open = False
 
-    def _check_identity(self, connection, node):
-        found = connection.info.get('identity')
-        if node is self.heartbeats and found != self.primary.identity:
-            self._primary_is(found)
-        elif node.identity not in (None, found):
-            connection.invalidate()
-            raise db_exc.DBConnectionError(
-                f'{node.name} is another server than before')
-
     def _primary_is(self, identity):
-        """Another server takes our heartbeats: no read of the old one."""
-        if self.primary.identity is not None:
-            LOG.warning('The primary is another server now; closing all '
-                        'connections to the former one.')
+        """This server has taken a write of ours: no read of any other."""
+        if self.primary.identity not in (None, identity):
+            LOG.warning('The primary is %s now; all connections to the '
+                        'former one are closed.', identity)
             self.primary.dispose()
         self.primary.identity = identity
 
@@ -245,9 +272,13 @@ class Router:
                 raise exception.PrimaryUnavailable() from error
             if not is_read_only(error):
                 raise
+            # Until a server takes a write, none is trusted to be current.
+            self.primary.identity = REFUSED
             self.primary.dispose()
             self.heartbeats.dispose()
             raise exception.PrimaryReadOnly() from error
+        except AnotherServer as error:
+            raise exception.PrimaryUnavailable() from error
 
 
 def is_read_only(error):
@@ -255,6 +286,13 @@ def is_read_only(error):
     text = str(error)
     return ('1290' in text and 'read-only' in text) or (
         'readonly database' in text)
+
+
+def touch(context):
+    """Change nothing, in a way that only the primary allows."""
+    context.session.execute(
+        sa.update(models.Database).values(id=models.Database.id)
+        .execution_options(synchronize_session=False))
 
 
 def open_scope(context):

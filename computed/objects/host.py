@@ -43,16 +43,12 @@ class Service(base.ComputedObject):
                  version, down_after):
         """Take ``host`` for this service.
 
-        :returns: ``{'database_id', 'new', 'host_boot_id'}``: whether the
-            host was unknown, and the boot id it had before
+        :returns: ``{'database_id'}``
         :raises computed.exception.HostTaken: another live service has it
         """
-        before = db.host.register(context, host, service_id, boot_id,
-                                  host_boot_id, version, down_after)
-        return {'database_id': db.routing.database_id(),
-                'new': before is None,
-                'service_id': before and before.service_id,
-                'host_boot_id': before and before.host_boot_id}
+        db.host.register(context, host, service_id, boot_id, host_boot_id,
+                         version, down_after)
+        return {'database_id': db.routing.database_id()}
 
     @classmethod
     @base.remotable

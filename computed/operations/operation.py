@@ -27,7 +27,7 @@ class Operation:
 
     name: str
     from_states: tuple[str, ...]
-    task_state: str
+    task_state: str | None
     act: collections.abc.Callable
     failed_state: str | None = None
 
@@ -128,6 +128,8 @@ def observed(manager, uuid):
         info = manager.driver.get_instance(uuid)
     except exception.GuestNotFound:
         return {'power_state': states.NOSTATE}
-    except exception.DriverError:
+    except Exception as error:      # whatever a driver raises
+        LOG.warning('Instance %(uuid)s cannot be looked at: %(error)s',
+                    {'uuid': uuid, 'error': error})
         return {}
     return {'power_state': info.power_state, 'exit_code': info.exit_code}

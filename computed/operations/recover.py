@@ -37,11 +37,13 @@ UNFINISHED = {
 }
 
 
-def recover(manager, context, instances):
+def recover(manager, context, instances, progress):
     """Finish what was begun on these instances, as just read strictly.
 
-    An instance that was never built because the host was down is marked so;
-    its user decides.
+    It may be called again after any error. An instance that was never built
+    because the host was down is marked so; its user decides.
+
+    :param progress: called before each that may take long
     """
     manager.claims.replay(context)
     left = manager.claims.left_behind(instances)
@@ -51,6 +53,7 @@ def recover(manager, context, instances):
         LOG.info('Instance %(name)s: finishing %(operation)s, interrupted by '
                  'the end of the service.',
                  {'name': instance.name, 'operation': name})
+        progress()
         try:
             claim = manager.claims.adopt(context, instance, name)
         except exception.ClaimLost:

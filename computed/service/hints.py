@@ -52,4 +52,5 @@ class Hints:
                     self._changed.wait(
                         min(self._due.values()) - now if self._due else None)
             for uuid in ready:
-                self._look(uuid)
+                if not self._stopping:
+                    self._look(uuid)

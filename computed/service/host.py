@@ -1,5 +1,6 @@
 """The daemon of one host: its parts, put together, started and stopped."""
 
+import functools
 import os
 import threading
 import time
@@ -101,6 +102,7 @@ class HostService:
         self.child = child
         # Called with the error that ends the service; set by the program.
         self.end = None
+        self.driver = self.runner = self._hints = None
         self._stopping = threading.Event()
         self._parts = []        # stopped in reverse
 
@@ -129,7 +131,7 @@ class HostService:
             lambda: self.driver.init_host(self.claims.mark))
         self._parts.append(self.driver.close)
         self._refuse_strangers()
-        self._manage(state_path, registered)
+        self._manage(state_path)
         self._serve(transport)
         tour.hello(self.conf, self.manager, self.instances())
 
@@ -192,18 +194,17 @@ class HostService:
             raise exception.WrongDatabase(
                 expected=other.database_id, found=mark.database_id)
 
-    def _manage(self, state_path, registered):
-        after_reboot = registered['host_boot_id'] not in (
-            None, self.identity.host_boot_id)
+    def _manage(self, state_path):
         self.manager = manager.ComputeManager(
-            self.conf, self.driver, self.claims, after_reboot)
+            self.conf, self.driver, self.claims, self.identity.after_reboot,
+            functools.partial(identity.keep, state_path, self.identity))
         self.runner = runner.Runner(
             self.conf, self.manager, context.new, state_path)
-        found = self._until_possible(self.instances)
-        if found is None:
-            return
+        self._until_possible(self.instances)
         self._subscribe()
-        recover.recover(self.manager, context.new(), found)
+        self._until_possible(lambda: recover.recover(
+            self.manager, context.new(), self.instances(),
+            lambda: notify.waiting('finishing what was begun', 120)))
         self._until_possible(self._record_resources)
 
     def instances(self):
@@ -220,12 +221,11 @@ class HostService:
             'disk_gb': has.disk_gb})
 
     def _subscribe(self):
-        pending = hints.Hints(
+        self._hints = hints.Hints(
             lambda uuid: self.manager.workers.submit(self._look_at, uuid),
             lambda: self.conf.virt.stopped_event_delay)
-        pending.start()
-        self.driver.subscribe(pending.hint)
-        self._parts.append(pending.stop)
+        self._hints.start()
+        self.driver.subscribe(self._hints.hint)
 
     def _look_at(self, uuid):
         try:
@@ -264,15 +264,18 @@ class HostService:
         """End in order: take no new work, finish the old, keep the guests.
         """
         self._stopping.set()
-        if getattr(self, 'driver', None) is not None:
-            # First: a guest that the machine stops while it goes down must
-            # not be recorded as stopped by its user.
+        # First: a guest that the machine stops while it goes down must not
+        # be recorded as stopped by its user.
+        if self._hints is not None:
             self.driver.subscribe(None)
+            self._hints.stop()
+        if self.runner is not None:
+            self.runner.stop(timeout=0)
         tour.goodbye(self)
         while self._parts:
             self._parts.pop()()
 
     def reload(self):
         """The configuration has changed."""
-        if getattr(self, 'runner', None) is not None:
+        if self.runner is not None:
             self.runner.reload()

@@ -8,6 +8,7 @@ import uuid
 from computed import exception
 from computed import files
 
+FILE = 'service.json'
 BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
 
@@ -16,24 +17,41 @@ class Identity:
     """:ivar service_id: kept in the state path
     :ivar boot_id: new at each start of the service
     :ivar host_boot_id: new at each start of the machine
+    :ivar known_host_boot_id: the one of which all consequences are dealt
+        with; None at the first start
     """
 
     service_id: str
     boot_id: str
     host_boot_id: str
+    known_host_boot_id: str | None
+
+    @property
+    def after_reboot(self):
+        """Whether the machine was restarted since all was well."""
+        return self.known_host_boot_id not in (None, self.host_boot_id)
 
 
 def load(state_path):
     """This service's identity; its lasting part is made at the first start.
     """
-    path = os.path.join(state_path, 'service.json')
-    kept = files.read_json(path)
+    kept = files.read_json(os.path.join(state_path, FILE))
     if not isinstance(kept, dict) or 'service_id' not in kept:
         kept = {'service_id': str(uuid.uuid4())}
-        files.write_json(path, kept)
     with open(BOOT_ID, encoding='ascii') as stream:
         host_boot_id = stream.read().strip()
-    return Identity(kept['service_id'], str(uuid.uuid4()), host_boot_id)
+    found = Identity(kept['service_id'], str(uuid.uuid4()), host_boot_id,
+                     kept.get('host_boot_id'))
+    if not found.after_reboot:
+        keep(state_path, found)
+    return found
+
+
+def keep(state_path, identity):
+    """What the last restart of the machine left is dealt with."""
+    files.write_json(os.path.join(state_path, FILE), {
+        'service_id': identity.service_id,
+        'host_boot_id': identity.host_boot_id})
 
 
 def lock(state_path):

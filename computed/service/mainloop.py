@@ -19,8 +19,8 @@ from computed.service import notify
 
 LOG = oslo_logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# Not a signal: a thread of ours wants attention.
-WAKE = 0
+# Not signals: a thread of ours wants attention.
+WAKE, ENDED = 0, 255
 
 
 class MainLoop:
@@ -58,6 +58,8 @@ class MainLoop:
                     self._reload()
                 elif number in (signal.SIGTERM, signal.SIGINT):
                     self._end()
+                elif number == ENDED and not self._ending:
+                    self._end()
         self._exit(0 if self._clean and self._failure is None else 1)
 
     def end(self, failure=None):
@@ -66,7 +68,7 @@ class MainLoop:
         :param failure: the error to report, or None
         """
         self._failure = self._failure or failure
-        os.write(self._writer, bytes([signal.SIGTERM]))
+        os.write(self._writer, bytes([ENDED]))
 
     def _thread(self, name, target):
         threading.Thread(target=target, name=name, daemon=True).start()
@@ -74,10 +76,11 @@ class MainLoop:
     def _start(self):
         try:
             self.service.start()
-        except exception.ComputedError as error:
-            self.end(error)
-        except Exception as error:      # said in one line, logged in full
-            LOG.exception('The service could not be started.')
+        except Exception as error:
+            if self._ending:
+                return      # what it needs is being taken away
+            if not isinstance(error, exception.ComputedError):
+                LOG.exception('The service could not be started.')
             self.end(error)
         else:
             if not self._ending:

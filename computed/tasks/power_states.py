@@ -129,7 +129,9 @@ def sync_power_states(manager, context):
            report)
     repair_all(manager, context, [instance for instance, _ in repairs],
                allowed, report)
-    manager.after_reboot = False
+    if not report.refused:
+        manager.reboot_is_over()
+    manager.claims.reap(context, instances)
     return report
 
 
@@ -256,6 +258,9 @@ def repair_safely(manager, context, instance, allowed):
 def repair(manager, context, instance, allowed):
     """Claim an instance that looks wrong, look again, and put it right.
 
+    The claim names no transition: should this service die now, its successor
+    must judge the instance anew and not finish what was never decided.
+
     :param instance: as it looked when it was chosen, perhaps long ago
     :param allowed: repairs an hour; None for no limit
     :returns: ``acted``, ``lost`` (it is not as it had looked) or
@@ -267,8 +272,7 @@ def repair(manager, context, instance, allowed):
         try:
             claim = manager.claims.claim(
                 context, instance.uuid, TASK,
-                {'vm_state': instance.vm_state, 'task_state': None},
-                task_state=states.POWERING_OFF)
+                {'vm_state': instance.vm_state, 'task_state': None})
         except exception.ClaimLost:
             metrics.drift.labels(TASK, 'false').inc()
             return 'lost'
@@ -279,9 +283,13 @@ def act(manager, context, claim, allowed):
     """Judge the claimed row against the guest as it is now, and act on it.
     """
     fresh = claim.instance
-    actual = power_of(manager, fresh.uuid)
-    verdict = Verdict() if actual is None else judge(
-        fresh.vm_state, fresh.power_state, actual, **how(manager))
+    try:
+        actual = power_of(manager, fresh.uuid)
+        verdict = Verdict() if actual is None else judge(
+            fresh.vm_state, fresh.power_state, actual, **how(manager))
+    except BaseException:
+        manager.claims.release(context, claim)
+        raise
     if not verdict.repair:
         manager.claims.release(context, claim)
         metrics.drift.labels(TASK, 'false').inc()
@@ -309,7 +317,7 @@ def _adopt(manager, claim):
 REPAIRS = {
     'stop': power.STOP,
     'resume': power.START,
-    'adopt': operation.Operation('adopt', (), states.POWERING_OFF, _adopt),
+    'adopt': operation.Operation('adopt', (), None, _adopt),
 }
 
 

@@ -189,7 +189,7 @@ def successor(manager):
 def recovered(manager):
     found = instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST, use_slave=False)
-    recover.recover(manager, context.new(), list(found))
+    recover.recover(manager, context.new(), list(found), lambda: None)
 
 
 @pytest.mark.parametrize('task_state, guest, outcome, power_state', [
@@ -221,6 +221,28 @@ def test_a_successor_finishes_a_delete(manager, virt, pair):
     assert row(pair, 'vm_state, deleted') == ('deleted', 1)
     with pytest.raises(exception.GuestNotFound):
         virt.get_instance(UUID)
+
+
+def test_one_entry_that_cannot_be_told_holds_up_no_other(
+        granted, pair, tmp_path):
+    got = claim(granted)
+    entries = journal.Journal(tmp_path / 'claims')
+    entries.write(journal.Entry('00000000', 'u', 'no such host', 'x', {}))
+    entries.write(journal.Entry(got.claim_id, UUID, fixtures.HOST, 'x',
+                                {'vm_state': 'stopped'}))
+    granted.replay(context.new())
+    assert row(pair) == ('stopped', None, None)
+
+
+def test_an_adoption_whose_reply_was_lost_is_repeated(
+        manager, virt, pair, lossy):
+    claim(manager.claims, task_state=states.POWERING_OFF)
+    successor(manager)
+    [found] = instance_obj.InstanceList.get_by_host(
+        context.new(), fixtures.HOST)
+    lossy(1)
+    got = manager.claims.adopt(context.new(), found, 'stop')
+    assert row(pair)[2] == got.claim_id
 
 
 def test_a_settlement_in_the_journal_is_not_done_again(

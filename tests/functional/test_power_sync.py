@@ -11,7 +11,6 @@ from computed import context
 from computed import exception
 from computed import permit
 from computed import states
-from computed.operations import power
 from computed.tasks import power_states
 from computed.virt import driver
 from computed.virt import memory
@@ -321,11 +320,42 @@ class Intruder(driver.ComputeDriver):
 Intruder.__abstractmethods__ = frozenset()
 
 
-def test_the_pass_takes_the_state_that_operations_take(manager, virt, pair):
-    seen = []
+def test_a_pass_that_died_after_its_claim_leaves_nothing_to_finish(
+        manager, virt, pair):
+    """Its successor must judge anew: nothing had been decided."""
+    put(pair, 'replica', vm_state='stopped', power_state=4)
+    put(pair, 'primary', vm_state='stopped', power_state=4)
+    add_guest(manager, virt)
+
+    class Killed(BaseException):
+        pass
+
+    def die():
+        manager.claims.release = lambda *_: None
+        raise Killed
+    manager.driver = Intruder(virt, 'get_instance', before=die)
+    with pytest.raises(Killed):
+        manager._sync_power_states(context.new())
+    assert row(pair)[1] is None
+    assert row(pair)[3] is not None
+
+
+def test_a_claim_granted_after_it_was_given_up_is_released(
+        manager, virt, pair):
+    put(pair, power_state=1)
+    add_guest(manager, virt)
+    for path in (pair.primary, pair.replica):
+        pair.sql(path, "UPDATE instances SET claim_id = 'late', "
+                 'claim_owner = ?', manager.claims.owner)
+    manager._sync_power_states(context.new())
+    assert row(pair) == ('active', None, 1, None)
+
+
+def test_a_driver_that_raises_anything_leaves_no_claim(
+        manager, virt, pair):
     put(pair, vm_state='stopped', power_state=4)
     add_guest(manager, virt)
-    manager.driver = Intruder(virt, 'power_off',
-                              before=lambda: seen.append(row(pair)[1]))
-    manager._sync_power_states(context.new())
-    assert seen == [power.STOP.task_state]
+    virt.fail_next('get_instance', PermissionError('denied'))
+    report = manager._sync_power_states(context.new())
+    assert report.refused == 1
+    assert row(pair) == ('stopped', None, 4, None)

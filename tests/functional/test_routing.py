@@ -67,7 +67,7 @@ def show_beat(router, pair):
     pair.carry_once()
     for replica in router.replicas.values():
         replica.probe('c1', lambda: nodes.Expected(
-            router.database_id, router.primary.identity, ['a1']),
+            router.database_id, router.primary.identity, ['a0']),
             router.beats)
 
 
@@ -149,7 +149,7 @@ def test_a_replica_found_too_old_is_only_for_those_who_bear_more(
         fresh, pair, clock, settings):
     clock.now += 11
     fresh.replicas[str(pair.replica)].probe('c1', lambda: nodes.Expected(
-        fresh.database_id, fresh.primary.identity, ['a1']), fresh.beats)
+        fresh.database_id, fresh.primary.identity, ['a0']), fresh.beats)
     assert fresh.status()[1]['reason'] == 'lagging'
     assert answered(tolerant()) == 'primary'
     assert answered(tolerant(max_staleness=60)) == 'replica'
@@ -335,6 +335,64 @@ def test_writers_and_readers_side_by_side_lose_nothing(router):
     ctxt = context.new()
     instance.get_all_by_host(ctxt, fixtures.HOST)
     assert ctxt.reads.last.revision == 7 + 200
+
+
+def test_a_server_that_refuses_writes_answers_no_strict_read(
+        router, pair):
+    refusing = []
+
+    @event.listens_for(router.heartbeats.facade.writer.get_engine(),
+                       'connect')
+    @event.listens_for(router.primary.facade.writer.get_engine(), 'connect')
+    def _(connection, record):
+        if refusing:
+            connection.execute('PRAGMA query_only = ON')
+
+    assert answered(context.new()) == 'primary'
+    refusing.append(True)
+    with pytest.raises(exception.PrimaryReadOnly):
+        beat.send(context.new(), 'c1', 1)
+    with pytest.raises(exception.PrimaryReadOnly):
+        answered(context.new())
+    refusing.clear()
+    assert answered(context.new()) == 'primary'
+
+
+def test_another_server_at_the_primarys_address_is_found_out(
+        router, pair):
+    beat.send(context.new(), 'c1', 1)
+    router.primary.identity = 'the former one'
+    assert answered(context.new()) == 'primary'
+    assert router.primary.identity == str(pair.primary)
+
+
+def test_a_replica_that_went_back_in_time_is_as_old_as_it_says(
+        fresh, pair, clock):
+    for _ in range(3):
+        clock.now += 3
+        show_beat(fresh, pair)
+    pair.sql(pair.replica, 'UPDATE replica_beats SET beat = 1')
+    fresh.replicas[str(pair.replica)].probe('c1', lambda: nodes.Expected(
+        fresh.database_id, fresh.primary.identity, []), fresh.beats)
+    ctxt = tolerant()
+    assert answered(ctxt) == 'replica'
+    assert ctxt.reads.last.age == pytest.approx(9)
+
+
+def test_a_replica_with_a_newer_schema_is_used(fresh, pair):
+    pair.sql(pair.replica, "UPDATE alembic_version SET version_num = 'z9'")
+    show_beat(fresh, pair)
+    assert answered(tolerant()) == 'replica'
+
+
+def test_rows_of_dead_conductors_are_removed(router, pair):
+    for name, when in (('dead', '2026-01-01 00:00:00.000000'),
+                       ('far', '2999-01-01 00:00:00.000000')):
+        pair.sql(pair.primary, 'INSERT INTO replica_beats VALUES (?, 1, ?)',
+                 name, when)
+    beat.purge(context.new(), 'mine')
+    assert pair.sql(pair.primary, 'SELECT conductor_id FROM '
+                    'replica_beats') == [('far',)]
 
 
 def test_a_primary_gone_read_only_is_said_in_one_line(router, pair):
