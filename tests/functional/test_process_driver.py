@@ -661,7 +661,10 @@ def test_signals_do_for_a_guest_what_they_do_for_any_program(guests):
     output = guests.wait_for_output(guest, 'SigCgt')
     ignored = dict(line.split() for line in output.splitlines()
                    if line.startswith('Sig'))
-    assert int(ignored['SigIgn:'], 16) == 0
+    # 32 and 33 are the C library's own: nobody can set them through it, and
+    # some versions of make leave them ignored.
+    library = 0b11 << 31
+    assert int(ignored['SigIgn:'], 16) & ~library == 0
     assert int(ignored['SigBlk:'], 16) == 0
 
 
