@@ -38,8 +38,9 @@ class Heartbeat:
         self._thread.join()
 
     def _run(self):
-        while not self._stopping.wait(self._conf.report_interval):
+        while not self._stopping.is_set():
             self.beat()
+            self._stopping.wait(self._conf.report_interval)
 
     def beat(self):
         """Report once; trouble is said once, and so is its end."""

@@ -244,8 +244,8 @@ class HostService:
         server.start()
         beats = heartbeat.Heartbeat(self.conf, self.identity, self.claims,
                                     self.runner.digest, self.end)
-        beats.start()
         self.runner.start()
+        beats.start()
         self._parts += [
             beats.stop,
             lambda: self.manager.workers.shutdown(wait=True),

@@ -64,8 +64,8 @@ def goodbye(service):
     if not running:
         say('Ending. No instance keeps running.')
         return
-    say(f'Ending. {len(running)} instances keep running; the next start '
-        'finds them again. To stop them, start computed again and type:\n'
+    say(f'Ending. Instances that keep running: {len(running)}. The next '
+        'start finds them again. To stop them, start and type:\n'
         f'    {command(service.conf, "instance stop " + " ".join(running))}')
 
 

@@ -248,6 +248,7 @@ def repair_all(manager, context, instances, allowed, report):
 
 def repair_safely(manager, context, instance, allowed):
     """As :func:`repair`; one instance's trouble is not the others'."""
+    context.update_store()      # its request id, in this thread's log lines
     try:
         return repair(manager, context, instance, allowed)
     except Exception:

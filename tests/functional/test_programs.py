@@ -93,7 +93,7 @@ def test_instances_survive_the_daemon_and_are_found_again(standalone):
     before = standalone.show()
     assert standalone.program.end(signal.SIGINT) == 0
     said = standalone.program.output()
-    assert '1 instances keep running' in said
+    assert 'Instances that keep running: 1.' in said
     assert f'instance stop {before["uuid"]}' in said
     assert psutil.pid_exists(before['pid'])
     standalone.start()
