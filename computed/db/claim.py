@@ -67,6 +67,19 @@ def _held(context, uuid, claim_id):
                models.Instance.claim_id == claim_id))
 
 
+def _or_held(context, uuid, claim_id, attempt):
+    """The row of ``attempt``; if that is lost, because an earlier one with
+    the same claim id was not, the row it got.
+    """
+    try:
+        return attempt()
+    except exception.ClaimLost:
+        row = _held(context, uuid, claim_id)
+        if row is None:
+            raise
+        return row
+
+
 def grant(context, uuid, host, claim_id, owner, operation, expected, values):
     """Grant a claim, or find it granted: a repeated request is granted once.
 
@@ -76,14 +89,8 @@ def grant(context, uuid, host, claim_id, owner, operation, expected, values):
     :raises computed.exception.ClaimLost: a fact no longer holds, or
         somebody else has a claim
     """
-    try:
-        return _grant(context, uuid, host, claim_id, owner, operation,
-                      expected, values)
-    except exception.ClaimLost:
-        row = _held(context, uuid, claim_id)
-        if row is None:
-            raise
-        return row
+    return _or_held(context, uuid, claim_id, lambda: _grant(
+        context, uuid, host, claim_id, owner, operation, expected, values))
 
 
 @routing.write
@@ -108,14 +115,8 @@ def adopt(context, uuid, host, old_claim_id, service_id, claim_id, owner):
     :returns: the fresh row
     :raises computed.exception.ClaimLost: it is not held by that service
     """
-    try:
-        return _adopt(context, uuid, host, old_claim_id, service_id,
-                      claim_id, owner)
-    except exception.ClaimLost:
-        row = _held(context, uuid, claim_id)
-        if row is None:
-            raise
-        return row
+    return _or_held(context, uuid, claim_id, lambda: _adopt(
+        context, uuid, host, old_claim_id, service_id, claim_id, owner))
 
 
 @routing.write
