@@ -201,6 +201,21 @@ def test_a_task_run_by_hand_gives_its_record(standalone):
     assert [host['state'] for host in shown] == ['up']
 
 
+def test_a_stop_under_way_is_waited_for_but_not_for_ever(standalone):
+    """The first signal lets it finish, the second ends at once."""
+    standalone.manage(
+        'instance', 'create', 'web', '--wait', '--command',
+        'trap "" TERM; while :; do sleep 1; done')
+    standalone.manage('instance', 'stop', 'web')
+    process = standalone.program.process
+    process.send_signal(signal.SIGTERM)
+    standalone.program.wait_for_output('Instances that keep running: 1.')
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(5) == 1
+    assert 'a second time: ending now' in standalone.program.output()
+
+
 def test_a_host_renamed_over_its_guests_is_refused(standalone):
     standalone.manage('instance', 'create', 'web', '--command',
                       'sleep 1000', '--wait')
