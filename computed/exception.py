@@ -41,11 +41,16 @@ read it again and repeat."""
 
 
 class InstanceBusy(ComputedError):
-    """Instance {uuid} is busy: {task_state}. Wait until that ended."""
+    """Instance {instance} is busy: {task_state}. Wait until that ended."""
 
 
 class InstanceInWrongState(ComputedError):
-    """Cannot {operation} instance {uuid} while it is {vm_state}."""
+    """Cannot {operation} instance {instance} while it is {vm_state}."""
+
+
+class InstanceCrashed(ComputedError):
+    """Instance {instance} ended at once, exit code {exit_code}; \
+`computed-manage instance log {instance}` shows what it printed."""
 
 
 class HostNotFound(ComputedError):

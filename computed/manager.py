@@ -23,6 +23,7 @@ class ComputeManager:
     :ivar after_reboot: this machine was restarted since the host was last
         in service, so differences are expected; until the first full pass
     :ivar warned: ``{uuid: warning}`` said at the last pass
+    :ivar braked: the names of those the brake held back then, or None
     """
 
     target = messaging.Target(version='1.0')
@@ -52,6 +53,9 @@ class ComputeManager:
         self.locks = locks.Locks()
         self.hourly = brakes.Hourly()
         self.warned = {}
+        self.braked = None
+        # How a person calls the command line; the service knows better.
+        self.command_line = 'computed-manage {}'.format
         self.workers = futures.ThreadPoolExecutor(
             conf.operation_workers, thread_name_prefix='operation')
 

@@ -14,6 +14,8 @@ from computed import exception
 from computed import rpc
 from computed.conf import validation
 
+LOG = logging.getLogger(__name__)
+
 # Below warnings, these tell of each message, statement or plugin; and who
 # asked for a plugin that stevedore could not load says so, and better.
 LOG_LEVELS = ['stevedore=ERROR', *(f'{name}=WARN' for name in (
@@ -40,6 +42,9 @@ def configure(argv, prog, description=None, setup=None):
         logging.setup(conf, 'computed', computed.__version__)
     except (logging.LogConfigError, OSError) as error:
         fail(error)
+    for name in validation.unknown(conf):
+        LOG.warning('%s is not an option; is it misspelt? It is ignored.',
+                    name)
     return conf
 
 

@@ -46,8 +46,9 @@ What to do with a guest that runs although its instance was stopped.
                help="""
 How many instances one pass of a task, or all its passes within an hour, may
 repair. If more look wrong, even on a second look at the primary and the
-hypervisor, none is touched and a warning says so: such a number rather means
-a broken hypervisor or a wrong database. 0 stands for the greater of 10 and a
+hypervisor, none is touched and an error says so: such a number rather means a
+broken hypervisor or a wrong database. A guest whose exit code is known does
+not count. 0 stands for the greater of 10 and a
 quarter of the host's instances.
 
 ``computed-manage task run NAME --accept N`` lets one pass through.

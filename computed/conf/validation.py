@@ -4,6 +4,8 @@ from oslo_config import cfg
 
 from computed import exception
 
+OURS = ('tasks', 'virt')
+
 
 def check(conf):
     """Refuse values that no option, or only two together, can have.
@@ -16,6 +18,21 @@ def check(conf):
                 _read(conf, name, member)
     _check_intervals(conf.tasks)
     _check_down_time(conf)
+
+
+def unknown(conf):
+    """``[group] name`` of what the files set and no program of ours reads.
+
+    Only in groups that are wholly ours: options of a library may be
+    registered later, or in another program.
+    """
+    for path in conf.config_file or []:
+        sections: dict = {}
+        cfg.ConfigParser(path, sections).parse()
+        for group in OURS:
+            for name in sections.get(group, ()):
+                if name.replace('-', '_') not in conf[group]:
+                    yield f'[{group}] {name}'
 
 
 def _read(conf, group, name):

@@ -17,11 +17,12 @@ class Urls:
     replicas: tuple[str, ...]
 
 
-def from_conf(conf, standalone):
+def from_conf(conf, standalone, make=True):
     """The URLs of the primary and its replicas.
 
     :param standalone: without a ``connection``, use a file below the state
         path
+    :param make: make the folder of that file if it is missing
     :raises computed.exception.ConfigError: one is missing, is not usable or
         is named twice
     """
@@ -36,7 +37,8 @@ def from_conf(conf, standalone):
                        'mysql+pymysql://user:password@host/computed.')
         path = os.path.join(os.path.abspath(conf.state_path),
                             'computed.sqlite')
-        make_folder(conf.state_path)
+        if make:
+            make_folder(conf.state_path)
         primary = f'sqlite:///{path}'
     check(primary, '[database] connection')
     replicas = list(conf.database.replica_connections)

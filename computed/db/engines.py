@@ -2,6 +2,7 @@
 
 import contextvars
 import os
+import sqlite3
 
 import sqlalchemy as sa
 from oslo_db import options
@@ -58,9 +59,14 @@ def identity_sql(engine):
     return IDENTITY[engine.dialect.name]
 
 
-def tune(engine):
-    """Make every connection of ``engine`` behave, and know its server."""
+def tune(engine, must_exist=False):
+    """Make every connection of ``engine`` behave, and know its server.
+
+    :param must_exist: do not let SQLite make a file that is missing
+    """
     sqlite = engine.dialect.name == 'sqlite'
+    if sqlite and must_exist:
+        event.listen(engine, 'do_connect', _refuse_to_make)
 
     @event.listens_for(engine, 'connect')
     def _connected(dbapi_connection, record):
@@ -76,6 +82,11 @@ def tune(engine):
     if sqlite:
         event.listen(engine, 'before_cursor_execute', _begin_immediate,
                      retval=True)
+
+
+def _refuse_to_make(dialect, record, arguments, options):
+    if not os.path.exists(arguments[0]):
+        raise sqlite3.OperationalError(f'no such file: {arguments[0]}')
 
 
 def _begin_immediate(connection, cursor, statement, parameters, context,

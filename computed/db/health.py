@@ -18,6 +18,7 @@ class Health:
     ramp: float = 30.0
     reason: str | None = 'not looked at yet'
     good_in_a_row: int = 0
+    bad_in_a_row: int = 0
     back_since: float | None = None
     ejected_once: bool = False
 
@@ -32,6 +33,7 @@ class Health:
         :returns: True if this brought the replica into use
         """
         self.good_in_a_row += 1
+        self.bad_in_a_row = 0
         if self.usable:
             return False
         needed = self.good_samples if self.ejected_once else 1
@@ -47,6 +49,7 @@ class Health:
         :returns: True if this took the replica out of use
         """
         self.good_in_a_row = 0
+        self.bad_in_a_row += 1
         was_usable = self.usable
         self.reason = reason
         self.ejected_once = self.ejected_once or was_usable

@@ -5,8 +5,10 @@ release behind still runs on the newest schema.
 """
 
 import contextlib
+import os
 import pathlib
 
+import sqlalchemy as sa
 from alembic import command
 from alembic import config as alembic_config
 from alembic import script
@@ -48,6 +50,10 @@ def outdated():
 
 def version(url):
     """The schema of the database at ``url``; None if it has none yet."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() == 'sqlite' and not os.path.exists(
+            parsed.database or ''):
+        return None     # to look must not make it
     with _engine(url).connect() as connection:
         return migration.MigrationContext.configure(
             connection).get_current_revision()

@@ -1,5 +1,6 @@
 """One database server: its pool, and for a replica a prober of its own."""
 
+import functools
 import math
 import threading
 
@@ -18,6 +19,8 @@ LOG = logging.getLogger(__name__)
 
 # Why a replica is out of use if only its age is.
 LAGGING = 'lagging'
+# Bad samples after the start before anybody is told.
+PATIENCE = 5
 
 
 class Node:
@@ -39,7 +42,8 @@ class Node:
             slave_connection=None,
             # A node that is down must not hold up the others.
             max_retries=0)
-        self.facade.append_on_engine_create(engines.tune)
+        self.facade.append_on_engine_create(functools.partial(
+            engines.tune, must_exist=role == 'replica'))
 
     def dispose(self):
         """Close every pooled connection; those in use close on return."""
@@ -87,6 +91,11 @@ class Replica(Node):
         with self._lock:
             ejected = self.health.bad(reason)
             self.ejections += ejected
+            never_good = (not self.health.ejected_once and
+                          self.health.bad_in_a_row == PATIENCE)
+        if never_good:
+            LOG.warning('Replica %(name)s is not in use yet: %(reason)s.',
+                        {'name': self.name, 'reason': reason})
         if ejected:
             metrics.replica_ejections.labels(self.name, reason).inc()
             LOG.warning('Replica %(name)s is not used: %(reason)s.',
@@ -130,7 +139,7 @@ class Replica(Node):
         if self._engine is None:
             # Of its own, so that a probe never waits for a pool of reads.
             self._engine = oslo_engines.create_engine(self.url, max_retries=0)
-            engines.tune(self._engine)
+            engines.tune(self._engine, must_exist=True)
         beat = (sa.select(models.ReplicaBeat.beat)
                 .where(models.ReplicaBeat.conductor_id == conductor_id))
         schema = sa.select(sa.column('version_num')).select_from(
@@ -155,7 +164,7 @@ class Replica(Node):
                 'usable': candidate.usable,
                 'reason': self.health.reason,
                 'age': None if math.isinf(age) else round(age, 3),
-                'share': round(candidate.share, 2),
+                'share': round(self.health.share(self.clock()), 2),
                 'reads': self.reads, 'ejections': self.ejections}
 
 

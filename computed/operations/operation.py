@@ -41,7 +41,7 @@ def endpoint(operation):
     def begin(manager, context, uuid, **parameters):
         lock = manager.locks.acquire(uuid, timeout=LOCK_WAIT)
         if lock is None:
-            raise exception.InstanceBusy(uuid=uuid, task_state='in use')
+            raise exception.InstanceBusy(instance=uuid, task_state='in use')
         try:
             claim = claimed(manager, context, operation, uuid)
             manager.workers.submit(
@@ -76,11 +76,12 @@ def refusal(instance, operation, host):
         return exception.HostUnavailable(host=instance.host)
     if instance.task_state or instance.claim_id:
         return exception.InstanceBusy(
-            uuid=instance.uuid, task_state=instance.task_state or 'claimed')
+            instance=instance.name,
+            task_state=instance.task_state or 'claimed')
     if operation.from_states and (
             instance.vm_state not in operation.from_states):
         return exception.InstanceInWrongState(
-            operation=operation.name, uuid=instance.uuid,
+            operation=operation.name, instance=instance.name,
             vm_state=instance.vm_state)
     return None
 

@@ -53,7 +53,7 @@ class ConductorChild:
                 return
             if code == CANNOT_START:
                 self._on_failure(exception.ComputedError(
-                    'the conductor could not start; it said why above'))
+                    'The conductor could not start; it said why above.'))
                 return
             if time.monotonic() - began > BACKOFF_MAX:
                 wait = 1.0

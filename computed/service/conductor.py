@@ -45,8 +45,10 @@ class ConductorService:
             try:
                 router = self._connect(urls, standalone)
             except exception.PrimaryUnavailable as error:
-                LOG.warning('Waiting: %s', error)
-                notify.waiting(str(error), 30)
+                reason = str(error)
+            if router is None:
+                LOG.warning('Waiting: %s', reason)
+                notify.waiting(reason, 30)
                 self._stopping.wait(RETRY)
         if router is None:
             return

@@ -51,13 +51,18 @@ class Heartbeat:
             # Whatever could not be settled while the primary was away.
             self._claims.replay(context.new())
         except exception.ComputedError as error:
-            if not self._silent:
-                LOG.warning('This host cannot be reported as alive: %s',
-                            error)
-            self._silent = True
-            return
+            problem = error
         except Exception:       # the next one may succeed
             LOG.exception('The heartbeat failed.')
+            return
+        else:
+            problem = None
+        if problem is not None:
+            # At the end its conductor may well have gone first.
+            if not self._silent and not self._stopping.is_set():
+                LOG.warning('This host cannot be reported as alive: %s',
+                            problem)
+            self._silent = True
             return
         if self._silent:
             LOG.info('This host is reported as alive again.')

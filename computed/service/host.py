@@ -154,15 +154,16 @@ class HostService:
             try:
                 return attempt()
             except TEMPORARY as error:
-                began = time.monotonic()
-                notify.waiting(str(error), 30)
-                # A child conductor takes a moment; that is no news.
-                if said is None:
-                    said = began + (5 if self.child else 0)
-                if said <= began:
-                    LOG.warning('Waiting: %s', error)
-                    said = began + 30
-                self._stopping.wait(RETRY)
+                reason = str(error)
+            now = time.monotonic()
+            notify.waiting(reason, 30)
+            # A child conductor takes a moment; that is no news.
+            if said is None:
+                said = now + (5 if self.child else 0)
+            if said <= now:
+                LOG.warning('Waiting: %s', reason)
+                said = now + 30
+            self._stopping.wait(RETRY)
         return None
 
     def _register(self):
@@ -198,6 +199,8 @@ class HostService:
         self.manager = manager.ComputeManager(
             self.conf, self.driver, self.claims, self.identity.after_reboot,
             functools.partial(identity.keep, state_path, self.identity))
+        self.manager.command_line = functools.partial(
+            tour.command, self.conf)
         self.runner = runner.Runner(
             self.conf, self.manager, context.new, state_path)
         self._until_possible(self.instances)

@@ -11,9 +11,12 @@ import signal
 import sys
 import threading
 
+from oslo_config import cfg
 from oslo_log import log as oslo_logging
 
+from computed import conf as computed_conf
 from computed import exception
+from computed import rpc
 from computed.conf import validation
 from computed.service import notify
 
@@ -21,6 +24,20 @@ LOG = oslo_logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Not signals: a thread of ours wants attention.
 WAKE, ENDED = 0, 255
+
+
+def check_files(conf):
+    """Refuse configuration files before anything in them is in force.
+
+    :raises computed.exception.ConfigError: a value is not usable
+    """
+    fresh = cfg.ConfigOpts()
+    oslo_logging.register_options(fresh)
+    computed_conf.register_opts(fresh)
+    rpc.register_opts(fresh)
+    fresh([], default_config_files=conf.config_file or [],
+          default_config_dirs=conf.config_dir or [])
+    validation.check(fresh)
 
 
 class MainLoop:
@@ -89,12 +106,17 @@ class MainLoop:
     def _reload(self):
         notify.notify(RELOADING=1)
         try:
+            check_files(self.conf)
             self.conf.mutate_config_files()
-            validation.check(self.conf)
             self.service.reload()
-            LOG.info('Configuration reloaded.')
         except Exception as error:      # the old one goes on
-            LOG.error('The configuration could not be reloaded: %s', error)
+            problem = str(error)
+        else:
+            problem = None
+        if problem:
+            LOG.error('The configuration is left as it was: %s', problem)
+        else:
+            LOG.info('Configuration reloaded.')
         notify.notify(READY=1)
 
     def _end(self):
@@ -124,8 +146,7 @@ class MainLoop:
 
     def _exit(self, code):
         if self._failure is not None:
-            print(f'{os.path.basename(sys.argv[0])}: {self._failure}',
-                  file=sys.stderr)
+            print(f'{self.conf.prog}: {self._failure}', file=sys.stderr)
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

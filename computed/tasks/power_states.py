@@ -17,10 +17,12 @@ from computed import states
 from computed.objects import instance as instance_obj
 from computed.operations import operation
 from computed.operations import power
+from computed.virt import driver
 
 LOG = logging.getLogger(__name__)
 TASK = '_sync_power_states'
 
+ABSENT = driver.InstanceInfo(uuid='', power_state=states.NOSTATE)
 OFF = (states.SHUTDOWN, states.CRASHED)
 ON = (states.RUNNING, states.POWER_PAUSED, states.POWER_SUSPENDED)
 
@@ -31,22 +33,27 @@ class Verdict:
 
     :ivar record: its recorded power state differs
     :ivar repair: None, ``stop``, ``resume`` or ``adopt``
+    :ivar proven: the driver knows how the guest ended; no brake holds, for
+        a broken hypervisor does not make up exit codes
     :ivar warning: what an operator should know, or None
     """
 
     record: bool = False
     repair: str | None = None
     warning: str | None = None
+    proven: bool = False
 
     def __bool__(self):
         return self.record or self.repair is not None
 
 
-def judge(vm_state, recorded, actual, unexpected='stop', resume=False):
+def judge(vm_state, recorded, actual, exit_code=None, unexpected='stop',
+          resume=False):
     """Compare one instance's records with its guest. No reads, no writes.
 
     :param recorded: the power state in the database
     :param actual: the power state of the guest
+    :param exit_code: of a guest that ended, if the driver knows it
     :param unexpected: what to do with a guest that runs although stopped:
         ``stop``, ``adopt`` or ``log``
     :param resume: start guests that ran before this machine was restarted
@@ -68,7 +75,8 @@ def judge(vm_state, recorded, actual, unexpected='stop', resume=False):
     elif vm_state in (states.SOFT_DELETED, states.DELETED):
         if actual not in (states.SHUTDOWN, states.NOSTATE):
             warning = 'is deleted but its guest is still there'
-    return Verdict(recorded != actual, repair, warning)
+    proven = actual in OFF and exit_code is not None
+    return Verdict(recorded != actual, repair, warning, proven)
 
 
 def _unexpectedly_on(actual, unexpected):
@@ -90,9 +98,9 @@ def compare(instances, snapshot, **how):
     for instance in instances:
         if instance.task_state or instance.claim_id:
             continue
-        info = snapshot.instances.get(instance.uuid)
+        info = snapshot.instances.get(instance.uuid, ABSENT)
         verdict = judge(instance.vm_state, instance.power_state,
-                        info.power_state if info else states.NOSTATE, **how)
+                        info.power_state, info.exit_code, **how)
         if verdict or verdict.warning:
             found.append((instance, verdict))
     return found
@@ -111,24 +119,23 @@ def sync_power_states(manager, context):
         found, instances = look(manager, context, use_slave=True)
     except exception.DriverNotReady as error:
         return periodic.Report(note=str(error))
-    repairs = [pair for pair in found if pair[1].repair]
-    allowed = brakes.limit(manager.conf.tasks.max_repairs_per_pass,
-                           len(instances))
-    if len(repairs) > manager.hourly.room(allowed):
+    allowed = limit(manager, instances)
+    if len(doubtful(found)) > manager.hourly.room(allowed):
         # So many: rather a broken hypervisor or a wrong list. Look again,
         # at the primary and at every guest, before believing it.
         found, instances = look(manager, context, use_slave=False)
-        repairs = [pair for pair in found if pair[1].repair]
-        allowed = brakes.limit(manager.conf.tasks.max_repairs_per_pass,
-                               len(instances))
+        allowed = limit(manager, instances)
     report = periodic.Report(
         candidates=sum(1 for _, verdict in found if verdict))
     warn(manager, found)
-    record(manager, context, [instance for instance, verdict in found
-                              if verdict.record and not verdict.repair],
-           report)
-    repair_all(manager, context, [instance for instance, _ in repairs],
-               allowed, report)
+    left = braked(manager, context, doubtful(found), allowed, report)
+    repair_all(manager, context,
+               [(instance, None if verdict.proven else allowed)
+                for instance, verdict in found
+                if verdict.repair and instance not in left], report)
+    record(manager, context, [
+        instance for instance, verdict in found if verdict.record and
+        (not verdict.repair or instance in left)], report)
     if not report.refused:
         manager.reboot_is_over()
     manager.claims.reap(context, instances)
@@ -181,9 +188,9 @@ def record(manager, context, instances, report):
         with manager.locks.held(instance.uuid, timeout=0) as free:
             if not free:
                 continue
-            actual = power_of(manager, instance.uuid)
-        if actual is not None and actual != instance.power_state:
-            changes.append({'uuid': instance.uuid, 'new': actual,
+            info = guest_of(manager, instance.uuid)
+        if info and info.power_state != instance.power_state:
+            changes.append({'uuid': instance.uuid, 'new': info.power_state,
                             'old': instance.power_state,
                             'vm_state': instance.vm_state})
     if not changes:
@@ -196,51 +203,77 @@ def record(manager, context, instances, report):
     metrics.drift.labels(TASK, 'false').inc(len(changes) - done)
 
 
-def power_of(manager, uuid):
-    """The guest's power state, looked at now; None if it is not known."""
+def guest_of(manager, uuid):
+    """The guest, looked at now, perhaps absent; None if it is not known."""
     try:
-        return manager.driver.get_instance(uuid).power_state
+        return manager.driver.get_instance(uuid)
     except exception.GuestNotFound:
-        return states.NOSTATE
+        return ABSENT
     except exception.DriverError as error:
-        LOG.warning('Instance %(uuid)s cannot be looked at: %(error)s',
-                    {'uuid': uuid, 'error': error})
-        return None
+        problem = error
+    LOG.warning('Instance %(uuid)s cannot be looked at: %(problem)s',
+                {'uuid': uuid, 'problem': problem})
+    return None
 
 
-def repair_all(manager, context, instances, allowed, report):
-    """Repair each of ``instances``, side by side, unless a brake says no.
+def limit(manager, instances):
+    """How many doubtful repairs a pass, or an hour, may do."""
+    return brakes.limit(manager.conf.tasks.max_repairs_per_pass,
+                        len(instances))
 
-    :param allowed: how many a pass or an hour may do; what an operator
-        accepted and what a restart of the machine explains is above that
+
+def doubtful(found):
+    """Those to be repaired on no better word than the hypervisor's."""
+    return [instance for instance, verdict in found
+            if verdict.repair and not verdict.proven]
+
+
+def braked(manager, context, instances, allowed, report):
+    """Those of ``instances`` that may not be repaired; says why, once.
+
+    What an operator accepted, and what a restart of the machine explains,
+    is above the limit.
     """
-    if not instances:
+    count = len(instances)
+    if manager.after_reboot or count <= max(
+            manager.hourly.room(allowed), context.accept_repairs or 0):
+        manager.braked = None
+        return []
+    report.refused += count
+    report.note = (f'{count} repairs are more than the brake allows '
+                   f'({allowed} an hour)')
+    names = ', '.join(instance.name for instance in instances[:10])
+    if manager.braked != names:
+        LOG.error('%(note)s, so none is done: %(names)s. Look at hypervisor '
+                  'and database; if they are right: `%(command)s`.',
+                  {'note': report.note, 'names': names,
+                   'command': manager.command_line(
+                       f'task run {TASK} --host {manager.host} '
+                       f'--accept {count}')})
+    manager.braked = names
+    return instances
+
+
+def repair_all(manager, context, wanted, report):
+    """Repair instances side by side.
+
+    :param wanted: ``[(instance, repairs allowed an hour or None)]``
+    """
+    if not wanted:
         return
     if manager.conf.tasks.sync_power_state_mode == 'observe':
-        report.refused += len(instances)
-        report.note = f'would have repaired {len(instances)}'
+        report.refused += len(wanted)
+        report.note = f'would have repaired {len(wanted)}'
         LOG.info('Observing only: would have repaired %s.',
-                 ', '.join(instance.name for instance in instances))
+                 ', '.join(instance.name for instance, _ in wanted))
         return
-    if manager.after_reboot or (
-            context.accept_repairs or 0) >= len(instances):
-        allowed = None
-    elif len(instances) > manager.hourly.room(allowed):
-        report.refused += len(instances)
-        report.note = (f'{len(instances)} repairs are more than the brake '
-                       f'allows ({allowed} an hour)')
-        LOG.error('%(note)s; none is done. Look at the hypervisor and the '
-                  'database; if it is right: `computed-manage task run '
-                  '%(task)s --host %(host)s --accept %(count)s`.',
-                  {'note': report.note, 'task': TASK, 'host': manager.host,
-                   'count': len(instances)})
-        return
+    if manager.after_reboot or context.accept_repairs:
+        wanted = [(instance, None) for instance, _ in wanted]
     with futures.ThreadPoolExecutor(
             manager.conf.tasks.sync_power_state_pool_size,
             thread_name_prefix='repair') as pool:
         outcomes = list(pool.map(
-            lambda instance: repair_safely(manager, context, instance,
-                                           allowed), instances))
+            lambda one: repair_safely(manager, context, *one), wanted))
     report.acted += outcomes.count('acted')
     report.lost_races += outcomes.count('lost')
     report.refused += outcomes.count('refused')
@@ -285,9 +318,10 @@ def act(manager, context, claim, allowed):
     """
     fresh = claim.instance
     try:
-        actual = power_of(manager, fresh.uuid)
-        verdict = Verdict() if actual is None else judge(
-            fresh.vm_state, fresh.power_state, actual, **how(manager))
+        info = guest_of(manager, fresh.uuid)
+        verdict = Verdict() if info is None else judge(
+            fresh.vm_state, fresh.power_state, info.power_state,
+            info.exit_code, **how(manager))
     except BaseException:
         manager.claims.release(context, claim)
         raise
@@ -296,13 +330,15 @@ def act(manager, context, claim, allowed):
         metrics.drift.labels(TASK, 'false').inc()
         return 'lost'
     metrics.drift.labels(TASK, 'confirmed').inc()
-    if allowed is not None and not manager.hourly.take(allowed):
+    if allowed is not None and not verdict.proven and (
+            not manager.hourly.take(allowed)):
         manager.claims.release(context, claim)
         return 'refused'
     LOG.info('Instance %(name)s is %(vm_state)s but its guest is %(actual)s: '
              '%(repair)s.',
              {'name': fresh.name, 'vm_state': fresh.vm_state,
-              'actual': states.power_name(actual), 'repair': verdict.repair})
+              'actual': states.power_name(info.power_state),
+              'repair': verdict.repair})
     operation.perform(manager, context, REPAIRS[verdict.repair], claim)
     metrics.repairs.labels(TASK, verdict.repair).inc()
     return 'acted'
@@ -338,14 +374,13 @@ def look_at(manager, context, uuid):
     if (instance.deleted or instance.host != manager.host or
             instance.task_state or instance.claim_id):
         return
-    actual = power_of(manager, uuid)
-    if actual is None:
+    info = guest_of(manager, uuid)
+    if info is None:
         return
-    verdict = judge(instance.vm_state, instance.power_state, actual,
-                    **how(manager))
-    report = periodic.Report()
+    verdict = judge(instance.vm_state, instance.power_state,
+                    info.power_state, info.exit_code, **how(manager))
+    done = None
     if verdict.repair and mode == 'enforce':
-        allowed = brakes.limit(manager.conf.tasks.max_repairs_per_pass, 0)
-        repair(manager, context, instance, allowed)
-    elif verdict.record:
-        record(manager, context, [instance], report)
+        done = repair(manager, context, instance, limit(manager, ()))
+    if verdict.record and done in (None, 'refused'):
+        record(manager, context, [instance], periodic.Report())

@@ -41,6 +41,15 @@ def refused(done, said, status=1):
     return True
 
 
+def test_to_look_at_the_schema_makes_no_database(tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-m', 'computed.cmd.manage', '--state-path',
+         str(tmp_path / 'none'), 'db', 'version', '-f', 'value', '-c',
+         'version'], capture_output=True, text=True, timeout=30)
+    assert done.stdout.strip() == 'None'
+    assert not (tmp_path / 'none').exists()
+
+
 def test_help_names_every_command(manage):
     done = manage('--help')
     assert done.returncode == 0

@@ -236,6 +236,24 @@ def test_too_many_candidates_are_looked_at_again_and_left(
     assert acted(pair) == 0
 
 
+def test_what_the_brake_holds_back_is_recorded_all_the_same(
+        manager, virt, pair):
+    many(manager, virt, pair, 12)
+    report = manager._sync_power_states(context.new())
+    assert report.recorded == 12
+    assert {state for [state] in pair.sql(
+        pair.primary, 'SELECT power_state FROM instances')} == {
+            states.CRASHED}
+
+
+def test_guests_whose_end_is_proven_are_not_held_back(manager, virt, pair):
+    many(manager, virt, pair, 12)
+    for number in range(12):
+        virt.set_power_state(many_uuid(number), states.CRASHED, exit_code=1)
+    assert manager._sync_power_states(context.new()).acted == 12
+    assert acted(pair) == 12
+
+
 def test_an_operator_may_accept_them(manager, virt, pair):
     many(manager, virt, pair, 12)
     ctxt = context.new()

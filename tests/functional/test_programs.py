@@ -183,6 +183,36 @@ def test_a_reload_changes_the_interval(standalone):
     assert task['spacing'] == 77
 
 
+def test_a_bad_reload_leaves_everything_as_it_was(standalone):
+    standalone.config.write_text(
+        '[DEFAULT]\nreport_interval = abc\n'
+        '[tasks]\nsync_power_state_interval = 77\n')
+    standalone.program.process.send_signal(signal.SIGHUP)
+    standalone.program.wait_for_output('The configuration is left as it was:')
+    assert 'report_interval' in standalone.program.output()
+    standalone.config.write_text('')
+    [task] = json.loads(standalone.manage('task', 'list', '-f', 'json').stdout)
+    assert task['spacing'] == 2
+    assert 'Traceback' not in standalone.program.output()
+
+
+def test_a_command_that_does_not_exist_is_found_out(standalone):
+    standalone.manage('instance', 'create', 'bad', '--command',
+                      'nosuchprogram')
+    standalone.wait_for_rows([('stopped', 127)], 'vm_state, exit_code')
+    assert 'nosuchprogram' in standalone.manage(
+        'instance', 'log', 'bad').stdout
+
+
+def test_a_misspelt_option_is_said(tmp_path):
+    found = Standalone(tmp_path)
+    found.config.write_text('[tasks]\nmax_repairs_per_pas = 5\n')
+    found.start()
+    assert '[tasks] max_repairs_per_pas is not an option' in (
+        found.program.output())
+    found.clean_up()
+
+
 def test_a_second_daemon_on_the_same_state_is_refused(standalone):
     done = subprocess.run(
         [sys.executable, '-m', 'computed.cmd.computed',

@@ -270,6 +270,15 @@ def test_a_replica_that_cannot_be_read_costs_no_error(fresh, pair):
     assert reason(ctxt) == 'replica_failed'
 
 
+def test_a_replica_that_is_missing_is_not_made(
+        pair, settings, clock, tmp_path):
+    pair.replica = tmp_path / 'missing.sqlite'
+    router = make_router(pair, settings, clock)
+    router.replicas[str(pair.replica)].probe('c1', None, router.beats)
+    assert not pair.replica.exists()
+    assert not router.status()[1]['usable']
+
+
 def test_a_replica_of_another_database_is_not_used(fresh, pair):
     pair.sql(pair.replica, "UPDATE databases SET uuid = 'other'")
     show_beat(fresh, pair)

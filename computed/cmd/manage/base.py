@@ -78,16 +78,20 @@ def add_wait(parser):
         help='how long to wait at most (default: %(default)s)')
 
 
+# What a column of the database holds.
+MOST = 2 ** 31 - 1
+
+
 def at_least(minimum):
-    """An argument's type: whole numbers from ``minimum``."""
+    """An argument's type: whole numbers from ``minimum`` to ``MOST``."""
     def parse(text):
         try:
-            if (value := int(text)) >= minimum:
+            if minimum <= (value := int(text)) <= MOST:
                 return value
         except ValueError:
             pass
         raise argparse.ArgumentTypeError(
-            f'{text} is not a whole number from {minimum} up')
+            f'{text} is not a whole number from {minimum} to {MOST}')
     return parse
 
 

@@ -8,9 +8,11 @@ from computed.cmd.manage import base
 from computed.cmd.manage import columns
 
 
-def primary(conf):
-    """The URL of the primary."""
-    return db.connections.from_conf(conf, rpc.is_standalone(conf)).primary
+def primary(conf, make):
+    """The URL of the primary; see :func:`computed.db.connections.from_conf`.
+    """
+    return db.connections.from_conf(
+        conf, rpc.is_standalone(conf), make).primary
 
 
 class Sync(base.Command):
@@ -18,7 +20,7 @@ class Sync(base.Command):
 
     def take_action(self, parsed_args):
         with db.migration.reachable():
-            before, after = db.migration.sync(primary(self.conf))
+            before, after = db.migration.sync(primary(self.conf, make=True))
         if before == after:
             said = f'The schema is {after}, which is the newest.'
         else:
@@ -31,7 +33,7 @@ class Version(base.Command, show.ShowOne):
 
     def take_action(self, parsed_args):
         with db.migration.reachable():
-            found = db.migration.version(primary(self.conf))
+            found = db.migration.version(primary(self.conf, make=False))
         return self.dict2columns({
             'version': columns.Cell(found),
             'needed': db.migration.NEEDED,

@@ -20,6 +20,10 @@ FURTHER = ('command', 'vcpus', 'memory_mb', 'disk_gb', 'network',
 TIMES = ('created_at', 'launched_at', 'updated_at')
 
 
+# What the hypervisor is asked for; unknown of one that is not there.
+GUEST = dict.fromkeys(('reason', 'interfaces', 'pid', 'started_at'))
+
+
 def describe(instance):
     """What a list shows of an instance, by name of the column."""
     return {
@@ -47,7 +51,7 @@ def describe_fully(instance, guest=None):
         shown['deleted_at'] = columns.timestamp(instance.deleted_at)
     shown['revision'] = instance.revision
     shown['origin'] = columns.origin(instance.origin)
-    for name, value in (guest or {}).items():
+    for name, value in {**GUEST, **(guest or {})}.items():
         # What the hypervisor says does not replace what is recorded.
         shown.setdefault(name, guest_cell(name, value))
     return shown
@@ -155,9 +159,11 @@ class Create(base.Command, show.ShowOne):
         read = functools.partial(
             instance_obj.Instance.get_by_uuid, self.context, wanted,
             use_slave=False)
-        return self.dict2columns(describe_fully(
-            lookup.wait(read, parsed_args.timeout) if parsed_args.wait
-            else read()))
+        if not parsed_args.wait:
+            return self.dict2columns(describe_fully(read()))
+        built = lookup.wait(read, parsed_args.timeout)
+        lookup.ensure_not_crashed(built)
+        return self.dict2columns(describe_fully(built))
 
     def _host(self, wanted):
         """The host to build on, which is up."""

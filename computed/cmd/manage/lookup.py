@@ -126,3 +126,13 @@ def succeeded(found):
             f'Instance {found.name} is {found.vm_state}: '
             f'{found.fault or "see the log of its host"}')
     return found
+
+
+def ensure_not_crashed(instance):
+    """Refuse to call it done if its guest has crashed meanwhile.
+
+    :raises computed.exception.InstanceCrashed: it has
+    """
+    if instance.power_state == states.CRASHED and not instance.deleted:
+        raise exception.InstanceCrashed(
+            instance=instance.name, exit_code=instance.exit_code)

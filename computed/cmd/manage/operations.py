@@ -58,6 +58,8 @@ class Operation(base.Command):
             lambda: instance_obj.Instance.get_by_uuid(
                 self.context, instance.uuid, use_slave=False),
             parsed_args.timeout)
+        if self.operation != 'stop':
+            lookup.ensure_not_crashed(instance)
         power = states.power_name(instance.power_state)
         self._say(f'{instance.name}: {instance.vm_state}' + (
             '' if instance.deleted else f', {power}'))

@@ -106,7 +106,7 @@ def test_trouble_with_one_instance_does_not_spare_the_others(
         manage, deployment, caplog):
     deployment.primary = [fake.instance(1, 'a'), fake.instance(2, 'b')]
     deployment.refusals[fake.UUID.format(1)] = exception.InstanceBusy(
-        uuid=fake.UUID.format(1), task_state='pausing')
+        instance=fake.UUID.format(1), task_state='pausing')
     code, printed = manage('instance', 'stop', 'nope', 'a', 'b')
     assert (code, printed) == (1, 'b: stop begun\n')
     assert deployment.operated == [('stop', fake.UUID.format(2), False)]

@@ -122,3 +122,11 @@ def test_waiting_has_an_end(last, said):
         lookup.wait(looks(last), 10, clock)
     assert said in str(caught.value)
     assert 10 <= clock.now < 12
+
+
+def test_what_has_crashed_meanwhile_is_not_called_done():
+    crashed = fake.instance(1, 'web', power_state=states.CRASHED,
+                            exit_code=127)
+    with pytest.raises(exception.InstanceCrashed, match='exit code 127'):
+        lookup.ensure_not_crashed(crashed)
+    lookup.ensure_not_crashed(fake.instance(1, power_state=states.SHUTDOWN))
