@@ -172,6 +172,13 @@ class MariaDB:
     def freeze(self):
         """Keep every connection open and answer none."""
         self.process.send_signal(signal.SIGSTOP)
+        # On a busy machine a thread may go on for a moment.
+        waiting.wait_for(self._is_frozen, 10, 'every thread to stop')
+
+    def _is_frozen(self):
+        return all(path.read_text().rsplit(')', 1)[1].split()[0] == 'T'
+                   for path in pathlib.Path(
+                       f'/proc/{self.process.pid}/task').glob('*/stat'))
 
     def thaw(self):
         self.process.send_signal(signal.SIGCONT)
