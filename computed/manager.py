@@ -15,6 +15,7 @@ from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
 from computed.tasks import power_states
+from computed.tasks import resources
 
 
 class ComputeManager:
@@ -29,6 +30,7 @@ class ComputeManager:
     target = messaging.Target(version='1.0')
 
     _sync_power_states = power_states.sync_power_states
+    update_available_resource = resources.update_available_resource
 
     build_instance = rpc.exposed(operation.endpoint(build.BUILD))
     delete_instance = rpc.exposed(operation.endpoint(build.DELETE))

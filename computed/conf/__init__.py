@@ -6,12 +6,13 @@ its configuration, so that tests can have two.
 
 import copy
 
+from computed.conf import compute
 from computed.conf import database
 from computed.conf import default
 from computed.conf import tasks
 from computed.conf import virt
 
-MODULES = (default, database, tasks, virt)
+MODULES = (default, compute, database, tasks, virt)
 
 
 def register_opts(conf):

@@ -42,6 +42,17 @@ How many instances that differ are looked at side by side.
                help="""
 What to do with a guest that runs although its instance was stopped.
 """),
+    cfg.IntOpt('update_resources_interval', default=60, mutable=True,
+               help="""
+Seconds between two looks at what this host has and what of it is promised to
+instances. 0 turns them off, but for the one at start.
+
+A look costs one read on the primary, and a write only if something changed.
+
+Related options:
+
+* the group ``[compute]``
+"""),
     cfg.IntOpt('max_repairs_per_pass', min=0, default=0, mutable=True,
                help="""
 How many instances one pass of a task, or all its passes within an hour, may

@@ -1,5 +1,7 @@
 """Is what was configured usable? Found out at start, said in one line."""
 
+import math
+
 from oslo_config import cfg
 
 from computed import exception
@@ -38,7 +40,7 @@ def unknown(conf):
 def _read(conf, group, name):
     """The value of an option; oslo.config judges it when it is read."""
     try:
-        return conf[group][name] if group else conf[name]
+        value = conf[group][name] if group else conf[name]
     except ValueError as error:
         # The text of its cause is the problem alone.
         raise exception.ConfigError(
@@ -52,6 +54,12 @@ def _read(conf, group, name):
             problem='$ begins the name of an option, and there is none of '
                     'that name',
             remedy='Write $$ for a dollar sign.') from error
+    # "nan" is a float that passes every bound.
+    if isinstance(value, float) and not math.isfinite(value):
+        raise exception.ConfigError(
+            option=f'[{group or "DEFAULT"}] {name}', value=value,
+            problem='not a finite number', remedy='Write a number.')
+    return value
 
 
 def _as_written(conf, group, name):

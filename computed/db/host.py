@@ -7,7 +7,6 @@ import sqlalchemy as sa
 
 from computed import exception
 from computed.db import models
-from computed.db import revision
 from computed.db import routing
 
 
@@ -118,31 +117,6 @@ def report(context, host, service_id, boot_id, digest):
         .values(last_seen=models.utcnow(), digest=digest)
         .execution_options(synchronize_session=False))
     return bool(changed.rowcount)
-
-
-@routing.write
-def record_resources(context, host, values):
-    """Write what the host has, if it differs; measured figures bump nothing.
-
-    :param values: ``{column: value}`` of the compute node
-    :returns: whether anything was written
-    """
-    found = context.session.get(models.ComputeNode, host)
-    if found is not None and all(
-            getattr(found, name) == value for name, value in values.items()):
-        return False
-    if found is None:
-        # A new compute node is an identity, on which decisions may rest.
-        context.session.execute(sa.insert(models.ComputeNode).values(
-            host=host, updated_at=models.utcnow(),
-            revision=revision.bump(context, host), **values))
-    else:
-        context.session.execute(
-            sa.update(models.ComputeNode)
-            .where(models.ComputeNode.host == host)
-            .values(updated_at=models.utcnow(), **values)
-            .execution_options(synchronize_session=False))
-    return True
 
 
 def columns(row, fields: typing.Iterable[str]):

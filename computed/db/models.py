@@ -71,9 +71,16 @@ class Service(Base):
 
 
 class ComputeNode(Base):
-    """What a host has, as its driver measured it."""
+    """What a host has, what of it is promised, and what is in use.
+
+    Empty columns: a host whose service is older than they are.
+    """
 
     __tablename__ = 'compute_nodes'
+    __table_args__ = (
+        sa.Index('compute_nodes_service_id_idx', 'service_id'),
+        Base.__table_args__,
+    )
 
     host = sa.Column(sa.String(255), primary_key=True)
     hypervisor_type = sa.Column(sa.String(64), nullable=False)
@@ -83,6 +90,27 @@ class ComputeNode(Base):
     disk_gb = sa.Column(sa.Integer, nullable=False)
     updated_at = sa.Column(sa.DateTime, nullable=False)
     revision = sa.Column(sa.BigInteger, nullable=False)
+    # Whose node it is: the identity that its host keeps on its own disk.
+    service_id = sa.Column(sa.String(36))
+    # Counts writes; the guard of the next one.
+    generation = sa.Column(sa.BigInteger, nullable=False,
+                           server_default='0')
+    vcpus_reserved = sa.Column(sa.Integer)
+    memory_mb_reserved = sa.Column(sa.Integer)
+    disk_gb_reserved = sa.Column(sa.Integer)
+    # Not Float: MariaDB's has single precision, 1.1 would never be 1.1.
+    vcpus_allocation_ratio = sa.Column(sa.Double)
+    memory_mb_allocation_ratio = sa.Column(sa.Double)
+    disk_gb_allocation_ratio = sa.Column(sa.Double)
+    # A sum may be greater than any one of what was summed.
+    vcpus_used = sa.Column(sa.BigInteger)
+    memory_mb_used = sa.Column(sa.BigInteger)
+    disk_gb_used = sa.Column(sa.BigInteger)
+    vcpus_claimed = sa.Column(sa.BigInteger)
+    memory_mb_claimed = sa.Column(sa.BigInteger)
+    disk_gb_claimed = sa.Column(sa.BigInteger)
+    memory_mb_available = sa.Column(sa.Integer)
+    disk_gb_free = sa.Column(sa.Integer)
 
 
 class Instance(Base):

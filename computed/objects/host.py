@@ -1,5 +1,6 @@
 """Hosts: the row itself, its service, its compute node."""
 
+from oslo_utils import versionutils
 from oslo_versionedobjects import fields
 
 from computed import db
@@ -59,10 +60,15 @@ class Service(base.ComputedObject):
 
 @base.registry.register
 class ComputeNode(base.ComputedObject):
-    """What a host has."""
+    """What a host has, what of it is promised, and what is in use.
+
+    What was added in 1.1 is None until the host has said it.
+    """
 
     # Version 1.0: Initial version
-    VERSION = '1.0'
+    # Version 1.1: What is reserved, promised and measured; service_id;
+    #              generation, the guard of record(); delete_former()
+    VERSION = '1.1'
 
     fields = {
         'host': fields.StringField(),
@@ -73,7 +79,32 @@ class ComputeNode(base.ComputedObject):
         'disk_gb': fields.IntegerField(),
         'updated_at': fields.DateTimeField(),
         'revision': fields.IntegerField(),
+        'service_id': fields.UUIDField(nullable=True),
+        'generation': fields.IntegerField(),
+        'vcpus_reserved': fields.IntegerField(nullable=True),
+        'memory_mb_reserved': fields.IntegerField(nullable=True),
+        'disk_gb_reserved': fields.IntegerField(nullable=True),
+        'vcpus_allocation_ratio': fields.FloatField(nullable=True),
+        'memory_mb_allocation_ratio': fields.FloatField(nullable=True),
+        'disk_gb_allocation_ratio': fields.FloatField(nullable=True),
+        'vcpus_used': fields.IntegerField(nullable=True),
+        'memory_mb_used': fields.IntegerField(nullable=True),
+        'disk_gb_used': fields.IntegerField(nullable=True),
+        'vcpus_claimed': fields.IntegerField(nullable=True),
+        'memory_mb_claimed': fields.IntegerField(nullable=True),
+        'disk_gb_claimed': fields.IntegerField(nullable=True),
+        'memory_mb_available': fields.IntegerField(nullable=True),
+        'disk_gb_free': fields.IntegerField(nullable=True),
     }
+    _FIELDS_1_0 = frozenset([
+        'host', 'hypervisor_type', 'hypervisor_version', 'vcpus',
+        'memory_mb', 'disk_gb', 'updated_at', 'revision'])
+
+    def obj_make_compatible(self, primitive, target_version):
+        super().obj_make_compatible(primitive, target_version)
+        if versionutils.convert_version_to_tuple(target_version) < (1, 1):
+            for name in primitive.keys() - self._FIELDS_1_0:
+                del primitive[name]
 
     @base.remotable_read
     def get_by_host(cls, context, host):
@@ -83,9 +114,16 @@ class ComputeNode(base.ComputedObject):
 
     @classmethod
     @base.remotable
-    def record(cls, context, host, values):
-        """Write what ``host`` has, if it changed; returns whether."""
-        return db.host.record_resources(context, host, values)
+    def record(cls, context, host, values, generation=None):
+        """See :func:`computed.db.resources.record`."""
+        return db.resources.record(context, host, values, generation)
+
+    @classmethod
+    @base.remotable
+    def delete_former(cls, context, host, former, service_id, down_after):
+        """See :func:`computed.db.resources.delete_former`."""
+        return db.resources.delete_former(context, host, former, service_id,
+                                          down_after)
 
 
 @base.registry.register

@@ -31,6 +31,7 @@ from computed.service import identity
 from computed.service import notify
 from computed.service import tour
 from computed.tasks import power_states
+from computed.tasks import resources
 
 LOG = logging.getLogger(__name__)
 
@@ -208,20 +209,13 @@ class HostService:
         self._until_possible(lambda: recover.recover(
             self.manager, context.new(), self.instances(),
             lambda: notify.waiting('finishing what was begun', 120)))
-        self._until_possible(self._record_resources)
+        self._until_possible(
+            lambda: resources.update(self.manager, context.new()))
 
     def instances(self):
         """The live instances of this host, read on the primary."""
         return list(instance_obj.InstanceList.get_by_host(
             context.new(), self.conf.host, use_slave=False))
-
-    def _record_resources(self):
-        has = self.driver.host_resources()
-        host_obj.ComputeNode.record(context.new(), self.conf.host, {
-            'hypervisor_type': has.hypervisor_type,
-            'hypervisor_version': has.hypervisor_version,
-            'vcpus': has.vcpus, 'memory_mb': has.memory_mb,
-            'disk_gb': has.disk_gb})
 
     def _subscribe(self):
         self._hints = hints.Hints(

@@ -11,6 +11,7 @@ import sys
 import psutil
 import pytest
 
+from computed.db import migration
 from tests import fixtures
 from tests import waiting
 
@@ -179,8 +180,9 @@ def test_a_reload_changes_the_interval(standalone):
     standalone.config.write_text('[tasks]\nsync_power_state_interval = 77\n')
     standalone.program.process.send_signal(signal.SIGHUP)
     standalone.program.wait_for_output('Configuration reloaded.')
-    [task] = json.loads(standalone.manage('task', 'list', '-f', 'json').stdout)
-    assert task['spacing'] == 77
+    tasks = json.loads(standalone.manage('task', 'list', '-f', 'json').stdout)
+    assert 77 in [task['spacing'] for task in tasks
+                  if task['name'] == '_sync_power_states']
 
 
 def test_a_bad_reload_leaves_everything_as_it_was(standalone):
@@ -244,6 +246,24 @@ def test_a_stop_under_way_is_waited_for_but_not_for_ever(standalone):
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 1
     assert 'a second time: ending now' in standalone.program.output()
+
+
+def test_what_a_host_has_is_recorded_from_its_start_on(standalone):
+    def shown():
+        return json.loads(standalone.manage(
+            'host', 'show', '--strict', '-f', 'json').stdout)['vcpus']
+    total = len(os.sched_getaffinity(0))
+    assert (shown()['used'], shown()['reserved']) == (0, 0)
+    assert 1 <= shown()['total'] <= total
+    standalone.manage('instance', 'create', 'web', '--command',
+                      'sleep 1000', '--vcpus', '1000', '--wait')
+    record = json.loads(standalone.manage(
+        'task', 'run', 'update_available_resource', '-f', 'json').stdout)
+    assert record['outcome'] == 'ok'
+    assert shown()['used'] == 1000
+    assert shown()['free'] == shown()['capacity'] - 1000
+    assert ' free: OVERCOMMITTED' in standalone.manage(
+        'host', 'show').stdout
 
 
 def test_a_host_renamed_over_its_guests_is_refused(standalone):
@@ -311,6 +331,6 @@ def test_a_database_without_a_schema_is_refused(tmp_path):
         [sys.executable, '-m', 'computed.cmd.conductor', *arguments],
         capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
-    assert 'The database has schema none, the code needs a1. Run ' in (
-        done.stderr)
+    assert ('The database has schema none, the code needs '
+            f'{migration.NEEDED}. Run ') in done.stderr
     assert 'Traceback' not in done.stderr

@@ -6,6 +6,7 @@ from computed import context
 from computed import exception
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
+from computed.objects import resources as resources_obj
 from tests import fixtures
 from tests import waiting
 
@@ -45,7 +46,9 @@ def test_every_read_accepts_use_slave(fresh):
             (host_obj.HostList.get_all, []),
             (host_obj.Service.get_by_host, [fixtures.HOST]),
             (host_obj.ComputeNode.get_by_host, [fixtures.HOST]),
-            (host_obj.ComputeNodeList.get_all, [])):
+            (host_obj.ComputeNodeList.get_all, []),
+            (resources_obj.ResourceUsage.get_by_host,
+             [fixtures.HOST, fixtures.UUID])):
         for use_slave, role in ((True, 'replica'), (False, 'primary'),
                                 (None, 'primary')):
             call(ctxt, *args, use_slave=use_slave)

@@ -329,3 +329,38 @@ def test_without_replicas_the_same_pass_reads_the_primary(
     assert counted.calls == 1
     assert 1 <= len(counted.on_primary) <= 3, counted.on_primary
     assert counted.on_replicas == []
+
+
+def test_a_look_at_the_resources_of_a_host_of_100_instances(side, database):
+    found, _ = managed(side, 100)
+    # Sums above what a column of one instance holds, a ratio that single
+    # precision cannot hold.
+    database.cluster.primary.sql(
+        f'UPDATE {database.name}.instances SET memory_mb = 2147483647')
+    found.conf.set_override('ram_allocation_ratio', 1.1, 'compute')
+    counted = Counted(side, database)
+    found.update_available_resource(context.new())
+    counted.start()
+    assert found.update_available_resource(context.new()).note is None
+    assert counted.calls == 1
+    assert counted.on_replicas == []
+    assert 1 <= len(counted.on_primary) <= 3, counted.on_primary
+    assert {text.split()[0] for text in counted.on_primary} <= {
+        'SELECT', 'ROLLBACK'}
+    node = host_obj.ComputeNode.get_by_host(context.new(), fixtures.HOST)
+    assert (node.vcpus_used, node.memory_mb_used) == (
+        100, 100 * 2147483647)
+
+
+def test_a_host_under_a_new_name_deletes_its_former_node(side, database):
+    found, _ = managed(side, 1)
+    found.update_available_resource(context.new())
+    database.cluster.primary.sql(
+        f'UPDATE {database.name}.instances SET deleted = 1',
+        f'UPDATE {database.name}.services SET last_seen = '
+        'UTC_TIMESTAMP() - INTERVAL 61 SECOND')
+    side.conf.set_override('host', 'h2')
+    renamed = side.manager(memory.MemoryDriver(side.conf))
+    renamed.update_available_resource(context.new())
+    nodes = host_obj.ComputeNodeList.get_all(context.new())
+    assert [node.host for node in nodes] == ['h2']

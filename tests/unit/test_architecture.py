@@ -18,7 +18,7 @@ from computed.virt import driver
 ROOT = pathlib.Path(__file__).parents[2]
 HASHES = {
     'ComputeNode':
-        '1.0-700329f97a738aa80d469a990f96e330',
+        '1.1-52497c7ba48a1e2e9a566b94965c5b83',
     'ComputeNodeList':
         '1.0-4ee0d9efdfd681fed822da88376e04d2',
     'Host':
@@ -29,6 +29,8 @@ HASHES = {
         '1.0-4bf8251f7859e4d7387a65a59a88f17f',
     'InstanceList':
         '1.0-ee73135d7297233b982e462b4e443ae8',
+    'ResourceUsage':
+        '1.0-8849352bb69c7688efa4b71f65396c36',
     'Service':
         '1.0-647b09aa428b34d35543a62d24672f9f',
 }

@@ -1,5 +1,6 @@
 """``host``: which hosts there are, and how they are."""
 
+import dataclasses
 import json
 
 from cliff import lister
@@ -9,12 +10,13 @@ from computed.cmd.manage import base
 from computed.cmd.manage import columns
 from computed.cmd.manage import lookup
 from computed.objects import host as host_obj
+from computed.objects import resources as resources_obj
 
 COLUMNS = ('host', 'state', 'last_seen', 'instances', 'tasks', 'failing',
            'overdue', 'version', 'revision')
-# Of the compute node.
-FIGURES = ('hypervisor_type', 'hypervisor_version', 'vcpus', 'memory_mb',
-           'disk_gb')
+HYPERVISOR = ('hypervisor_type', 'hypervisor_version')
+# Measured, whoever uses it; promised is another matter.
+MEASURED = ('memory_mb_available', 'disk_gb_free')
 
 
 def describe(host, down_after):
@@ -45,11 +47,34 @@ def describe_fully(host, down_after):
     return {
         **describe(host, down_after),
         **{name: columns.Cell(node and getattr(node, name))
-           for name in FIGURES},
+           for name in HYPERVISOR},
+        **{name: inventory(node, name) for name in resources_obj.CLASSES},
+        **{name: columns.Cell(node and getattr(node, name))
+           for name in MEASURED},
         'service_id': columns.Cell(service and service.service_id),
         'created_at': columns.timestamp(host.created_at),
         'origin': columns.origin(host.origin),
     }
+
+
+def inventory(node, name):
+    """One class of resources: the figures to programs, a line to people."""
+    if node is None:
+        return columns.Cell(None)
+    found = resources_obj.inventory(node, name)
+    if found is None:
+        total = getattr(node, name)
+        return columns.Cell({'total': total}, f'total {total}')
+    values = {**dataclasses.asdict(found), 'capacity': found.capacity,
+              'free': found.free}
+    text = '{used} of {capacity} used, {free} free'.format(**values)
+    if found.free < 0:
+        text += ': OVERCOMMITTED'
+    if found.claimed:
+        text += ', {claimed} of it being built'.format(**values)
+    text += (' (total {total}, reserved {reserved}, '
+             'ratio {allocation_ratio:g})'.format(**values))
+    return columns.Cell(values, text)
 
 
 def tasks_of(service):

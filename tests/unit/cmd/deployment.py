@@ -27,14 +27,27 @@ def instance(number=1, name='web', **values):
         uuid=UUID.format(number), name=name, **values)
 
 
-def host(name='here', silent_for=1.0, instances=0, digest='{}'):
+def compute_node(**values):
+    """8 CPUs and 1 GiB, each promised twice; no disk; all of it free."""
+    return host_obj.ComputeNode(**{
+        'host': 'here', 'hypervisor_type': 'memory',
+        'hypervisor_version': '1', 'vcpus': 8, 'memory_mb': 1024,
+        'disk_gb': 0, 'memory_mb_available': 700, 'disk_gb_free': 0,
+        **{f'{name}_{kind}': number
+           for name in ('vcpus', 'memory_mb', 'disk_gb')
+           for kind, number in (('reserved', 0), ('allocation_ratio', 2.0),
+                                ('used', 0), ('claimed', 0))},
+        **values})
+
+
+def host(name='here', silent_for=1.0, instances=0, digest='{}', node=None):
     service = None if silent_for is None else host_obj.Service(
         host=name, service_id=UUID.format(1), boot_id=UUID.format(2),
         host_boot_id='x', version='1', last_seen='2026-01-02T03:04:05Z',
         silent_for=silent_for, digest=digest)
     return host_obj.Host(
         name=name, revision=3, created_at='2026-01-02T03:04:05Z',
-        instances=instances, service=service, compute_node=None)
+        instances=instances, service=service, compute_node=node)
 
 
 class Deployment:
@@ -82,6 +95,12 @@ class Deployment:
 
     def InstanceList_get_all(self, known):
         return instance_obj.InstanceList(objects=known)
+
+    def Host_get_by_name(self, known, name):
+        for one in self.all_hosts:
+            if one.name == name:
+                return one
+        raise exception.HostNotFound(host=name)
 
     def HostList_get_all(self, known):
         return host_obj.HostList(objects=self.all_hosts)

@@ -80,6 +80,12 @@ def test_what_no_option_can_be_is_named_with_its_group_and_text(
     assert said in refusal(configured(text))
 
 
+@pytest.mark.parametrize('value', ['nan', '-nan'])
+def test_a_float_must_be_a_number(configured, value):
+    said = refusal(configured(f'[compute]\ncpu_allocation_ratio = {value}'))
+    assert '[compute] cpu_allocation_ratio = nan: not a finite' in said
+
+
 def test_a_bad_value_from_the_environment_is_named_too(
         configured, monkeypatch):
     monkeypatch.setenv('OS_DEFAULT__REPORT_INTERVAL', 'seldom')

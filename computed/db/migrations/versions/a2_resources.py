@@ -1,0 +1,28 @@
+"""What of a compute node is reserved, promised and in use."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = 'a2'
+down_revision = 'a1'
+
+CLASSES = ('vcpus', 'memory_mb', 'disk_gb')
+
+
+def upgrade():
+    # Empty, or with a default: the release before this one writes rows too.
+    add('service_id', sa.String(36))
+    add('generation', sa.BigInteger, nullable=False, server_default='0')
+    for name in CLASSES:
+        add(f'{name}_reserved', sa.Integer)
+        add(f'{name}_allocation_ratio', sa.Double)
+        add(f'{name}_used', sa.BigInteger)
+        add(f'{name}_claimed', sa.BigInteger)
+    add('memory_mb_available', sa.Integer)
+    add('disk_gb_free', sa.Integer)
+    op.create_index('compute_nodes_service_id_idx', 'compute_nodes',
+                    ['service_id'])
+
+
+def add(name, kind, **more):
+    op.add_column('compute_nodes', sa.Column(name, kind, **more))

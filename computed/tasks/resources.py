@@ -1,0 +1,142 @@
+"""update_available_resource: what this host has, promised, and has in use.
+
+What is promised is a sum over the instances that the primary has assigned
+to this host, and never a measurement; what is measured stands beside it, for
+people. The record is written only if it changed.
+"""
+
+from oslo_log import log as logging
+
+from computed import exception
+from computed import periodic
+from computed.objects import host as host_obj
+from computed.objects import resources as resources_obj
+
+LOG = logging.getLogger(__name__)
+
+# Measured figures, and what they are parts of.
+MEASURED = {'memory_mb_available': 'memory_mb', 'disk_gb_free': 'disk_gb'}
+# They never stand still. What is recorded of them is at most this part of
+# the total off, or so many seconds old.
+STEP = 0.05
+MAX_AGE = 600
+
+_MIB_PER_GIB = 1024
+
+
+def compose(has, usage, options):
+    """What is to be recorded of a host. Pure.
+
+    :param has: the :class:`computed.virt.driver.HostResources`
+    :param usage: the :class:`computed.objects.resources.ResourceUsage`
+    :param options: the options of ``[compute]``
+    :returns: ``{field of ComputeNode: value}``
+    """
+    values = {
+        name: getattr(has, name) for name in (
+            'hypervisor_type', 'hypervisor_version',
+            *resources_obj.CLASSES, *MEASURED)}
+    values.update(
+        vcpus_reserved=options.reserved_host_cpus,
+        memory_mb_reserved=options.reserved_host_memory_mb,
+        # Rounded up: a GiB of which part is reserved is not free.
+        disk_gb_reserved=-(-options.reserved_host_disk_mb // _MIB_PER_GIB),
+        vcpus_allocation_ratio=options.cpu_allocation_ratio,
+        memory_mb_allocation_ratio=options.ram_allocation_ratio,
+        disk_gb_allocation_ratio=options.disk_allocation_ratio)
+    for name in resources_obj.CLASSES:
+        for kind in ('used', 'claimed'):
+            values[f'{name}_{kind}'] = getattr(usage, f'{name}_{kind}')
+    return values
+
+
+def changed(node, values, age):
+    """The names of the values that are worth a write. Pure.
+
+    :param node: the ComputeNode as it is recorded, or None
+    :param age: seconds since it was; None without a record
+    """
+    if node is None:
+        return sorted(values)
+    differing = {name for name, value in values.items()
+                 if getattr(node, name) != value}
+    if age < MAX_AGE and all(_is_jitter(node, values, name)
+                             for name in differing):
+        return []
+    return sorted(differing)
+
+
+def _is_jitter(node, values, name):
+    if name not in MEASURED or getattr(node, name) is None:
+        return False
+    moved = abs(values[name] - getattr(node, name))
+    return moved < STEP * values[MEASURED[name]]
+
+
+@periodic.periodic_task(spacing='update_resources_interval')
+def update_available_resource(manager, context):
+    """Record what this host has and what of it is promised.
+
+    :rtype: computed.periodic.Report
+    """
+    try:
+        return update(manager, context)
+    except exception.DriverNotReady as error:
+        return periodic.Report(note=str(error))
+
+
+def update(manager, context):
+    """The same, for the start, which waits for the driver.
+
+    :rtype: computed.periodic.Report
+    :raises computed.exception.DriverNotReady: nothing is known, so nothing
+        is recorded
+    """
+    # Measured first: the shorter the time between sum and record, the better.
+    has = manager.driver.host_resources()
+    service_id = manager.claims.service_id
+    usage = resources_obj.ResourceUsage.get_by_host(
+        context, manager.host, service_id, use_slave=False)
+    report = periodic.Report()
+    values = {**compose(has, usage, manager.conf.compute),
+              'service_id': service_id}
+    if names := changed(usage.compute_node, values, usage.node_age):
+        record(manager, context, usage.compute_node, values, names, report)
+    if usage.former:
+        forget(manager, context, usage.former, report)
+    return report
+
+
+def record(manager, context, node, values, names, report):
+    """Write ``values``, unless the record has changed since it was read."""
+    if host_obj.ComputeNode.record(
+            context, manager.host, values, node and node.generation):
+        report.note = f'written: {", ".join(names) if node else "all"}'
+        warn(values, names)
+    else:
+        report.note = 'the record has changed meanwhile; left to the next run'
+
+
+def warn(values, names):
+    """Say what an operator should know of what has just changed."""
+    for name in resources_obj.CLASSES:
+        reserved = f'{name}_reserved'
+        if values[name] <= values[reserved] and (
+                values[name] and {name, reserved}.intersection(names)):
+            LOG.warning('Nothing of %(name)s is left for instances: of '
+                        '%(total)s, %(reserved)s are reserved. See the '
+                        'reserved_host_* options in [compute].',
+                        {'name': name, 'total': values[name],
+                         'reserved': values[reserved]})
+
+
+def forget(manager, context, former, report):
+    """Delete what this host had recorded under a former name."""
+    if host_obj.ComputeNode.delete_former(
+            context, manager.host, former, manager.claims.service_id,
+            manager.conf.service_down_time):
+        LOG.info('Host %(former)s is %(host)s now; its compute node is '
+                 'deleted.', {'former': former, 'host': manager.host})
+    else:
+        report.note = (f'the compute node of {former} has our identity and '
+                       'is kept: that host is heard of')
