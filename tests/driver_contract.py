@@ -237,6 +237,16 @@ class DriverContract:
         waiting.wait_for(lambda: guest in after)
         assert before == []
 
+    def test_bytes_are_counted_or_it_is_said_that_they_are_not(self, driver):
+        guest = self.spawned(driver)
+        if 'interface_counters' not in driver.capabilities:
+            with pytest.raises(exception.NotSupported):
+                driver.interface_counters()
+            return
+        # On the host's network a guest has no interface of its own.
+        assert driver.interface_counters() == []
+        assert driver.interface_counters([guest, str(uuid.uuid4())]) == []
+
     def test_the_host_has_resources(self, driver):
         found = driver.host_resources()
         assert found.vcpus >= 1

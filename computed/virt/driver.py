@@ -10,6 +10,7 @@ import abc
 import collections.abc
 import dataclasses
 
+from computed import exception
 from computed import permit
 
 
@@ -70,6 +71,25 @@ class HostResources:
     disk_gb_free: int
 
 
+@dataclasses.dataclass(frozen=True)
+class InterfaceCounters:
+    """What one interface has carried; ``rx`` is into the guest.
+
+    :ivar device: its name, within the guest if the driver knows
+    :ivar mac_address: None if it has none; a counter is None if not known
+    :ivar epoch: changes whenever the counters begin again at zero
+    """
+
+    uuid: str
+    device: str
+    mac_address: str | None
+    rx_bytes: int | None
+    tx_bytes: int | None
+    rx_packets: int | None
+    tx_packets: int | None
+    epoch: str
+
+
 class ComputeDriver(abc.ABC):
     """The smallest set of calls that the tasks and operations need.
 
@@ -77,6 +97,9 @@ class ComputeDriver(abc.ABC):
     ``NotSupported``, ``ForeignGuest`` and ``DriverError`` for the rest. An
     error or an incomplete snapshot means *unknown*, never *absent*.
     """
+
+    #: What this one can that not every one must: ``interface_counters``.
+    capabilities: frozenset[str] = frozenset()
 
     def __init__(self, conf):
         """``conf`` is the whole configuration. Touches nothing yet."""
@@ -111,6 +134,19 @@ class ComputeDriver(abc.ABC):
     @abc.abstractmethod
     def host_resources(self):
         """:rtype: HostResources"""
+
+    def interface_counters(self, uuids=None):
+        """The counters of every interface of guests that run, in one call.
+
+        Guests that do not, have no interfaces or cannot be looked at are
+        left out. Only with the capability ``interface_counters``.
+
+        :param uuids: of whom; None for all guests
+        :returns: a list of :class:`InterfaceCounters`
+        :raises computed.exception.NotSupported: it lacks the capability
+        """
+        raise exception.NotSupported(
+            driver=type(self).__name__, operation='count bytes')
 
     @abc.abstractmethod
     def spawn(self, claim, spec):

@@ -41,6 +41,7 @@ class MemoryDriver(driver.ComputeDriver):
 
     :ivar complete: what the next snapshots say about themselves; an
         incomplete one is also empty
+    :ivar capabilities: a test may take them away
     :ivar calls: names of the interface's methods in the order of the calls
     """
 
@@ -48,7 +49,10 @@ class MemoryDriver(driver.ComputeDriver):
         super().__init__(conf)
         self.complete = True
         self.calls = []
+        self.capabilities = frozenset(['interface_counters'])
         self._guests = {}       # uuid: InstanceInfo
+        self._starts = collections.Counter()    # by uuid: the epoch
+        self._interfaces = {}   # (uuid, mac): InterfaceCounters
         self._faults = collections.defaultdict(collections.deque)
         self._mark = None
         self._callback = None
@@ -85,6 +89,19 @@ class MemoryDriver(driver.ComputeDriver):
             self._guests[uuid] = driver.InstanceInfo(
                 uuid=uuid, power_state=power_state, mark=mark)
 
+    def set_counters(self, uuid, mac_address, rx_bytes, tx_bytes,
+                     device='eth0'):
+        """Have an interface have carried so much, now and until changed.
+
+        Lower than before is a reset that nobody tells of. A start of the
+        guest begins again at zero, in another epoch.
+        """
+        with self._lock:
+            self._interfaces[uuid, mac_address] = driver.InterfaceCounters(
+                uuid=uuid, device=device, mac_address=mac_address,
+                rx_bytes=rx_bytes, tx_bytes=tx_bytes, rx_packets=None,
+                tx_packets=None, epoch='')
+
     # The interface
 
     @_scripted
@@ -111,6 +128,14 @@ class MemoryDriver(driver.ComputeDriver):
             hypervisor_type='memory', hypervisor_version='1', vcpus=8,
             memory_mb=16384, memory_mb_available=8192, disk_gb=100,
             disk_gb_free=50)
+
+    @_scripted
+    def interface_counters(self, uuids=None):
+        return [
+            dataclasses.replace(counters, epoch=str(self._starts[uuid]))
+            for (uuid, _), counters in self._interfaces.items()
+            if (uuids is None or uuid in uuids) and
+            uuid in self._guests and self._guests[uuid].power_state in _ON]
 
     @_scripted
     def spawn(self, claim, spec):
@@ -194,9 +219,18 @@ class MemoryDriver(driver.ComputeDriver):
         guest = self._existing(uuid)
         if (guest.power_state in _ON) != (power_state in _ON):
             self._events.append(uuid)
+            if power_state in _ON:
+                self._restart_counters(uuid)
         self._guests[uuid] = dataclasses.replace(
             guest, power_state=power_state, reason=reason,
             exit_code=exit_code)
+
+    def _restart_counters(self, uuid):
+        self._starts[uuid] += 1
+        for key, counters in self._interfaces.items():
+            if key[0] == uuid:
+                self._interfaces[key] = dataclasses.replace(
+                    counters, rx_bytes=0, tx_bytes=0)
 
     def _tell(self):
         """Deliver events without the lock: a callback may call back."""

@@ -786,3 +786,94 @@ def test_a_missing_ip_program_is_named(guests, root, monkeypatch):
     with pytest.raises(exception.DriverError, match='install iproute2'):
         guests.spawn(network='private')
     assert left_of(root) == []
+
+
+# -- bytes of an interface
+
+EXPERIMENTAL = 0x88b5.to_bytes(2, 'big')    # no host answers it
+# Sends as many frames as it is sent; a frame is 100 bytes with its header.
+ECHO = python(
+    "import socket; p = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,"
+    "0xb588); p.bind(('eth0', 0x88b5));"
+    "open('/proc/sys/net/ipv6/conf/eth0/disable_ipv6', 'w').write('1');"
+    "print('up', flush=True);"
+    '[p.send(p.recv(2000)) for _ in iter(int, 1)]')
+
+
+def send_frames(device, count, size=100):
+    """Have frames arrive that nothing but the guest answers."""
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
+        sender.bind((device, 0))
+        for _ in range(count):
+            sender.send(b'\xff' * 6 + bytes(6) + EXPERIMENTAL +
+                        bytes(size - 14))
+
+
+@pytest.fixture
+def echo(guests, private, planned):
+    """A guest that sends back what it gets, and its device on the host."""
+    guest = private(ECHO)
+    # Whatever IPv6 says when a link comes up is noise here.
+    path = pathlib.Path(f'/proc/sys/net/ipv6/conf/{planned[-1]}')
+    if path.exists():
+        (path / 'disable_ipv6').write_text('1')
+    guests.wait_for_output(guest, 'up')
+    return guest, planned[-1]
+
+
+@needs_veth
+def test_bytes_are_counted_exactly_in_the_direction_of_the_guest(
+        guests, echo):
+    guest, device = echo
+    [before] = guests.driver.interface_counters([guest])
+    [interface] = guests.info(guest).details['interfaces']
+    assert (before.uuid, before.device, before.mac_address) == (
+        guest, interface['device'], interface['mac'])
+    send_frames(device, 7)
+    sent_back = waiting.wait_for(
+        lambda: (found := guests.driver.interface_counters()[0]).tx_packets
+        == before.tx_packets + 7 and found)
+    assert sent_back.rx_bytes - before.rx_bytes == 700
+    assert sent_back.tx_bytes - before.tx_bytes == 700
+    assert sent_back.rx_packets - before.rx_packets == 7
+    assert sent_back.epoch == before.epoch
+
+
+@needs_veth
+def test_counters_begin_anew_with_each_start_and_end_with_the_guest(
+        guests, private):
+    guest = private()
+    [before] = guests.driver.interface_counters([guest])
+    guests.driver.reboot(claim_on(guest), True, 0)
+    [after] = guests.driver.interface_counters([guest])
+    assert after.epoch != before.epoch
+    assert after.mac_address == before.mac_address
+    guests.driver.pause(claim_on(guest))
+    [paused] = guests.driver.interface_counters([guest])
+    assert paused.epoch == after.epoch
+    guests.driver.power_off(claim_on(guest), 0)
+    assert guests.driver.interface_counters([guest]) == []
+
+
+@needs_veth
+def test_a_run_of_an_earlier_boot_has_no_counters(guests, private):
+    guest = private()
+    run = guests.run(guest)
+    guests.replace_run(guest, boot_id='another')
+    assert guests.driver.interface_counters([guest]) == []
+    guests.replace_run(guest, start_time=run['start_time'] + 1,
+                       shim_start_time=run['shim_start_time'] + 1)
+    assert guests.driver.interface_counters([guest]) == []
+    guests.replace_run(guest, **run)
+    assert len(guests.driver.interface_counters([guest])) == 1
+
+
+@needs_veth
+def test_damage_in_one_folder_hides_no_other_guests_counters(
+        guests, private, root):
+    damaged, good = private(), private()
+    run = guests.run(damaged)
+    (root / damaged / 'run.json').write_text('?')
+    [found] = guests.driver.interface_counters()
+    assert found.uuid == good
+    (root / damaged / 'run.json').write_text(json.dumps(run))

@@ -11,6 +11,7 @@ from computed import exception
 from computed import states
 from computed.virt import driver
 from computed.virt import host_figures
+from computed.virt.process import counters
 from computed.virt.process import folder
 from computed.virt.process import launch
 from computed.virt.process import network
@@ -30,6 +31,8 @@ class ProcessDriver(driver.ComputeDriver):
     Different guests may be worked on at the same time; for one guest the
     caller sees to it that changes come one after the other.
     """
+
+    capabilities = frozenset(['interface_counters'])
 
     def __init__(self, conf):
         super().__init__(conf)
@@ -81,6 +84,18 @@ class ProcessDriver(driver.ComputeDriver):
         return driver.HostResources(
             hypervisor_type='process',
             hypervisor_version=platform.release(), **figures)
+
+    def interface_counters(self, uuids=None):
+        boot_id, found = proc.boot_id(), []
+        with folder.plain_errors():
+            wanted = folder.uuids(self._root) if uuids is None else uuids
+        for uuid in wanted:
+            guest = folder.Folder(self._root, uuid)
+            with contextlib.suppress(exception.DriverError):
+                interface, run = guest.record().interface, guest.run()
+                if interface and run:
+                    found.append(counters.read(uuid, interface, run, boot_id))
+        return [one for one in found if one is not None]
 
     def spawn(self, claim, spec):
         claim.ensure_live()

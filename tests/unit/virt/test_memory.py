@@ -64,6 +64,23 @@ class TestMemoryDriver(driver_contract.DriverContract):
         driver.set_power_state(guest, states.RUNNING)
         waiting.wait_for(lambda: heard == [guest])
 
+    def test_counters_are_as_scripted_until_the_guest_starts_again(
+            self, driver):
+        guest, other = self.spawned(driver), self.spawned(driver)
+        driver.set_counters(guest, 'aa:00', 5, 7)
+        driver.set_counters(other, 'bb:00', 1, 1)
+        [before] = driver.interface_counters([guest])
+        assert (before.mac_address, before.rx_bytes, before.tx_bytes) == (
+            'aa:00', 5, 7)
+        assert len(driver.interface_counters()) == 2
+        claim = driver_contract.claim_on(guest)
+        driver.power_off(claim, 0)
+        assert driver.interface_counters([guest]) == []
+        driver.power_on(claim)
+        [after] = driver.interface_counters([guest])
+        assert (after.rx_bytes, after.tx_bytes) == (0, 0)
+        assert after.epoch != before.epoch
+
     def test_calls_are_recorded_in_order(self, driver):
         guest = self.spawned(driver)
         driver.calls.clear()

@@ -1,0 +1,147 @@
+"""What an interface's counters mean in bytes of a period. Pure.
+
+A counter grows from the start of a guest, its *epoch*, and knows no periods;
+a row holds the bytes of one period and where the counters stood. Rows are
+absolute: written twice, or one left out, they are right all the same.
+"""
+
+import dataclasses
+
+# The greatest number that every database keeps; counters have a bit more.
+MOST = 2 ** 63 - 1
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One period of one interface; ``in`` is into the guest.
+
+    :ivar start_period: seconds since 1970
+    :ivar bw_in: bytes of this period so far
+    :ivar last_ctr_in: the counter when they were counted
+    :ivar last_refreshed: when that was, in microseconds since 1970; always
+        rises, so that of two writes the later is known
+    """
+
+    uuid: str
+    mac_address: str
+    start_period: int
+    bw_in: int
+    bw_out: int
+    last_ctr_in: int
+    last_ctr_out: int
+    last_epoch: str
+    last_refreshed: int
+
+    @property
+    def interface(self):
+        """Whose bytes these are."""
+        return self.uuid, self.mac_address
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """The counters of one interface at one moment.
+
+    :ivar taken_at: microseconds since 1970
+    :ivar start_period: of the period at that moment, seconds since 1970
+    :ivar previous_period: the start of the one before
+    """
+
+    uuid: str
+    mac_address: str
+    ctr_in: int
+    ctr_out: int
+    epoch: str
+    taken_at: int
+    start_period: int
+    previous_period: int
+
+    @property
+    def interface(self):
+        """Whose counters these are."""
+        return self.uuid, self.mac_address
+
+
+def sample(counters, taken_at, start_period, previous_period):
+    """The :class:`Sample` of what a driver said, or None if it is no good.
+
+    :type counters: computed.virt.driver.InterfaceCounters
+    """
+    pair = counters.rx_bytes, counters.tx_bytes
+    if not counters.mac_address or any(
+            value is None or value < 0 for value in pair):
+        return None
+    ctr_in, ctr_out = (min(value, MOST) for value in pair)
+    return Sample(counters.uuid, counters.mac_address.lower(), ctr_in,
+                  ctr_out, counters.epoch, taken_at, start_period,
+                  previous_period)
+
+
+def account(current, earlier, taken, launched_since):
+    """The row of the sample's period, with the sample in it.
+
+    :param current: the :class:`Row` of that period, or None
+    :param earlier: the newest row of another period, or None
+    :param launched_since: without any row: whether the guest was launched
+        since rows were last written, so that all its bytes are new. Else
+        nobody knows in which period they fell, and counting begins here.
+    """
+    last = max((row for row in (current, earlier) if row is not None),
+               key=lambda row: row.last_refreshed, default=None)
+    more_in, more_out = _increments(last, taken, launched_since)
+    return Row(
+        uuid=taken.uuid, mac_address=taken.mac_address,
+        start_period=taken.start_period,
+        bw_in=min((current.bw_in if current else 0) + more_in, MOST),
+        bw_out=min((current.bw_out if current else 0) + more_out, MOST),
+        last_ctr_in=taken.ctr_in, last_ctr_out=taken.ctr_out,
+        last_epoch=taken.epoch,
+        # The clock may have been set back since.
+        last_refreshed=max(taken.taken_at,
+                           last.last_refreshed + 1 if last else 0))
+
+
+def _increments(last, taken, launched_since):
+    """The bytes since ``last``, both directions."""
+    if last is None:
+        return (taken.ctr_in, taken.ctr_out) if launched_since else (0, 0)
+    # A reset is one of both: a direction that has passed its old value
+    # already began again at zero with the other.
+    if (taken.epoch != last.last_epoch or taken.ctr_in < last.last_ctr_in or
+            taken.ctr_out < last.last_ctr_out):
+        return taken.ctr_in, taken.ctr_out
+    return taken.ctr_in - last.last_ctr_in, taken.ctr_out - last.last_ctr_out
+
+
+def needs_rows(rows, taken):
+    """Whether the database must be asked before ``taken`` is accounted.
+
+    :param rows: ``{start_period: Row}`` known of its interface
+    """
+    if not rows:
+        return True
+    newest = max(rows.values(), key=lambda row: row.last_refreshed)
+    # Another epoch: the guest may have been elsewhere meanwhile. A period
+    # that is not new: it may have a row.
+    return newest.last_epoch != taken.epoch or (
+        taken.start_period not in rows and taken.start_period < max(rows))
+
+
+def compacted(samples):
+    """``samples`` without those that later ones include; the same order.
+
+    Of one epoch and period the last says all, unless counters fell.
+    """
+    kept, last = {}, {}
+    for number, taken in enumerate(samples):
+        before = last.get(taken.interface)
+        if before is not None:
+            old = kept[before]
+            if (old.epoch, old.start_period) == (
+                    taken.epoch, taken.start_period) and (
+                    old.ctr_in <= taken.ctr_in and
+                    old.ctr_out <= taken.ctr_out):
+                del kept[before]
+        kept[number] = taken
+        last[taken.interface] = number
+    return list(kept.values())
