@@ -12,8 +12,10 @@ from computed import brakes
 from computed import locks
 from computed import rpc
 from computed.operations import build
+from computed.operations import metering
 from computed.operations import operation
 from computed.operations import power
+from computed.tasks import bandwidth
 from computed.tasks import power_states
 from computed.tasks import resources
 
@@ -31,6 +33,7 @@ class ComputeManager:
 
     _sync_power_states = power_states.sync_power_states
     update_available_resource = resources.update_available_resource
+    _poll_bandwidth_usage = bandwidth.poll_bandwidth_usage
 
     build_instance = rpc.exposed(operation.endpoint(build.BUILD))
     delete_instance = rpc.exposed(operation.endpoint(build.DELETE))
@@ -54,6 +57,7 @@ class ComputeManager:
         self._on_reboot_over = on_reboot_over
         self.locks = locks.Locks()
         self.hourly = brakes.Hourly()
+        self.meter = metering.Meter(self)
         self.warned = {}
         self.braked = None
         # How a person calls the command line; the service knows better.

@@ -49,3 +49,7 @@ unknown_guests = prom.Gauge(
 # Claims that the primary refused.
 claims_lost = prom.Counter(
     'computed_claims_lost', 'Claims refused by the primary.', ['operation'])
+
+# Interfaces whose counters were missing or negative, and were not counted.
+bandwidth_skipped = prom.Counter(
+    'computed_bandwidth_skipped', 'Interfaces with counters of no use.')

@@ -59,7 +59,8 @@ class SqlitePair:
         """One host with one instance, which the two know differently."""
         for path, power_state in ((self.primary, PRIMARY),
                                   (self.replica, REPLICA)):
-            for table in ('instances', 'services', 'compute_nodes'):
+            for table in ('instances', 'services', 'compute_nodes',
+                          'bandwidth_usage'):
                 self.sql(path, f'DELETE FROM {table}')
             self.sql(path, 'INSERT OR REPLACE INTO hosts VALUES '
                      "(?, 7, '2026-01-01 00:00:00.000000')", HOST)

@@ -64,4 +64,24 @@ quarter of the host's instances.
 
 ``computed-manage task run NAME --accept N`` lets one pass through.
 """),
+    cfg.IntOpt('bandwidth_poll_interval', default=600, mutable=True, help="""
+Seconds between two readings of the byte counters of every interface of this
+host's instances. 0 turns it off.
+
+A reading costs one statement on the primary, whatever the number of
+interfaces. What a guest carries between the last reading and an end of its
+own is not counted; an end that users ask for is preceded by a reading.
+
+Related options:
+
+* ``instance_usage_audit_period``
+"""),
+    cfg.StrOpt('instance_usage_audit_period', default='month', mutable=True,
+               help="""
+The periods by which usage is counted, in UTC: ``hour``, ``day``, ``month`` or
+``year``. With ``@`` and a number they begin elsewhere: ``hour@15`` 15 minutes
+past each hour, ``day@6`` at 6 o'clock, ``month@10`` on the 10th (at most the
+28th), ``year@4`` in April. What is between the last reading of one period and
+the first of the next counts to the next.
+"""),
 ]

@@ -5,6 +5,7 @@ import math
 from oslo_config import cfg
 
 from computed import exception
+from computed import periods
 
 OURS = ('tasks', 'virt')
 
@@ -20,6 +21,7 @@ def check(conf):
                 _read(conf, name, member)
     _check_intervals(conf.tasks)
     _check_down_time(conf)
+    _check_audit_period(conf.tasks)
 
 
 def unknown(conf):
@@ -88,3 +90,13 @@ def _check_down_time(conf):
             problem=f'hosts report every {conf.report_interval} s '
                     '(report_interval), so each would seem down',
             remedy=f'Write at least {3 * conf.report_interval}.')
+
+
+def _check_audit_period(tasks):
+    try:
+        periods.parse(tasks.instance_usage_audit_period)
+    except ValueError as error:
+        raise exception.ConfigError(
+            option='[tasks] instance_usage_audit_period',
+            value=tasks.instance_usage_audit_period, problem=str(error),
+            remedy='Write month, for example, or month@15.') from error

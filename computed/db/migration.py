@@ -20,7 +20,7 @@ from computed import exception
 from computed.db import engines
 
 # The oldest schema this code runs on.
-NEEDED = 'a2'
+NEEDED = 'a3'
 FOLDER = pathlib.Path(__file__).parent / 'migrations'
 
 

@@ -155,3 +155,19 @@ class ReplicaBeat(Base):
     conductor_id = sa.Column(sa.String(36), primary_key=True)
     beat = sa.Column(sa.BigInteger, nullable=False)
     beaten_at = sa.Column(sa.DateTime, nullable=False)
+
+
+class BandwidthUsage(Base):
+    """The bytes of one interface in one period, see computed.bandwidth."""
+
+    __tablename__ = 'bandwidth_usage'
+
+    uuid = sa.Column(sa.String(36), primary_key=True)
+    mac_address = sa.Column(sa.String(32), primary_key=True)
+    start_period = sa.Column(sa.DateTime, primary_key=True)
+    bw_in = sa.Column(sa.BigInteger, nullable=False)
+    bw_out = sa.Column(sa.BigInteger, nullable=False)
+    last_ctr_in = sa.Column(sa.BigInteger, nullable=False)
+    last_ctr_out = sa.Column(sa.BigInteger, nullable=False)
+    last_epoch = sa.Column(sa.String(255), nullable=False)
+    last_refreshed = sa.Column(sa.BigInteger, nullable=False)

@@ -1,6 +1,7 @@
 """Start, stop, reboot, pause, unpause."""
 
 from computed import states
+from computed.operations import metering
 from computed.operations import operation
 
 
@@ -15,13 +16,15 @@ def _start(manager, claim):
 
 
 def _stop(manager, claim):
-    manager.driver.power_off(claim, _shutdown_timeout(manager))
+    with metering.last_look(manager, claim):
+        manager.driver.power_off(claim, _shutdown_timeout(manager))
     return {'vm_state': states.STOPPED,
             **operation.observed(manager, claim.uuid)}
 
 
 def _reboot(manager, claim, hard=False):
-    manager.driver.reboot(claim, hard, _shutdown_timeout(manager))
+    with metering.last_look(manager, claim):
+        manager.driver.reboot(claim, hard, _shutdown_timeout(manager))
     return {'vm_state': states.ACTIVE,
             **operation.observed(manager, claim.uuid)}
 

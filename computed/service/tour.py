@@ -20,7 +20,8 @@ STANDALONE: dict[str | None, dict] = {
            'log_date_format': '%H:%M:%S',
            'periodic_fuzzy_delay': 2,
            'graceful_shutdown_timeout': 20},
-    'tasks': {'sync_power_state_interval': 10},
+    'tasks': {'sync_power_state_interval': 10,
+              'bandwidth_poll_interval': 10},
     'virt': {'stopped_event_delay': 1.0, 'shutdown_timeout': 10},
 }
 

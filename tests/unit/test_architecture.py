@@ -17,6 +17,10 @@ from computed.virt import driver
 
 ROOT = pathlib.Path(__file__).parents[2]
 HASHES = {
+    'BandwidthUsage':
+        '1.0-b69169d64fd046f2e8589524de949093',
+    'BandwidthUsageList':
+        '1.0-fb20aad3eea3373cc3391e58c65fe2d2',
     'ComputeNode':
         '1.1-52497c7ba48a1e2e9a566b94965c5b83',
     'ComputeNodeList':

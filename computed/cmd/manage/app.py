@@ -17,6 +17,7 @@ from computed.cmd.manage import instances
 from computed.cmd.manage import operations
 from computed.cmd.manage import replicas
 from computed.cmd.manage import tasks
+from computed.cmd.manage import usage
 
 NAME = 'computed-manage'
 USAGE_ERROR = 2
@@ -30,6 +31,7 @@ COMMANDS: dict[str, typing.Any] = {
     'instance list': instances.List,
     'instance show': instances.Show,
     'instance log': instances.Log,
+    'instance usage': usage.Usage,
     'instance start': operations.Start,
     'instance stop': operations.Stop,
     'instance reboot': operations.Reboot,

@@ -56,6 +56,16 @@ def seconds(value, digits=1):
     return Cell(round(value, 3), f'{value:.{digits}f} s')
 
 
+def size(value):
+    """A number of bytes: ``1.5 MiB``; the number itself to programs."""
+    text = f'{value} B'
+    for power, unit in enumerate(('KiB', 'MiB', 'GiB', 'TiB', 'PiB'), 1):
+        # From two of a unit on, as with time.
+        if value >= 2 * 1024 ** power:
+            text = f'{value / 1024 ** power:.1f} {unit}'
+    return Cell(value, text)
+
+
 def counts(numbers):
     """``{name: number}`` as ``replica 2, primary 1``."""
     if numbers is None:

@@ -3,6 +3,7 @@
 from computed import context
 from computed import exception
 from computed import states
+from computed.objects import bandwidth as bandwidth_obj
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 
@@ -50,6 +51,14 @@ def host(name='here', silent_for=1.0, instances=0, digest='{}', node=None):
         instances=instances, service=service, compute_node=node)
 
 
+def usage(number=1, **values):
+    values = {'mac_address': '02:00', 'start_period': '2026-01-01T00:00:00Z',
+              'bw_in': 5 * 1024 ** 2, 'bw_out': 7, 'last_ctr_in': 1,
+              'last_ctr_out': 1, 'last_epoch': 'a',
+              'last_refreshed': 1_000_500_000, **values}
+    return bandwidth_obj.BandwidthUsage(uuid=UUID.format(number), **values)
+
+
 class Deployment:
     """Stands for conductors and hosts: every call that leaves the program.
 
@@ -63,6 +72,7 @@ class Deployment:
         self.all_hosts = [host()]
         self.primary = []
         self.replica = None
+        self.usage = []
         self.operated = []
         self.refusals = {}
         self.record = RECORD
@@ -101,6 +111,9 @@ class Deployment:
             if one.name == name:
                 return one
         raise exception.HostNotFound(host=name)
+    def BandwidthUsageList_get_by_uuid(self, known, uuid, limit):
+        return bandwidth_obj.BandwidthUsageList(objects=[
+            one for one in self.usage if one.uuid == uuid][:limit])
 
     def HostList_get_all(self, known):
         return host_obj.HostList(objects=self.all_hosts)

@@ -135,3 +135,22 @@ def test_without_a_host_that_is_up_nothing_is_created(
     assert manage('instance', 'create', 'web', '--command', 'x')[0] == 1
     assert 'No host is up' in caplog.text
     assert not deployment.primary
+
+
+def test_usage_is_in_plain_numbers_for_programs(manage, deployment):
+    deployment.primary = [fake.instance(1), fake.instance(2, 'db')]
+    deployment.usage = [fake.usage(2), fake.usage(1), fake.usage(1)]
+    code, printed = manage('instance', 'usage', 'web', '-f', 'json',
+                           '--limit', '1')
+    assert (code, json.loads(printed)) == (0, [{
+        'start_period': '2026-01-01T00:00:00Z', 'mac_address': '02:00',
+        'bw_in': 5242880, 'bw_out': 7,
+        'last_refreshed': '1970-01-01T00:16:40Z'}])
+
+
+def test_usage_of_a_deleted_instance_is_shown_by_its_uuid(
+        manage, deployment):
+    deployment.primary = [fake.instance(1, deleted=True)]
+    deployment.usage = [fake.usage(1)]
+    assert manage('instance', 'usage', fake.UUID.format(1), '-f', 'value',
+                  '-c', 'bw_out') == (0, '7\n')

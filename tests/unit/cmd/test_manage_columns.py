@@ -9,6 +9,7 @@ from computed.cmd.manage import columns
 from computed.cmd.manage import hosts
 from computed.cmd.manage import replicas
 from computed.cmd.manage import tasks
+from computed.cmd.manage import usage
 from tests.unit.cmd import deployment as fake
 
 TASK = {'name': '_sync', 'spacing': 600, 'next_run_at': 1010.0,
@@ -83,3 +84,20 @@ def test_lengths_of_time_are_coarse(seconds, text):
 def test_programs_get_times_in_utc():
     assert columns.relative(1000.5, 0).machine_readable() == (
         '1970-01-01T00:16:40Z')
+
+
+@pytest.mark.parametrize('value, text', [
+    (0, '0 B'), (2047, '2047 B'), (2048, '2.0 KiB'),
+    (3 * 2 ** 19, '1536.0 KiB'), (5 * 2 ** 30, '5.0 GiB'),
+    (2 ** 63 - 1, '8192.0 PiB')])
+def test_numbers_of_bytes_have_units_for_people_only(value, text):
+    cell = columns.size(value)
+    assert (cell.human_readable(), cell.machine_readable()) == (text, value)
+
+
+def test_usage_shows_bytes_of_a_period_for_people():
+    found = usage.describe(fake.usage(), now=1005)
+    assert tuple(found) == usage.COLUMNS
+    assert shown(found) == {
+        'start_period': '2026-01-01T00:00:00Z', 'mac_address': '02:00',
+        'bw_in': '5.0 MiB', 'bw_out': '7 B', 'last_refreshed': '4 s ago'}

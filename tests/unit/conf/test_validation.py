@@ -103,3 +103,18 @@ def test_a_dollar_sign_in_a_password_is_explained_and_not_shown(configured):
 def test_a_refusal_is_one_line(configured):
     assert '\n' not in refusal(
         configured('[tasks]\nsync_power_state_interval = -1'))
+
+
+@pytest.mark.parametrize('text', [
+    'hour@60', 'day@24', 'month@29', 'year@13', 'week', 'month@', 'day@-1',
+    'month@1.5', 'Month', ''])
+def test_a_period_that_does_not_exist_is_refused(configured, text):
+    said = refusal(configured(
+        f'[tasks]\ninstance_usage_audit_period = {text}'))
+    assert f'[tasks] instance_usage_audit_period = {text}: ' in said
+
+
+@pytest.mark.parametrize('text', ['hour@59', 'day@23', 'month@28', 'year@12'])
+def test_the_last_periods_there_are_are_accepted(configured, text):
+    validation.check(configured(
+        f'[tasks]\ninstance_usage_audit_period = {text}'))

@@ -1,0 +1,24 @@
+"""The bytes that each interface has carried, by period."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = 'a3'
+down_revision = 'a2'
+
+
+def upgrade():
+    # Rows are found by the key: by instance, then period by period.
+    op.create_table(
+        'bandwidth_usage',
+        sa.Column('uuid', sa.String(36), primary_key=True),
+        sa.Column('mac_address', sa.String(32), primary_key=True),
+        sa.Column('start_period', sa.DateTime, primary_key=True),
+        sa.Column('bw_in', sa.BigInteger, nullable=False),
+        sa.Column('bw_out', sa.BigInteger, nullable=False),
+        sa.Column('last_ctr_in', sa.BigInteger, nullable=False),
+        sa.Column('last_ctr_out', sa.BigInteger, nullable=False),
+        sa.Column('last_epoch', sa.String(255), nullable=False),
+        sa.Column('last_refreshed', sa.BigInteger, nullable=False),
+        mysql_engine='InnoDB', mysql_charset='utf8mb4',
+        mysql_collate='utf8mb4_bin')

@@ -1,0 +1,35 @@
+"""One statement that inserts rows, or replaces those that are older."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects import sqlite
+
+
+def newer(dialect, table, rows, guard):
+    """An INSERT of ``rows`` in which, of two of one primary key, the one
+    with the greater ``guard`` stays.
+
+    :param dialect: the name of the engine's dialect
+    :param table: a :class:`sqlalchemy.Table`
+    :param rows: ``[{column: value}]``, all of the same columns
+    :param guard: the name of a column
+    """
+    keys = [column.name for column in table.primary_key]
+    changed = [name for name in rows[0] if name not in (*keys, guard)]
+    # Always in this order, or two such statements could deadlock.
+    rows = sorted(rows, key=lambda row: [row[name] for name in keys])
+    if dialect in ('mysql', 'mariadb'):
+        statement = mysql.insert(table).values(rows)
+        mine, there = statement.inserted, table.c
+        # The guard last: each assignment sees the ones before it.
+        return statement.on_duplicate_key_update([
+            (name, sa.func.IF(mine[guard] > there[guard], mine[name],
+                              there[name]))
+            for name in (*changed, guard)])
+    insert = {'postgresql': postgresql, 'sqlite': sqlite}[dialect].insert
+    statement = insert(table).values(rows)
+    return statement.on_conflict_do_update(
+        index_elements=keys,
+        set_={name: statement.excluded[name] for name in (*changed, guard)},
+        where=statement.excluded[guard] > table.c[guard])
