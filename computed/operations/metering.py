@@ -38,7 +38,6 @@ class Meter:
         # Samples are kept in the order in which they were taken: else an
         # old one, late, would look like a reset.
         self._looking = threading.Lock()
-        self._taken_at = 0
         self._samples = collections.deque()
         # Guards what follows.
         self._writing = threading.Lock()
@@ -70,13 +69,13 @@ class Meter:
     def _look(self, uuids):
         found = self._manager.driver.interface_counters(uuids)
         now = self._clock()
-        self._taken_at = max(self._taken_at + 1, int(now * 1_000_000))
         period = periods.parse(
             self._manager.conf.tasks.instance_usage_audit_period)
         previous, start = (
             int(border.timestamp()) for border in period.last_completed(
                 datetime.datetime.fromtimestamp(now, datetime.UTC)))
-        samples = [bandwidth.sample(counters, self._taken_at, start, previous)
+        samples = [bandwidth.sample(counters, int(now * 1_000_000), start,
+                                    previous)
                    for counters in found]
         good = [sample for sample in samples if sample is not None]
         self._samples.extend(good)

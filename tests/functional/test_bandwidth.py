@@ -198,6 +198,14 @@ def test_the_rows_of_both_periods_come_with_when_it_was_launched(
     assert found.launched == {UUID: 1577836800}
 
 
+def test_the_newest_periods_come_first(manager, pair):
+    for start in (APRIL, '2026-03-01', MAY):
+        put(pair, pair.primary, start)
+    found = bandwidth_obj.BandwidthUsageList.get_by_uuid(
+        context.new(), UUID, 2)
+    assert [row.start_period.month for row in found] == [5, 4]
+
+
 # -- what is known, what is not
 
 def test_an_old_guest_without_rows_is_counted_from_now_on(
@@ -360,6 +368,31 @@ def test_what_could_not_be_read_is_accounted_later(
         assert len(manager.meter._samples) == 2
     poll(manager)
     assert usage(pair) == [(MAY, 350, 0)]
+
+
+@pytest.mark.parametrize('gone', [False, True])
+def test_what_waits_to_be_written_is_newer_than_the_database(
+        manager, virt, pair, monkeypatch, gone):
+    carry(virt, 1000)
+    poll(manager)
+
+    def away(*args, **kwargs):
+        raise exception.PrimaryUnavailable()
+    with monkeypatch.context() as patch:
+        patch.setattr(bandwidth_obj.BandwidthUsageList, 'record', away)
+        carry(virt, 1100)
+        with pytest.raises(exception.PrimaryUnavailable):
+            poll(manager)
+        virt.set_power_state(UUID, states.SHUTDOWN)
+        if gone:
+            virt.vanish(UUID)
+            with pytest.raises(exception.PrimaryUnavailable):
+                poll(manager)
+            virt.add_foreign(UUID, manager.claims.mark, states.SHUTDOWN)
+    virt.set_power_state(UUID, states.RUNNING)
+    carry(virt, 20)
+    poll(manager)
+    assert usage(pair) == [(MAY, 120, 0)]
 
 
 def test_a_write_that_arrives_late_does_not_undo_a_newer_one(

@@ -861,8 +861,9 @@ def test_a_run_of_an_earlier_boot_has_no_counters(guests, private):
     run = guests.run(guest)
     guests.replace_run(guest, boot_id='another')
     assert guests.driver.interface_counters([guest]) == []
-    guests.replace_run(guest, start_time=run['start_time'] + 1,
-                       shim_start_time=run['shim_start_time'] + 1)
+    guests.replace_run(guest, **{
+        **run, 'start_time': run['start_time'] + 1,
+        'shim_start_time': run['shim_start_time'] + 1})
     assert guests.driver.interface_counters([guest]) == []
     guests.replace_run(guest, **run)
     assert len(guests.driver.interface_counters([guest])) == 1

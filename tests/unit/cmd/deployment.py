@@ -111,6 +111,7 @@ class Deployment:
             if one.name == name:
                 return one
         raise exception.HostNotFound(host=name)
+
     def BandwidthUsageList_get_by_uuid(self, known, uuid, limit):
         return bandwidth_obj.BandwidthUsageList(objects=[
             one for one in self.usage if one.uuid == uuid][:limit])
