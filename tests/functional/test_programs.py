@@ -51,6 +51,11 @@ class Standalone:
         return json.loads(self.manage(
             'instance', 'show', name, '--strict', '-f', 'json').stdout)
 
+    def spacings(self):
+        """``{task: seconds}``, as the daemon says."""
+        return {task['name']: task['spacing'] for task in json.loads(
+            self.manage('task', 'list', '-f', 'json').stdout)}
+
     def rows(self, columns='vm_state, task_state, claim_id'):
         """The instances, as the database has them."""
         return fixtures.SqlitePair.sql(
@@ -180,9 +185,7 @@ def test_a_reload_changes_the_interval(standalone):
     standalone.config.write_text('[tasks]\nsync_power_state_interval = 77\n')
     standalone.program.process.send_signal(signal.SIGHUP)
     standalone.program.wait_for_output('Configuration reloaded.')
-    tasks = json.loads(standalone.manage('task', 'list', '-f', 'json').stdout)
-    assert 77 in [task['spacing'] for task in tasks
-                  if task['name'] == '_sync_power_states']
+    assert standalone.spacings()['_sync_power_states'] == 77
 
 
 def test_a_bad_reload_leaves_everything_as_it_was(standalone):
@@ -193,8 +196,7 @@ def test_a_bad_reload_leaves_everything_as_it_was(standalone):
     standalone.program.wait_for_output('The configuration is left as it was:')
     assert 'report_interval' in standalone.program.output()
     standalone.config.write_text('')
-    [task] = json.loads(standalone.manage('task', 'list', '-f', 'json').stdout)
-    assert task['spacing'] == 2
+    assert standalone.spacings()['_sync_power_states'] == 2
     assert 'Traceback' not in standalone.program.output()
 
 
