@@ -163,6 +163,15 @@ class ConfigError(ComputedError):
     """{option} = {value}: {problem}. {remedy}"""
 
 
+class PluginError(ComputedError):
+    """Entry point {name} of {group}, from package {package}: {problem}. \
+Correct or uninstall that package."""
+
+
+class DuplicatePlugin(ComputedError):
+    """Both {first} and {second} bring a {name} of {group}. Uninstall one."""
+
+
 class AlreadyRunning(ComputedError):
     """Another computed (pid {pid}) uses {path}; stop it first, or give \
 this one another --state-path."""

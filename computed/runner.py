@@ -67,13 +67,15 @@ class Workers:
 class Runner:
     """Runs the periodic tasks of one manager."""
 
-    def __init__(self, conf, manager, new_context, folder, clock=time):
+    def __init__(self, conf, manager, new_context, folder, clock=time,
+                 tasks=None):
         """Looks at the tasks; nothing runs before :meth:`start`.
 
         :param manager: an object with tasks and a ``host``, a name
         :param new_context: makes the context of each run
         :param folder: where the records of runs are kept
         :param clock: an object with ``monotonic()`` and ``time()``
+        :param tasks: ``{name: PeriodicTask}``; None: those of the manager
         :raises ValueError: two tasks have the same name
         :raises computed.exception.ConfigError: an interval is negative
         :raises oslo_config.cfg.NoSuchOptError: a task's spacing names no
@@ -87,7 +89,8 @@ class Runner:
         self._slots = {
             name: schedule.Slot(name, task, schedule.Timetable(
                 schedule.fraction(manager.host, name)))
-            for name, task in periodic.collect(manager).items()}
+            for name, task in (periodic.collect(manager) if tasks is None
+                               else tasks).items()}
         for slot in self._slots.values():
             self._spacing(slot)
         # Guards the slots and what follows; tells of every change of them.

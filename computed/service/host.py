@@ -7,8 +7,6 @@ import time
 from concurrent import futures
 
 from oslo_log import log as logging
-from stevedore import driver as stevedore_driver
-from stevedore import exception as stevedore_exception
 
 import computed
 from computed import claims
@@ -17,6 +15,7 @@ from computed import exception
 from computed import journal
 from computed import manager
 from computed import objects
+from computed import periodic
 from computed import rpc
 from computed import rpcapi
 from computed import runner
@@ -29,6 +28,7 @@ from computed.service import heartbeat
 from computed.service import hints
 from computed.service import identity
 from computed.service import notify
+from computed.service import plugins
 from computed.service import tour
 from computed.tasks import power_states
 from computed.tasks import resources
@@ -73,27 +73,6 @@ class TaskEndpoint:
                 host=self._runner.manager.host) from None
 
 
-def load_driver(conf):
-    """The driver that ``[virt] driver`` names.
-
-    :raises computed.exception.ConfigError: there is none of that name
-    """
-    try:
-        found = stevedore_driver.DriverManager(
-            'computed.drivers', conf.virt.driver, invoke_on_load=True,
-            invoke_args=(conf,), on_load_failure_callback=_not_loaded)
-    except (stevedore_exception.NoMatches, ImportError) as error:
-        raise exception.ConfigError(
-            option='[virt] driver', value=conf.virt.driver,
-            problem=str(error), remedy='Name an installed driver, such as '
-            'process.') from error
-    return found.driver
-
-
-def _not_loaded(extensions, entry_point, error):
-    raise error
-
-
 class HostService:
     """What ``computed`` runs."""
 
@@ -119,6 +98,9 @@ class HostService:
         self._parts.append(lock.close)
         self.identity = identity.load(state_path)
         objects.register_all()
+        self._tasks = plugins.load_tasks(
+            self.conf, periodic.collect(manager.ComputeManager))
+        make_driver = plugins.load_driver(self.conf)
         transport = self._connect()
         registered = self._until_possible(self._register)
         if registered is None:
@@ -127,7 +109,7 @@ class HostService:
             registered['database_id'], self.conf.host,
             self.identity.service_id, self.identity.boot_id,
             journal.Journal(os.path.join(state_path, 'claims')))
-        self.driver = load_driver(self.conf)
+        self.driver = make_driver(self.conf)
         self._until_possible(
             lambda: self.driver.init_host(self.claims.mark))
         self._parts.append(self.driver.close)
@@ -203,7 +185,8 @@ class HostService:
         self.manager.command_line = functools.partial(
             tour.command, self.conf)
         self.runner = runner.Runner(
-            self.conf, self.manager, context.new, state_path)
+            self.conf, self.manager, context.new, state_path,
+            tasks=self._tasks)
         self._until_possible(self.instances)
         self._subscribe()
         self._until_possible(lambda: recover.recover(

@@ -7,6 +7,7 @@ import prometheus_client
 import pytest
 from oslo_config import cfg
 from oslo_context import context as oslo_context
+from oslo_service import periodic_task as foreign
 
 from computed import conf as computed_conf
 from computed import context
@@ -723,3 +724,57 @@ def test_the_scheduler_outlives_a_fault(bench, monkeypatch, caplog):
     bench.go_on.set()
     wait_for(lambda: bench.described()['runs'] == 1)
     bench.to_next_run()
+
+
+# -- managers written for oslo.service
+
+def test_a_manager_of_oslo_service_runs_unchanged(bench):
+    """... and better: its slow task holds up no other, its subclass runs
+    what it says.
+    """
+    ran = []
+
+    class Base(foreign.PeriodicTasks):
+        host = 'host-1'
+
+        @foreign.periodic_task(spacing=1000, run_immediately=True)
+        def _slow(self, context):
+            ran.append(context)
+            assert bench.go_on.wait(10)
+
+        @foreign.periodic_task(spacing=1000, run_immediately=True)
+        def _quick(self, context):
+            ran.append('base')
+
+    class Nova(Base):
+        def _quick(self, context):
+            ran.append(self)
+
+    bench.go_on.clear()
+    nova = Nova(bench.conf)
+    bench.running = runner.Runner(
+        bench.conf, nova, bench.new_context, str(bench.folder), bench.clock)
+    bench.running.start()
+    wait_for(lambda: len(ran) == 2)
+    assert nova in ran
+    assert 'base' not in ran
+    assert bench.described('_slow')['running_since'] is not None
+    record = bench.running.trigger('_quick').result(10)
+    assert record.outcome == 'ok'
+    bench.go_on.set()
+    wait_for(lambda: bench.described('_slow')['last'])
+    assert {task['last']['outcome'] for task in bench.running.describe()} == {
+        'ok'}
+
+
+def test_tasks_can_be_given_in_place_of_those_of_the_manager(bench):
+    bench.conf.set_override('sync_power_state_interval', 50, 'tasks')
+    task = periodic.periodic_task(spacing='sync_power_state_interval')(
+        lambda manager, context: bench.begun.append(manager))
+    manager = Manager()
+    bench.running = runner.Runner(
+        bench.conf, manager, bench.new_context, str(bench.folder),
+        bench.clock, tasks={'_given': task})
+    bench.running.start()
+    assert bench.running.trigger('_given').result(10).task == '_given'
+    assert bench.begun == [manager]

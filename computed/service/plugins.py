@@ -1,0 +1,128 @@
+"""Tasks and drivers by entry points: ours, and those of other packages.
+
+A package adds a task with an entry point in the group ``computed.tasks`` that
+names a :class:`computed.periodic.PeriodicTask`, and a driver with one in
+``computed.drivers`` that names a subclass of
+:class:`computed.virt.driver.ComputeDriver`. If the module that an entry point
+names has a function ``register_opts(conf)``, it is called first, so that the
+package's options are there when the task or the driver is.
+
+Entry points are read with the standard library: stevedore forgets which
+package one is from, keeps a cache that misses a package changed within two
+minutes, and takes one of two duplicates without a word.
+"""
+
+import inspect
+import sys
+from importlib import metadata
+
+from oslo_config import cfg
+
+import computed
+from computed import exception
+from computed import periodic
+from computed.conf import validation
+from computed.virt import driver
+
+TASKS = 'computed.tasks'
+DRIVERS = 'computed.drivers'
+
+
+def load_tasks(conf, builtin):
+    """All periodic tasks by name: ours, then those of other packages.
+
+    :param builtin: ``{name: PeriodicTask}``
+    :raises computed.exception.ComputedError: in one line, what is wrong with
+        which package, or with its options
+    """
+    tasks = dict(builtin)
+    owners = dict.fromkeys(builtin, f'computed {computed.__version__}')
+    for entry in find(TASKS).values():
+        task = load(entry, conf)
+        if not isinstance(task, periodic.PeriodicTask):
+            raise refusal(entry, f'{entry.value} is no PeriodicTask')
+        name = task.given_name or entry.name
+        if name in owners:
+            raise exception.DuplicatePlugin(
+                group=TASKS, name=name, first=owners[name],
+                second=package(entry))
+        owners[name] = package(entry)
+        if isinstance(task.spacing, str) and task.spacing not in conf.tasks:
+            raise refusal(entry, f'its spacing, {task.spacing}, names no '
+                          'option of [tasks]')
+        if task.enabled:
+            tasks[name] = task
+    validation.check(conf)
+    return tasks
+
+
+def load_driver(conf):
+    """The class of the driver that ``[virt] driver`` names.
+
+    :raises computed.exception.ConfigError: there is none of that name
+    :raises computed.exception.ComputedError: in one line, what is wrong with
+        which package, or with its options
+    """
+    found = find(DRIVERS)
+    if conf.virt.driver not in found:
+        raise exception.ConfigError(
+            option='[virt] driver', value=conf.virt.driver,
+            problem='there is no driver of that name',
+            remedy=f'Installed are: {", ".join(found)}.')
+    entry = found[conf.virt.driver]
+    cls = load(entry, conf)
+    if not (isinstance(cls, type) and issubclass(cls, driver.ComputeDriver)):
+        raise refusal(entry, f'{entry.value} is no subclass of ComputeDriver')
+    if inspect.isabstract(cls):
+        raise refusal(entry, f'{cls.__name__} lacks '
+                      f'{", ".join(sorted(cls.__abstractmethods__))}')
+    validation.check(conf)
+    return cls
+
+
+def find(group):
+    """The entry points of a group, by name, in the order of names.
+
+    :raises computed.exception.DuplicatePlugin: two have the same name
+    """
+    found = {}
+    for entry in sorted(metadata.entry_points(group=group),
+                        key=lambda entry: (entry.name, package(entry))):
+        if entry.name in found:
+            raise exception.DuplicatePlugin(
+                group=group, name=entry.name,
+                first=package(found[entry.name]), second=package(entry))
+        found[entry.name] = entry
+    return found
+
+
+def load(entry, conf):
+    """What an entry point names; its options are registered.
+
+    :raises computed.exception.PluginError: it cannot be had
+    """
+    try:
+        found = entry.load()
+        register = getattr(sys.modules[entry.module], 'register_opts', None)
+        if register is not None:
+            register(conf)
+    except cfg.DuplicateOptError as error:
+        raise refusal(entry, f'its option {error.opt_name} exists '
+                      'already and is another') from error
+    # Also SystemExit: what another package does must not pass unnoticed.
+    except (Exception, SystemExit) as error:
+        text = ' '.join(str(error).split()).rstrip('.')
+        raise refusal(entry, f'{type(error).__name__}: {text}') from error
+    return found
+
+
+def refusal(entry, problem):
+    """The error that says what is wrong with a package."""
+    return exception.PluginError(
+        group=entry.group, name=entry.name, package=package(entry),
+        problem=problem)
+
+
+def package(entry):
+    """The package that brings an entry point, with its version."""
+    return f'{entry.dist.name} {entry.dist.version}'

@@ -1,0 +1,147 @@
+"""The example package, installed by pip and used by the real programs."""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests import fixtures
+from tests import waiting
+from tests.functional import test_programs
+
+ROOT = pathlib.Path(__file__).parents[2]
+NAME = 'computed-example'
+CONFIG = """
+[virt]
+driver = paper
+[paper]
+vcpus = 12
+[tasks]
+check_free_disk_interval = {interval}
+free_disk_minimum_gb = 1000000
+"""
+
+
+@pytest.fixture(scope='session')
+def installed(tmp_path_factory):
+    """A folder for sys.path that holds the installed example."""
+    folder = tmp_path_factory.mktemp('example')
+    # A copy: building leaves things behind.
+    source = shutil.copytree(ROOT / 'examples' / NAME, folder / 'source')
+    target = folder / 'site'
+    subprocess.run(
+        [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-index',
+         '--no-deps', '--no-build-isolation', '--target', target, source],
+        check=True)
+    return target
+
+
+@pytest.fixture
+def standalone(installed, tmp_path):
+    """A computed beside which the example is installed; not started."""
+    found = test_programs.Standalone(tmp_path)
+    found.config.write_text(CONFIG.format(interval=1))
+    found.path = str(installed)
+    yield found
+    if found.program is not None:
+        found.clean_up()
+
+
+def task(standalone):
+    """What the host knows of the example's task."""
+    listed = json.loads(standalone.manage(
+        'task', 'list', '-f', 'json').stdout)
+    assert [task['name'] for task in listed] == [
+        '_sync_power_states', '_check_free_disk']
+    return listed[1]
+
+
+def test_its_task_runs_and_its_driver_is_used(standalone):
+    standalone.start(PYTHONPATH=standalone.path)
+    assert task(standalone)['spacing'] == 1
+    waiting.wait_for(lambda: task(standalone)['outcome'] == 'ok', 20)
+    assert task(standalone)['candidates'] == 1
+    record = json.loads(standalone.manage(
+        'task', 'run', '_check_free_disk', '-f', 'json').stdout)
+    assert (record['outcome'], record['candidates']) == ('ok', 1)
+    assert record['note'].endswith('GB are free')
+    shown = json.loads(standalone.manage(
+        'task', 'show', '_check_free_disk', '-f', 'json').stdout)
+    assert shown['runs'] >= 2
+    assert 'less than 1000000.' in standalone.program.output()
+
+    standalone.manage('instance', 'create', 'web', '--command', 'anything',
+                      '--wait')
+    [guest] = (standalone.state / 'paper').iterdir()
+    assert standalone.manage('instance', 'log', 'web').stdout.strip() == (
+        'anything')
+    standalone.manage('instance', 'stop', 'web', '--wait')
+    assert json.loads(guest.read_text())['power_state'] == 4
+    assert fixtures.SqlitePair.sql(
+        standalone.state / 'computed.sqlite',
+        'SELECT hypervisor_type, vcpus FROM compute_nodes') == [('paper', 12)]
+    # What its guest does behind its back is found by our task.
+    guest.write_text(guest.read_text().replace(
+        '"power_state": 4', '"power_state": 1'))
+    standalone.manage('task', 'run', '_sync_power_states')
+    assert json.loads(guest.read_text())['power_state'] == 4
+
+    standalone.config.write_text(CONFIG.format(interval=44))
+    standalone.program.process.send_signal(test_programs.signal.SIGHUP)
+    standalone.program.wait_for_output('Configuration reloaded.')
+    assert task(standalone)['spacing'] == 44
+
+
+def refusal(standalone, path):
+    """The one line with which the daemon ends at start."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'computed.cmd.computed',
+         *standalone.arguments], capture_output=True, text=True, timeout=30,
+        env={**os.environ, 'PYTHONPATH': path})
+    assert done.returncode == 1
+    assert done.stderr.count('\n') == 1, done.stderr
+    # Nothing was begun: the first thing begun is the conductor.
+    assert not (standalone.state / 'computed.sqlite').exists()
+    return done.stderr
+
+
+def test_a_bad_interval_of_its_task_is_refused(standalone):
+    standalone.config.write_text(CONFIG.format(interval=-1))
+    assert '[tasks] check_free_disk_interval = -1: an interval' in refusal(
+        standalone, standalone.path)
+
+
+def test_the_same_under_another_name_is_refused(standalone, tmp_path):
+    twin = tmp_path / 'twin' / 'twin-2.0.dist-info'
+    twin.mkdir(parents=True)
+    (twin / 'METADATA').write_text('Name: twin\nVersion: 2.0\n')
+    (twin / 'entry_points.txt').write_text(
+        '[computed.tasks]\n_check_free_disk = twin:task\n')
+    said = refusal(standalone, f'{twin.parent}:{standalone.path}')
+    assert 'computed-example 1.0 and twin 2.0 bring a _check_free_disk' in (
+        said)
+
+
+def test_its_own_tests_pass_as_its_readme_says(installed):
+    """... which are the tests of every driver."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider',
+         'test_computed_example.py'], cwd=ROOT / 'examples' / NAME,
+        env={**os.environ, 'PYTHONPATH': f'{ROOT}:{installed}',
+             'PYTHONDONTWRITEBYTECODE': '1'},
+        capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_options_are_shown_by_the_generator(installed):
+    sample = subprocess.run(
+        [pathlib.Path(sys.executable).parent / 'oslo-config-generator',
+         '--namespace', 'computed_example'],
+        env={**os.environ, 'PYTHONPATH': str(installed)},
+        capture_output=True, text=True, check=True).stdout
+    assert '[tasks]' in sample
+    assert '#check_free_disk_interval = 300' in sample
