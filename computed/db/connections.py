@@ -8,7 +8,9 @@ import sqlalchemy as sa
 from computed import exception
 from computed.db import engines
 
-BACKENDS = ('sqlite', 'mysql', 'mariadb')
+BACKENDS = ('sqlite', 'mysql', 'mariadb', 'postgresql')
+REMEDY = ('Write a URL such as mysql+pymysql://user:password@host/computed or '
+          'postgresql+psycopg://user:password@host/computed.')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +35,7 @@ def from_conf(conf, standalone, make=True):
             raise exception.ConfigError(
                 option='[database] connection', value='nothing',
                 problem='a transport_url is set, so a database is needed',
-                remedy='Write a URL such as '
-                       'mysql+pymysql://user:password@host/computed.')
+                remedy=REMEDY)
         path = os.path.join(os.path.abspath(conf.state_path),
                             'computed.sqlite')
         if make:
@@ -59,18 +60,26 @@ def from_conf(conf, standalone, make=True):
 
 def check(url, option):
     """Refuse a URL that cannot work, whatever answers there."""
+    remedy = REMEDY
     try:
         parsed = sa.make_url(url)
         backend = parsed.get_backend_name()
-        parsed.get_dialect()
+        dialect = parsed.get_dialect()
         problem = None if backend in BACKENDS else f'unknown kind {backend}'
+        # No other driver can be made to leave a server that is frozen.
+        if backend == 'postgresql' and dialect.driver != 'psycopg':
+            problem = f'there is no support for driver {dialect.driver}'
+        elif problem is None:
+            dialect.import_dbapi()
+    except ImportError as error:
+        problem = f'its driver cannot be loaded ({error})'
+        remedy = 'Install it, for PostgreSQL with computed[postgresql].'
     except Exception as error:      # noqa: BLE001, libraries differ
         problem = f'not a database URL ({type(error).__name__})'
     if problem:
         raise exception.ConfigError(
             option=option, value=url.rpartition('@')[2], problem=problem,
-            remedy='Write a URL such as '
-                   'mysql+pymysql://user:password@host/computed.')
+            remedy=remedy)
 
 
 def same_server(url):

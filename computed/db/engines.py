@@ -1,8 +1,10 @@
 """How each engine is connected to, and told apart from another server."""
 
+import contextlib
 import contextvars
 import os
 import sqlite3
+import time
 
 import sqlalchemy as sa
 from oslo_db import options
@@ -11,9 +13,20 @@ from sqlalchemy import event
 # Set while a writing transaction begins; see _begin_immediate.
 writing = contextvars.ContextVar('writing', default=False)
 
+# By when, in monotonic seconds, the read in progress must have ended,
+# whatever it waits for; None: only each single wait has a limit.
+deadline = contextvars.ContextVar('deadline', default=None)
+
+TIME_IS_OVER = 'the time for this read is over'
+
 # What distinguishes one server from another behind the same address.
 IDENTITY = {
     'mysql': "CONCAT_WS('/', @@hostname, @@port, @@server_id, @@datadir)",
+    # All that a plain account may ask. No two servers began to run in the
+    # same microsecond, and one that was promoted is another from then on.
+    'postgresql': "CONCAT_WS('/', (SELECT system_identifier"
+                  " FROM pg_control_system()), pg_postmaster_start_time(),"
+                  " pg_is_in_recovery())",
 }
 
 
@@ -46,6 +59,16 @@ def prepared(url, timeout=None):
             seconds = str(max(1, round(timeout)))
             wanted.update(connect_timeout=seconds, read_timeout=seconds,
                           write_timeout=seconds)
+    elif url.get_backend_name() == 'postgresql':
+        wanted['application_name'] = 'computed'
+        if timeout is not None:
+            # Also how long to wait for an answer; see postgresql.Connection.
+            wanted['connect_timeout'] = str(max(1, round(timeout)))
+            # The server gives up, too, a little sooner, and can say why.
+            wanted['options'] = ('-c statement_timeout='
+                                 f'{max(1, round(timeout)) * 900}')
+            # For a machine that is gone: nothing that is sent arrives.
+            wanted['tcp_user_timeout'] = str(max(1, round(timeout)) * 1000)
     return url.update_query_dict(
         {key: value for key, value in wanted.items()
          if key not in url.query})
@@ -82,6 +105,48 @@ def tune(engine, must_exist=False):
     if sqlite:
         event.listen(engine, 'before_cursor_execute', _begin_immediate,
                      retval=True)
+    elif engine.dialect.name == 'postgresql':
+        from computed.db import postgresql
+        event.listen(engine, 'do_connect', postgresql.connect)
+    else:
+        event.listen(engine, 'do_connect', _in_time)
+
+
+def _in_time(dialect, record, arguments, parameters):
+    # A pool whose test of a connection ran out of time would connect anew,
+    # and wait as long again.
+    if time_left() == 0:
+        raise dialect.loaded_dbapi.OperationalError(2013, TIME_IS_OVER)
+
+
+def time_left():
+    """Seconds until the deadline, at least 0; None: there is none."""
+    until = deadline.get()
+    return None if until is None else max(0, until - time.monotonic())
+
+
+@contextlib.contextmanager
+def within(seconds):
+    """Let the body wait for a server for ``seconds``, all in all."""
+    token = deadline.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        deadline.reset(token)
+
+
+def sqlstate(error):
+    """The SQLSTATE that a server gave with ``error``, or None.
+
+    :param error: of the driver, of SQLAlchemy or of oslo.db, which wrap one
+        another
+    """
+    while error is not None:
+        if state := getattr(error, 'sqlstate', None):
+            return state
+        error = (getattr(error, 'inner_exception', None) or
+                 getattr(error, 'orig', None) or error.__cause__)
+    return None
 
 
 def _refuse_to_make(dialect, record, arguments, options):

@@ -30,6 +30,23 @@ def _utcnow_mysql(element, visitor, **kwargs):
     return 'UTC_TIMESTAMP()'
 
 
+@compiler.compiles(utcnow, 'postgresql')
+def _utcnow_postgresql(element, visitor, **kwargs):
+    return "date_trunc('second', timezone('UTC', statement_timestamp()))"
+
+
+@compiler.compiles(sa.String, 'postgresql')
+@compiler.compiles(sa.Text, 'postgresql')
+def _text_postgresql(element, visitor, **kwargs):
+    # Names are ordered bytewise, as on the other engines, whatever the
+    # locale of the database. Only where a table's column is made.
+    visit = getattr(visitor, f'visit_{element.__visit_name__}')
+    made = visit(element, **kwargs)
+    if kwargs.get('type_expression') is None or element.collation:
+        return made
+    return f'{made} COLLATE "C"'
+
+
 class Base(orm.DeclarativeBase):
     # Binary collation: 'web' and 'Web' are two names, on every engine.
     __table_args__: typing.Any = {

@@ -30,6 +30,10 @@ LOG = logging.getLogger(__name__)
 # Stands for the identity of the primary while none takes a write.
 REFUSED = 'refused to write'
 
+# PostgreSQL's: it is a standby; it stopped the statement for its time.
+READ_ONLY = '25006'
+CANCELLED = '57014'
+
 # The context carries its transaction only where there is a database.
 enginefacade.transaction_context_provider(computed_context.RequestContext)
 
@@ -142,7 +146,8 @@ class Router:
         seen, began = replica.seen, self.clock()
         result = refusal = None
         try:
-            with self._transaction(context, replica) as scope:
+            with engines.within(self.settings.replica_timeout), \
+                    self._transaction(context, replica) as scope:
                 result = call()
         except exception.ComputedError as error:
             # An answer too ("not found"), and no better than its age.
@@ -153,7 +158,8 @@ class Router:
             raise NodeUnfit('replica_failed') from error
         except (db_exc.DBError, sa.exc.SQLAlchemyError) as error:
             # If it is the query's fault the primary will say so.
-            replica.failed(f'read failed ({type(error).__name__})')
+            if engines.sqlstate(error) != CANCELLED:
+                replica.failed(f'read failed ({type(error).__name__})')
             raise NodeUnfit('replica_failed') from error
         now = self.clock()
         age = self.beats.age(seen, now)
@@ -268,7 +274,8 @@ class Router:
             LOG.warning('The primary does not answer: %s', error)
             raise exception.PrimaryUnavailable() from error
         except (db_exc.DBError, sa.exc.DBAPIError) as error:
-            if 'database is locked' in str(error):
+            if ('database is locked' in str(error) or
+                    engines.sqlstate(error) == CANCELLED):
                 raise exception.PrimaryUnavailable() from error
             if not is_read_only(error):
                 raise
@@ -284,7 +291,8 @@ class Router:
 def is_read_only(error):
     """Whether the server refused a write because it is a replica."""
     text = str(error)
-    return ('1290' in text and 'read-only' in text) or (
+    return engines.sqlstate(error) == READ_ONLY or (
+        '1290' in text and 'read-only' in text) or (
         'readonly database' in text)
 
 

@@ -1,4 +1,4 @@
-"""One MariaDB cluster for the session, one database for each test."""
+"""A cluster of each engine for the session, a database for each test."""
 
 import itertools
 import pathlib
@@ -16,6 +16,8 @@ def server_folder():
     """A private folder with a short name, gone at the end."""
     # a socket's path may have 107 bytes; pytest's own folders are deep
     with tempfile.TemporaryDirectory(prefix='computed-') as folder:
+        # a server that will not run as root must reach its own folder
+        pathlib.Path(folder).chmod(0o711)
         yield pathlib.Path(folder)
 
 
@@ -30,11 +32,25 @@ def mariadb_data(server_folder):
 @pytest.fixture(scope='session')
 def mariadb_cluster(server_folder, mariadb_data):
     """A primary and two replicas, started once."""
-    cluster = servers.Cluster(
+    yield from run(servers.Cluster(
         servers.MariaDB(server_folder / 'primary', mariadb_data, 1),
         [servers.MariaDB(server_folder / f'replica{n}', mariadb_data, 1 + n,
                          '--read-only=ON')
-         for n in (1, 2)])
+         for n in (1, 2)]))
+
+
+@pytest.fixture(scope='session')
+def postgresql_cluster(server_folder):
+    """A primary and two standbys, started once."""
+    data = server_folder / 'initdb'
+    servers.install_postgresql(data)
+    primary = servers.PostgreSQL(server_folder / 'pg', data)
+    yield from run(servers.Cluster(primary, [
+        servers.PostgreSQL(server_folder / f'standby{n}', data, primary)
+        for n in (1, 2)]))
+
+
+def run(cluster):
     try:
         cluster.start()
         yield cluster
@@ -43,15 +59,21 @@ def mariadb_cluster(server_folder, mariadb_data):
 
 
 @pytest.fixture
-def database(mariadb_cluster):
+def engine():
+    """Which make of database; a test may be parametrised with others."""
+    return 'mariadb'
+
+
+@pytest.fixture
+def database(engine, request):
     """A new, empty database that every replica has.
 
     Servers that the test froze, killed or stopped are well again after it.
     """
-    database = servers.Database(f'computed_{next(_numbers)}',
-                                mariadb_cluster)
-    mariadb_cluster.primary.sql(f'CREATE DATABASE {database.name}')
-    mariadb_cluster.caught_up()
+    cluster = request.getfixturevalue(f'{engine}_cluster')
+    database = servers.Database(f'computed_{next(_numbers)}', cluster)
+    cluster.primary.create_database(database.name)
+    cluster.caught_up()
     yield database
-    mariadb_cluster.mend()
-    mariadb_cluster.primary.sql(f'DROP DATABASE {database.name}')
+    cluster.mend()
+    cluster.primary.drop_database(database.name)

@@ -1,4 +1,4 @@
-"""Host, conductor and command line as processes, on replicated MariaDB."""
+"""Host, conductor and command line as processes, on replicated databases."""
 
 import json
 import os
@@ -51,8 +51,7 @@ class Deployment:
         return json.loads(self.manage(*words, '-f', 'json'))
 
     def rows(self):
-        return self.database.cluster.primary.sql(
-            f'SELECT {COLUMNS} FROM {self.database.name}.instances')
+        return self.database.sql(f'SELECT {COLUMNS} FROM instances')
 
     def clean_up(self):
         for program in (self.host, self.conductor):
@@ -63,21 +62,32 @@ class Deployment:
                 process.kill()
 
 
-@pytest.fixture(params=[True, False], ids=['replicas', 'no replicas'])
-def deployment(request, tmp_path, database):
+on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
+
+
+@pytest.fixture
+def replicas():
+    """Whether they are named; a test may be parametrised with False."""
+    return True
+
+
+@pytest.fixture
+def deployment(tmp_path, database, replicas):
     migration.sync(database.url)
     database.caught_up()
-    found = Deployment(tmp_path, database, request.param)
-    found.replicas = request.param
+    found = Deployment(tmp_path, database, replicas)
     yield found
     found.clean_up()
 
 
-def test_a_killed_instance_is_found_within_one_interval(deployment):
+@pytest.mark.parametrize('engine, replicas', [
+    ('mariadb', True), ('mariadb', False), ('postgresql', True)])
+def test_a_killed_instance_is_found_within_one_interval(
+        deployment, replicas):
     """Without any event: the pass alone finds it, by a tolerant read."""
     deployment.manage('instance', 'create', 'web', '--command',
                       'sleep 1000', '--wait')
-    if deployment.replicas:
+    if replicas:
         waiting.wait_for(lambda: deployment.json('task', 'run',
                          '_sync_power_states')['reads'] == {'replica': 1})
     shown = deployment.json('instance', 'show', 'web', '--strict')
@@ -89,9 +99,10 @@ def test_a_killed_instance_is_found_within_one_interval(deployment):
         deployment.host.output())
 
 
+@on_each_engine
 def test_answers_stay_right_while_replication_stands_still(deployment):
     for replica in deployment.database.cluster.replicas:
-        replica.stop_sql_thread()
+        replica.stop_applying()
     deployment.manage('instance', 'create', 'web', '--command',
                       'sleep 1000', '--wait')
     deployment.manage('instance', 'stop', 'web', '--wait')
@@ -105,6 +116,7 @@ def test_answers_stay_right_while_replication_stands_still(deployment):
     assert psutil.pid_exists(shown['pid'])
 
 
+@on_each_engine
 def test_the_primary_may_go_away_and_come_back(deployment):
     deployment.manage('instance', 'create', 'web', '--command',
                       'sleep 1000', '--wait')

@@ -67,16 +67,16 @@ def test_root_comes_in_by_the_socket_only(database):
                         port=database.cluster.primary.port)
 
 
-def test_a_stopped_sql_thread_leaves_that_replica_behind(table):
+def test_a_stopped_applier_leaves_that_replica_behind(table):
     behind, current = table.cluster.replicas
-    behind.stop_sql_thread()
+    behind.stop_applying()
     table.cluster.primary.sql(f'INSERT INTO {table.name}.t VALUES (1)')
     current.caught_up(table.cluster.primary)
     assert rows(behind, table) == []
     assert rows(current, table) == [(1,)]
     with pytest.raises(AssertionError, match='not at'):
         behind.caught_up(table.cluster.primary, seconds=0.1)
-    behind.start_sql_thread()
+    behind.start_applying()
     behind.caught_up(table.cluster.primary)
     assert rows(behind, table) == [(1,)]
 

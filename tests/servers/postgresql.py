@@ -1,0 +1,203 @@
+"""A private PostgreSQL server.
+
+It refuses to run as root; then it runs as nobody.
+"""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+
+import psycopg
+
+from tests import waiting
+from tests.servers import base
+
+# Safe from a killed server, not from a power cut: nothing is synced to disk.
+SETTINGS = {
+    'fsync': 'off', 'full_page_writes': 'off', 'shared_buffers': '32MB',
+    'max_wal_size': '512MB', 'wal_keep_size': '256MB',
+    'autovacuum': 'off',
+    'wal_retrieve_retry_interval': '100ms',
+    'listen_addresses': '127.0.0.1', 'hot_standby': 'on',
+    # nothing of the kind is needed, and it takes from the machine
+    'max_logical_replication_workers': '0', 'jit': 'off',
+    # each statement with who said it, in which session; the separators
+    # occur in no statement
+    'log_statement': 'all', 'log_disconnections': 'on',
+    'log_line_prefix': '\x1e%u\x1f%c\x1f'}
+
+# The superuser comes in by the socket only, which lies in a private folder.
+ACCESS = """\
+local all         postgres              trust
+host  replication repl     127.0.0.1/32 scram-sha-256
+host  all         postgres all          reject
+host  all         all      127.0.0.1/32 scram-sha-256
+"""
+
+ACCOUNTS = (
+    "CREATE ROLE repl LOGIN REPLICATION PASSWORD 'repl'",
+    "CREATE ROLE computed LOGIN PASSWORD 'computed'",
+    "CREATE ROLE computed_ro LOGIN PASSWORD 'computed_ro'",
+    'GRANT pg_read_all_data TO computed_ro')
+
+
+def as_somebody():
+    """What to put before a command so that it does not run as root."""
+    if os.getuid() != 0:
+        return []
+    nobody = pwd.getpwnam('nobody')
+    return [f'--reuid={nobody.pw_uid}', f'--regid={nobody.pw_gid}',
+            '--clear-groups']
+
+
+def give_away(folder):
+    """Let the server's user have ``folder``, where that is another."""
+    if os.getuid() == 0:
+        nobody = pwd.getpwnam('nobody')
+        for path, _, files in os.walk(folder):
+            for name in ['', *files]:
+                os.chown(os.path.join(path, name), nobody.pw_uid,
+                         nobody.pw_gid)
+
+
+def install_postgresql(folder):
+    """Make the data folder of a new server: a second.
+
+    Servers that begin with copies of it may follow one another.
+    """
+    folder.mkdir(mode=0o700)
+    give_away(folder)
+    installed = subprocess.run(
+        [base.program('setpriv'), *as_somebody(), base.program('initdb'),
+         f'--pgdata={folder}', '--username=postgres', '--encoding=UTF8',
+         '--locale=C', '--no-sync'],
+        capture_output=True, text=True, cwd='/')
+    if installed.returncode:
+        raise AssertionError('initdb: ' + installed.stderr[-2000:])
+    (folder / 'pg_hba.conf').write_text(ACCESS)
+
+
+class PostgreSQL(base.Server):
+    """:ivar standby: whether it follows another server"""
+
+    # Waits for no session; SIGTERM would.
+    GENTLY = signal.SIGINT
+    NOT_YET = (psycopg.OperationalError,)
+
+    def __init__(self, folder, installed, primary=None):
+        """
+        :param installed: what :func:`install_postgresql` made, copied
+        :param primary: the server to follow
+        """
+        super().__init__(folder)
+        self.standby = primary is not None
+        data = self.folder / 'data'
+        shutil.copytree(installed, data)
+        settings = SETTINGS | {
+            'port': str(self.port),
+            'unix_socket_directories': str(self.folder)}
+        if primary is not None:
+            (data / 'standby.signal').touch()
+            settings['primary_conninfo'] = (
+                f'host=127.0.0.1 port={primary.port} user=repl '
+                'password=repl')
+        give_away(self.folder)
+        self._log_begin = 0
+        self._command = [
+            base.program('setpriv'), *as_somebody(),
+            # the server must not outlive a killed test run
+            '--pdeathsig=KILL', base.program('postgres'), '-D', str(data),
+            *(word for name, value in settings.items()
+              for word in ('-c', f'{name}={value}'))]
+
+    def url(self, user='computed', database='computed'):
+        """For SQLAlchemy; users: computed, computed_ro (may only SELECT)."""
+        return (f'postgresql+psycopg://{user}:{user}@127.0.0.1:{self.port}'
+                f'/{database}')
+
+    def sql(self, *statements, database=None):
+        """Run statements as the superuser; return the rows of the last one.
+        """
+        connection = psycopg.connect(
+            host=str(self.folder), port=self.port, user='postgres',
+            dbname=database or 'postgres', autocommit=True,
+            connect_timeout=5)
+        with contextlib.closing(connection), connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    def add_accounts(self):
+        """Give the accounts that :meth:`url` and standbys use."""
+        self.sql(*ACCOUNTS)
+
+    def create_database(self, name):
+        self.sql(f'CREATE DATABASE {name} OWNER computed')
+
+    def drop_database(self, name):
+        self.sql(f'DROP DATABASE {name} WITH (FORCE)')
+
+    def follow(self, primary):
+        """It does so from its start on."""
+
+    def caught_up(self, primary, seconds=10):
+        """Wait until all that ``primary`` has committed is here."""
+        [[position]] = primary.sql('SELECT pg_current_wal_flush_lsn()')
+        waiting.wait_for(
+            lambda: self.sql("SELECT coalesce(pg_last_wal_replay_lsn() >= "
+                             f"'{position}', false)") == [(True,)],
+            seconds, f'not at {position}')
+
+    def stop_applying(self):
+        """Receive and do not apply: the data grow stale."""
+        self.sql('SELECT pg_wal_replay_pause()')
+        waiting.wait_for(lambda: self.sql(
+            'SELECT pg_get_wal_replay_pause_state()') == [('paused',)])
+
+    def start_applying(self):
+        self.sql('SELECT pg_wal_replay_resume()')
+
+    def refuse_writes(self):
+        """As a primary does that was demoted."""
+        self._read_only('on')
+
+    def accept_writes(self):
+        self._read_only('off')
+
+    def _read_only(self, value):
+        self.sql('ALTER SYSTEM SET default_transaction_read_only = '
+                 f'{value}', 'SELECT pg_reload_conf()')
+        waiting.wait_for(lambda: self.sql(
+            'SHOW default_transaction_read_only') == [(value,)])
+
+    def clear_log(self):
+        """Forget the logged statements; they are always logged."""
+        self._log_begin = self._log.stat().st_size
+
+    def stop_log(self):
+        """For the interface: the log costs too little to be stopped."""
+
+    def statements(self, user='computed'):
+        """What ``user`` did since :meth:`clear_log`, in order.
+
+        :returns: ``[(session, kind, text)]``; the kinds are 'Query' and
+            'Quit'
+        """
+        with self._log.open(errors='replace') as log:
+            log.seek(self._log_begin)
+            entries = log.read().split('\x1e')[1:]
+        found = []
+        for entry in entries:
+            who, session, said = entry.split('\x1f', 2)
+            level, _, text = said.partition(':  ')
+            kind, _, statement = text.partition(': ')
+            if who != user or level != 'LOG':
+                continue
+            if kind == 'statement' or kind.startswith('execute '):
+                found.append((session, 'Query', statement.rstrip('\n')))
+            elif kind == 'disconnection':
+                found.append((session, 'Quit', ''))
+        return found
