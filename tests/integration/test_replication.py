@@ -27,7 +27,7 @@ on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 
 
 # Seconds that a read may wait for a replica which says nothing.
-TIMEOUT = 2
+TIMEOUT = 5
 
 
 def start_conductor(folder, database, replicas=True, **options):

@@ -143,16 +143,17 @@ class Server:
     def freeze(self):
         """Keep every connection open and answer none."""
         self.process.send_signal(signal.SIGSTOP)
+        for process in self._all():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
         # On a busy machine a thread may go on for a moment.
         waiting.wait_for(self._is_frozen, 10, 'every thread to stop')
 
     def _is_frozen(self):
-        return all(path.read_text().rsplit(')', 1)[1].split()[0] == 'T'
+        return all(path.read_text().rsplit(')', 1)[1].split()[0] in 'TZ'
+                   for process in self._all()
                    for path in pathlib.Path(
-                       f'/proc/{self.process.pid}/task').glob('*/stat'))
-        for process in self._all():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.suspend()
+                       f'/proc/{process.pid}/task').glob('*/stat'))
 
     def thaw(self):
         for process in reversed(self._all()):
