@@ -31,8 +31,8 @@ lint: packages
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
 
-unit functional: packages
-integration mutations: debian-packages packages
+unit: packages
+functional integration mutations: debian-packages packages
 $(SUITES):
 	.venv/bin/pytest tests/$@
 

@@ -118,6 +118,10 @@ class ConductorUnavailable(ComputedError):
 transport_url, `computed-conductor`?"""
 
 
+class BrokerUnavailable(ConductorUnavailable):
+    """The message broker {url} cannot be used: {problem}."""
+
+
 class PerhapsDone(ComputedError):
     """No answer to {method} (the limit is {timeout} s). It may have been \
 done; look before repeating."""

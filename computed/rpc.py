@@ -9,6 +9,7 @@ from oslo_config import cfg
 from oslo_messaging import opts as messaging_opts
 from oslo_versionedobjects import base as ovo
 
+from computed import broker
 from computed import context as computed_context
 from computed import exception
 from computed import unix_transport
@@ -29,6 +30,7 @@ def register_opts(conf):
     """Add the messaging library's own options to ``conf``."""
     for group, options in messaging_opts.list_opts():
         conf.register_opts(options, group=group)
+    broker.set_defaults(conf)
 
 
 def get_transport(conf):
@@ -41,20 +43,63 @@ def get_transport(conf):
     try:
         return messaging.get_rpc_transport(
             conf, url, allowed_remote_exmods=ERROR_MODULES)
-    except (messaging.InvalidTransportURL,
-            messaging.DriverLoadFailure) as error:
+    except (messaging.InvalidTransportURL, messaging.DriverLoadFailure,
+            ValueError) as error:
         raise exception.ConfigError(
             option='[DEFAULT] transport_url',
-            value=shown(url or conf.transport_url), problem=str(error),
+            value=shown(url or conf.transport_url),
+            problem=problem_of(error, url or conf.transport_url),
             remedy='Give a URL such as rabbit://user:password@host:5672/ or '
                    'unix:///run/computed/rpc, or none.') from error
 
 
 def shown(url):
-    """``url`` without its password."""
-    head, at, tail = url.rpartition('@')
-    scheme, colon, _ = head.partition('://')
-    return f'{scheme}{colon}***@{tail}' if at else url
+    """``url`` without users and passwords."""
+    scheme, colon, rest = url.partition('://')
+    head, at, tail = rest.rpartition('@')
+    if not at:
+        return url
+    # What precedes the last @ ends with a password, which may hold anything
+    # if it was not quoted; only what stands between an @ and a comma is one
+    # of several hosts.
+    hosts = [part.rpartition('@')[2] if '@' in part else ''
+             for part in head.split(',')[:-1]]
+    return scheme + colon + ','.join(
+        '***@' + host if host else '***' for host in [*hosts, tail])
+
+
+def problem_of(error, url):
+    """What is wrong with ``url``, without quoting from it."""
+    if isinstance(error, ValueError):   # a port, or an end of a password
+        return ('after the last colon of a host there is no number; is each '
+                'special character of the password written as %XX?')
+    return str(error).replace(url, shown(url))
+
+
+def get_client(transport, target, timeout=None):
+    """A client of servers of ``target``; it sends each call once."""
+    broker.make_prompt(transport)
+    return messaging.get_rpc_client(
+        transport, target, timeout=timeout, serializer=Serializer(), retry=0,
+        transport_options=messaging.TransportOptions(at_least_once=True))
+
+
+def reach(transport):
+    """See whether calls could be sent and taken.
+
+    :raises computed.exception.BrokerUnavailable: not now
+    """
+    with errors(None, 'connect', 0):
+        broker.check(transport)
+
+
+def server_name(transport, host):
+    """By which name one of several servers of a topic is told apart.
+
+    A broker keeps a queue for each name it ever heard, so there it must not
+    change from one start to the next.
+    """
+    return host if broker.driver_of(transport) else f'{host}-{os.getpid()}'
 
 
 def get_server(transport, target, endpoints):
@@ -82,13 +127,18 @@ def errors(peer_missing, method, timeout):
     """
     try:
         yield
+    except broker.Unreachable as error:
+        raise exception.BrokerUnavailable(
+            url=shown(str(error.url)), problem=error.problem) from None
+    except broker.NobodyListens as error:
+        raise peer_missing from error
     except exception.ComputedError as error:
         raise exception.rebuilt(error) from None
     except messaging.RemoteError as error:
         first = (str(error.value) or error.exc_type).splitlines()[0]
         raise exception.PeerFailed(
             method=method, error=f'{error.exc_type}: {first}') from None
-    except unix_transport.WentAway as error:
+    except (unix_transport.WentAway, broker.Unconfirmed) as error:
         raise exception.PerhapsDone(method=method, timeout=timeout) from error
     except messaging.MessagingTimeout as error:
         raise exception.PerhapsDone(method=method, timeout=timeout) from error

@@ -2,6 +2,7 @@
 
 import oslo_messaging as messaging
 
+from computed import broker
 from computed import exception
 from computed import rpc
 
@@ -21,16 +22,17 @@ class HostAPI:
     """Calls to one host or another."""
 
     def __init__(self, transport):
-        self._client = messaging.get_rpc_client(
-            transport, messaging.Target(topic=TOPIC, version='1.0'),
-            serializer=rpc.Serializer())
+        self._transport = transport
+        self._client = rpc.get_client(
+            transport, messaging.Target(topic=TOPIC, version='1.0'))
         self._timeout = transport.conf.rpc_response_timeout
 
     def _call(self, context, host, method, **kwargs):
         if not host:    # it would mean: whichever host is quickest
             raise exception.HostUnavailable(host='(none)')
         missing = exception.HostUnavailable(host=host)
-        with rpc.errors(missing, method, self._timeout):
+        servers = broker.Servers(self._transport, f'{TOPIC}.{host}')
+        with rpc.errors(missing, method, self._timeout), servers.reached():
             return self._client.prepare(server=host).call(
                 context, method, **kwargs)
 

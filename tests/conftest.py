@@ -1,5 +1,23 @@
 """The backend is chosen before anything of oslo is imported."""
 
+import pathlib
+import tempfile
+
+import pytest
+
 from computed import concurrency
+from tests import servers_rabbitmq
 
 concurrency.choose()
+
+
+@pytest.fixture(scope='session')
+def rabbitmq():
+    """A broker, started once for all that ask for one."""
+    with tempfile.TemporaryDirectory(prefix='computed-') as folder:
+        broker = servers_rabbitmq.RabbitMQ(pathlib.Path(folder) / 'rabbitmq')
+        try:
+            broker.start()
+            yield broker
+        finally:
+            broker.close()

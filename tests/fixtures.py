@@ -17,6 +17,7 @@ import uuid
 from oslo_config import cfg
 from oslo_messaging import conffixture
 
+from computed import broker
 from computed import claims
 from computed import conf as computed_conf
 from computed import context
@@ -170,9 +171,9 @@ def make_conf(folder, **overrides):
 
 def write_config(path, database, **options):
     """A computed.conf for a program; returns the arguments that name it."""
+    options = {'transport_url': f'unix://{path.parent}/rpc', **options}
     lines = ['[DEFAULT]', f'host = {HOST}',
              f'state_path = {path.parent}',
-             f'transport_url = unix://{path.parent}/rpc',
              *(f'{name} = {value}' for name, value in options.items()),
              '[database]',
              *(f'{name} = {value}' for name, value in database.items())]
@@ -200,7 +201,7 @@ class HostSide:
 
     def __exit__(self, *error):
         base.ComputedObject.indirection_api = None
-        self.transport.cleanup()
+        broker.close(self.transport)
 
     def manager(self, driver, **kwargs):
         """A compute manager on ``driver``, registered with the conductor."""

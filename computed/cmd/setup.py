@@ -18,8 +18,8 @@ LOG = logging.getLogger(__name__)
 
 # Below warnings, these tell of each message, statement or plugin; and who
 # asked for a plugin that stevedore could not load says so, and better.
-LOG_LEVELS = ['stevedore=ERROR', *(f'{name}=WARN' for name in (
-    'alembic', 'amqp', 'kombu', 'oslo.messaging', 'oslo_messaging',
+LOG_LEVELS = ['amqp=ERROR', 'stevedore=ERROR', *(f'{name}=WARN' for name in (
+    'alembic', 'kombu', 'oslo.messaging', 'oslo_messaging',
     'sqlalchemy', 'urllib3'))]
 
 

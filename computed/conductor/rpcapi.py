@@ -2,8 +2,7 @@
 
 import time
 
-import oslo_messaging as messaging
-
+from computed import broker
 from computed import context as computed_context
 from computed import exception
 from computed import rpc
@@ -16,15 +15,15 @@ class ConductorAPI:
 
     def __init__(self, transport, url, timeout=None):
         """``url`` is shown in errors; ``timeout`` is in seconds."""
-        self._client = messaging.get_rpc_client(
-            transport, manager.TARGET, serializer=rpc.Serializer(),
-            timeout=timeout)
+        self._client = rpc.get_client(transport, manager.TARGET, timeout)
+        self._servers = broker.Servers(transport, manager.TARGET.topic)
         self._url = url
         self._timeout = timeout or transport.conf.rpc_response_timeout
 
     def _call(self, context, method, **kwargs):
         missing = exception.ConductorUnavailable(url=self._url)
-        with rpc.errors(missing, method, self._timeout):
+        with rpc.errors(missing, method, self._timeout), \
+                self._servers.reached():
             return self._client.call(context, method, **kwargs)
 
     def object_class_action_versions(self, context, objname, objmethod,

@@ -1,6 +1,5 @@
 """A conductor: the database's router and monitor, and its RPC server."""
 
-import os
 import threading
 
 import oslo_messaging as messaging
@@ -31,7 +30,7 @@ class ConductorService:
     def start(self):
         """Reach the primary, measure replicas, take calls.
 
-        Waits for as long as the primary is away.
+        Waits for as long as the primary or the broker is away.
 
         :raises computed.exception.ConfigError: a URL is not usable
         :raises computed.exception.SchemaMismatch: it is missing or too old
@@ -40,22 +39,28 @@ class ConductorService:
         standalone = rpc.is_standalone(self.conf)
         urls = db.connections.from_conf(self.conf, standalone)
         transport = rpc.get_transport(self.conf)
-        router = None
-        while router is None and not self._stopping.is_set():
-            try:
-                router = self._connect(urls, standalone)
-            except exception.PrimaryUnavailable as error:
-                reason = str(error)
-            if router is None:
-                LOG.warning('Waiting: %s', reason)
-                notify.waiting(reason, 30)
-                self._stopping.wait(RETRY)
-        if router is None:
+        router = self._until_possible(
+            lambda: self._connect(urls, standalone))
+        self._until_possible(lambda: rpc.reach(transport))
+        if self._stopping.is_set():
             return
         self._monitor = db.replicas.Monitor(router)
         self._monitor.start()
         self._serve(transport, router)
         LOG.debug('Conductor ready on %s.', router.primary.name)
+
+    def _until_possible(self, attempt):
+        """Call ``attempt`` until what it needs is there, or we are not."""
+        while not self._stopping.is_set():
+            try:
+                return attempt()
+            except (exception.PrimaryUnavailable,
+                    exception.BrokerUnavailable) as error:
+                reason = str(error)
+            LOG.warning('Waiting: %s', reason)
+            notify.waiting(reason, 30)
+            self._stopping.wait(RETRY)
+        return None
 
     def _connect(self, urls, standalone):
         with db.migration.reachable():
@@ -73,7 +78,7 @@ class ConductorService:
     def _serve(self, transport, router):
         target = messaging.Target(
             topic=manager.TARGET.topic,
-            server=f'{self.conf.host}-{os.getpid()}')
+            server=rpc.server_name(transport, self.conf.host))
         self._server = rpc.get_server(
             transport, target, [manager.ConductorManager(router.status)])
         try:

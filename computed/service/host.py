@@ -9,6 +9,7 @@ from concurrent import futures
 from oslo_log import log as logging
 
 import computed
+from computed import broker
 from computed import claims
 from computed import context
 from computed import exception
@@ -101,7 +102,7 @@ class HostService:
         self._tasks = plugins.load_tasks(
             self.conf, periodic.collect(manager.ComputeManager))
         make_driver = plugins.load_driver(self.conf)
-        transport = self._connect()
+        self._connect()
         registered = self._until_possible(self._register)
         if registered is None:
             return
@@ -115,7 +116,7 @@ class HostService:
         self._parts.append(self.driver.close)
         self._refuse_strangers()
         self._manage(state_path)
-        self._serve(transport)
+        self._serve()
         tour.hello(self.conf, self.manager, self.instances())
 
     def _connect(self):
@@ -123,12 +124,12 @@ class HostService:
             self.child.start()
             self._parts.append(self.child.stop)
         transport = rpc.get_transport(self.conf)
+        self._parts.append(lambda: broker.close(transport))
         conductor = conductor_rpcapi.ConductorAPI(
             transport, rpc.address(self.conf))
         # The library's base class demands calls that it never makes.
         base.ComputedObject.indirection_api = (
             conductor)      # type: ignore[assignment]
-        return transport
 
     def _until_possible(self, attempt):
         """Call ``attempt`` until nothing temporary is in its way."""
@@ -216,7 +217,10 @@ class HostService:
         except Exception:
             LOG.exception('A hint about instance %s failed.', uuid)
 
-    def _serve(self, transport):
+    def _serve(self):
+        # Its own: a client gives up soon, a server's replies wait.
+        transport = rpc.get_transport(self.conf)
+        self._until_possible(lambda: rpc.reach(transport))
         server = rpc.get_server(
             transport, rpcapi.target(self.conf.host),
             [self.manager,

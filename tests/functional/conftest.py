@@ -1,4 +1,9 @@
-"""A conductor as a real process, over two databases that differ."""
+"""A conductor as a real process, over two databases that differ.
+
+What proves a guarantee runs over each transport.
+"""
+
+import functools
 
 import pytest
 
@@ -6,26 +11,45 @@ from computed import context
 from tests import fixtures
 from tests import waiting
 
+GUARANTEES = ('test_claims', 'test_read_over_rpc')
 
-def start_conductor(pair):
-    """A computed-conductor on ``pair``, quick to notice what happens."""
+
+def pytest_generate_tests(metafunc):
+    if ('shared' in metafunc.fixturenames and
+            metafunc.module.__name__.endswith(GUARANTEES)):
+        metafunc.parametrize('shared', ['unix', 'rabbit'], indirect=True,
+                             scope='session')
+
+
+def start_conductor(pair, listening=None, **options):
+    """A computed-conductor on ``pair``, quick to notice what happens.
+
+    :param listening: whether it takes calls; None: has it a socket
+    """
     arguments = fixtures.write_config(pair.folder / 'computed.conf', {
         'connection': pair.url(pair.primary),
         'replica_connections': pair.url(pair.replica),
         'replica_beat_interval': 0.1, 'replica_probe_interval': 0.1,
         'replica_good_samples': 1, 'replica_ramp': 0,
-        'max_replica_lag': 2})
+        'max_replica_lag': 2}, **options)
     program = fixtures.Program('computed-conductor', pair.folder, *arguments)
-    waiting.wait_for(lambda: list(pair.folder.glob('rpc/*conductor*')),
-                     20, 'the socket of the conductor')
+    waiting.wait_for(
+        listening or (lambda: list(pair.folder.glob('rpc/*conductor*'))),
+        20, 'the conductor taking calls')
     return program
 
 
 @pytest.fixture(scope='session')
-def shared(tmp_path_factory):
+def shared(tmp_path_factory, request):
     """One pair of databases with a conductor, for all tests."""
     found = fixtures.SqlitePair(tmp_path_factory.mktemp('shared'))
-    program = start_conductor(found)
+    found.options = {}
+    listening = None
+    if getattr(request, 'param', 'unix') == 'rabbit':
+        rabbitmq = request.getfixturevalue('rabbitmq')
+        found.options = {'transport_url': rabbitmq.url()}
+        listening = functools.partial(rabbitmq.consumers, 'conductor')
+    program = start_conductor(found, listening, **found.options)
     yield found
     program.end()
     found.stop_replication()
@@ -41,7 +65,7 @@ def pair(shared):
 @pytest.fixture
 def host_side(pair, tmp_path):
     """This process as a host that talks to the conductor."""
-    with fixtures.HostSide(pair.folder, tmp_path) as side:
+    with fixtures.HostSide(pair.folder, tmp_path, **pair.options) as side:
         yield side
 
 

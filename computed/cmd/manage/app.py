@@ -94,6 +94,11 @@ class ManageApp(app.App):
             self.options.verbose_level, logging.DEBUG))
         # Who asked for what it could not load says so, and better.
         logging.getLogger('stevedore').setLevel(logging.ERROR)
+        if not self.options.verbose_level:
+            # They tell of each failed attempt; ours is the one line.
+            for name in ('amqp', 'kombu', 'oslo.messaging',
+                         'oslo_messaging'):
+                logging.getLogger(name).setLevel(logging.CRITICAL)
         if self.options.log_file:
             lines = logging.FileHandler(self.options.log_file)
             lines.setFormatter(logging.Formatter(
@@ -108,6 +113,13 @@ class ManageApp(app.App):
     def session(self):
         """The way to conductors and hosts; made when it is first needed."""
         return base.Session(self.conf)
+
+    def run(self, argv):
+        try:
+            return super().run(argv)
+        finally:
+            if 'session' in vars(self):
+                self.session.close()
 
     def run_subcommand(self, argv):
         try:

@@ -5,6 +5,7 @@ import typing
 
 from cliff import command
 
+from computed import broker
 from computed import context
 from computed import objects
 from computed import rpc
@@ -22,13 +23,18 @@ class Session:
 
     def __init__(self, conf):
         objects.register_all()
-        transport = rpc.get_transport(conf)
+        broker.set_brief(conf)
+        self._transport = transport = rpc.get_transport(conf)
         self.context = context.new()
         self.hosts = rpcapi.HostAPI(transport)
         self.conductor = conductor_rpcapi.ConductorAPI(
             transport, rpc.address(conf))
         base.ComputedObject.indirection_api = (
             self.conductor)     # type: ignore[assignment]
+
+    def close(self):
+        """Leave nothing behind."""
+        broker.close(self._transport)
 
 
 class Command(command.Command):

@@ -1,0 +1,330 @@
+"""Hosts, conductors and the command line over a real broker."""
+
+import concurrent.futures
+import itertools
+import json
+import os
+import pathlib
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from computed import broker
+from computed import context
+from computed import exception
+from computed import rpc
+from computed import rpcapi
+from computed.db import migration
+from computed.objects import host as host_obj
+from computed.objects import instance as instance_obj
+from tests import fixtures
+from tests import servers_rabbitmq
+from tests import waiting
+
+_numbers = itertools.count(1)
+# All that anybody has to say, where a password could show.
+LOUD = {'debug': True, 'default_log_levels':
+        'amqp=DEBUG,kombu=DEBUG,oslo.messaging=DEBUG,oslo_messaging=DEBUG'}
+
+
+class Cell:
+    """A database, and programs that share a virtual host of the broker."""
+
+    def __init__(self, folder, rabbitmq):
+        self.folder = pathlib.Path(folder)
+        self.rabbitmq = rabbitmq
+        self.vhost = f'cell{next(_numbers)}'
+        rabbitmq.add_vhost(self.vhost)
+        self.database = self.folder / 'primary.sqlite'
+        migration.sync(f'sqlite:///{self.database}')
+        self.url = rabbitmq.url(self.vhost)
+        self.programs = []
+
+    def arguments(self, name='computed', database=None, url=None, **options):
+        """What to start a program with; LOUD unless ``options`` say more."""
+        path = self.folder / f'{name}.conf'
+        found = fixtures.write_config(
+            path, {'connection': f'sqlite:///{self.database}',
+                   **(database or {})},
+            transport_url=url or self.url, periodic_fuzzy_delay=0,
+            rpc_response_timeout=10, report_interval=1, **LOUD, **options)
+        with path.open('a') as stream:
+            stream.write('[tasks]\nsync_power_state_interval = 2\n')
+        return found
+
+    def run(self, program, *arguments):
+        self.programs.append(fixtures.Program(
+            program, self.folder, *(arguments or self.arguments())))
+        return self.programs[-1]
+
+    def conductors(self, count=1, **kwargs):
+        """Start conductors and wait until each takes calls.
+
+        Each has a replica of another name, by which it can be told apart.
+        """
+        for number in range(count):
+            replica = self.folder / f'replica{number}.sqlite'
+            migration.sync(f'sqlite:///{replica}')
+            self.run('computed-conductor', *self.arguments(
+                f'conductor{number}',
+                {'replica_connections': f'sqlite:///{replica}'}, **kwargs))
+        waiting.wait_for(
+            lambda: self.rabbitmq.consumers('conductor', self.vhost) == count,
+            30, f'{count} conductors')
+        return self.programs[-count:]
+
+    def manage(self, *words, arguments=None, check=True):
+        done = subprocess.run(
+            [sys.executable, '-m', 'computed.cmd.manage',
+             *(arguments or self.arguments()), *words],
+            capture_output=True, text=True, timeout=60)
+        assert servers_rabbitmq.PASSWORD not in done.stdout + done.stderr
+        if check:
+            assert done.returncode == 0, done.stderr
+        return done
+
+    def json(self, *words):
+        return json.loads(self.manage(*words, '-f', 'json').stdout)
+
+    def sql(self, statement):
+        return fixtures.SqlitePair.sql(self.database, statement)
+
+    def replies(self):
+        return {name for name in self.rabbitmq.queues(self.vhost)
+                if name.startswith('reply_')}
+
+    def clean_up(self):
+        for program in self.programs:
+            program.end()
+        for process in psutil.process_iter(['environ']):
+            folder = (process.info['environ'] or {}).get('COMPUTED_FOLDER')
+            if folder and folder.startswith(str(self.folder)):
+                process.kill()
+        for program in self.programs:
+            assert 'amqp' in program.output()       # it was loud
+            assert servers_rabbitmq.PASSWORD not in program.output()
+
+
+@pytest.fixture
+def cell(tmp_path, rabbitmq):
+    found = Cell(tmp_path, rabbitmq)
+    yield found
+    if not rabbitmq.is_running:
+        rabbitmq.start()
+    found.clean_up()
+
+
+@pytest.fixture
+def side(cell, tmp_path):
+    with fixtures.HostSide(cell.folder, tmp_path, transport_url=cell.url,
+                           rpc_response_timeout=10) as found:
+        yield found
+
+
+def test_programs_wait_for_the_broker_and_outlive_its_restart(cell):
+    cell.rabbitmq.stop()
+    host = cell.run('computed')
+    conductors = [cell.run('computed-conductor') for _ in range(2)]
+    for program in (host, *conductors):
+        program.wait_for_output('Waiting: The message broker')
+    cell.rabbitmq.start()
+    host.wait_for_output('is managed', 30)
+    cell.manage('instance', 'create', 'web', '--command', 'sleep 1000',
+                '--wait')
+    shown = cell.json('instance', 'show', 'web')
+    os.kill(shown['pid'], signal.SIGKILL)
+    waiting.wait_for(lambda: cell.sql(
+        'SELECT vm_state, power_state FROM instances') == [('stopped', 6)])
+
+    cell.rabbitmq.stop()
+    host.wait_for_output('cannot be reported as alive', 30)
+    cell.rabbitmq.start()
+    host.wait_for_output('reported as alive again', 60)
+
+    def listens():
+        return cell.rabbitmq.consumers('compute.h1', cell.vhost)
+    waiting.wait_for(listens, 60, 'the host taking calls again')
+    cell.manage('instance', 'start', 'web', '--wait')
+    cell.manage('instance', 'stop', 'web', '--wait')
+    assert cell.sql('SELECT vm_state, claim_id FROM instances') == [
+        ('stopped', None)]
+    queues = cell.rabbitmq.queues(cell.vhost)
+    assert set(queues.values()) == {'quorum'}
+    # that of the host; two conductors of one name share theirs
+    assert len(cell.replies()) == 1
+    assert host.end() == 0
+    assert cell.replies() == set()
+    began = time.monotonic()
+    done = cell.manage('task', 'list', '--host', 'h1', check=False)
+    assert 'Host h1 does not answer' in done.stderr     # its queue is there
+    assert time.monotonic() - began < 10
+
+
+def test_the_command_line_leaves_no_queue_behind(cell):
+    cell.conductors()
+    before = cell.rabbitmq.queues(cell.vhost)
+    for _ in range(5):
+        cell.manage('instance', 'list')
+    assert cell.rabbitmq.queues(cell.vhost) == before
+
+
+@pytest.mark.parametrize('url, problem', [
+    (lambda rabbitmq: rabbitmq.url(password='an0ther'),
+     'it refuses the user or the password'),
+    (lambda rabbitmq: rabbitmq.url('nowhere'),
+     'it refuses the virtual host'),
+    (lambda rabbitmq: rabbitmq.url(port=1), 'Connection refused'),
+    (lambda rabbitmq: rabbitmq.url(port=1).replace('1/', '1,u:an0ther@'
+                                                   '127.0.0.1:2/'),
+     'Connection refused'),
+], ids=['password', 'vhost', 'refused', 'two refused'])
+def test_the_command_line_says_soon_what_is_wrong(cell, url, problem):
+    began = time.monotonic()
+    done = cell.manage('instance', 'list', check=False, arguments=(
+        cell.arguments('wrong', url=url(cell.rabbitmq))))
+    assert time.monotonic() - began < 10
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert 'an0ther' not in done.stderr
+    assert done.stderr.startswith(
+        'computed-manage: The message broker rabbit://***@127.0.0.1:')
+    assert problem in done.stderr
+
+
+def test_without_a_conductor_the_error_comes_at_once(cell, side):
+    """Never heard of, and gone but with its queue still there."""
+    began = time.monotonic()
+    with pytest.raises(exception.ConductorUnavailable) as caught:
+        side.conductor.list_replicas(context.new())
+    assert type(caught.value) is exception.ConductorUnavailable
+    cell.conductors()[0].end()
+    waiting.wait_for(lambda: not cell.rabbitmq.consumers(
+        'conductor', cell.vhost))
+    with pytest.raises(exception.ConductorUnavailable):
+        side.conductor.list_replicas(context.new())
+    with pytest.raises(exception.HostUnavailable):
+        rpcapi.HostAPI(side.transport).list_tasks(context.new(), 'h1')
+    assert time.monotonic() - began < 30
+    assert 'conductor' in cell.rabbitmq.queues(cell.vhost)
+
+
+def test_a_second_broker_of_the_url_takes_over(cell, tmp_path):
+    cell.conductors()
+    url = cell.url.replace('@127', '@127.0.0.1:1,computed:'
+                           f'{servers_rabbitmq.PASSWORD}@127')
+    for _ in range(3):      # the order is drawn
+        with fixtures.HostSide(cell.folder, tmp_path,
+                               transport_url=url) as side:
+            assert side.conductor.list_replicas(context.new())
+
+
+def who(side):
+    """The conductor that answers, by the name of its replica."""
+    return side.conductor.list_replicas(context.new())[1]['name']
+
+
+def test_several_conductors_share_the_work(cell, side):
+    cell.conductors(2)
+    answered = [who(side) for _ in range(20)]
+    assert len(set(answered)) == 2
+    assert min(answered.count(name) for name in set(answered)) >= 5
+
+
+def register(side):
+    host_obj.Service.register(context.new(), fixtures.HOST, fixtures.UUID,
+                              'boot', 'boot', '0', 60)
+
+
+def test_one_conductor_is_killed_in_the_middle_of_calls(cell, side):
+    """Each call is done once or not at all, and the other one goes on."""
+    first, _ = cell.conductors(2)
+    register(side)
+    found = [instance_obj.Instance(context=context.new(), **{
+        **fixtures.INSTANCE, 'uuid': f'{number:032x}', 'name': 'before'})
+        for number in range(1, 5)]
+    for one in found:
+        one.create()
+    [[revision]] = cell.sql('SELECT revision FROM hosts')
+    # All calls stand before the lock of the database, two in each.
+    lock = sqlite3.connect(cell.database, isolation_level=None)
+    lock.execute('BEGIN IMMEDIATE')
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        def rename(one):
+            one.name = 'after'
+            try:
+                one.save()
+            except exception.PerhapsDone:
+                return 'perhaps'
+            except exception.InstanceChanged:
+                return 'changed'
+            return 'done'
+        calls = [threads.submit(rename, one) for one in found]
+        waiting.wait_for(lambda: first.output().count(
+            'received message') >= 2, 10, 'calls at the first conductor')
+        first.end(signal.SIGKILL)
+        lock.execute('ROLLBACK')
+        lock.close()
+        outcomes = [call.result(30) for call in calls]
+    names = [name for [name] in cell.sql(
+        'SELECT name FROM instances ORDER BY uuid')]
+    done = names.count('after')
+    assert 'perhaps' in outcomes and done >= outcomes.count('done') > 0
+    assert cell.sql('SELECT revision FROM hosts') == [(revision + done,)]
+    assert len({who(side) for _ in range(6)}) == 1
+
+
+def test_a_call_while_the_broker_is_away_does_not_hang(cell, side):
+    cell.conductors()
+    who(side)
+    cell.rabbitmq.stop()
+    began = time.monotonic()
+    with pytest.raises((exception.PerhapsDone,
+                        exception.ConductorUnavailable)):
+        who(side)       # on a connection that was good
+    with pytest.raises(exception.BrokerUnavailable):
+        who(side)
+    assert time.monotonic() - began < 20
+    cell.rabbitmq.start()
+
+    def again():
+        try:
+            return who(side)
+        except exception.ComputedError:
+            return False
+    waiting.wait_for(again, 60, 'calls after the restart')
+
+
+def test_calls_travel_encrypted(cell, tmp_path):
+    tls = cell.rabbitmq.url(
+        cell.vhost, port=cell.rabbitmq.tls_port, options='?ssl=1&ssl_ca_file='
+        f'{cell.rabbitmq.ca_file}')
+    cell.conductors(url=tls)
+    with fixtures.HostSide(cell.folder, tmp_path, transport_url=tls) as side:
+        assert who(side)
+    assert 'ssl:' in cell.rabbitmq.ctl(
+        'list_connections', 'ssl').replace('true', 'ssl:')
+
+
+def test_a_broker_with_another_certificate_is_refused(cell):
+    other = servers_rabbitmq.trustme.CA()
+    path = cell.folder / 'other.pem'
+    other.cert_pem.write_to_path(path)
+    conf = fixtures.make_conf(cell.folder, transport_url=cell.rabbitmq.url(
+        cell.vhost, port=cell.rabbitmq.tls_port,
+        options=f'?ssl=1&ssl_ca_file={path}'))
+    with pytest.raises(exception.BrokerUnavailable, match='certificate'):
+        rpc.reach(rpc.get_transport(conf))
+
+
+def test_the_broker_is_asked_nothing_with_another_transport(tmp_path):
+    conf = fixtures.make_conf(tmp_path)
+    transport = rpc.get_transport(conf)
+    broker.check(transport)
+    with broker.Servers(transport, 'conductor').reached():
+        pass
+    broker.close(transport)
