@@ -225,7 +225,7 @@ def test_a_second_broker_of_the_url_takes_over(cell, tmp_path):
 
 def who(side):
     """The conductor that answers, by the name of its replica."""
-    return side.conductor.list_replicas(context.new())[1]['name']
+    return side.conductor.list_replicas(context.new())[1]['node']
 
 
 def test_several_conductors_share_the_work(cell, side):
@@ -249,7 +249,8 @@ def test_one_conductor_is_killed_in_the_middle_of_calls(cell, side):
         for number in range(1, 5)]
     for one in found:
         one.create()
-    [[revision]] = cell.sql('SELECT revision FROM hosts')
+    counter = f"SELECT revision FROM hosts WHERE name = '{fixtures.HOST}'"
+    [[revision]] = cell.sql(counter)
     # All calls stand before the lock of the database, two in each.
     lock = sqlite3.connect(cell.database, isolation_level=None)
     lock.execute('BEGIN IMMEDIATE')
@@ -274,7 +275,7 @@ def test_one_conductor_is_killed_in_the_middle_of_calls(cell, side):
         'SELECT name FROM instances ORDER BY uuid')]
     done = names.count('after')
     assert 'perhaps' in outcomes and done >= outcomes.count('done') > 0
-    assert cell.sql('SELECT revision FROM hosts') == [(revision + done,)]
+    assert cell.sql(counter) == [(revision + done,)]
     assert len({who(side) for _ in range(6)}) == 1
 
 
@@ -306,8 +307,9 @@ def test_calls_travel_encrypted(cell, tmp_path):
     cell.conductors(url=tls)
     with fixtures.HostSide(cell.folder, tmp_path, transport_url=tls) as side:
         assert who(side)
-    assert 'ssl:' in cell.rabbitmq.ctl(
-        'list_connections', 'ssl').replace('true', 'ssl:')
+        assert set(cell.rabbitmq.ctl(
+            'list_connections', '--no-table-headers', 'vhost', 'ssl'
+        ).splitlines()) == {f'{cell.vhost}\ttrue'}
 
 
 def test_a_broker_with_another_certificate_is_refused(cell):
