@@ -115,7 +115,8 @@ class ComputeNode(Base):
     vcpus_reserved = sa.Column(sa.Integer)
     memory_mb_reserved = sa.Column(sa.Integer)
     disk_gb_reserved = sa.Column(sa.Integer)
-    # Not Float: MariaDB's has single precision, 1.1 would never be 1.1.
+    # Not Float: MariaDB's gives back six digits, and what differs from what
+    # was written is written again each time.
     vcpus_allocation_ratio = sa.Column(sa.Double)
     memory_mb_allocation_ratio = sa.Column(sa.Double)
     disk_gb_allocation_ratio = sa.Column(sa.Double)

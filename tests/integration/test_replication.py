@@ -374,7 +374,8 @@ def test_a_look_at_the_resources_of_a_host_of_100_instances(side, database):
     # precision cannot hold.
     database.cluster.primary.sql(
         f'UPDATE {database.name}.instances SET memory_mb = 2147483647')
-    found.conf.set_override('ram_allocation_ratio', 1.1, 'compute')
+    found.conf.set_override('ram_allocation_ratio', 1.23456789,
+                            'compute')
     counted = Counted(side, database)
     found.update_available_resource(context.new())
     counted.start()
