@@ -3,6 +3,8 @@
 #   make run          a whole computed on this host, in the foreground
 #   make test         lint and every test; installs what they need
 #   make lint         style, dependency walls, types
+#   make docs         the pages, into doc/build/html; warnings are errors
+#   make benchmarks   what reads cost, beside what they cannot cost less than
 #   make unit         also: functional, integration, mutations
 #   make clean        forget what the above left, except .state
 #
@@ -14,7 +16,8 @@ STATE ?= $(CURDIR)/.state
 SUITES := unit functional integration mutations
 export PYTHON
 
-.PHONY: run test lint $(SUITES) clean packages debian-packages
+.PHONY: run test lint docs benchmarks $(SUITES) clean packages \
+	debian-packages
 .NOTPARALLEL:
 
 # exec: Ctrl-C and SIGTERM reach computed itself, and no shell in between
@@ -23,13 +26,19 @@ run:
 	@tools/python-packages
 	@exec .venv/bin/computed --state-path '$(STATE)'
 
-test: debian-packages lint
+test: debian-packages lint docs
 	.venv/bin/pytest $(SUITES:%=tests/%)
 
 lint: packages
 	.venv/bin/ruff check
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
+
+docs: packages
+	.venv/bin/sphinx-build -qW --keep-going doc/source doc/build/html
+
+benchmarks: debian-packages packages
+	.venv/bin/python -m tests.benchmarks
 
 unit: packages
 functional integration mutations: debian-packages packages
@@ -45,6 +54,6 @@ debian-packages:
 	@tools/debian-packages test || { [ $$? = 2 ] && [ "$(CI)" != true ]; }
 
 clean:
-	rm -rf .venv .tox build dist *.egg-info .ruff_cache .mypy_cache
+	rm -rf .venv .tox build dist doc/build *.egg-info .ruff_cache .mypy_cache
 	rm -rf .pytest_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

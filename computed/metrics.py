@@ -4,7 +4,7 @@ import prometheus_client as prom
 
 # Where reads went, and why: role primary|replica; reason strict,
 # lag_tolerant, in_transaction, no_replica, bound_too_small, replica_failed,
-# replica_lagging, replica_busy, budget.
+# replica_lagging, replica_busy, replica_behind_token.
 db_reads = prom.Counter(
     'computed_db_reads', 'Database reads, by where they went and why.',
     ['query', 'role', 'reason'])

@@ -1,0 +1,37 @@
+"""An object: what would be ``computed/objects/fault.py``."""
+
+import fault_queries
+from oslo_versionedobjects import fields
+
+from computed.objects import base
+
+
+@base.registry.register
+class InstanceFault(base.ComputedObject):
+    """What went wrong with an instance lately."""
+
+    # Version 1.0: Initial version
+    VERSION = '1.0'
+
+    fields = {
+        'uuid': fields.UUIDField(),
+        'host': fields.StringField(),
+        'fault': fields.StringField(nullable=True),
+        'revision': fields.IntegerField(),
+    }
+
+    @base.remotable_read
+    def get_by_uuid(cls, context, uuid):
+        """:raises computed.exception.InstanceNotFound: there is none"""
+        return cls.from_row(context, fault_queries.get(context, uuid))
+
+    @base.remotable
+    def clear(self):
+        """Forget it, if nobody changed the instance meanwhile.
+
+        :raises computed.exception.InstanceChanged: somebody did
+        """
+        self.revision = fault_queries.clear(
+            self._context, self.uuid, self.host, self.revision)
+        self.fault = None
+        self.obj_reset_changes()

@@ -1,0 +1,30 @@
+"""The pages below doc/ and the examples they show."""
+
+import contextlib
+import importlib
+import pathlib
+import sys
+
+from oslo_versionedobjects import fixture
+
+ROOT = pathlib.Path(__file__).parents[1]
+SOURCE = ROOT / 'doc/source'
+EXAMPLES = ROOT / 'doc/examples'
+
+
+@contextlib.contextmanager
+def example(name):
+    """The module ``doc/examples/NAME.py``, and no trace of it afterwards.
+
+    Objects that it registers are forgotten again: another test counts them.
+    """
+    before = set(sys.modules)
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        with fixture.VersionedObjectRegistryFixture():
+            yield importlib.import_module(name)
+    finally:
+        sys.path.remove(str(EXAMPLES))
+        for path in EXAMPLES.glob('*.py'):
+            if path.stem not in before:
+                sys.modules.pop(path.stem, None)

@@ -1,0 +1,109 @@
+"""What the pages say is what the code does: examples, names, commands."""
+
+import datetime
+import re
+import shlex
+import types
+
+import pytest
+
+from computed import conf
+from computed import context
+from computed import states
+from computed.cmd.manage import app
+from computed.conductor import manager as conductor_manager
+from tests import documents
+from tests import driver_contract
+
+NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
+PAGES = sorted(documents.SOURCE.rglob('*.rst'))
+WIRE = (documents.SOURCE / 'wire.rst').read_text()
+
+
+class TestPaperDriver(driver_contract.DriverContract):
+
+    @pytest.fixture
+    def driver(self, tmp_path):
+        with documents.example('paper') as paper:
+            found = paper.PaperDriver(
+                types.SimpleNamespace(state_path=str(tmp_path)))
+            found.init_host(driver_contract.MARK)
+            yield found
+            found.close()
+
+    def test_a_torn_guest_is_unknown_and_not_absent(self, driver, tmp_path):
+        guest = self.spawned(driver)
+        (tmp_path / 'paper' / f'{guest}.json').write_text('{"power_st')
+        assert not driver.list_instances().complete
+
+
+@pytest.mark.parametrize('found, changed', [
+    (True, {}),
+    (True, {'launched_at': NOW - datetime.timedelta(seconds=60)}),
+    (False, {'launched_at': NOW - datetime.timedelta(seconds=59)}),
+    (False, {'launched_at': None}),
+    (False, {'vm_state': states.STOPPED}),
+    (False, {'task_state': states.REBOOTING}),
+    (False, {'claim_id': 'c'}),
+])
+def test_whose_lease_is_over(found, changed):
+    instance = types.SimpleNamespace(**{
+        'vm_state': states.ACTIVE, 'task_state': None, 'claim_id': None,
+        'launched_at': NOW - datetime.timedelta(hours=1), **changed})
+    with documents.example('leases') as leases:
+        assert leases.overdue([instance], NOW, 60) == [instance] * found
+
+
+def test_the_wire_page_names_every_key_that_is_ours():
+    ctxt = context.new()
+    theirs = super(context.RequestContext, ctxt).to_dict()
+    reply = conductor_manager.reply(ctxt)
+    keys = [*(ctxt.to_dict().keys() - theirs.keys()),
+            *ctxt.tokens.to_dict(), *reply,
+            *context.Origin.__dataclass_fields__]
+    assert len(keys) > 8
+    for key in keys:
+        assert f'``{key}``' in WIRE, key
+
+
+def commands():
+    """``(page, words)`` of every computed-manage command on the pages."""
+    for page in [*PAGES, documents.ROOT / 'README.rst']:
+        for line in page.read_text().splitlines():
+            found = re.match(
+                r' +(?:\$ )?(?:\S*computed-manage|manage) (?!\.\.\.)(.+)',
+                line)
+            if found:
+                yield page.name, shlex.split(found[1], comments=True)
+
+
+def test_every_command_on_the_pages_can_be_parsed():
+    """By its own parser: no option of an earlier release stays behind."""
+    manage = app.ManageApp()
+    found = list(commands())
+    assert len(found) > 15
+    for page, words in found:
+        _, rest = manage.parser.parse_known_args(words)
+        words = words[words.index(rest[0]):] if rest else words
+        command, name, arguments = manage.command_manager.find_command(words)
+        parser = command(manage, None).get_parser(name)
+        try:
+            parser.parse_args(arguments)
+        except SystemExit:
+            pytest.fail(f'{page}: {words}')
+
+
+def test_every_option_on_the_pages_is_one():
+    """``[group] name`` in the text; the reference itself is generated."""
+    ours = {(group.name if group else 'DEFAULT', option.dest)
+            for group, options in conf.list_opts() for option in options}
+    library = {('database', 'connection'), ('database', 'slave_connection'),
+               ('DEFAULT', 'transport_url'),
+               ('DEFAULT', 'rpc_response_timeout'),
+               ('DEFAULT', 'executor_thread_pool_size')}
+    found = {(page.name, group, name) for page in PAGES
+             for group, name in re.findall(r'``\[(\w+)\] (\w+)``',
+                                           page.read_text())}
+    assert found
+    for page, group, name in found:
+        assert (group, name) in ours | library, page
