@@ -1,0 +1,48 @@
+"""A server whose calls do nothing: what a call over RPC costs at least."""
+
+import subprocess
+import sys
+
+import oslo_messaging as messaging
+
+from tests import fixtures
+
+TOPIC = 'empty'
+
+
+class Endpoint:
+    """Answers with nothing."""
+
+    def nothing(self, context):
+        return None
+
+
+def start(folder):
+    """The server as a process, which listens below ``folder``.
+
+    It ends with its standard input, so not later than this process.
+    """
+    return subprocess.Popen([sys.executable, '-m', __name__, str(folder)],
+                            stdin=subprocess.PIPE)
+
+
+def client(transport):
+    """A function that makes one empty call."""
+    remote = messaging.get_rpc_client(
+        transport, messaging.Target(topic=TOPIC))
+    return lambda: remote.call({}, 'nothing')
+
+
+def main():
+    conf = fixtures.make_conf(sys.argv[1])
+    server = messaging.get_rpc_server(
+        messaging.get_rpc_transport(conf),
+        messaging.Target(topic=TOPIC, server='empty'), [Endpoint()])
+    server.start()
+    sys.stdin.read()
+    server.stop()
+    server.wait()
+
+
+if __name__ == '__main__':
+    main()
