@@ -13,7 +13,7 @@ logging.getLogger('reno').setLevel(logging.WARNING)
 project = 'computed'
 author = 'the authors of computed'
 # First: it chooses native threads, before anything else of oslo is loaded.
-extensions = ['reference', 'oslo_config.sphinxext', 'reno.sphinxext']
+extensions = ['reference', 'oslo_config.sphinxext', 'notes']
 
 html_theme = 'furo'
 html_title = 'computed'

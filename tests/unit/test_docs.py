@@ -1,11 +1,17 @@
 """What the pages say is what the code does: examples, names, commands."""
 
 import datetime
+import io
 import re
 import shlex
+import shutil
 import types
 
 import pytest
+import yaml
+from dulwich import porcelain
+from reno import config
+from reno import formatter
 
 from computed import conf
 from computed import context
@@ -64,6 +70,39 @@ def test_the_wire_page_names_every_key_that_is_ours():
     assert len(keys) > 8
     for key in keys:
         assert f'``{key}``' in WIRE, key
+
+
+def test_notes_are_found_without_a_history(tmp_path):
+    """reno cannot read a shallow clone; the pages are built there too."""
+    shutil.copytree(documents.ROOT / 'releasenotes',
+                    tmp_path / 'releasenotes')
+    with documents.extension('notes') as notes:
+        settings = config.Config(str(tmp_path))
+        with notes.WorkingCopy(settings) as found:
+            text = formatter.format_report(found, settings, found.versions)
+    for path in (tmp_path / 'releasenotes/notes').glob('*.yaml'):
+        for section in yaml.safe_load(path.read_text()).values():
+            for item in [section] if isinstance(section, str) else section:
+                assert item.splitlines()[0] in text
+
+
+def test_only_a_whole_clone_with_tags_tells_releases(tmp_path):
+    whole, shallow = tmp_path / 'whole', tmp_path / 'shallow'
+    author = b'a <a@example.org>'
+    porcelain.init(str(whole))
+    for message in (b'first', b'second'):
+        porcelain.commit(str(whole), message=message, author=author,
+                         committer=author)
+    with documents.extension('notes') as notes:
+        assert not notes.tells_releases(whole)      # no tag yet
+        porcelain.tag_create(str(whole), b'0.1.0')
+        assert notes.tells_releases(whole)
+        porcelain.clone(str(whole), str(shallow), errstream=io.BytesIO())
+        assert notes.tells_releases(shallow)
+        (shallow / '.git/shallow').write_bytes(
+            porcelain.open_repo(str(whole)).head() + b'\n')
+        assert not notes.tells_releases(shallow)
+        assert not notes.tells_releases(tmp_path)
 
 
 def commands():
