@@ -107,6 +107,15 @@ class PrimaryReadOnly(ComputedError):
 server promoted?"""
 
 
+class InvalidMarker(ComputedError):
+    """Marker {marker} was not given by this list; repeat it as it was \
+printed, or leave it out to begin at the beginning."""
+
+
+class InvalidLimit(ComputedError):
+    """A list cannot be limited to {limit}; give a whole number from 1 up."""
+
+
 class SchemaMismatch(ComputedError):
     """The database has schema {found}, the code needs {needed}. {remedy}"""
 
@@ -133,6 +142,16 @@ class PeerFailed(ComputedError):
 
 class NotRemotable(ComputedError):
     """{method} cannot be called from afar."""
+
+
+class IncompatiblePeer(ComputedError):
+    """{what} of version {version} is not understood here ({known} is); \
+bring both ends to one release, conductors first."""
+
+
+class PinnedTooLow(ComputedError):
+    """{method} needs RPC version {version}, but [upgrade_levels] allows \
+{pin}; raise it once every peer is upgraded."""
 
 
 # -- drivers

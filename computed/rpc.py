@@ -6,14 +6,19 @@ import os
 
 import oslo_messaging as messaging
 from oslo_config import cfg
+from oslo_log import log as logging
 from oslo_messaging import opts as messaging_opts
 from oslo_versionedobjects import base as ovo
+from oslo_versionedobjects import exception as ovo_exception
 
 from computed import broker
 from computed import context as computed_context
 from computed import exception
 from computed import unix_transport
 from computed.objects import base
+from computed.objects import versions
+
+LOG = logging.getLogger(__name__)
 
 # Only these modules' errors are made again from what a peer sends.
 ERROR_MODULES = ['computed.exception']
@@ -76,11 +81,16 @@ def problem_of(error, url):
     return str(error).replace(url, shown(url))
 
 
-def get_client(transport, target, timeout=None):
-    """A client of servers of ``target``; it sends each call once."""
+def get_client(transport, target, timeout=None, serializer=None,
+               version_cap=None):
+    """A client of servers of ``target``; it sends each call once.
+
+    :param version_cap: the highest version of RPC to use; None for any
+    """
     broker.make_prompt(transport)
     return messaging.get_rpc_client(
-        transport, target, timeout=timeout, serializer=Serializer(), retry=0,
+        transport, target, timeout=timeout, retry=0, version_cap=version_cap,
+        serializer=Serializer() if serializer is None else serializer,
         transport_options=messaging.TransportOptions(at_least_once=True))
 
 
@@ -105,7 +115,7 @@ def server_name(transport, host):
 def get_server(transport, target, endpoints):
     """A server that runs only methods marked :func:`exposed`."""
     return messaging.get_rpc_server(
-        transport, target, endpoints, serializer=Serializer(),
+        transport, target, endpoints, serializer=BackportingSerializer(),
         access_policy=messaging.ExplicitRPCAccessPolicy)
 
 
@@ -134,6 +144,10 @@ def errors(peer_missing, method, timeout):
         raise peer_missing from error
     except exception.ComputedError as error:
         raise exception.rebuilt(error) from None
+    except messaging.RPCVersionCapError as error:
+        raise exception.PinnedTooLow(
+            method=method, version=error.version,
+            pin=error.version_cap) from error
     except messaging.RemoteError as error:
         first = (str(error.value) or error.exc_type).splitlines()[0]
         raise exception.PeerFailed(
@@ -147,7 +161,10 @@ def errors(peer_missing, method, timeout):
 
 
 class Serializer(messaging.Serializer):
-    """Carry objects, and the whole context, over the wire."""
+    """Carry objects, and the whole context, over the wire.
+
+    An object that is newer than this release is read as far as it is known.
+    """
 
     def __init__(self):
         self._objects = ovo.VersionedObjectSerializer()
@@ -157,13 +174,49 @@ class Serializer(messaging.Serializer):
         return self._objects.serialize_entity(context, entity)
 
     def deserialize_entity(self, context, entity):
-        return self._objects.deserialize_entity(context, entity)
+        if versions.is_object(entity):
+            try:
+                return base.ComputedObject.obj_from_primitive(
+                    entity, context)
+            except (ovo_exception.IncompatibleObjectVersion,
+                    ovo_exception.UnsupportedObjectError):
+                return self._newer(context, entity)
+        if isinstance(entity, list | tuple):
+            return [self.deserialize_entity(context, member)
+                    for member in entity]
+        if isinstance(entity, dict):
+            return {key: self.deserialize_entity(context, member)
+                    for key, member in entity.items()}
+        return entity
+
+    def _newer(self, context, primitive):
+        return base.ComputedObject.obj_from_primitive(
+            versions.lowered(primitive), context)
 
     def serialize_context(self, context):
         return context.to_dict()
 
     def deserialize_context(self, values):
         return computed_context.RequestContext.from_dict(values)
+
+
+class BackportingSerializer(Serializer):
+    """As the other, but a conductor translates what is newer, if it can."""
+
+    def _newer(self, context, primitive):
+        conductor = base.ComputedObject.indirection_api
+        if conductor is not None and versions.known(
+                primitive[versions.NAME]):
+            try:
+                return conductor.object_backport_versions(
+                    context, primitive, versions.tree(primitive))
+            except exception.ComputedError as error:
+                LOG.info('No conductor translates %(name)s %(version)s; it '
+                         'is read as far as it is known: %(error)s', {
+                             'name': primitive[versions.NAME],
+                             'version': primitive[versions.VERSION],
+                             'error': error})
+        return super()._newer(context, primitive)
 
 
 def address(conf):

@@ -24,7 +24,9 @@ class HostAPI:
     def __init__(self, transport):
         self._transport = transport
         self._client = rpc.get_client(
-            transport, messaging.Target(topic=TOPIC, version='1.0'))
+            transport, messaging.Target(topic=TOPIC, version='1.0'),
+            serializer=rpc.BackportingSerializer(),
+            version_cap=transport.conf.upgrade_levels.compute)
         self._timeout = transport.conf.rpc_response_timeout
 
     def _call(self, context, host, method, **kwargs):

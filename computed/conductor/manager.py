@@ -11,8 +11,11 @@ import oslo_messaging as messaging
 from computed import exception
 from computed import rpc
 from computed.objects import base
+from computed.objects import versions
 
-TARGET = messaging.Target(topic='conductor', version='1.0')
+# 1.0: objects' methods, replicas
+# 1.1: object_backport_versions
+TARGET = messaging.Target(topic='conductor', version='1.1')
 
 
 def remote_method(owner, name):
@@ -34,6 +37,18 @@ def reply(context, **values):
             'tokens': context.tokens.to_dict()}
 
 
+def as_known(result, theirs):
+    """``result`` as a primitive that a peer understands.
+
+    :param theirs: ``{name: version}`` of the objects that it knows
+    """
+    manifest = versions.agreed(theirs)
+    return result.obj_to_primitive(
+        target_version=versions.common(
+            result.obj_name(), theirs.get(result.obj_name(), '1.0')),
+        version_manifest=manifest)
+
+
 class ConductorManager:
     """The endpoint of ``computed-conductor``."""
 
@@ -50,13 +65,19 @@ class ConductorManager:
         if objname not in object_versions:
             raise exception.NotRemotable(method=f'{objname}.{objmethod}')
         cls = base.ComputedObject.obj_class_from_name(
-            objname, object_versions[objname])
+            objname, versions.common(objname, object_versions[objname]))
         result = remote_method(cls, objmethod)(context, *args, **kwargs)
         if isinstance(result, base.ComputedObject):
-            result = result.obj_to_primitive(
-                target_version=object_versions[objname],
-                version_manifest=object_versions)
+            result = as_known(result, object_versions)
         return reply(context, result=result)
+
+    @rpc.exposed
+    def object_backport_versions(self, context, objinst, object_versions):
+        """An object that a peer does not understand, as old as it needs.
+
+        :param object_versions: ``{name: version}`` that the peer knows
+        """
+        return as_known(objinst, object_versions)
 
     @rpc.exposed
     def object_action(self, context, objinst, objmethod, args, kwargs):

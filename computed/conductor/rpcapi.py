@@ -6,8 +6,10 @@ from computed import broker
 from computed import context as computed_context
 from computed import exception
 from computed import rpc
-from computed.conductor import manager
 from computed.objects import base
+
+# The oldest that has what nearly all calls need.
+TARGET = messaging.Target(topic='conductor', version='1.0')
 
 
 class ConductorAPI:
@@ -15,8 +17,14 @@ class ConductorAPI:
 
     def __init__(self, transport, url, timeout=None):
         """``url`` is shown in errors; ``timeout`` is in seconds."""
-        self._client = rpc.get_client(transport, manager.TARGET, timeout)
-        self._servers = broker.Servers(transport, manager.TARGET.topic)
+        def client(serializer):
+            return rpc.get_client(
+                transport, TARGET, timeout, serializer,
+                transport.conf.upgrade_levels.conductor)
+        self._client = client(rpc.BackportingSerializer())
+        # What a conductor has translated it need not translate again.
+        self._translator = client(rpc.Serializer()).prepare(version='1.1')
+        self._servers = broker.Servers(transport, TARGET.topic)
         self._url = url
         self._timeout = timeout or transport.conf.rpc_response_timeout
 
@@ -42,6 +50,19 @@ class ConductorAPI:
                             objmethod=objmethod, args=args, kwargs=kwargs)
         learn(context, answer, time.monotonic() - began)
         return answer['updates'], answer['result']
+
+    def object_backport_versions(self, context, objinst, object_versions):
+        """An object that is newer than this release, made as old as it is.
+
+        :param objinst: as it came over the wire
+        :param object_versions: ``{name: version}`` that is understood here
+        """
+        method = 'object_backport_versions'
+        missing = exception.ConductorUnavailable(url=self._url)
+        with rpc.errors(missing, method, self._timeout):
+            return self._translator.call(
+                context, method, objinst=objinst,
+                object_versions=object_versions)
 
     def list_replicas(self, context):
         """The state of each database node, as one conductor sees it."""

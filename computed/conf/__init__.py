@@ -7,12 +7,15 @@ its configuration, so that tests can have two.
 import copy
 
 from computed.conf import compute
+from computed.conf import conductor
 from computed.conf import database
 from computed.conf import default
 from computed.conf import tasks
+from computed.conf import upgrade_levels
 from computed.conf import virt
 
-MODULES = (default, compute, database, tasks, virt)
+MODULES = (default, compute, conductor, database, tasks, upgrade_levels,
+           virt)
 
 
 def register_opts(conf):

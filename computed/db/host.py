@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from computed import exception
 from computed.db import models
+from computed.db import pages
 from computed.db import routing
 
 
@@ -26,18 +27,17 @@ class HostRow:
 
 
 def _query():
-    counted = (sa.select(models.Instance.host.label('host'),
-                         sa.func.count().label('instances'))
-               .where(models.Instance.deleted == sa.false())
-               .group_by(models.Instance.host).subquery())
+    # For each host in the answer, not for all before any is chosen.
+    counted = (sa.select(sa.func.count()).select_from(models.Instance)
+               .where(models.Instance.host == models.Host.name,
+                      models.Instance.deleted == sa.false())
+               .correlate(models.Host).scalar_subquery())
     return (sa.select(models.Host, models.Service, models.ComputeNode,
-                      sa.func.coalesce(counted.c.instances, 0),
-                      models.utcnow())
+                      counted, models.utcnow())
             .outerjoin(models.Service,
                        models.Service.host == models.Host.name)
             .outerjoin(models.ComputeNode,
                        models.ComputeNode.host == models.Host.name)
-            .outerjoin(counted, counted.c.host == models.Host.name)
             .where(models.Host.name != models.NO_HOST))
 
 
@@ -51,10 +51,24 @@ def _row(context, found):
 
 
 @routing.read
-def get_all(context):
-    """Every host, by name."""
-    found = context.session.execute(_query().order_by(models.Host.name))
-    return [_row(context, row) for row in found]
+def get_page(context, limit, marker):
+    """Hosts, by name; see :func:`pages.read`."""
+    found = pages.read(context.session, _query(), (models.Host.name,),
+                       limit, marker)
+    return pages.Page([_row(context, row) for row in found.rows],
+                      found.next_marker)
+
+
+@routing.read
+def get_compute_nodes_page(context, limit, marker):
+    """Compute nodes, by host; see :func:`pages.read`."""
+    node = models.ComputeNode
+    query = (sa.select(node, models.Host.revision)
+             .join(models.Host, models.Host.name == node.host))
+    found = pages.read(context.session, query, (node.host,), limit, marker)
+    for row, revision_ in found.rows:
+        routing.saw(context, row.host, revision_)
+    return pages.Page([row for row, _ in found.rows], found.next_marker)
 
 
 @routing.read

@@ -20,7 +20,7 @@ from computed import exception
 from computed.db import engines
 
 # The oldest schema this code runs on.
-NEEDED = 'a3'
+NEEDED = 'a4'
 FOLDER = pathlib.Path(__file__).parent / 'migrations'
 
 

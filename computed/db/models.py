@@ -138,6 +138,12 @@ class Instance(Base):
                  'vm_state', 'task_state'),
         sa.Index('instances_name_idx', 'name'),
         sa.Index('instances_claim_owner_idx', 'claim_owner'),
+        # Lists by (name, uuid), page by page: of all, of a host, in a state.
+        sa.Index('instances_page_idx', 'deleted', 'name', 'uuid'),
+        sa.Index('instances_host_page_idx', 'host', 'deleted', 'name',
+                 'uuid'),
+        sa.Index('instances_vm_state_page_idx', 'vm_state', 'deleted',
+                 'name', 'uuid'),
         Base.__table_args__,
     )
 

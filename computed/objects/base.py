@@ -4,6 +4,9 @@ import datetime
 import functools
 
 from oslo_versionedobjects import base as ovo
+from oslo_versionedobjects import fields
+
+from computed.objects import versions
 
 registry = ovo.VersionedObjectRegistry
 remotable = ovo.remotable
@@ -17,10 +20,14 @@ class ComputedObject(ovo.VersionedObject):
         None if it was not read here
     """
 
-    OBJ_SERIAL_NAMESPACE = 'computed_object'
+    OBJ_SERIAL_NAMESPACE = versions.NAMESPACE
     OBJ_PROJECT_NAMESPACE = 'computed'
 
     origin = None
+
+    # The fields that came after version 1.0, and the version that brought
+    # each: an older peer does not get them.
+    SINCE = {}
 
     @classmethod
     def from_row(cls, context, row, **more):
@@ -28,6 +35,43 @@ class ComputedObject(ovo.VersionedObject):
         values = {name: as_aware(getattr(row, name)) for name in cls.fields
                   if name not in more}
         self = cls(context, **values, **more)
+        self.obj_reset_changes()
+        return self
+
+    def obj_make_compatible_from_manifest(self, primitive, target_version,
+                                          version_manifest):
+        super().obj_make_compatible_from_manifest(
+            primitive, target_version, version_manifest)
+        target = versions.parsed(target_version)
+        for name, version in self.SINCE.items():
+            if target < versions.parsed(version):
+                primitive.pop(name, None)
+
+
+class Page(ObjectListBase):
+    """A list that can grow, or a part of it.
+
+    Its reads take ``limit``, the most rows to return, and ``marker``, the
+    ``next_marker`` of the page before. Neither given: the first page. No page
+    has more than ``[conductor] max_page`` rows; one may have fewer than asked
+    for and yet not be the last.
+
+    :ivar next_marker: where the next page begins, to be handed back as it
+        is; None: this is the last one
+    """
+
+    SINCE = {'next_marker': '1.1'}
+
+    fields = {'next_marker': fields.StringField(nullable=True)}
+
+    @classmethod
+    def of(cls, context, page, make):
+        """The list of a :class:`computed.db.pages.Page`.
+
+        :param make: an object of a context and a row
+        """
+        self = cls(context, next_marker=page.next_marker,
+                   objects=[make(context, row) for row in page.rows])
         self.obj_reset_changes()
         return self
 

@@ -127,19 +127,19 @@ class ComputeNode(base.ComputedObject):
 
 
 @base.registry.register
-class ComputeNodeList(base.ObjectListBase, base.ComputedObject):
+class ComputeNodeList(base.Page, base.ComputedObject):
     # Version 1.0: Initial version
-    VERSION = '1.0'
+    # Version 1.1: Pages: next_marker; get_all takes limit and marker
+    VERSION = '1.1'
 
     fields = {'objects': fields.ListOfObjectsField('ComputeNode')}
 
     @base.remotable_read
-    def get_all(cls, context):
-        """Every compute node, by host."""
-        nodes = [found.compute_node for found in db.host.get_all(context)
-                 if found.compute_node]
-        return cls(context, objects=[ComputeNode.from_row(context, node)
-                                     for node in nodes])
+    def get_all(cls, context, limit=None, marker=None):
+        """Compute nodes, by host; see :class:`base.Page`."""
+        return cls.of(
+            context, db.host.get_compute_nodes_page(context, limit, marker),
+            ComputeNode.from_row)
 
 
 @base.registry.register
@@ -165,17 +165,18 @@ class Host(base.ComputedObject):
 
 
 @base.registry.register
-class HostList(base.ObjectListBase, base.ComputedObject):
+class HostList(base.Page, base.ComputedObject):
     # Version 1.0: Initial version
-    VERSION = '1.0'
+    # Version 1.1: Pages: next_marker; get_all takes limit and marker
+    VERSION = '1.1'
 
     fields = {'objects': fields.ListOfObjectsField('Host')}
 
     @base.remotable_read
-    def get_all(cls, context):
-        """Every host, by name."""
-        return cls(context, objects=[host_of(context, found)
-                                     for found in db.host.get_all(context)])
+    def get_all(cls, context, limit=None, marker=None):
+        """Hosts, by name; see :class:`base.Page`."""
+        return cls.of(context, db.host.get_page(context, limit, marker),
+                      host_of)
 
 
 def service_of(context, found):

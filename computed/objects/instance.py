@@ -117,34 +117,48 @@ class Instance(base.ComputedObject):
 
 
 @base.registry.register
-class InstanceList(base.ObjectListBase, base.ComputedObject):
+class InstanceList(base.Page, base.ComputedObject):
     # Version 1.0: Initial version
-    VERSION = '1.0'
+    # Version 1.1: Pages: next_marker; the reads take limit and marker,
+    #              get_all also host, vm_state and name
+    VERSION = '1.1'
 
     fields = {'objects': fields.ListOfObjectsField('Instance')}
 
+    @base.remotable_read
+    def get_by_host(cls, context, host, limit=None, marker=None):
+        """The live instances on ``host``.
+
+        Without limit and marker all of them, by uuid, and how new the list
+        is: what tasks rest on. With either a page, as of :meth:`get_all`.
+        """
+        if limit is not None or marker is not None:
+            return cls._page(context, limit, marker, host=host)
+        rows = db.instance.get_all_by_host(context, host)
+        return cls.of(context, db.pages.Page(rows, None), Instance.from_row)
+
+    @base.remotable_read
+    def get_all(cls, context, limit=None, marker=None, host=None,
+                vm_state=None, name=None):
+        """Live instances, by name and then uuid; see :class:`base.Page`.
+
+        :param host: only those there; so with ``vm_state`` and ``name``
+        """
+        return cls._page(context, limit, marker, host=host,
+                         vm_state=vm_state, name=name)
+
+    @base.remotable_read
+    def get_by_name(cls, context, name, limit=None, marker=None):
+        """The live instances called ``name``, by uuid; see
+        :class:`base.Page`.
+        """
+        return cls._page(context, limit, marker, name=name)
+
     @classmethod
-    def _from_rows(cls, context, rows):
-        self = cls(context, objects=[Instance.from_row(context, row)
-                                     for row in rows])
-        self.obj_reset_changes()
-        return self
-
-    @base.remotable_read
-    def get_by_host(cls, context, host):
-        """The live instances on ``host``, by uuid."""
-        return cls._from_rows(
-            context, db.instance.get_all_by_host(context, host))
-
-    @base.remotable_read
-    def get_all(cls, context):
-        """Every live instance, by name."""
-        return cls._from_rows(context, db.instance.get_all(context))
-
-    @base.remotable_read
-    def get_by_name(cls, context, name):
-        """The live instances called ``name``."""
-        return cls._from_rows(context, db.instance.get_all(context, name))
+    def _page(cls, context, limit, marker, **filters):
+        return cls.of(
+            context, db.instance.get_page(context, limit, marker, **filters),
+            Instance.from_row)
 
     @classmethod
     @base.remotable

@@ -72,6 +72,7 @@ class ConductorService:
             self.conf.database, urls.primary, urls.replicas,
             tolerant_threads=self.conf.executor_thread_pool_size // 2)
         db.routing.configure(router)
+        db.pages.configure(lambda: self.conf.conductor.max_page)
         router.database_id = db.database.get_id(context.new())
         return router
 

@@ -24,17 +24,18 @@ HASHES = {
     'ComputeNode':
         '1.1-52497c7ba48a1e2e9a566b94965c5b83',
     'ComputeNodeList':
-        '1.0-4ee0d9efdfd681fed822da88376e04d2',
+        '1.1-a4c78e091248ee9e8d750d6433a32cb5',
     'Host':
         '1.0-b8c3d9f373a122c5c7c08f9c5d4d556c',
     'HostList':
-        '1.0-4ee0d9efdfd681fed822da88376e04d2',
+        '1.1-a4c78e091248ee9e8d750d6433a32cb5',
     'Instance':
         '1.0-4bf8251f7859e4d7387a65a59a88f17f',
     'InstanceList':
         '1.0-ee73135d7297233b982e462b4e443ae8',
     'ResourceUsage':
         '1.0-8849352bb69c7688efa4b71f65396c36',
+        '1.1-2282d600cc05ee221a31e43f5152c4e5',
     'Service':
         '1.0-647b09aa428b34d35543a62d24672f9f',
 }

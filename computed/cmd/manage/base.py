@@ -56,6 +56,11 @@ class Command(command.Command):
     def context(self):
         return self.app.session.context
 
+    def more(self, marker):
+        """Say how to go on with a list that was cut by ``--limit``."""
+        self.app.stdout.flush()
+        self.app.stderr.write(f'There are more: --marker {marker}\n')
+
     def get_epilog(self):
         # That of cliff looks up which package each module comes from.
         return ''
@@ -66,6 +71,16 @@ def add_strict(parser):
     parser.add_argument(
         '--strict', action='store_true',
         help='ask the primary; by default a replica may answer')
+
+
+def add_page(parser):
+    """``--limit`` and ``--marker``, for lists that can be long."""
+    parser.add_argument(
+        '--limit', type=at_least(1), metavar='N',
+        help='show at most so many; all if omitted')
+    parser.add_argument(
+        '--marker', metavar='MARKER',
+        help='go on where a list ended that was cut by --limit')
 
 
 def add_host(parser):

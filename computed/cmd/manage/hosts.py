@@ -1,6 +1,7 @@
 """``host``: which hosts there are, and how they are."""
 
 import dataclasses
+import functools
 import json
 
 from cliff import lister
@@ -9,6 +10,7 @@ from cliff import show
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
 from computed.cmd.manage import lookup
+from computed.cmd.manage import paging
 from computed.objects import host as host_obj
 from computed.objects import resources as resources_obj
 
@@ -91,15 +93,18 @@ class List(base.Command, lister.Lister):
 
     def get_parser(self, prog_name):
         parser = super().get_parser(prog_name)
+        base.add_page(parser)
         base.add_strict(parser)
         return parser
 
     def take_action(self, parsed_args):
-        hosts = host_obj.HostList.get_all(
-            self.context, use_slave=not parsed_args.strict)
+        found = paging.rows(
+            functools.partial(host_obj.HostList.get_all, self.context,
+                              use_slave=not parsed_args.strict),
+            parsed_args.limit, parsed_args.marker, self.more)
         down_after = self.conf.service_down_time
-        return COLUMNS, [tuple(describe(host, down_after).values())
-                         for host in hosts]
+        return COLUMNS, (tuple(describe(host, down_after).values())
+                         for host in found)
 
 
 class Show(base.Command, show.ShowOne):

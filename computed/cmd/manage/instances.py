@@ -11,6 +11,7 @@ from computed import states
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
 from computed.cmd.manage import lookup
+from computed.cmd.manage import paging
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 
@@ -76,19 +77,23 @@ class List(base.Command, lister.Lister):
         parser = super().get_parser(prog_name)
         parser.add_argument('--host', metavar='HOST',
                             help='only those on this host')
+        parser.add_argument('--vm-state', metavar='STATE',
+                            help='only those in this state, such as active')
+        parser.add_argument('--name', metavar='NAME',
+                            help='only those of exactly this name')
+        base.add_page(parser)
         base.add_strict(parser)
         return parser
 
     def take_action(self, parsed_args):
-        use_slave = not parsed_args.strict
-        if parsed_args.host:
-            found = instance_obj.InstanceList.get_by_host(
-                self.context, parsed_args.host, use_slave=use_slave)
-        else:
-            found = instance_obj.InstanceList.get_all(
-                self.context, use_slave=use_slave)
-        return COLUMNS, [tuple(describe(instance).values())
-                         for instance in found]
+        found = paging.rows(
+            functools.partial(
+                instance_obj.InstanceList.get_all, self.context,
+                host=parsed_args.host, vm_state=parsed_args.vm_state,
+                name=parsed_args.name, use_slave=not parsed_args.strict),
+            parsed_args.limit, parsed_args.marker, self.more)
+        return COLUMNS, (tuple(describe(instance).values())
+                         for instance in found)
 
 
 class Show(base.Command, show.ShowOne):
@@ -170,7 +175,9 @@ class Create(base.Command, show.ShowOne):
         down_after = self.conf.service_down_time
         if wanted is None:
             return lookup.host_for_new(
-                host_obj.HostList.get_all(self.context, use_slave=False),
+                paging.rows(functools.partial(
+                    host_obj.HostList.get_all, self.context,
+                    use_slave=False)),
                 self.conf.host, down_after)
         found = host_obj.Host.get_by_name(
             self.context, wanted, use_slave=False)

@@ -84,6 +84,37 @@ def test_a_list_may_come_from_a_replica_unless_it_must_not(
                   *options) == (0, f'{name}\n')
 
 
+@pytest.mark.parametrize('options, names, more', [
+    ([], 'abcde', None), (['--limit', '1'], 'a', '1'),
+    (['--limit', '3'], 'abc', '3'), (['--limit', '9'], 'abcde', None),
+    (['--limit', '2', '--marker', '3'], 'de', None)])
+def test_a_long_list_is_shown_page_by_page(
+        manage, deployment, capsys, options, names, more):
+    deployment.primary = [fake.instance(number, name)
+                          for number, name in enumerate('abcde')]
+    deployment.all_hosts = [fake.host(name) for name in 'abcde']
+    for kind, column in (('instance', 'name'), ('host', 'host')):
+        code, printed = manage(kind, 'list', '-f', 'value', '-c', column,
+                               *options)
+        assert (code, printed.split()) == (0, list(names))
+        said = f'There are more: --marker {more}\n' if more else ''
+        assert capsys.readouterr().err == said
+
+
+def test_filters_of_a_list_are_the_databases_business(manage, deployment):
+    manage('instance', 'list', '--host', 'h', '--vm-state', 'error',
+           '--name', 'n')
+    assert deployment.filters == {
+        'host': 'h', 'vm_state': 'error', 'name': 'n'}
+
+
+def test_of_all_hosts_the_emptiest_gets_a_new_instance(manage, deployment):
+    deployment.all_hosts = [fake.host(name, instances=9 - number)
+                            for number, name in enumerate('abcde')]
+    manage('instance', 'create', 'web', '--command', 'x')
+    assert deployment.primary[0].host == 'e'
+
+
 def test_create_prints_the_instance_as_the_primary_has_it(manage, deployment):
     code, printed = manage('instance', 'create', 'web', '--command',
                            'sleep 9', '-f', 'json')

@@ -1,0 +1,14 @@
+"""Indexes that serve a page of instances from any place in the list."""
+
+from alembic import op
+
+revision = 'a4'
+down_revision = 'a3'
+
+
+def upgrade():
+    for name, first in (('instances_page_idx', []),
+                        ('instances_host_page_idx', ['host']),
+                        ('instances_vm_state_page_idx', ['vm_state'])):
+        op.create_index(name, 'instances',
+                        [*first, 'deleted', 'name', 'uuid'])

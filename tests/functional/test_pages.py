@@ -1,0 +1,117 @@
+"""Lists page by page, from the object through a conductor to the rows."""
+
+import pytest
+
+from computed import context
+from computed import exception
+from computed.objects import host as host_obj
+from computed.objects import instance as instance_obj
+from tests import fixtures
+
+
+@pytest.fixture
+def many(pair, host_side):
+    """Seven instances on the primary: web (twice), a to e."""
+    for number, name in enumerate(['e', 'd', 'c', 'b', 'a', 'web']):
+        pair.add_instance(
+            pair.primary, uuid=f'00000000-0000-4000-8000-{number:012}',
+            name=name, host='h2' if name in 'ab' else fixtures.HOST,
+            vm_state='error' if name in 'bc' else 'active')
+    return pair
+
+
+def pages(read, *args, limit=None, **kwargs):
+    """The names on each page, following the markers."""
+    found, marker = [], None
+    while marker is not None or not found:
+        page = read(context.new(), *args, limit=limit, marker=marker,
+                    **kwargs)
+        found.append(''.join(getattr(one, 'name', None) or one.host
+                             for one in page))
+        marker = page.next_marker
+    return found
+
+
+@pytest.mark.parametrize('limit, shown', [
+    (None, ['abcdewebweb']), (7, ['abcdewebweb']), (8, ['abcdewebweb']),
+    (6, ['abcdeweb', 'web']), (3, ['abc', 'deweb', 'web']),
+    (1, ['a', 'b', 'c', 'd', 'e', 'web', 'web'])])
+def test_pages_of_all_instances(many, limit, shown):
+    assert pages(instance_obj.InstanceList.get_all, limit=limit) == shown
+
+
+@pytest.mark.parametrize('filters, shown', [
+    ({'host': 'h2'}, ['a', 'b']), ({'vm_state': 'error'}, ['b', 'c']),
+    ({'name': 'web'}, ['web', 'web']),
+    ({'host': 'h2', 'vm_state': 'error'}, ['b']),
+    ({'host': 'nowhere'}, ['']), ({'vm_state': "' OR 1=1 --"}, [''])])
+def test_filters_choose_before_pages_are_made(many, filters, shown):
+    assert pages(instance_obj.InstanceList.get_all, limit=1,
+                 **filters) == shown
+
+
+def test_pages_by_name_and_by_host(many):
+    read = instance_obj.InstanceList
+    assert pages(read.get_by_name, 'web', limit=1) == ['web', 'web']
+    assert pages(read.get_by_host, 'h2', limit=1) == ['a', 'b']
+
+
+def test_the_list_of_a_task_is_whole_and_says_how_new_it_is(
+        many, host_side):
+    ctxt = context.new()
+    found = instance_obj.InstanceList.get_by_host(ctxt, fixtures.HOST)
+    assert [one.uuid for one in found] == sorted(one.uuid for one in found)
+    assert (len(found), found.next_marker) == (5, None)
+    assert ctxt.reads.last.revision == 7
+
+
+def test_pages_of_hosts_and_compute_nodes(many):
+    for name in ('h2', 'h3'):
+        many.sql(many.primary, 'INSERT OR REPLACE INTO hosts VALUES '
+                 "(?, 1, '2026-01-01 00:00:00.000000')", name)
+        host_obj.ComputeNode.record(context.new(), name, {
+            'hypervisor_type': 'x', 'hypervisor_version': '1', 'vcpus': 1,
+            'memory_mb': 1, 'disk_gb': 1})
+    assert pages(host_obj.HostList.get_all, limit=2) == ['h1h2', 'h3']
+    assert pages(host_obj.ComputeNodeList.get_all, limit=1) == ['h2', 'h3']
+    counts = {host.name: host.instances
+              for host in host_obj.HostList.get_all(context.new())}
+    assert counts == {'h1': 5, 'h2': 2, 'h3': 0}
+    many.sql(many.primary, "DELETE FROM hosts WHERE name IN ('h2', 'h3')")
+
+
+def test_a_marker_goes_on_pointing_where_its_row_has_been(many):
+    first = instance_obj.InstanceList.get_all(context.new(), limit=2)
+    many.sql(many.primary, "DELETE FROM instances WHERE name IN ('b', 'c')")
+    second = instance_obj.InstanceList.get_all(
+        context.new(), limit=2, marker=first.next_marker)
+    assert [one.name for one in second] == ['d', 'e']
+
+
+def test_a_page_may_come_from_a_replica(fresh, pair):
+    ctxt = context.new()
+    found = instance_obj.InstanceList.get_all(ctxt, limit=1, use_slave=True)
+    assert found[0].power_state == fixtures.REPLICA
+    assert ctxt.reads.last.role == 'replica'
+
+
+@pytest.mark.parametrize('read', [
+    instance_obj.InstanceList.get_all, host_obj.HostList.get_all,
+    host_obj.ComputeNodeList.get_all])
+def test_what_is_malformed_is_one_line_over_rpc(host_side, read):
+    with pytest.raises(exception.InvalidMarker, match="Marker 'nonsense'"):
+        read(context.new(), marker='nonsense')
+    with pytest.raises(exception.InvalidLimit, match='limited to 0'):
+        read(context.new(), limit=0)
+
+
+def test_texts_as_long_as_books_fit_into_messages_page_by_page(
+        pair, host_side):
+    book = '\\\u00fc"' * 20000      # each character grows on the wire
+    for number in range(300):
+        pair.add_instance(
+            pair.primary, uuid=f'00000000-0000-4000-8000-{number:012}',
+            name='book', command=book)
+    found = pages(instance_obj.InstanceList.get_by_name, 'book')
+    assert len(found) > 1
+    assert ''.join(found) == 'book' * 300
