@@ -1,0 +1,112 @@
+"""What releases have put on the wire is understood by this one."""
+
+import inspect
+import json
+
+import pytest
+
+import computed
+from computed import manager
+from computed import rpc
+from computed.objects import base
+from computed.objects import versions
+from computed.service import host
+from tests.wire import calls
+from tests.wire import loopback
+from tests.wire import record
+
+RELEASES = sorted(record.FOLDER.glob('*.json'))
+ANEW = ('it no longer covers the code. If this release is not out yet: '
+        '.venv/bin/python -m tests.wire.record')
+
+
+@pytest.fixture(params=RELEASES, ids=lambda path: path.stem)
+def recorded(request):
+    return json.loads(request.param.read_text())
+
+
+def test_this_release_is_recorded():
+    path = record.FOLDER / f'{computed.__version__}.json'
+    assert path in RELEASES, ANEW
+    recorded = json.loads(path.read_text())
+    assert loopback.called(recorded) == calls.remotable(), (
+        f'{path.name}: see tests/wire/calls.py; {ANEW}')
+    found = {one[versions.NAME]: one[versions.VERSION]
+             for one in loopback.objects_in(recorded['calls'])}
+    assert found == {name: cls.VERSION for name, [cls]
+                     in base.registry.obj_classes().items()}, ANEW
+
+
+def test_contexts_mean_what_they_meant(recorded):
+    for meaning, values in recorded['contexts'].items():
+        ctxt = calls.contexts()[meaning]
+        assert loopback.understood(values) == (
+            ctxt.lag_tolerant, ctxt.max_staleness, ctxt.tokens.to_dict())
+
+
+def test_every_object_is_read_and_nothing_of_it_is_lost(recorded):
+    read = rpc.Serializer().deserialize_entity
+    for primitive in loopback.objects_in(recorded['calls']):
+        again = read(None, primitive).obj_to_primitive()
+        assert again[versions.DATA] == primitive[versions.DATA]
+
+
+def test_fields_that_came_since_say_so(recorded):
+    for primitive in loopback.objects_in(recorded['calls']):
+        name = primitive[versions.NAME]
+        [cls] = base.registry.obj_classes()[name]
+        old = versions.parsed(primitive[versions.VERSION])
+        assert {field for field in cls.fields
+                if field not in primitive[versions.DATA]} <= {
+            field for field, since in cls.SINCE.items()
+            if versions.parsed(since) > old} | UNSET.get(name, set()), (
+            f'{name}: name new fields in SINCE')
+
+
+# Before it is created, an instance lacks what the database gives it.
+UNSET = {'Instance': {
+    'task_state', 'exit_code', 'fault', 'created_at', 'launched_at',
+    'updated_at', 'deleted_at', 'deleted', 'revision', 'claim_id',
+    'claim_owner'}}
+
+
+def test_every_request_is_served_and_the_reply_read(recorded, tmp_path):
+    conductor = loopback.Conductor(tmp_path)
+    for call in recorded['calls']:
+        reply = conductor.serve(call['request'])
+        args = call['request']['args']
+        # An older peer gets objects no newer than it knows.
+        for one in loopback.objects_in(reply):
+            theirs = args.get('object_versions', {}).get(one[versions.NAME])
+            assert theirs is None or versions.parsed(
+                one[versions.VERSION]) <= versions.parsed(theirs)
+        assert shape(reply) >= shape(call['reply']), args
+        rpc.Serializer().deserialize_entity(None, call['reply'])
+
+
+def shape(value):
+    """The keys of a reply, at every depth: none may disappear."""
+    if isinstance(value, list):
+        return {f'[].{key}' for member in value for key in shape(member)}
+    if isinstance(value, dict):
+        return {path for key, member in value.items()
+                for path in {key, *(f'{key}.{rest}'
+                                    for rest in shape(member))}}
+    return set()
+
+
+def test_every_request_to_a_host_is_understood(recorded):
+    endpoints = manager.ComputeManager, host.TaskEndpoint
+    for request in recorded['host_requests']:
+        [method] = [getattr(endpoint, request['method'])
+                    for endpoint in endpoints
+                    if hasattr(endpoint, request['method'])]
+        assert method.exposed
+        inspect.signature(method).bind(None, None, **request['args'])
+
+
+def test_this_release_still_sends_what_it_has_recorded(tmp_path):
+    path = record.FOLDER / f'{computed.__version__}.json'
+    before, now = json.loads(path.read_text()), loopback.record(tmp_path)
+    for kind in ('calls', 'host_requests'):
+        assert shape(now[kind]) == shape(before[kind]), ANEW

@@ -1,0 +1,97 @@
+"""Every remotable call, made once, in this order, on a database of its own.
+
+A new remotable method gets its line here.
+"""
+
+from oslo_versionedobjects import base as ovo
+
+from computed import context
+from computed import objects
+from computed import rpcapi
+from computed.objects import base
+from computed.objects import host as host_obj
+from computed.objects import instance as instance_obj
+from tests import fixtures
+
+DATABASE = '00000000-0000-4000-8000-00000000000d'
+SERVICE = '00000000-0000-4000-8000-00000000000e'
+OTHER = '00000000-0000-4000-8000-00000000000f'
+FIGURES = {'hypervisor_type': 'process', 'hypervisor_version': '1',
+           'vcpus': 2, 'memory_mb': 4096, 'disk_gb': 10}
+
+
+def make(conductor):
+    """Make every call, and hand in an object that is to be translated.
+
+    :param conductor: a :class:`computed.conductor.rpcapi.ConductorAPI`
+    """
+    ctxt = context.new()
+    host = fixtures.HOST
+    service, node = host_obj.Service, host_obj.ComputeNode
+    service.register(ctxt, host, SERVICE, OTHER, 'boot', '0.1.0', 60)
+    service.report(ctxt, host, SERVICE, OTHER, '{"tasks": 1}')
+    service.get_by_host(ctxt, host, use_slave=False)
+    node.record(ctxt, host, FIGURES)
+    node.get_by_host(ctxt, host)
+    host_obj.ComputeNodeList.get_all(ctxt, limit=1)
+    host_obj.Host.get_by_name(ctxt, host)
+    host_obj.HostList.get_all(ctxt, limit=1)
+    found = instance_obj.Instance(ctxt, **{
+        **fixtures.INSTANCE, 'uuid': OTHER, 'name': 'new'})
+    found.create()
+    found.name = 'renamed'
+    found.save()
+    one = instance_obj.Instance.get_by_uuid(ctxt, fixtures.UUID)
+    _claim(ctxt, host)
+    many = instance_obj.InstanceList
+    many.get_by_host(ctxt, host)
+    page = many.get_all(ctxt, limit=1, vm_state='active')
+    many.get_all(ctxt, marker=page.next_marker)
+    many.get_by_name(ctxt, 'web', use_slave=True)
+    many.record_power_states(ctxt, host, [
+        {'uuid': OTHER, 'vm_state': 'active', 'old': 1, 'new': 4}])
+    conductor.list_replicas(ctxt)
+    conductor.object_backport_versions(
+        ctxt, one.obj_to_primitive(), ovo.obj_tree_get_versions('Instance'))
+
+
+def _claim(ctxt, host):
+    cls = instance_obj.Instance
+    cls.grant_claim(ctxt, fixtures.UUID, host, DATABASE, 'c1',
+                    f'{SERVICE}:b1', 'stop', {'vm_state': 'active'},
+                    {'task_state': 'powering-off'})
+    cls.adopt_claim(ctxt, fixtures.UUID, host, 'c1', SERVICE, 'c2',
+                    f'{SERVICE}:b2')
+    cls.settle_claim(ctxt, fixtures.UUID, host, 'c2', {
+        'vm_state': 'stopped', 'power_state': 4, 'task_state': None})
+
+
+def ask_host(api):
+    """Make every call to a host. :param api: a ``rpcapi.HostAPI``"""
+    ctxt = context.new()
+    for operation in rpcapi.OPERATIONS:
+        api.operate(ctxt, 'h1', operation, fixtures.UUID)
+    api.operate(ctxt, 'h1', 'reboot', fixtures.UUID, hard=True)
+    api.get_console_log(ctxt, 'h1', fixtures.UUID, 100)
+    api.get_guest(ctxt, 'h1', fixtures.UUID)
+    api.list_tasks(ctxt, 'h1')
+    api.get_task_history(ctxt, 'h1', '_sync_power_states')
+    api.run_task(ctxt, 'h1', '_sync_power_states', accept=3)
+
+
+def contexts():
+    """``{meaning: context}``"""
+    tolerant = context.RequestContext(
+        user_id='u', project_id='p', is_admin=True, lag_tolerant=True,
+        max_staleness=2.5)
+    tolerant.tokens.advance(DATABASE, 'h1', 7)
+    return {'strict': context.new(), 'tolerant': tolerant}
+
+
+def remotable():
+    """The name of each remotable method of an object."""
+    objects.register_all()
+    return {f'{name}.{method}'
+            for name, [cls] in base.registry.obj_classes().items()
+            for method in dir(cls)
+            if getattr(getattr(cls, method), 'remotable', False)}

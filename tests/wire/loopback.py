@@ -1,0 +1,147 @@
+"""Both ends of RPC in one process, and the JSON that passes between them."""
+
+import contextlib
+import json
+import types
+
+import oslo_messaging as messaging
+
+from computed import context
+from computed import objects
+from computed import rpc
+from computed import rpcapi
+from computed.conductor import manager
+from computed.conductor import rpcapi as conductor_rpcapi
+from computed.db import migration
+from computed.objects import base
+from tests import fixtures
+from tests import many
+from tests.wire import calls
+
+
+class Client:
+    """In place of an ``RPCClient``.
+
+    :param serve: the reply to a request, both as JSON has them
+    :ivar seen: ``[(request, reply)]``
+    """
+
+    def __init__(self, serve, serializer, version='1.0'):
+        self.serializer = serializer
+        self.seen = []
+        self._serve = serve
+        self._version = version
+
+    def prepare(self, server=None):
+        return self
+
+    def call(self, ctxt, method, **kwargs):
+        request = json.loads(json.dumps({
+            'context': self.serializer.serialize_context(ctxt),
+            'method': method, 'version': self._version,
+            'args': {name: self.serializer.serialize_entity(ctxt, value)
+                     for name, value in kwargs.items()}}))
+        reply = self._serve(request)
+        self.seen.append((request, reply))
+        return self.serializer.deserialize_entity(ctxt, reply)
+
+
+class Conductor:
+    """A conductor on a database as :func:`calls.make` expects it."""
+
+    def __init__(self, folder):
+        objects.register_all()
+        path = folder / 'wire.sqlite'
+        url = fixtures.SqlitePair.url(path)
+        migration.sync(url)
+        sql = fixtures.SqlitePair.sql
+        sql(path, 'UPDATE databases SET uuid = ?', calls.DATABASE)
+        sql(path, 'INSERT INTO hosts (name, revision, created_at) VALUES '
+            "(?, 7, '2026-01-01 00:00:00.000000')", fixtures.HOST)
+        fixtures.SqlitePair.add_instance(
+            types.SimpleNamespace(sql=sql), path)
+        self.router = many.route(url)
+        self.router.database_id = calls.DATABASE
+        self._dispatcher = messaging.RPCDispatcher(
+            [manager.ConductorManager(self.router.status)], rpc.Serializer(),
+            messaging.ExplicitRPCAccessPolicy)
+
+    def serve(self, request):
+        """The reply to ``request``; raises what a peer would be sent."""
+        outside = base.ComputedObject.indirection_api
+        base.ComputedObject.indirection_api = None
+        try:
+            reply = self._dispatcher.dispatch(types.SimpleNamespace(
+                ctxt=request['context'], message=request, client_timeout=0))
+        except messaging.ExpectedException as error:
+            raise error.exc_info[1] from None
+        finally:
+            base.ComputedObject.indirection_api = outside
+        return json.loads(json.dumps(reply))
+
+
+@contextlib.contextmanager
+def host_side(conductor, folder):
+    """This process as a host of ``conductor``, while the block lasts."""
+    transport = rpc.get_transport(fixtures.make_conf(folder))
+    api = conductor_rpcapi.ConductorAPI(transport, 'loopback')
+    api._client = Client(conductor.serve, rpc.BackportingSerializer())
+    api._translator = Client(conductor.serve, rpc.Serializer(), '1.1')
+    base.ComputedObject.indirection_api = api
+    try:
+        yield api
+    finally:
+        base.ComputedObject.indirection_api = None
+        transport.cleanup()
+
+
+def host_requests(folder):
+    """``[request]`` of every call to a host."""
+    transport = rpc.get_transport(fixtures.make_conf(folder))
+    api = rpcapi.HostAPI(transport)
+    api._client = Client(lambda request: None, rpc.Serializer())
+    calls.ask_host(api)
+    transport.cleanup()
+    return [request for request, _ in api._client.seen]
+
+
+def record(folder):
+    """All that this release puts on the wire, as JSON has it."""
+    conductor = Conductor(folder)
+    with host_side(conductor, folder) as api:
+        calls.make(api)
+    return {
+        'contexts': {meaning: ctxt.to_dict()
+                     for meaning, ctxt in calls.contexts().items()},
+        'calls': [{'request': request, 'reply': reply} for request, reply in
+                  api._client.seen + api._translator.seen],
+        'host_requests': host_requests(folder)}
+
+
+def called(recorded):
+    """The remotable methods in ``calls``; see :func:`calls.remotable`."""
+    found = set()
+    for call in recorded['calls']:
+        args = call['request']['args']
+        if 'objmethod' in args:
+            name = args.get('objname') or args['objinst'][
+                'computed_object.name']
+            found.add(f'{name}.{args["objmethod"]}')
+    return found
+
+
+def objects_in(value):
+    """Every object in ``value``, and those in it."""
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    if isinstance(value, dict):
+        if 'computed_object.name' in value:
+            yield value
+        for member in value.values():
+            yield from objects_in(member)
+
+
+def understood(values):
+    """A context, as this release understands it."""
+    found = context.RequestContext.from_dict(values)
+    return found.lag_tolerant, found.max_staleness, found.tokens.to_dict()
