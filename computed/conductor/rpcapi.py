@@ -2,6 +2,8 @@
 
 import time
 
+import oslo_messaging as messaging
+
 from computed import broker
 from computed import context as computed_context
 from computed import exception

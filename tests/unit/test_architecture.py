@@ -32,10 +32,9 @@ HASHES = {
     'Instance':
         '1.0-4bf8251f7859e4d7387a65a59a88f17f',
     'InstanceList':
-        '1.0-ee73135d7297233b982e462b4e443ae8',
+        '1.1-2282d600cc05ee221a31e43f5152c4e5',
     'ResourceUsage':
         '1.0-8849352bb69c7688efa4b71f65396c36',
-        '1.1-2282d600cc05ee221a31e43f5152c4e5',
     'Service':
         '1.0-647b09aa428b34d35543a62d24672f9f',
 }
