@@ -4,9 +4,9 @@ import pytest
 
 from computed import context
 from computed.objects import bandwidth as bandwidth_obj
-from tests.integration import test_mariadb as mariadb
+from tests.integration import test_replication as replication
 
-side = mariadb.side
+side = replication.side
 UUID = '00000000-0000-4000-8000-{:012}'
 
 
@@ -24,10 +24,10 @@ def writes_and_reads(statements):
 @pytest.mark.parametrize('count', [100, 500])
 def test_a_pass_over_instances_with_two_interfaces_each(
         side, database, count):
-    found, virt = mariadb.managed(side, count)
+    found, virt = replication.managed(side, count)
     carry(virt, count, 1000)
     database.caught_up()
-    counted = mariadb.Counted(side, database)
+    counted = replication.Counted(side, database)
     # The first pass knows no rows: one SELECT, one upsert.
     counted.start()
     assert found._poll_bandwidth_usage(context.new()).recorded == 2 * count
@@ -52,7 +52,7 @@ def test_a_late_write_never_undoes_a_newer_one(side, database):
     values = {'uuid': UUID.format(1), 'mac_address': '02:01',
               'start_period': 0, 'bw_out': 1, 'last_ctr_in': 1,
               'last_ctr_out': 1, 'last_epoch': 'a'}
-    mariadb.create_host(side)
+    replication.create_host(side)
     for refreshed, bytes_in, stands in (
             (5, 50, 50), (4, 40, 50), (5, 55, 50), (6, 60, 60)):
         bandwidth_obj.BandwidthUsageList.record(context.new(), [
