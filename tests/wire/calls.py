@@ -8,9 +8,11 @@ from oslo_versionedobjects import base as ovo
 from computed import context
 from computed import objects
 from computed import rpcapi
+from computed.objects import bandwidth as bandwidth_obj
 from computed.objects import base
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
+from computed.objects import resources as resources_obj
 from tests import fixtures
 
 DATABASE = '00000000-0000-4000-8000-00000000000d'
@@ -18,6 +20,10 @@ SERVICE = '00000000-0000-4000-8000-00000000000e'
 OTHER = '00000000-0000-4000-8000-00000000000f'
 FIGURES = {'hypervisor_type': 'process', 'hypervisor_version': '1',
            'vcpus': 2, 'memory_mb': 4096, 'disk_gb': 10}
+USAGE = {'uuid': OTHER, 'mac_address': '02:00:00:00:00:01',
+         'start_period': 1767225600, 'bw_in': 10, 'bw_out': 20,
+         'last_ctr_in': 10, 'last_ctr_out': 20, 'last_epoch': 'e',
+         'last_refreshed': 1767225600000000}
 
 
 def make(conductor):
@@ -34,6 +40,8 @@ def make(conductor):
     node.record(ctxt, host, FIGURES)
     node.get_by_host(ctxt, host)
     host_obj.ComputeNodeList.get_all(ctxt, limit=1)
+    resources_obj.ResourceUsage.get_by_host(ctxt, host, SERVICE)
+    node.delete_former(ctxt, host, host, SERVICE, 60)
     host_obj.Host.get_by_name(ctxt, host)
     host_obj.HostList.get_all(ctxt, limit=1)
     found = instance_obj.Instance(ctxt, **{
@@ -50,6 +58,10 @@ def make(conductor):
     many.get_by_name(ctxt, 'web', use_slave=True)
     many.record_power_states(ctxt, host, [
         {'uuid': OTHER, 'vm_state': 'active', 'old': 1, 'new': 4}])
+    usage = bandwidth_obj.BandwidthUsageList
+    usage.record(ctxt, [USAGE])
+    usage.get_by_uuids(ctxt, [OTHER], [USAGE['start_period']])
+    usage.get_by_uuid(ctxt, OTHER, 1)
     conductor.list_replicas(ctxt)
     conductor.object_backport_versions(
         ctxt, one.obj_to_primitive(), ovo.obj_tree_get_versions('Instance'))
