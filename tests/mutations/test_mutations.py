@@ -50,10 +50,6 @@ FAULTS = [
           'models.Instance.revision == expected_revision', 'sa.true()',
           'functional/test_read_over_rpc.py::'
           'test_an_object_from_a_stale_replica_cannot_overwrite_a_newer_row'),
-    Fault('what is promised is asked of a replica', 'tasks/resources.py',
-          'use_slave=False)', 'use_slave=True)',
-          'functional/test_resources.py::'
-          'test_a_replica_that_lags_changes_nothing'),
 ]
 
 
