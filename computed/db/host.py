@@ -1,7 +1,6 @@
 """Queries on hosts, their services and their compute nodes."""
 
 import dataclasses
-import typing
 
 import sqlalchemy as sa
 
@@ -131,8 +130,3 @@ def report(context, host, service_id, boot_id, digest):
         .values(last_seen=models.utcnow(), digest=digest)
         .execution_options(synchronize_session=False))
     return bool(changed.rowcount)
-
-
-def columns(row, fields: typing.Iterable[str]):
-    """``{name: value}`` of the named columns of ``row``."""
-    return {name: getattr(row, name) for name in fields}
