@@ -31,6 +31,12 @@ def program(name):
     """
     if path := shutil.which(name, path=PATH):
         return path
+    return missing(name)
+
+
+def missing(name):
+    """Skip the test, or fail it in CI, because ``name`` is not installed.
+    """
     reason = f'{name} is not installed (make integration installs it)'
     if os.environ.get('CI') == 'true':
         pytest.fail(reason, pytrace=False)
@@ -62,6 +68,8 @@ class Server:
 
     GENTLY = signal.SIGTERM
     NOT_YET: tuple[type[Exception], ...] = ()
+    # How setpriv makes a command the server's user's.
+    AS_USER: tuple[str, ...] = ('--keep-groups',)
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -70,6 +78,9 @@ class Server:
         self.process = None
         self._log = self.folder / 'log'
         self._command = []
+        # What it finds in its environment beside what is in ours.
+        self.environment = {}
+        self._limited = False
 
     def launch(self):
         """Start without waiting, so that several can start side by side.
@@ -77,10 +88,17 @@ class Server:
         Call it from the main thread: the kernel kills the server when the
         thread that launched it ends.
         """
+        # Only the server itself, not what changes its user before.
+        first = self._command.index('--pdeathsig=KILL') + 1
+        command = [*self._command[:first], program('env'), *(
+            f'{name}={value}' for name, value in self.environment.items()),
+            *self._command[first:]]
         with self._log.open('a') as log:
             self.process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log,
-                stderr=log, start_new_session=True)
+                command, stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, start_new_session=True,
+                # a write beyond a limit is an error then, and not the end
+                restore_signals=False)
 
     def start(self):
         """Start, on the same port as before, and wait until it answers."""
@@ -149,6 +167,24 @@ class Server:
         # On a busy machine a thread may go on for a moment.
         waiting.wait_for(self._is_frozen, 10, 'every thread to stop')
 
+    def fill_disk(self):
+        """Whatever it writes to a file fails, as on a full disk."""
+        self._limit_files('1')
+
+    def empty_disk(self):
+        if self._limited:
+            self._limit_files('unlimited')
+
+    def _limit_files(self, size):
+        self._limited = size == '1'
+        for process in self._all():
+            # Only its own user may, even we as root perhaps not.
+            # It may have ended meanwhile.
+            subprocess.run([
+                program('setpriv'), *self.AS_USER, program('prlimit'),
+                f'--pid={process.pid}', f'--fsize={size}:'],
+                capture_output=True, check=False)
+
     def _is_frozen(self):
         return all(path.read_text().rsplit(')', 1)[1].split()[0] in 'TZ'
                    for process in self._all()
@@ -197,6 +233,7 @@ class Cluster:
         for server in self.servers:
             if server.is_running:
                 server.thaw()
+                server.empty_disk()
             else:
                 server.start()
             server.stop_log()

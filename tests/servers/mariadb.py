@@ -6,7 +6,9 @@ import shutil
 import subprocess
 
 import pymysql
+import pymysql.cursors
 
+from tests import waiting
 from tests.servers import base
 
 # Safe from a killed server, not from a power cut: nothing is synced to disk.
@@ -79,17 +81,23 @@ class MariaDB(base.Server):
         return (f'mysql+pymysql://{user}:{user}@127.0.0.1:{self.port}'
                 f'/{database}?charset=utf8mb4')
 
-    def sql(self, *statements, database=None):
+    def sql(self, *statements, database=None, as_dicts=False):
         """Run statements as root; return the rows of the last one."""
-        # preparing for TLS would take 20 ms each time
-        connection = pymysql.connect(
-            unix_socket=self._socket, user='root', autocommit=True,
-            database=database,
-            ssl_disabled=True, connect_timeout=5, read_timeout=60)
-        with contextlib.closing(connection), connection.cursor() as cursor:
+        connection = self.connect(database)
+        kind = pymysql.cursors.DictCursor if as_dicts else None
+        with contextlib.closing(connection), connection.cursor(
+                kind) as cursor:
             for statement in statements:
                 cursor.execute(statement)
             return list(cursor.fetchall())
+
+    def connect(self, database=None):
+        """A session of root."""
+        # preparing for TLS would take 20 ms each time
+        return pymysql.connect(
+            unix_socket=self._socket, user='root', autocommit=True,
+            database=database,
+            ssl_disabled=True, connect_timeout=5, read_timeout=60)
 
     def add_accounts(self):
         """Give the accounts that :meth:`url` and replicas use."""
@@ -103,10 +111,80 @@ class MariaDB(base.Server):
 
     def follow(self, primary):
         """Replicate from ``primary``, from its very first transaction."""
-        self.sql("CHANGE MASTER TO master_host='127.0.0.1', "
-                 f'master_port={primary.port}, '
-                 "master_user='repl', master_password='repl', "
-                 'master_connect_retry=1, master_use_gtid=slave_pos',
+        self.sql('CHANGE MASTER TO ' + self._whom(primary), 'START SLAVE')
+
+    @staticmethod
+    def _whom(primary):
+        return ("master_host='127.0.0.1', "
+                f'master_port={primary.port}, '
+                "master_user='repl', master_password='repl', "
+                'master_connect_retry=1, master_use_gtid=slave_pos')
+
+    def _as_replica(self):
+        [found] = self.sql('SHOW SLAVE STATUS', as_dicts=True)
+        return found
+
+    def received(self):
+        """How far it has received, a number to compare replicas by."""
+        return int(self._as_replica()['Gtid_IO_Pos'].rpartition('-')[2] or 0)
+
+    def promote(self):
+        """Apply what was received, then take writes."""
+        self.sql('STOP SLAVE IO_THREAD', 'START SLAVE SQL_THREAD')
+        position = self._as_replica()['Gtid_IO_Pos']
+        # RESET forgets what was received and is not applied.
+        assert self.sql(f"SELECT master_gtid_wait('{position}', 30)") == [
+            (0,)]
+        self.sql('STOP SLAVE', 'RESET SLAVE ALL',
+                 'SET GLOBAL read_only=OFF')
+
+    def follow_instead(self, primary):
+        """Follow ``primary``, from where this replica is."""
+        self.sql('STOP SLAVE', 'CHANGE MASTER TO '
+                 f'master_port={primary.port}', 'START SLAVE')
+
+    def come_back_read_only(self):
+        """Start a primary that had been killed, as a careful operator
+        configures every server: none takes writes unless it is told to.
+        """
+        self._command.append('--read-only=ON')
+        self.start()
+
+    def rejoin(self, primary):
+        """A former primary follows; it has nothing that ``primary`` lacks.
+        """
+        self.refuse_writes()
+        self.sql('CHANGE MASTER TO ' + self._whom(primary) +
+                 ', master_demote_to_slave=1', 'START SLAVE')
+
+    def lose_nothing(self, replicas):
+        """Acknowledge only what one replica has received."""
+        for replica in replicas:
+            replica.sql('SET GLOBAL rpl_semi_sync_slave_enabled=ON',
+                        'STOP SLAVE IO_THREAD', 'START SLAVE IO_THREAD')
+        self.sql('SET GLOBAL rpl_semi_sync_master_wait_point=AFTER_SYNC',
+                 'SET GLOBAL rpl_semi_sync_master_enabled=ON')
+        waiting.wait_for(lambda: self.sql(
+            "SHOW STATUS LIKE 'Rpl_semi_sync_master_clients'"
+        )[0][1] == str(len(replicas)))
+
+    def acknowledge_alone(self):
+        """End :meth:`lose_nothing`."""
+        self.sql('SET GLOBAL rpl_semi_sync_master_enabled=OFF')
+
+    def commits_waiting(self):
+        """How many commits no replica has received yet."""
+        return self.sql('SELECT count(*) FROM information_schema.processlist'
+                        " WHERE state LIKE 'Waiting for semi-sync ACK%'"
+                        )[0][0]
+
+    def stop_receiving(self):
+        """Be cut off from the primary: nothing of it arrives any more."""
+        self.sql('STOP SLAVE')
+
+    def follow_through(self, port):
+        """From now on replicate by another way, see ``servers.Proxy``."""
+        self.sql('STOP SLAVE', f'CHANGE MASTER TO master_port={port}',
                  'START SLAVE')
 
     def caught_up(self, primary, seconds=10):
@@ -125,6 +203,16 @@ class MariaDB(base.Server):
 
     def start_applying(self):
         self.sql('START SLAVE')
+
+    def says_of_its_lag(self):
+        """``Seconds_Behind_Master``, and whether its two threads run."""
+        connection = self.connect()
+        with contextlib.closing(connection), connection.cursor(
+                pymysql.cursors.DictCursor) as cursor:
+            cursor.execute('SHOW SLAVE STATUS')
+            found = cursor.fetchone()
+        return (found['Seconds_Behind_Master'], found['Slave_IO_Running'],
+                found['Slave_SQL_Running'])
 
     def refuse_writes(self):
         """As a primary does that was demoted."""

@@ -17,7 +17,9 @@ from tests.servers import base
 
 # Safe from a killed server, not from a power cut: nothing is synced to disk.
 SETTINGS = {
-    'fsync': 'off', 'full_page_writes': 'off', 'shared_buffers': '32MB',
+    'fsync': 'off', 'shared_buffers': '32MB',
+    # pg_rewind asks for it
+    'wal_log_hints': 'on',
     'max_wal_size': '512MB', 'wal_keep_size': '256MB',
     'autovacuum': 'off',
     'wal_retrieve_retry_interval': '100ms',
@@ -47,10 +49,10 @@ ACCOUNTS = (
 def as_somebody():
     """What to put before a command so that it does not run as root."""
     if os.getuid() != 0:
-        return []
+        return ('--keep-groups',)
     nobody = pwd.getpwnam('nobody')
-    return [f'--reuid={nobody.pw_uid}', f'--regid={nobody.pw_gid}',
-            '--clear-groups']
+    return (f'--reuid={nobody.pw_uid}', f'--regid={nobody.pw_gid}',
+            '--clear-groups')
 
 
 def give_away(folder):
@@ -61,6 +63,11 @@ def give_away(folder):
             for name in ['', *files]:
                 os.chown(os.path.join(path, name), nobody.pw_uid,
                          nobody.pw_gid)
+
+
+def conninfo(port):
+    """How a standby finds its primary."""
+    return f'host=127.0.0.1 port={port} user=repl password=repl'
 
 
 def install_postgresql(folder):
@@ -85,6 +92,7 @@ class PostgreSQL(base.Server):
 
     # Waits for no session; SIGTERM would.
     GENTLY = signal.SIGINT
+    AS_USER = as_somebody()
     NOT_YET = (psycopg.OperationalError,)
 
     def __init__(self, folder, installed, primary=None):
@@ -93,17 +101,14 @@ class PostgreSQL(base.Server):
         :param primary: the server to follow
         """
         super().__init__(folder)
-        self.standby = primary is not None
-        data = self.folder / 'data'
+        self.standby = False
+        self._data = data = self.folder / 'data'
         shutil.copytree(installed, data)
         settings = SETTINGS | {
             'port': str(self.port),
             'unix_socket_directories': str(self.folder)}
         if primary is not None:
-            (data / 'standby.signal').touch()
-            settings['primary_conninfo'] = (
-                f'host=127.0.0.1 port={primary.port} user=repl '
-                'password=repl')
+            self._be_standby(primary)
         give_away(self.folder)
         self._log_begin = 0
         self._command = [
@@ -112,6 +117,16 @@ class PostgreSQL(base.Server):
             '--pdeathsig=KILL', base.program('postgres'), '-D', str(data),
             *(word for name, value in settings.items()
               for word in ('-c', f'{name}={value}'))]
+
+    def _be_standby(self, primary=None):
+        """From the next start on; without a primary, wait for one."""
+        self.standby = True
+        (self._data / 'standby.signal').touch()
+        if primary is not None:
+            # where ALTER SYSTEM writes, so that it can be changed
+            with (self._data / 'postgresql.auto.conf').open('a') as settings:
+                settings.write(
+                    f"primary_conninfo = '{conninfo(primary.port)}'\n")
 
     def url(self, user='computed', database='computed'):
         """For SQLAlchemy; users: computed, computed_ro (may only SELECT)."""
@@ -142,6 +157,79 @@ class PostgreSQL(base.Server):
 
     def follow(self, primary):
         """It does so from its start on."""
+
+    def received(self):
+        """How far it has received, a number to compare standbys by."""
+        [[position]] = self.sql(
+            "SELECT pg_last_wal_receive_lsn() - '0/0'::pg_lsn")
+        return position
+
+    def promote(self):
+        """Apply what was received, then take writes."""
+        assert self.sql('SELECT pg_promote()') == [(True,)]
+        self.standby = False
+
+    def follow_instead(self, primary):
+        """Follow ``primary``, from where this standby is."""
+        self._follow_by(conninfo(primary.port))
+
+    def _follow_by(self, whom):
+        self.sql(f"ALTER SYSTEM SET primary_conninfo = '{whom}'",
+                 'SELECT pg_reload_conf()')
+
+    def come_back_read_only(self):
+        """Start a primary that had been killed, as a standby of nobody:
+        so it answers reads and takes no writes.
+        """
+        self._be_standby()
+        give_away(self._data)
+        self.start()
+
+    def rejoin(self, primary):
+        """A former primary follows; what ``primary`` lacks is undone."""
+        self.stop()
+        rewound = subprocess.run(
+            [base.program('setpriv'), *as_somebody(),
+             base.program('pg_rewind'), f'--target-pgdata={self._data}',
+             f'--source-server=host={primary.folder} port={primary.port} '
+             'user=postgres dbname=postgres', '--no-sync'],
+            capture_output=True, text=True, cwd='/')
+        if rewound.returncode:
+            raise AssertionError('pg_rewind: ' + rewound.stderr[-2000:])
+        self._be_standby(primary)
+        give_away(self._data)
+        self.start()
+
+    def lose_nothing(self, replicas):
+        """Acknowledge only what one standby has received."""
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (*)'",
+                 'SELECT pg_reload_conf()')
+        waiting.wait_for(lambda: self.sql(
+            'SELECT count(*) FROM pg_stat_replication'
+            " WHERE sync_state = 'quorum'") == [(len(replicas),)])
+
+    def acknowledge_alone(self):
+        """End :meth:`lose_nothing`."""
+        self.sql('ALTER SYSTEM RESET synchronous_standby_names',
+                 'SELECT pg_reload_conf()')
+
+    def commits_waiting(self):
+        """How many commits no standby has received yet."""
+        return self.sql('SELECT count(*) FROM pg_stat_activity'
+                        " WHERE wait_event = 'SyncRep'")[0][0]
+
+    def stop_receiving(self):
+        """Be cut off from the primary: nothing of it arrives any more."""
+        self._follow_by('')
+        waiting.wait_for(lambda: self.sql(
+            'SELECT count(*) FROM pg_stat_wal_receiver') == [(0,)])
+
+    def follow_through(self, port):
+        """From now on replicate by another way, see ``servers.Proxy``."""
+        self._follow_by(conninfo(port))
+        waiting.wait_for(lambda: self.sql(
+            "SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming' "
+            f"AND conninfo LIKE '%port={port} %'"), 10, 'the new way')
 
     def caught_up(self, primary, seconds=10):
         """Wait until all that ``primary`` has committed is here."""
