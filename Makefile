@@ -2,7 +2,7 @@
 #
 #   make run          a whole computed on this host, in the foreground
 #   make test         lint and every test; installs what they need
-#   make lint         style, dependency walls, types
+#   make lint         style, dependency walls, types, acts without a claim
 #   make docs         the pages, into doc/build/html; warnings are errors
 #   make benchmarks   what reads cost, beside what they cannot cost less than
 #   make unit         also: functional, integration, mutations
@@ -33,6 +33,7 @@ lint: packages
 	.venv/bin/ruff check
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
+	.venv/bin/python -m tools.claimlint
 
 docs: packages
 	.venv/bin/sphinx-build -qW --keep-going doc/source doc/build/html

@@ -7,6 +7,11 @@ import collections
 import threading
 import time
 
+from oslo_log import log as logging
+
+from computed import files
+
+LOG = logging.getLogger(__name__)
 HOUR = 3600.0
 
 
@@ -20,12 +25,38 @@ def limit(configured, instances):
 
 
 class Hourly:
-    """Counts the repairs of the last hour."""
+    """Counts the repairs of the last hour.
 
-    def __init__(self, clock=time.monotonic):
+    It outlives the daemon: one that dies and comes back every minute may
+    repair no more than one that stays.
+    """
+
+    def __init__(self, path=None, clock=time.monotonic, wall=time.time):
+        """:param path: a file that keeps the count; None: only this object
+        :param wall: seconds since 1970; used for no more than to tell how
+            long ago something was before this start
+        """
+        self._path = path
         self._clock = clock
-        self._times = collections.deque()
+        self._wall = wall
+        self._times = collections.deque(self._kept())
         self._lock = threading.Lock()
+
+    def _kept(self):
+        kept = files.read_json(self._path) if self._path else None
+        if not isinstance(kept, list):
+            return []
+        now, wall = self._clock(), self._wall()
+        # A clock that was set back must not let more be done.
+        return sorted(now - max(wall - one, 0) for one in kept
+                      if isinstance(one, (int, float)))
+
+    def _keep(self):
+        if self._path is None:
+            return
+        now, wall = self._clock(), self._wall()
+        files.write_json(self._path, [
+            wall - (now - one) for one in self._times])
 
     def _expire(self):
         while self._times and self._clock() - self._times[0] >= HOUR:
@@ -38,10 +69,21 @@ class Hourly:
             return max(0, allowed - len(self._times))
 
     def take(self, allowed):
-        """Count one repair if it is within ``allowed``; returns whether."""
+        """Count one repair if it is within ``allowed``; returns whether.
+
+        What cannot be counted durably may not be done.
+        """
         with self._lock:
             self._expire()
             if len(self._times) >= allowed:
                 return False
             self._times.append(self._clock())
+            try:
+                self._keep()
+            except OSError as error:
+                self._times.pop()
+                LOG.error('A repair could not be counted in %(path)s and is '
+                          'left: %(error)s',
+                          {'path': self._path, 'error': error})
+                return False
             return True

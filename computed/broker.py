@@ -9,8 +9,10 @@ goes. With every other transport all this does nothing.
 
 import contextlib
 import math
+import os
 import threading
 import time
+import typing
 
 import amqp
 import kombu.exceptions
@@ -27,7 +29,10 @@ LOG = logging.getLogger(__name__)
 GROUP = 'oslo_messaging_rabbit'
 # Replicated, so that calls and replies outlive a node of the broker.
 DEFAULTS = {'rabbit_quorum_queue': True,
-            'rabbit_transient_quorum_queue': True}
+            'rabbit_transient_quorum_queue': True,
+            # A reply to somebody who is gone holds a thread, and the end of
+            # the process, for so long.
+            'kombu_missing_consumer_retry_timeout': 10}
 # Seconds that the reply queue of a killed command stays.
 BRIEF_TTL = 60
 # Seconds for which an answer proves that there is still somebody.
@@ -97,6 +102,68 @@ def make_prompt(transport):
         driver._connection_pool.connection_cls = PromptConnection
 
 
+class Queues(typing.NamedTuple):
+    """What :func:`survey` found.
+
+    :ivar vhost: where the queues are
+    :ivar arguments: with which a server here would declare a queue
+    :ivar differences: ``{name: what differs, or None}`` of those that exist
+    """
+
+    vhost: str
+    arguments: dict
+    differences: dict
+
+
+def survey(transport, names):
+    """Which of the queues exist, and are they what a server would declare?
+
+    None is made. Queues whose names are drawn anew at each start, those of
+    replies and broadcasts, are as that start declared them.
+
+    :param names: of the queues that servers of ours share or keep
+    :returns: :class:`Queues`, or None with another transport
+    :raises Unreachable: the broker does not tell
+    """
+    driver = driver_of(transport)
+    if driver is None:
+        return None
+    with _reaching(driver):
+        connection = PromptConnection(driver.conf, driver._url,
+                                      common.PURPOSE_LISTEN)
+        with contextlib.closing(connection):
+            arguments = impl_rabbit._get_queue_arguments(
+                connection.rabbit_ha_queues, 0,
+                connection.rabbit_quorum_queue,
+                connection.rabbit_quorum_queue_config, False)
+            differences = {}
+            for name in names:
+                with contextlib.suppress(amqp.NotFound):
+                    differences[name] = _difference(connection, name,
+                                                    arguments)
+    return Queues(driver._url.virtual_host or '/', arguments, differences)
+
+
+def _difference(connection, name, arguments):
+    """What differs, in the broker's words, or None.
+
+    :raises amqp.NotFound: there is no such queue
+    """
+    # One of its own: a refusal closes it.
+    channel = connection.connection.channel()
+    channel.queue_declare(name, passive=True)
+    try:
+        # It exists, so this only compares.
+        channel.queue_declare(
+            name, durable=connection.durable,
+            auto_delete=connection.amqp_auto_delete, arguments=arguments)
+    except amqp.PreconditionFailed as error:
+        said = ' '.join(error.reply_text.split())
+        return said.removeprefix('PRECONDITION_FAILED - ')
+    channel.close()
+    return None
+
+
 def check(transport):
     """Connect once, to see whether calls could be sent.
 
@@ -126,6 +193,8 @@ def problem_of(error):
         return 'it refuses the user or the password'
     if isinstance(error, amqp.NotAllowed):
         return f'it refuses the virtual host ({error.reply_text})'
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)     # eventlet gives its name only
     text = getattr(error, 'strerror', None) or str(error)
     return ' '.join(text.split()) or type(error).__name__
 

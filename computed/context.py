@@ -7,9 +7,15 @@ context makes it strict, never lax.
 import collections
 import copy
 import dataclasses
-import math
+import sys
+import threading
 
 from oslo_context import context
+
+# Why a read was answered although it is older than its bound.
+AVAILABILITY = 'availability'
+# The lane of those who read everything anew: at start, after a Resync.
+RESYNC = 'resync'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,27 +52,37 @@ class Tokens:
 
     One holder, shared by all copies of a context: a read that must see what
     an earlier call of the same request wrote finds out here.
+
+    :ivar cell: the uuid of the database they count in
+    :ivar incarnation: the life of that database; after a restore, or a
+        failover that may have lost something, it has another one, in which
+        these revisions mean nothing
     """
 
-    def __init__(self, incarnation=None, revisions=None):
+    def __init__(self, cell=None, incarnation=None, revisions=None):
+        self.cell = cell
         self.incarnation = incarnation
         self.revisions = dict(revisions or {})
+        # Threads that repair side by side share one holder.
+        self._lock = threading.Lock()
 
-    def advance(self, incarnation, host, revision):
+    def advance(self, cell, incarnation, host, revision):
         """Remember that ``host`` has reached ``revision``."""
-        if incarnation != self.incarnation:
-            self.incarnation, self.revisions = incarnation, {}
-        self.revisions[host] = max(revision, self.revisions.get(host, 0))
-
-    def satisfied_by(self, incarnation, revisions):
-        """Whether a node with these ``{host: revision}`` has seen it all."""
-        return not self.revisions or (
-            incarnation == self.incarnation and
-            all(revisions.get(host, -1) >= revision
-                for host, revision in self.revisions.items()))
+        with self._lock:
+            if (cell, incarnation) != (self.cell, self.incarnation):
+                self.cell, self.incarnation = cell, incarnation
+                self.revisions = {}
+            self.revisions[host] = max(
+                revision, self.revisions.get(host, 0))
 
     def to_dict(self):
-        return {'incarnation': self.incarnation, 'revisions': self.revisions}
+        with self._lock:
+            return {'cell': self.cell, 'incarnation': self.incarnation,
+                    'revisions': dict(self.revisions)}
+
+    def __deepcopy__(self, memo):
+        # Another holder has a lock of its own.
+        return Tokens(**self.to_dict())
 
     @classmethod
     def from_dict(cls, values):
@@ -74,21 +90,36 @@ class Tokens:
         try:
             revisions = {str(host): int(revision)
                          for host, revision in values['revisions'].items()}
-            return cls(values['incarnation'], revisions)
-        except (KeyError, TypeError, AttributeError) as error:
+            return cls(values['cell'], values['incarnation'], revisions)
+        except (KeyError, TypeError, AttributeError,
+                OverflowError) as error:
             raise ValueError(f'not a token: {values!r}') from error
 
 
+def reached(revisions, required):
+    """Whether ``{host: revision}`` is nowhere below ``required``."""
+    return all(revisions.get(host, -1) >= revision
+               for host, revision in required.items())
+
+
 class Reads:
-    """The reads made for one request: how many by role, and the last."""
+    """The reads made for one request: how many by role, and the last.
+
+    :ivar beyond_bound: whether any was answered although it was too old,
+        because the request preferred that to a refusal; nothing may be
+        claimed on the word of it
+    """
 
     def __init__(self):
         self.by_role = collections.Counter()
         self.last = None
+        self.beyond_bound = False
 
     def note(self, origin):
         self.by_role[origin.role] += 1
         self.last = origin
+        if origin.reason == AVAILABILITY:
+            self.beyond_bound = True
 
 
 class RequestContext(context.RequestContext):
@@ -97,21 +128,29 @@ class RequestContext(context.RequestContext):
     :ivar lag_tolerant: reads may be answered by a replica
     :ivar max_staleness: seconds; None is the deployment's
         ``[database] max_replica_lag``
+    :ivar availability: rather an older answer than a refusal
+    :ivar after: a host's name: reads must be exact for it, but need not
+        be answered by the primary; None: no such wish
+    :ivar lane: ``resync`` for reads of those who read everything anew,
+        which have a limit of their own; else None
     :ivar tokens: what this request wrote, see :class:`Tokens`
     :ivar reads: what it read; stays in this process
     :ivar accept_repairs: how many repairs an operator accepts of this run,
         or None; stays in this process
     """
 
-    FROM_DICT_EXTRA_KEYS = ['lag_tolerant', 'max_staleness', 'tokens']
+    FROM_DICT_EXTRA_KEYS = ['lag_tolerant', 'max_staleness', 'availability',
+                            'after', 'lane', 'tokens']
 
-    def __init__(self, lag_tolerant=False, max_staleness=None, tokens=None,
+    def __init__(self, lag_tolerant=False, max_staleness=None,
+                 availability=False, after=None, lane=None, tokens=None,
                  **kwargs):
         super().__init__(**kwargs)
         self.reads = Reads()
         self.accept_repairs = None
         self.max_staleness = max_staleness
         self.tokens = Tokens()
+        self.lane = RESYNC if lane == RESYNC else None
         understood = is_bound(max_staleness)
         if tokens is not None:
             try:
@@ -120,6 +159,8 @@ class RequestContext(context.RequestContext):
                 understood = False
         # Only the very value True: a peer we do not understand is strict.
         self.lag_tolerant = lag_tolerant is True and understood
+        self.availability = availability is True and understood
+        self.after = after if isinstance(after, str) and understood else None
         if not understood:
             self.max_staleness = None
 
@@ -128,6 +169,9 @@ class RequestContext(context.RequestContext):
         return {**super().to_dict(),
                 'lag_tolerant': self.lag_tolerant,
                 'max_staleness': self.max_staleness,
+                'availability': self.availability,
+                'after': self.after,
+                'lane': self.lane,
                 'tokens': self.tokens.to_dict()}
 
     def tolerating_lag(self, tolerant, max_staleness=None):
@@ -141,8 +185,19 @@ class RequestContext(context.RequestContext):
         """
         twin = copy.copy(self)
         twin.lag_tolerant = tolerant
+        twin.after = None
         if max_staleness is not None:
             twin.max_staleness = max_staleness
+        return twin
+
+    def exact_for(self, host):
+        """A copy whose reads see all that was written of ``host``.
+
+        As exact as a strict read, but a replica that is shown to have it all
+        may answer.
+        """
+        twin = self.tolerating_lag(False)
+        twin.after = host
         return twin
 
 
@@ -150,10 +205,9 @@ def is_bound(seconds):
     """Whether this is a staleness bound: None, or finite seconds from 0."""
     return seconds is None or (
         isinstance(seconds, (int, float)) and
-        not isinstance(seconds, bool) and
-        math.isfinite(seconds) and seconds >= 0)
+        not isinstance(seconds, bool) and 0 <= seconds <= sys.float_info.max)
 
 
-def new():
+def new(lane=None):
     """A fresh strict context, as each task run and command gets one."""
-    return RequestContext(is_admin=True)
+    return RequestContext(is_admin=True, lane=lane)

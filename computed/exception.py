@@ -57,6 +57,10 @@ class HostNotFound(ComputedError):
     """No host {host}. `computed-manage host list` shows all."""
 
 
+class NodeNotFound(ComputedError):
+    """No database node {node}. `computed-manage replica list` shows all."""
+
+
 class HostUnavailable(ComputedError):
     """Host {host} does not answer. Is `computed` running there?"""
 
@@ -78,6 +82,11 @@ class ClaimLost(ComputedError):
 nothing was done."""
 
 
+class Frozen(ComputedError):
+    """{operation} is refused. {scope} is frozen since {since} by {by}: \
+{reason}. `computed-manage thaw` ends that."""
+
+
 class NotJournaled(ComputedError):
     """{operation} of instance {uuid} could not be journaled ({reason}); \
 nothing was done."""
@@ -93,18 +102,58 @@ class ReadOnlyScope(ComputedError):
     """{function} writes, but the request only tolerates lagging reads."""
 
 
-class Busy(ComputedError):
+class PutOff(ComputedError):
+    """Not now; repeat in {retry_after:.1f} s."""
+
+
+class Busy(PutOff):
     """No replica is fresh enough and the primary's budget for such reads \
 is spent; repeat in {retry_after:.1f} s."""
+
+
+class TooStale(PutOff):
+    """The primary does not answer, and of the replicas the freshest \
+{freshest}; at most {bound:g} s are allowed. Repeat in {retry_after:.1f} s, \
+or accept an older answer."""
+
+
+class Resync(PutOff):
+    """The database was restored, or failed over, since this request wrote; \
+what it wrote may be lost. Read anew in {retry_after:.1f} s."""
+
+
+class LaneFull(PutOff):
+    """Too many hosts read everything anew just now; repeat in \
+{retry_after:.1f} s."""
+
+
+class StaleFacts(ComputedError):
+    """{operation} of instance {uuid} rests on an answer that was older than \
+its bound (no better one could be had); nothing was done."""
 
 
 class PrimaryUnavailable(ComputedError):
     """The primary database does not answer; nothing was written."""
 
 
+class PrimaryUnreachable(PrimaryUnavailable):
+    """The primary database does not answer: {problem}"""
+
+
+class PrimaryDivided(PrimaryUnavailable):
+    """The address of the primary database leads reads to another server \
+than writes; nothing was written. Connect to the primary itself, not through \
+a proxy that splits them."""
+
+
 class PrimaryReadOnly(ComputedError):
     """The primary database refuses to write: it is read-only. Was another \
 server promoted?"""
+
+
+class Contended(ComputedError):
+    """Others kept changing the same rows at the same time; nothing was \
+written. Repeat it."""
 
 
 class InvalidMarker(ComputedError):
@@ -138,6 +187,11 @@ done; look before repeating."""
 
 class PeerFailed(ComputedError):
     """{method} failed at the other end: {error}. Its log says more."""
+
+
+class PerhapsWritten(PerhapsDone):
+    """The primary database broke off while it committed. The change may \
+have been made; look before repeating."""
 
 
 class NotRemotable(ComputedError):

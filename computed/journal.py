@@ -15,18 +15,46 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
-    """One claim.
+class Row:
+    """One row that a claim holds.
 
-    :ivar values: what to write when it is settled; None while the act may
-        still be under way
+    :ivar kind: ``instance``; ``guest`` stands for one without an instance
+    :ivar values: what to write when the claim is settled; None while the act
+        may still be under way
     """
 
-    claim_id: str
-    uuid: str
+    kind: str
+    key: str
     host: str
-    operation: str
     values: dict | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One claim, with all its rows."""
+
+    claim_id: str
+    operation: str
+    rows: tuple[Row, ...]
+
+    @property
+    def ended(self):
+        """Whether it is known what to settle it with."""
+        return all(row.values is not None for row in self.rows)
+
+    @property
+    def uuid(self):
+        """What it was on, for logs."""
+        return ', '.join(row.key for row in self.rows)
+
+    def with_values(self, values):
+        """The same claim at its end.
+
+        :param values: ``{key: what to write}``
+        """
+        return dataclasses.replace(self, rows=tuple(
+            dataclasses.replace(row, values=values[row.key])
+            for row in self.rows))
 
 
 class Journal:
@@ -63,8 +91,9 @@ class Journal:
                 continue
             values = files.read_json(os.path.join(self.folder, name))
             try:
-                found.append(Entry(**values))
-            except TypeError:
+                rows = tuple(Row(**row) for row in values.pop('rows'))
+                found.append(Entry(rows=rows, **values))
+            except (TypeError, AttributeError, KeyError):
                 LOG.warning('The journal entry %s cannot be read; the claim '
                             'is found by the database instead.', name)
         return found

@@ -45,9 +45,11 @@ class ComputeManager:
     unpause_instance = rpc.exposed(operation.endpoint(power.UNPAUSE))
 
     def __init__(self, conf, driver, claims, after_reboot=False,
-                 on_reboot_over=None):
+                 on_reboot_over=None, hourly=None):
         """:param on_reboot_over: called once what a restart of the machine
             left is repaired
+        :param hourly: the repairs of the last hour, a
+            :class:`computed.brakes.Hourly`; None: none yet
         """
         self.conf = conf
         self.host = conf.host
@@ -56,7 +58,7 @@ class ComputeManager:
         self.after_reboot = after_reboot
         self._on_reboot_over = on_reboot_over
         self.locks = locks.Locks()
-        self.hourly = brakes.Hourly()
+        self.hourly = hourly or brakes.Hourly()
         self.meter = metering.Meter(self)
         self.warned = {}
         self.braked = None

@@ -2,22 +2,51 @@
 
 import prometheus_client as prom
 
+from computed import exception
+
+
+def serve(option, address):
+    """Let Prometheus ask for all of them, at ``/metrics``.
+
+    :param option: where ``address`` was configured
+    :param address: ``HOST:PORT``, an IPv6 address in brackets; empty: not
+        at all
+    :raises computed.exception.ConfigError: nothing can listen there
+    """
+    if not address:
+        return
+    host, _, port = address.rpartition(':')
+    try:
+        prom.start_http_server(int(port), host.strip('[]'))
+    except (OSError, ValueError, OverflowError) as error:
+        raise exception.ConfigError(
+            option=option, value=address,
+            problem=getattr(error, 'strerror', None) or str(error),
+            remedy='Give HOST:PORT of this machine, such as '
+                   '127.0.0.1:9180, or nothing.') from error
+
 # Where reads went, and why: role primary|replica; reason strict,
-# lag_tolerant, in_transaction, no_replica, bound_too_small, replica_failed,
-# replica_lagging, replica_busy, replica_behind_token.
+# lag_tolerant, after_host, availability, in_transaction, no_replica,
+# bound_too_small, replica_failed, replica_lagging, replica_busy,
+# replica_behind_token.
 db_reads = prom.Counter(
     'computed_db_reads', 'Database reads, by where they went and why.',
     ['query', 'role', 'reason'])
 
-# Reads that no node could answer within the bound and the budget.
+# Reads that no node may answer: Busy (the budget is spent), TooStale (the
+# primary is down), Resync (of a former life of the database), lane_full.
 db_reads_refused = prom.Counter(
-    'computed_db_reads_refused', 'Tolerant reads refused: budget spent.',
-    ['query'])
+    'computed_db_reads_refused', 'Database reads refused, by why.',
+    ['query', 'reason'])
 
 # How old the data of a node can be at most, as this conductor measured.
 replica_age_seconds = prom.Gauge(
     'computed_replica_age_seconds', 'Greatest possible age of a replica.',
     ['node'])
+
+# Whether a node is in use, 1 or 0.
+replica_usable = prom.Gauge(
+    'computed_replica_usable', 'Whether a replica is in use.', ['node'])
 
 # Times a replica was taken out of use, by why.
 replica_ejections = prom.Counter(
@@ -41,6 +70,10 @@ drift = prom.Counter(
 # What was changed in the world.
 repairs = prom.Counter(
     'computed_repairs', 'Repairs done, by kind.', ['task', 'kind'])
+
+# What a brake holds back now: differences that the last pass may not repair.
+brake_held = prom.Gauge(
+    'computed_brake_held', 'Repairs that a brake holds back.', ['task'])
 
 # Guests of the hypervisor that no row of this host describes.
 unknown_guests = prom.Gauge(

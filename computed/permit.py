@@ -24,35 +24,55 @@ class Mark:
 
 @dataclasses.dataclass
 class Claim:
-    """Leave, given by the primary, to act on one instance.
+    """Leave, given by the primary, to act on one guest.
 
     :ivar claim_id: drawn by the host before it asks, so that a repeated
         request is granted once
     :ivar operation: what it is for, for logs and the journal
     :ivar instance: the fresh row the grant returned; while the claim is
-        held, the only facts to go by
+        held, the only facts to go by. None for a guest without one
     :ivar mark: whose guests may be touched under this claim
+    :ivar guest: the uuid of a guest that has no instance
+    :ivar rows: every row that the claim holds, ``instance`` among them
+    :ivar whole: the claim that this is a part of, if of several instances
     """
 
     claim_id: str
     operation: str
     instance: typing.Any
     mark: Mark
+    guest: str | None = None
+    rows: tuple = ()
+    whole: 'Claim | None' = None
     live: bool = True
 
     @property
     def uuid(self):
-        """The uuid of the instance that may be acted on."""
-        return self.instance.uuid
+        """The uuid of the guest that may be acted on."""
+        return self.guest if self.instance is None else self.instance.uuid
+
+    def of(self, instance):
+        """The same claim, to act on another of its instances.
+
+        :param instance: one of ``rows``
+        """
+        if not any(instance is row for row in self.rows):
+            raise ValueError(f'{instance.uuid} is not of this claim')
+        return dataclasses.replace(self, instance=instance,
+                                   whole=self.whole or self)
 
     def ensure_live(self):
         """Refuse to go on once the claim was settled or released.
 
         :raises computed.exception.ClaimNotLive: it was
         """
-        if not self.live:
+        if not (self.whole or self).live:
             raise exception.ClaimNotLive(
                 claim_id=self.claim_id, uuid=self.uuid)
+
+    def end(self):
+        """From now on nothing may be done under it."""
+        (self.whole or self).live = False
 
     def ensure_ours(self, mark):
         """Refuse a guest that carries another mark, or none.

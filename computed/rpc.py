@@ -15,6 +15,7 @@ from computed import broker
 from computed import context as computed_context
 from computed import exception
 from computed import unix_transport
+from computed.conf import validation
 from computed.objects import base
 from computed.objects import versions
 
@@ -46,7 +47,7 @@ def get_transport(conf):
     """
     url = address(conf) if is_standalone(conf) else None
     try:
-        return messaging.get_rpc_transport(
+        transport = messaging.get_rpc_transport(
             conf, url, allowed_remote_exmods=ERROR_MODULES)
     except (messaging.InvalidTransportURL, messaging.DriverLoadFailure,
             ValueError) as error:
@@ -56,6 +57,11 @@ def get_transport(conf):
             problem=problem_of(error, url or conf.transport_url),
             remedy='Give a URL such as rabbit://user:password@host:5672/ or '
                    'unix:///run/computed/rpc, or none.') from error
+    if not (broker.driver_of(transport) or
+            isinstance(transport._driver, unix_transport.UnixDriver)):
+        validation.refuse_blocking('[DEFAULT] transport_url',
+                                   shown(conf.transport_url))
+    return transport
 
 
 def shown(url):

@@ -9,7 +9,6 @@ import dataclasses
 import functools
 import queue
 import random
-import sys
 import threading
 import time
 import traceback
@@ -18,6 +17,8 @@ from concurrent import futures
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from computed import concurrency
+from computed import context as computed_context
 from computed import exception
 from computed import metrics
 from computed import periodic
@@ -256,7 +257,7 @@ class Runner:
         """Say where a run hangs, and have another thread instead of its."""
         slot.run.late = True
         metrics.task_runs.labels(slot.name, 'deadline').inc()
-        frame = sys._current_frames().get(slot.run.thread)
+        frame = concurrency.frame_of(slot.run.thread)
         LOG.warning(
             'Periodic task %s has run for %.0f s, beyond its deadline of '
             '%.0f s. It cannot be ended; it is at:\n%s',
@@ -339,14 +340,17 @@ def perform(slot, run, manager, new_context):
         record.request_id = context.request_id
         reads = context.reads.by_role
         context.accept_repairs = run.accept
+        if slot.anew:
+            context.lane, slot.anew = computed_context.RESYNC, False
         LOG.debug('Periodic task %s begins.', slot.name)
         report = slot.task(manager, context)
         if isinstance(report, periodic.Report):
             record.include(report)
-    except exception.Busy as error:
+    except exception.PutOff as error:
         record.outcome, record.error = records.PUT_OFF, one_line(error)
         retry_after = error.kwargs.get('retry_after',
                                        schedule.DEFAULT_SPACING)
+        slot.anew = isinstance(error, exception.Resync | exception.LaneFull)
         LOG.info('Periodic task %s is put off: %s', slot.name, record.error)
     # Whatever it is, even SystemExit: a task may fail, the runner may not.
     except BaseException as error:

@@ -13,16 +13,11 @@ not there (the client is told at once), notifications, other machines.
 """
 
 import contextlib
-import errno
 import os
-import queue
 import random
-import socket
 import stat
-import threading
 import time
 import uuid
-import weakref
 
 import oslo_messaging
 from oslo_log import log as logging
@@ -32,180 +27,15 @@ from oslo_log import log as logging
 from oslo_messaging._drivers import base
 from oslo_messaging._drivers import common
 
+from computed import unix_server
 from computed import unix_wire
 
 LOG = logging.getLogger(__name__)
-
-# What has sockets open, for the sake of children made by fork.
-_holders = weakref.WeakSet()
-
-
-def _after_fork():
-    for holder in _holders:
-        holder.abandon()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 class WentAway(oslo_messaging.MessageDeliveryFailure):
     """The server went away during a call, which may have been done."""
 
-
-# -- the server's side
-
-class Incoming(base.RpcIncomingMessage):
-    """A request, and the way back to who sent it."""
-
-    def __init__(self, peer, request):
-        super().__init__(request['ctxt'], request['msg'], request['id'])
-        self.client_timeout = request['timeout']
-        self._peer = peer
-        self._is_call = request['id'] is not None
-
-    def requeue(self):
-        """Not supported, as ``require_features`` says."""
-        LOG.error('Request %s cannot be put back; it is lost', self.msg_id)
-
-    def heartbeat(self):
-        """Tell the caller that its call is being worked on."""
-        self._peer.send(unix_wire.encode({'id': self.msg_id, 'alive': True}))
-
-    def reply(self, reply=None, failure=None):
-        """Answer a call; nobody waits for the answer to a cast."""
-        if not self._is_call:
-            return
-        try:
-            frame = self._answer(reply, failure)
-        except Exception as error:      # the caller must hear, not time out
-            failure = ValueError(f'the answer cannot be sent: {error}')
-            frame = self._answer(None, (ValueError, failure, None))
-        self._peer.answer(frame)
-
-    def _answer(self, reply, failure):
-        if failure:
-            failure = common.serialize_remote_exception(failure)
-        return unix_wire.encode(
-            {'id': self.msg_id, 'result': reply, 'failure': failure})
-
-
-class UnixListener(base.PollStyleListener):
-    """The socket of one RPC server, and what comes in through it."""
-
-    def __init__(self, directory, name):
-        super().__init__()
-        self._requests = queue.SimpleQueue()
-        self._peers = set()
-        self._stopping = threading.Event()
-        self._name = name
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        if os.stat(directory).st_mode & 0o022:
-            raise PermissionError(
-                errno.EPERM, f'others may write to {directory}')
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._directory = os.open(directory, os.O_PATH | os.O_DIRECTORY)
-        try:
-            self._listen()
-        except BaseException:
-            self.abandon()
-            raise
-        _holders.add(self)
-        self._acceptor = threading.Thread(
-            target=self._accept, name='unix-accept', daemon=True)
-        self._acceptor.start()
-
-    def _listen(self):
-        # An address has 107 bytes at most, a directory's path may have more;
-        # hence /proc. The real name appears only when clients can connect:
-        # whatever has one and refuses is dead, and may be removed.
-        starting = f'/proc/self/fd/{self._directory}/{uuid.uuid4().hex}'
-        self._sock.bind(starting)
-        try:
-            os.chmod(starting, 0o600)
-            self._sock.listen(128)
-            os.rename(starting, self._name, dst_dir_fd=self._directory)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(starting)
-            raise
-
-    def _accept(self):
-        while True:
-            try:
-                self._admit(self._sock.accept()[0])
-            except (OSError, RuntimeError) as error:
-                # When shut, accept() hands out those who were waiting
-                # before it fails: nobody who got through is left alone.
-                if self._stopping.is_set():
-                    return
-                LOG.error('Cannot accept a connection: %s', error)
-                self._stopping.wait(0.1)
-
-    def _admit(self, sock):
-        pid, uid = unix_wire.peer_of(sock)
-        if not unix_wire.is_trusted(uid):
-            LOG.warning('Refused process %d of user %d', pid, uid)
-            sock.close()
-            return
-        peer = unix_wire.Peer(sock, pid, self._take, self._peers.discard)
-        self._peers.add(peer)
-        try:
-            peer.thread.start()
-        except RuntimeError:            # no more threads
-            peer.close()
-            raise
-
-    def _take(self, peer, request):
-        self._requests.put(Incoming(peer, request))
-
-    @base.batch_poll_helper
-    def poll(self, timeout=None):
-        """The next request; None after ``timeout`` seconds or stop()."""
-        try:
-            request = self._requests.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        if request is None:
-            self._requests.put(None)    # the end stays the end
-        return request
-
-    def stop(self):
-        """Take nothing new; answer what was sent before.
-
-        No request is lost: SHUT_RD makes each client's next send fail, which
-        it may then try elsewhere, and leaves us to read what came before.
-        """
-        if self._stopping.is_set():
-            return
-        self._stopping.set()
-        with contextlib.suppress(OSError):
-            os.unlink(self._name, dir_fd=self._directory)
-        self._sock.shutdown(socket.SHUT_RD)
-        self._acceptor.join()
-        peers = list(self._peers)
-        for peer in peers:
-            peer.shut(socket.SHUT_RD)
-        for peer in peers:
-            peer.thread.join()
-        self._requests.put(None)
-
-    def cleanup(self):
-        """Stop, and close all that is open."""
-        self.stop()
-        self.abandon()
-
-    def abandon(self):
-        """Close what is open without a word to others: it is not ours."""
-        self._stopping.set()
-        if self._directory is not None:
-            os.close(self._directory)
-        self._directory = None
-        self._sock.close()
-        for peer in list(self._peers):
-            peer.close()
-
-
-# -- the client's side
 
 def directory_of(url):
     """The directory that ``unix:///absolute/dir`` names.
@@ -231,7 +61,7 @@ class UnixDriver(base.BaseDriver):
         super().__init__(conf, url, default_exchange, allowed_remote_exmods)
         self._directory = directory_of(url)
         self._pool = unix_wire.Pool()
-        _holders.add(self)
+        unix_wire.abandon_after_fork(self)
 
     def abandon(self):
         """In a forked child: start anew, the connections are the parent's."""
@@ -374,7 +204,8 @@ class UnixDriver(base.BaseDriver):
             target.exchange or self._default_exchange, target.topic,
             target.server)
         return base.PollStyleListenerAdapter(
-            UnixListener(self._directory, name), batch_size, batch_timeout)
+            unix_server.UnixListener(self._directory, name), batch_size,
+            batch_timeout)
 
     def send_notification(self, target, ctxt, message, version, retry=None):
         raise NotImplementedError('unix:// carries no notifications')

@@ -1,4 +1,4 @@
-"""What ``unix://`` puts on the wire, and the connections at both ends.
+"""What ``unix://`` puts on the wire, and a client's connections.
 
 A frame is four bytes of length (big-endian), then a JSON object. A socket's
 file name says what its server serves::
@@ -15,16 +15,32 @@ import threading
 import time
 import urllib.parse
 import uuid
+import weakref
 
-from oslo_log import log as logging
 from oslo_serialization import jsonutils
-
-LOG = logging.getLogger(__name__)
 
 LIMIT = 64 << 20            # bytes of JSON in a frame
 IDLE = 16                   # unused connections a client keeps to one server
 STUCK = 30                  # seconds at a standstill until a send is given up
+REDIAL = 0.01               # seconds between tries of a server that is full
 HEADER = struct.Struct('!I')
+
+
+# What has sockets open, for the sake of children made by fork.
+_holders = weakref.WeakSet()
+
+
+def abandon_after_fork(holder):
+    """In each child made by fork from now on, call ``holder.abandon()``."""
+    _holders.add(holder)
+
+
+def _after_fork():
+    for holder in _holders:
+        holder.abandon()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 # -- frames
@@ -94,7 +110,11 @@ def _read(sock, size, deadline):
     while len(data) < size:
         if deadline is not None:
             sock.settimeout(left(deadline))
-        chunk = sock.recv(min(size - len(data), 1 << 18))
+        try:
+            chunk = sock.recv(min(size - len(data), 1 << 18))
+        except TimeoutError:
+            left(deadline)      # a socket's limit may be one for sends
+            continue
         if not chunk:
             break
         data += chunk
@@ -117,17 +137,6 @@ def left(deadline):
     if seconds <= 0:
         raise TimeoutError('the time is up')
     return seconds
-
-
-def limit_sends(sock, seconds):
-    """Let a blocking connect or send fail after ``seconds`` at a standstill.
-
-    Not settimeout(): that limits reads too, and makes connect() fail at once
-    instead of waiting while the server's backlog is full.
-    """
-    microseconds = max(1, int(seconds * 1000000))
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO,
-                    struct.pack('ll', *divmod(microseconds, 1000000)))
 
 
 # -- names
@@ -183,19 +192,29 @@ class Link:
             raise
 
     def _connect(self, deadline):
-        limit_sends(self._sock, left(deadline) or STUCK)
         # An address has 107 bytes at most, a path may have more: so the
         # socket is opened, and its descriptor is the address.
         fd = os.open(self.path, os.O_PATH)
         try:
-            self._sock.connect(f'/proc/self/fd/{fd}')
-        except BlockingIOError:
-            raise TimeoutError('it accepts no connection') from None
+            self._dial(f'/proc/self/fd/{fd}', left(deadline) or STUCK)
         finally:
             os.close(fd)
         _, uid = peer_of(self._sock)
         if not is_trusted(uid):
             raise PermissionError(f'its server belongs to user {uid}')
+
+    def _dial(self, address, seconds):
+        # No connect() with a limit waits while the server's backlog is full.
+        self._sock.setblocking(False)
+        last = time.monotonic() + seconds
+        while True:
+            try:
+                self._sock.connect(address)
+                return
+            except BlockingIOError:
+                if time.monotonic() > last:
+                    raise TimeoutError('it accepts no connection') from None
+            time.sleep(REDIAL)
 
     def send(self, frame, deadline):
         """Send ``frame``. If this raises, the server cannot act on it.
@@ -293,78 +312,3 @@ class Pool:
         """
         for link in self._links:
             link.forget()
-
-
-# -- the server's end
-
-class Peer:
-    """A client's connection, seen from the server; has its own thread.
-
-    Closed once nothing more can be read and every call has its answer.
-
-    :param deliver: called with this peer and each request
-    :param forget: called with this peer when it is closed
-    """
-
-    def __init__(self, sock, pid, deliver, forget):
-        # A client that does not read its answers must not keep a worker.
-        limit_sends(sock, STUCK)
-        self._sock = sock
-        self._pid = pid
-        self._deliver = deliver
-        self._forget = forget
-        self._lock = threading.Lock()
-        self._reading = True
-        self._unanswered = 0
-        self.thread = threading.Thread(
-            target=self._read, name=f'unix-peer-{pid}', daemon=True)
-
-    def _read(self):
-        try:
-            while True:
-                self._take(receive(self._sock))
-        except ValueError as error:
-            LOG.warning('Closed the connection of process %d: %s',
-                        self._pid, error)
-        except (EOFError, OSError):
-            pass                        # clients come and go
-        with self._lock:
-            self._reading = False
-            self._close_if_done()
-
-    def _take(self, content):
-        request = checked_request(content)
-        with self._lock:
-            self._unanswered += request['id'] is not None
-        self._deliver(self, request)
-
-    def send(self, frame):
-        """Send ``frame``, if the client is still there."""
-        with self._lock, contextlib.suppress(OSError):
-            self._sock.sendall(frame)
-
-    def answer(self, frame):
-        """Send the answer to a call."""
-        with self._lock:
-            try:
-                self._sock.sendall(frame)
-            except OSError as error:
-                LOG.info('Process %d did not take its answer: %s',
-                         self._pid, error)
-                self.shut(socket.SHUT_RDWR)
-            self._unanswered -= 1
-            self._close_if_done()
-
-    def _close_if_done(self):
-        if not self._reading and not self._unanswered:
-            self.close()
-
-    def shut(self, how):
-        """Shut one direction or both; descriptors stay valid."""
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(how)
-
-    def close(self):
-        """Close, whatever is still to come."""
-        self._sock.close()
-        self._forget(self)

@@ -1,4 +1,8 @@
-"""The backend is chosen before anything of oslo is imported."""
+"""The backend is chosen before anything of oslo is imported.
+
+COMPUTED_CONCURRENCY_BACKEND=eventlet has tests, and the programs they start,
+run on the other one.
+"""
 
 import pathlib
 import tempfile
@@ -9,6 +13,10 @@ from computed import concurrency
 from tests import servers_rabbitmq
 
 concurrency.choose()
+
+
+def pytest_report_header():
+    return f'concurrency backend: {concurrency.chosen()}'
 
 
 @pytest.fixture(scope='session')

@@ -42,8 +42,20 @@ INSTANCE = {
 }
 
 
+def add_counter(database):
+    """A host and an instance in a ``servers.Database``; its vcpus are 0."""
+    values = {**INSTANCE, 'vcpus': 0, 'revision': 1,
+              'created_at': '2026-01-01', 'updated_at': '2026-01-01'}
+    database.sql(
+        f"INSERT INTO hosts VALUES ('{HOST}', 1, '2026-01-01')",
+        f"INSERT INTO instances ({', '.join(values)}, deleted) VALUES (" +
+        ', '.join(repr(value) for value in values.values()) + ', false)')
+
+
 class SqlitePair:
-    """A primary and a replica in two files; only beats are replicated."""
+    """A primary and a replica in two files; only beats are replicated, and
+    in which of its lives the database is.
+    """
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
@@ -61,7 +73,7 @@ class SqlitePair:
         for path, power_state in ((self.primary, PRIMARY),
                                   (self.replica, REPLICA)):
             for table in ('instances', 'services', 'compute_nodes',
-                          'bandwidth_usage'):
+                          'bandwidth_usage', 'guest_claims', 'freezes'):
                 self.sql(path, f'DELETE FROM {table}')
             self.sql(path, 'INSERT OR REPLACE INTO hosts VALUES '
                      "(?, 7, '2026-01-01 00:00:00.000000')", HOST)
@@ -100,6 +112,10 @@ class SqlitePair:
             self.sql(self.replica,
                      'INSERT OR REPLACE INTO replica_beats VALUES (?, ?, ?)',
                      *row)
+        [life] = self.sql(self.primary,
+                          'SELECT incarnation, lineage FROM databases')
+        self.sql(self.replica,
+                 'UPDATE databases SET incarnation = ?, lineage = ?', *life)
 
     def _carry(self):
         while not self._stopping.wait(0.02):
@@ -116,12 +132,13 @@ class SqlitePair:
 class Program:
     """One of our programs as a real process."""
 
-    def __init__(self, name, folder, *arguments, **environment):
+    def __init__(self, name, folder, *arguments, python=sys.executable,
+                 **environment):
         self.log = pathlib.Path(folder) / f'{name}-{uuid.uuid4().hex[:6]}.log'
         module = name.removeprefix('computed-')
         with open(self.log, 'w') as stream:
             self.process = subprocess.Popen(
-                [sys.executable, '-m', f'computed.cmd.{module}', *arguments],
+                [python, '-m', f'computed.cmd.{module}', *arguments],
                 stdout=stream, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment})

@@ -13,6 +13,7 @@ from computed import conf as computed_conf
 from computed.db import migration
 from computed.db import models
 from computed.db import pages
+from computed.db import router as router_module
 from computed.db import routing
 from tests import fixtures
 
@@ -58,7 +59,7 @@ def route(url, max_page=1000):
     conf = cfg.ConfigOpts()
     computed_conf.register_opts(conf)
     conf([], default_config_files=[])
-    router = routing.Router(conf.database, url)
+    router = router_module.Router(conf.database, url)
     routing.configure(router)
     pages.configure(lambda: max_page)
     return router

@@ -1,5 +1,7 @@
-"""The programs. Importing any of them chooses native threads first."""
+"""The programs. Importing any of them chooses the backend first."""
+
+import sys
 
 from computed import concurrency
 
-concurrency.choose()
+concurrency.choose(sys.argv[1:])

@@ -9,6 +9,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 import computed
+from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
 from computed import rpc
@@ -42,6 +43,8 @@ def configure(argv, prog, description=None, setup=None):
         logging.setup(conf, 'computed', computed.__version__)
     except (logging.LogConfigError, OSError) as error:
         fail(error)
+    if concurrency.chosen() == concurrency.EVENTLET:
+        LOG.warning('Running on eventlet, which its makers have deprecated.')
     for name in validation.unknown(conf):
         LOG.warning('%s is not an option; is it misspelt? It is ignored.',
                     name)
@@ -57,6 +60,7 @@ def load(argv, prog, description=None):
         conf(argv, project='computed', prog=prog, version=computed.__version__,
              description=description)
         validation.check(conf)
+        validation.check_backend(conf)
     except (cfg.Error, exception.ConfigError) as error:
         fail(error)
     return conf

@@ -13,10 +13,13 @@ from oslo_upgradecheck import upgradecheck
 from packaging import version
 
 import computed
+from computed import broker
 from computed import db
 from computed import exception
 from computed import rpc
+from computed import rpcapi
 from computed.cmd import setup
+from computed.conductor import rpcapi as conductor_rpcapi
 
 NAME = 'computed-status'
 NOT_FOUND_OUT = 255
@@ -160,6 +163,38 @@ def oldest_service(primary, ours):
                  f'{oldest[0]}, on host {oldest[1].host}.')
 
 
+def queue_names(hosts):
+    """The queues that services on ``hosts`` keep from start to start."""
+    topics = conductor_rpcapi.TARGET.topic, rpcapi.TOPIC
+    return [*topics, *(f'{topic}.{host}' for topic in topics
+                       for host in sorted(hosts))]
+
+
+def queues(found, url):
+    """Does the broker keep our queues as this configuration wants them?
+
+    :param found: :class:`computed.broker.Queues`; None: there is no broker
+    :param url: the transport's, without a password
+    """
+    if found is None:
+        return upgradecheck.Result(
+            SUCCESS, f'Not applicable: calls travel over {url}.')
+    findings = [
+        (FAILURE, f'{name} is another queue than services would declare: '
+                  f'{difference}. Stop them, delete it with `rabbitmqctl '
+                  f'delete_queue -p {found.vhost} {name}`, start them.')
+        for name, difference in found.differences.items() if difference]
+    if found.arguments.get('x-queue-type') != 'quorum':
+        findings.append((WARNING, (
+            f'[{broker.GROUP}] rabbit_quorum_queue is off: a call is lost '
+            'with the node of the broker that keeps its queue.')))
+    options = ', '.join(f'{name}={value}' for name, value
+                        in sorted(found.arguments.items()))
+    return worst(findings, (
+        f'{len(found.differences)} with {options}.' if found.differences
+        else f'None yet; services declare them with {options}.'))
+
+
 class Checks(upgradecheck.UpgradeCommands):
     """What ``upgrade check`` runs, from top to bottom.
 
@@ -168,7 +203,7 @@ class Checks(upgradecheck.UpgradeCommands):
 
     def __init__(self, conf):
         self.conf = conf
-        self.urls = None
+        self.urls = self.transport = None
 
     @functools.cached_property
     def primary(self):
@@ -196,19 +231,32 @@ class Checks(upgradecheck.UpgradeCommands):
     def _oldest_service(self):
         return oldest_service(self.primary, computed.__version__)
 
+    def _queues(self):
+        url = rpc.address(self.conf)
+        hosts = {self.conf.host,
+                 *(service.host for service in self.primary.services)}
+        try:
+            found = broker.survey(self.transport, queue_names(hosts))
+        except broker.Unreachable as error:
+            return upgradecheck.Result(FAILURE, str(
+                exception.BrokerUnavailable(url=url, problem=error.problem)))
+        return queues(found, url)
+
     _upgrade_checks = (
         ('Schema', _schema),
         ('Replicas answer', _reachable),
         ('Replicas are replicas', _fit),
         ('Clocks', _clocks),
         ('Oldest service', _oldest_service),
+        ('Quorum queues', _queues),
     )
 
 
 def main(argv=None):
     """Run the checks; returns the exit status."""
     # What a server answers is a finding, not a line of a log.
-    logging.getLogger('oslo_db').setLevel(logging.ERROR + 1)
+    for name in ('oslo_db', 'oslo_messaging', 'oslo.messaging', 'amqp'):
+        logging.getLogger(name).setLevel(logging.ERROR + 1)
     checks = Checks(cfg.CONF)
     upgradecheck.register_cli_options(cfg.CONF, checks)
     try:
@@ -216,6 +264,7 @@ def main(argv=None):
         try:
             checks.urls = db.connections.from_conf(
                 conf, rpc.is_standalone(conf))
+            checks.transport = rpc.get_transport(conf)
         except exception.ConfigError as error:
             setup.fail(error)
     except SystemExit as ended:

@@ -79,7 +79,8 @@ def learn(context, answer, elapsed):
     """
     tokens = answer.get('tokens') or {}
     for host, revision in (tokens.get('revisions') or {}).items():
-        context.tokens.advance(tokens.get('incarnation'), host, revision)
+        context.tokens.advance(tokens.get('cell'), tokens.get('incarnation'),
+                               host, revision)
     if not answer.get('origin'):
         return None
     origin = computed_context.Origin.from_dict(

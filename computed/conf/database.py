@@ -49,8 +49,19 @@ How many reads a second that tolerate lag may go to the primary because no
 replica is fresh enough. More are refused, to be repeated later, so that lost
 replicas do not become a lost primary. Reads that tolerate no lag are never
 counted or refused.
+
+The number is the database's: conductors that live divide it among them.
 """),
-    cfg.IntOpt('fallback_concurrency', min=1, default=8, help="""
-How many of them at the same time.
+    cfg.IntOpt('fallback_concurrency', min=1, default=8, mutable=True,
+               help="""
+How many of them at the same time; divided as well, but at least 1 each.
+"""),
+    cfg.FloatOpt('resync_window', min=0, default=120, mutable=True, help="""
+Seconds over which hosts are spread that must read everything anew, because
+the database was restored or failed over since they read it.
+"""),
+    cfg.IntOpt('resync_concurrency', min=1, default=4, help="""
+How many reads of such hosts, and of hosts that start, one conductor runs at
+the same time. More are refused, to be repeated later.
 """),
 ]

@@ -5,6 +5,8 @@ import socket
 
 from oslo_config import cfg
 
+from computed import concurrency
+
 GROUP = None
 
 
@@ -61,6 +63,25 @@ Threads for periodic tasks. A task that hangs keeps one.
 """),
     cfg.IntOpt('operation_workers', min=1, default=8, help="""
 Threads for what users ask of instances: start, stop, delete and so on.
+"""),
+    cfg.StrOpt('metrics_address', default='', help="""
+Where this host serves its metrics for Prometheus, as HOST:PORT; the path is
+``/metrics``. Whoever can reach it can read them. Empty: nowhere.
+
+A conductor has its own, ``[conductor] metrics_address``.
+"""),
+    cfg.StrOpt(concurrency.OPTION, default=concurrency.THREADING,
+               choices=[
+                   (concurrency.THREADING, 'native threads'),
+                   (concurrency.EVENTLET, 'green threads, all in one native '
+                                          'one; deprecated by its makers')],
+               help="""
+What the threads of every program are. ``eventlet`` goes with the drivers
+``process`` and ``memory``, with RabbitMQ and ``unix://``, with MySQL or
+MariaDB by PyMySQL and with SQLite. With anything else, programs refuse to
+start: it would wait in its own way, and all threads with it.
+
+The environment variable COMPUTED_CONCURRENCY_BACKEND overrides it.
 """),
     cfg.IntOpt('graceful_shutdown_timeout', min=0, default=60, mutable=True,
                help="""

@@ -1,9 +1,11 @@
 """Is what was configured usable? Found out at start, said in one line."""
 
 import math
+import os
 
 from oslo_config import cfg
 
+from computed import concurrency
 from computed import exception
 from computed import periods
 
@@ -22,6 +24,45 @@ def check(conf):
     _check_intervals(conf.tasks)
     _check_down_time(conf)
     _check_audit_period(conf.tasks)
+
+
+def check_backend(conf):
+    """Refuse to run on another concurrency backend than was asked for.
+
+    :raises computed.exception.ConfigError: why it cannot be had
+    """
+    option, value = f'[DEFAULT] {concurrency.OPTION}', conf[concurrency.OPTION]
+    if os.environ.get(concurrency.VARIABLE):
+        option, value = concurrency.VARIABLE, os.environ[concurrency.VARIABLE]
+    if value == concurrency.chosen():
+        return
+    if value not in concurrency.BACKENDS:
+        raise exception.ConfigError(
+            option=option, value=value, problem='there is no such backend',
+            remedy=f'Give one of {", ".join(concurrency.BACKENDS)}.')
+    if concurrency.problem():
+        raise exception.ConfigError(
+            option=option, value=value, problem=concurrency.problem(),
+            remedy='Install computed[eventlet], or write threading.')
+    raise exception.ConfigError(
+        option=option, value=value,
+        problem='it stands where it is read too late',
+        remedy='Write it to computed.conf or to a --config-file, or set '
+               f'{concurrency.VARIABLE}.')
+
+
+def refuse_blocking(option, value):
+    """Under eventlet, refuse something that waits in its own way.
+
+    :param value: as it may be shown
+    :raises computed.exception.ConfigError: it is eventlet
+    """
+    if concurrency.chosen() == concurrency.EVENTLET:
+        raise exception.ConfigError(
+            option=option, value=value,
+            problem='under eventlet, whatever waits for it would hold every '
+                    'other thread',
+            remedy=f'Write {concurrency.OPTION} = {concurrency.THREADING}.')
 
 
 def unknown(conf):

@@ -1,17 +1,40 @@
 """Heartbeats of conductors, by which replicas are measured."""
 
+import dataclasses
+
 import sqlalchemy as sa
 
+from computed.db import engines
+from computed.db import incarnation
 from computed.db import models
 from computed.db import routing
+from computed.db import scope
 
 # A conductor silent for so long is dead; its row is of no use.
 DEAD_AFTER = 3600
+# One silent for so long, and for three beats, has no part in the budget.
+LIVE_FOR = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Taken:
+    """What is learned when a beat was taken.
+
+    :ivar incarnation: the present life of the database
+    :ivar conductors: how many measure its replicas
+    """
+
+    incarnation: str
+    conductors: int
 
 
 @routing.liveness
-def send(context, conductor_id, beat):
-    """Write the newest beat of this conductor."""
+def send(context, conductor_id, beat, interval=0):
+    """Write the newest beat of this conductor.
+
+    :param interval: seconds between two beats, of every conductor
+    :rtype: Taken
+    """
     row = models.ReplicaBeat
     values = {'beat': beat, 'beaten_at': models.utcnow()}
     changed = context.session.execute(
@@ -20,6 +43,13 @@ def send(context, conductor_id, beat):
     if not changed.rowcount:
         context.session.execute(
             sa.insert(row).values(conductor_id=conductor_id, **values))
+    beaten = context.session.execute(
+        sa.select(row.beaten_at, models.utcnow(),
+                  engines.server(context.session))).all()
+    scope.ensure_undivided(context, beaten[0].server)
+    live_for = max(LIVE_FOR, 3 * interval)
+    return Taken(incarnation.current(context), sum(
+        abs((now - at).total_seconds()) < live_for for at, now, _ in beaten))
 
 
 @routing.liveness

@@ -9,26 +9,38 @@ class Budget:
 
     :param rate: callable, reads a second; looked up at each call, so that a
         reload takes effect
-    :param concurrency: how many at the same time
+    :param concurrency: callable, how many at the same time
     :param clock: callable, monotonic seconds
+    :ivar conductors: how many share both, each an equal part
     """
 
     def __init__(self, rate, concurrency, clock):
         self._rate = rate
         self._concurrency = concurrency
         self._clock = clock
+        self.conductors = 1
         self._lock = threading.Lock()
         self._tokens = max(rate(), 1)
         self._at = clock()
         self._running = 0
 
+    def status(self):
+        """This conductor's part, as plain values."""
+        with self._lock:
+            return {'reads_per_second': self._rate() / self.conductors,
+                    'concurrency': self._most(), 'running': self._running,
+                    'conductors': self.conductors}
+
+    def _most(self):
+        return max(1, self._concurrency() // self.conductors)
+
     def _take(self):
         """Seconds to wait before trying again; 0: taken."""
-        now, rate = self._clock(), self._rate()
+        now, rate = self._clock(), self._rate() / self.conductors
         self._tokens = min(max(rate, 1),
                            self._tokens + (now - self._at) * rate)
         self._at = now
-        if self._running >= self._concurrency:
+        if self._running >= self._most():
             return 1 / max(rate, 1)
         if self._tokens < 1:
             return (1 - self._tokens) / rate if rate else 60.0

@@ -6,8 +6,11 @@ import os
 import sqlalchemy as sa
 
 from computed import exception
+from computed.conf import validation
 from computed.db import engines
 
+# Those that eventlet can wait for, and SQLite, which is soon done.
+COOPERATIVE = ('pymysql', 'pysqlite')
 BACKENDS = ('sqlite', 'mysql', 'mariadb', 'postgresql')
 REMEDY = ('Write a URL such as mysql+pymysql://user:password@host/computed or '
           'postgresql+psycopg://user:password@host/computed.')
@@ -80,12 +83,15 @@ def check(url, option):
         raise exception.ConfigError(
             option=option, value=url.rpartition('@')[2], problem=problem,
             remedy=remedy)
+    if dialect.driver not in COOPERATIVE:
+        validation.refuse_blocking(option, engines.address(url))
 
 
 def same_server(url):
     """What two URLs of one database have in common."""
     url = sa.make_url(url)
-    return url.get_backend_name(), url.host, url.port, url.database
+    return (url.get_backend_name(), url.host, url.port, url.database,
+            url.normalized_query.get('host'))
 
 
 def make_folder(path):

@@ -8,6 +8,7 @@ import time
 
 import sqlalchemy as sa
 from oslo_db import options
+from oslo_db.sqlalchemy import engines as oslo_engines
 from sqlalchemy import event
 
 # Set while a writing transaction begins; see _begin_immediate.
@@ -23,11 +24,30 @@ TIME_IS_OVER = 'the time for this read is over'
 IDENTITY = {
     'mysql': "CONCAT_WS('/', @@hostname, @@port, @@server_id, @@datadir)",
     # All that a plain account may ask. No two servers began to run in the
-    # same microsecond, and one that was promoted is another from then on.
-    'postgresql': "CONCAT_WS('/', (SELECT system_identifier"
-                  " FROM pg_control_system()), pg_postmaster_start_time(),"
-                  " pg_is_in_recovery())",
+    # same microsecond, and one that was promoted is another from then on. No
+    # function here is volatile: a proxy that splits reads from writes would
+    # take the question for a write.
+    'postgresql': "CONCAT_WS('/', pg_postmaster_start_time(),"
+                  " 'in recovery: ' || current_setting('in_hot_standby',"
+                  " true))",
 }
+
+# What another server than the one that took the writes before does not
+# share: it may lack some of them. The server's own id; the timeline, which a
+# promotion ends. Of a Galera cluster it is the cluster.
+LINEAGE = {
+    'sqlite': "'file'",
+    'mysql': "CONCAT('server ', @@server_id)",
+    'postgresql': "CONCAT_WS('/', (SELECT system_identifier"
+                  " FROM pg_control_system()),"
+                  " substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))",
+}
+# Galera: a row with the cluster that the server is a node of. Any other
+# server, and MySQL, which knows no such variable, has nothing to show.
+CLUSTER = "SHOW STATUS LIKE 'wsrep_cluster_state_uuid'"
+# Before each statement, reading or writing, the node applies all that was
+# committed on any other. Only a session can say it, so once a connection.
+WAIT_FOR_OTHERS = 'SET SESSION wsrep_sync_wait = 7'
 
 
 def register_opts(conf):
@@ -41,7 +61,9 @@ def address(url):
     if url.get_backend_name() == 'sqlite':
         return url.database or ':memory:'
     host = f'{url.host}:{url.port}' if url.port else url.host
-    return f'{host}/{url.database}'
+    # libpq takes several, and finds out which is the primary.
+    several = url.normalized_query.get('host', ())
+    return f'{host or ",".join(several)}/{url.database}'
 
 
 def prepared(url, timeout=None):
@@ -74,18 +96,53 @@ def prepared(url, timeout=None):
          if key not in url.query})
 
 
+def single(url):
+    """An engine of its own for a :func:`prepared` URL, and no pool's.
+
+    It tries once to connect, so that a node that is down holds up nobody.
+    """
+    # As oslo.db's pools have it; of another mode the library warns.
+    return oslo_engines.create_engine(url, max_retries=0,
+                                      mysql_sql_mode='TRADITIONAL')
+
+
 def identity_sql(engine):
     """An SQL expression that names the server ``engine`` is connected to."""
     if engine.dialect.name == 'sqlite':
         path = os.path.realpath(engine.url.database or ':memory:')
         return "'" + path.replace("'", "''") + "'"
-    return IDENTITY[engine.dialect.name]
+    return IDENTITY[_make(engine)]
 
 
-def tune(engine, must_exist=False):
+def server(session):
+    """A column that names the server which answers in ``session``."""
+    return sa.literal_column(
+        identity_sql(session.connection().engine)).label('server')
+
+
+def lineage_sql(engine):
+    """An SQL expression for what changes when another server takes over.
+
+    On PostgreSQL only the primary can tell.
+    """
+    return LINEAGE[_make(engine)]
+
+
+def _make(engine):
+    # What the URL calls mariadb speaks as mysql does.
+    name = engine.dialect.name
+    return 'mysql' if name == 'mariadb' else name
+
+
+def tune(engine, must_exist=False, strict=False):
     """Make every connection of ``engine`` behave, and know its server.
 
+    Of a connection's ``info``, ``identity`` names the server; ``cluster`` is
+    that of a Galera node, else None. Every node of a cluster is the primary
+    as much as any other, so for a strict engine the cluster is the server.
+
     :param must_exist: do not let SQLite make a file that is missing
+    :param strict: never show what is older than the last commit
     """
     sqlite = engine.dialect.name == 'sqlite'
     if sqlite and must_exist:
@@ -94,11 +151,19 @@ def tune(engine, must_exist=False):
     @event.listens_for(engine, 'connect')
     def _connected(dbapi_connection, record):
         cursor = dbapi_connection.cursor()
+        cluster = None
         if sqlite:
             cursor.execute('PRAGMA busy_timeout = 10000')
             cursor.execute('PRAGMA journal_mode = WAL')
-        cursor.execute('SELECT ' + identity_sql(engine))
-        record.info['identity'] = cursor.fetchone()[0]
+        elif engine.dialect.name != 'postgresql':
+            cluster = _cluster(cursor)
+        if cluster and strict:
+            cursor.execute(WAIT_FOR_OTHERS)
+            identity = f'galera/{cluster}'
+        else:
+            cursor.execute('SELECT ' + identity_sql(engine))
+            identity = cursor.fetchone()[0]
+        record.info.update(identity=identity, cluster=cluster)
         cursor.close()
         dbapi_connection.rollback()
 
@@ -110,6 +175,13 @@ def tune(engine, must_exist=False):
         event.listen(engine, 'do_connect', postgresql.connect)
     else:
         event.listen(engine, 'do_connect', _in_time)
+
+
+def _cluster(cursor):
+    """The Galera cluster of the server; None if it is of none."""
+    cursor.execute(CLUSTER)
+    found = cursor.fetchone()
+    return found[1] or None if found else None
 
 
 def _in_time(dialect, record, arguments, parameters):
@@ -141,12 +213,25 @@ def sqlstate(error):
     :param error: of the driver, of SQLAlchemy or of oslo.db, which wrap one
         another
     """
-    while error is not None:
-        if state := getattr(error, 'sqlstate', None):
+    for one in _wrapped(error):
+        if state := getattr(one, 'sqlstate', None):
             return state
+    return None
+
+
+def message(error):
+    """What the driver said of ``error``, without the statement and its
+    parameters: in those a user may have written anything.
+    """
+    return str([*_wrapped(error)][-1])
+
+
+def _wrapped(error):
+    """``error``, and in turn each that the one before wraps."""
+    while error is not None:
+        yield error
         error = (getattr(error, 'inner_exception', None) or
                  getattr(error, 'orig', None) or error.__cause__)
-    return None
 
 
 def _refuse_to_make(dialect, record, arguments, options):

@@ -3,6 +3,7 @@
 import dataclasses
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 
 from computed import exception
 from computed.db import models
@@ -16,6 +17,7 @@ class HostRow:
 
     :ivar silent_for: seconds since its service was heard, by the
         database's clock
+    :ivar freeze: that of all hosts before its own
     """
 
     host: models.Host
@@ -23,6 +25,7 @@ class HostRow:
     compute_node: models.ComputeNode | None
     instances: int
     silent_for: float | None
+    freeze: models.Freeze | None
 
 
 def _query():
@@ -31,22 +34,29 @@ def _query():
                .where(models.Instance.host == models.Host.name,
                       models.Instance.deleted == sa.false())
                .correlate(models.Host).scalar_subquery())
+    frozen, all_frozen = orm.aliased(models.Freeze), models.Freeze
     return (sa.select(models.Host, models.Service, models.ComputeNode,
-                      counted, models.utcnow())
+                      counted, models.utcnow(), frozen, all_frozen)
             .outerjoin(models.Service,
                        models.Service.host == models.Host.name)
             .outerjoin(models.ComputeNode,
                        models.ComputeNode.host == models.Host.name)
+            .outerjoin(frozen, frozen.host == models.Host.name)
+            # Named with a host, or SQLAlchemy warns of a product.
+            .outerjoin(all_frozen, sa.and_(
+                all_frozen.host == models.ALL_HOSTS,
+                all_frozen.host != models.Host.name))
             .where(models.Host.name != models.NO_HOST))
 
 
 def _row(context, found):
-    host, service, compute_node, instances, now = found
+    host, service, compute_node, instances, now, frozen, all_frozen = found
     routing.saw(context, host.name, host.revision)
     silent_for = None
     if service is not None:
         silent_for = max((now - service.last_seen).total_seconds(), 0.0)
-    return HostRow(host, service, compute_node, instances, silent_for)
+    return HostRow(host, service, compute_node, instances, silent_for,
+                   all_frozen or frozen)
 
 
 @routing.read

@@ -93,11 +93,17 @@ def create(context, values):
     """Add an instance; returns its row.
 
     :raises computed.exception.HostNotFound: of ``values['host']``
+    :raises computed.exception.InstanceBusy: a guest of this uuid is being
+        acted on because it had no instance
     """
+    new = revision.bump(context, values.get('host'))
+    if context.session.get(models.GuestClaim, values['uuid']) is not None:
+        raise exception.InstanceBusy(
+            instance=values['uuid'],
+            task_state='a guest that had no instance is being removed')
     row = models.Instance(
         created_at=models.utcnow(), updated_at=models.utcnow(),
-        deleted=False, revision=revision.bump(context, values.get('host')),
-        **values)
+        deleted=False, revision=new, **values)
     context.session.add(row)
     context.session.flush()
     context.session.refresh(row)
@@ -106,9 +112,11 @@ def create(context, values):
 
 @routing.write
 def update(context, uuid, host, expected_revision, values):
-    """Change an instance that is still as it was read; returns its row.
+    """Change an instance that is still as it was read, and that nobody has
+    claimed; returns its row.
 
     :raises computed.exception.InstanceChanged: revision or host differ
+    :raises computed.exception.InstanceBusy: somebody works on it
     """
     new = revision.bump(context, host, sa.literal(expected_revision))
     same_host = (models.Instance.host.is_(None) if host is None
@@ -116,13 +124,18 @@ def update(context, uuid, host, expected_revision, values):
     changed = context.session.execute(
         sa.update(models.Instance)
         .where(models.Instance.uuid == uuid, same_host,
-               models.Instance.revision == expected_revision)
+               models.Instance.revision == expected_revision,
+               models.Instance.claim_id.is_(None))
         .values(revision=new, updated_at=models.utcnow(), **values)
         .execution_options(synchronize_session=False))
-    if not changed.rowcount:
-        raise exception.InstanceChanged(
-            uuid=uuid, revision=expected_revision)
-    return context.session.get(models.Instance, uuid)
+    row = context.session.get(models.Instance, uuid)
+    if changed.rowcount:
+        return row
+    if row is not None and row.claim_id and (
+            row.revision == expected_revision):
+        raise exception.InstanceBusy(
+            instance=row.name, task_state=row.task_state or 'claimed')
+    raise exception.InstanceChanged(uuid=uuid, revision=expected_revision)
 
 
 @routing.write

@@ -14,13 +14,12 @@ from alembic import config as alembic_config
 from alembic import script
 from alembic.runtime import migration
 from oslo_db import exception as db_exc
-from oslo_db.sqlalchemy import engines as oslo_engines
 
 from computed import exception
 from computed.db import engines
 
 # The oldest schema this code runs on.
-NEEDED = 'a4'
+NEEDED = 'a7'
 FOLDER = pathlib.Path(__file__).parent / 'migrations'
 
 
@@ -31,7 +30,7 @@ def _config():
 
 
 def _engine(url):
-    engine = oslo_engines.create_engine(engines.prepared(url), max_retries=0)
+    engine = engines.single(engines.prepared(url))
     engines.tune(engine)
     return engine
 
@@ -91,9 +90,11 @@ def check(url):
 def reachable():
     """Turn a failure to connect into our own error.
 
-    :raises computed.exception.PrimaryUnavailable: nobody answers there
+    :raises computed.exception.PrimaryUnreachable: nobody answers there, or
+        nobody who can be trusted
     """
     try:
         yield
     except db_exc.DBConnectionError as error:
-        raise exception.PrimaryUnavailable() from error
+        raise exception.PrimaryUnreachable(
+            problem=str(error).split('\n', 1)[0]) from error

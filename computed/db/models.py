@@ -9,6 +9,8 @@ from sqlalchemy.sql import functions
 
 # Changes of rows that belong to no host are counted here.
 NO_HOST = '(none)'
+# What stands for all of them; no host has such a name either.
+ALL_HOSTS = '(all)'
 
 
 class utcnow(functions.FunctionElement):    # noqa: N801, it reads as a call
@@ -55,12 +57,15 @@ class Base(orm.DeclarativeBase):
 
 
 class Database(Base):
-    """One row: which database this is."""
+    """One row: which database this is, and in which of its lives."""
 
     __tablename__ = 'databases'
 
     id = sa.Column(sa.Integer, primary_key=True, autoincrement=False)
     uuid = sa.Column(sa.String(36), nullable=False)
+    # See computed.db.incarnation; empty until a conductor has looked.
+    incarnation = sa.Column(sa.String(36))
+    lineage = sa.Column(sa.String(255))
 
 
 class Host(Base):
@@ -169,6 +174,33 @@ class Instance(Base):
     claim_id = sa.Column(sa.String(36))
     claim_owner = sa.Column(sa.String(80))
     claimed_at = sa.Column(sa.DateTime)
+
+
+class GuestClaim(Base):
+    """A claim on a guest that has no instance; none may come meanwhile."""
+
+    __tablename__ = 'guest_claims'
+    __table_args__ = (
+        sa.Index('guest_claims_claim_owner_idx', 'claim_owner'),
+        Base.__table_args__,
+    )
+
+    uuid = sa.Column(sa.String(36), primary_key=True)
+    host = sa.Column(sa.String(255), nullable=False)
+    claim_id = sa.Column(sa.String(36), nullable=False)
+    claim_owner = sa.Column(sa.String(80), nullable=False)
+    claimed_at = sa.Column(sa.DateTime, nullable=False)
+
+
+class Freeze(Base):
+    """A host on which no claim is granted, or ``ALL_HOSTS``."""
+
+    __tablename__ = 'freezes'
+
+    host = sa.Column(sa.String(255), primary_key=True)
+    reason = sa.Column(sa.Text, nullable=False)
+    frozen_by = sa.Column(sa.String(255), nullable=False)
+    frozen_at = sa.Column(sa.DateTime, nullable=False)
 
 
 class ReplicaBeat(Base):

@@ -1,12 +1,12 @@
 """One database server: its pool, and for a replica a prober of its own."""
 
+import contextlib
 import functools
 import math
 import threading
 
 import sqlalchemy as sa
 from oslo_db.sqlalchemy import enginefacade
-from oslo_db.sqlalchemy import engines as oslo_engines
 from oslo_log import log as logging
 
 from computed import metrics
@@ -43,7 +43,8 @@ class Node:
             # A node that is down must not hold up the others.
             max_retries=0)
         self.facade.append_on_engine_create(functools.partial(
-            engines.tune, must_exist=role == 'replica'))
+            engines.tune, must_exist=role == 'replica',
+            strict=role == 'primary'))
 
     def dispose(self):
         """Close every pooled connection; those in use close on return."""
@@ -54,7 +55,8 @@ class Replica(Node):
     """A copy, and what the prober knows of it.
 
     :ivar seen: the newest of our beats that its data contains, or None
-    :ivar latency: seconds a read took lately, as a moving average
+    :ivar life: the incarnation of the database that its data is of, or None
+    :ivar latency: seconds a read or a probe took lately, as a moving average
     :ivar reads: how many it answered
     """
 
@@ -63,7 +65,10 @@ class Replica(Node):
         self.settings = settings
         self.clock = clock
         self.seen = None
+        self.life = None
+        self.schema = None
         self.latency = 0.0
+        self.in_flight = 0
         self.reads = 0
         self.ejections = 0
         self.health = health.Health(settings.replica_good_samples,
@@ -78,13 +83,34 @@ class Replica(Node):
             return ladder.Candidate(
                 self.name, self.health.usable, beats.age(self.seen, now),
                 self.health.share(now) if self.health.usable else 1.0,
-                self.latency, self.health.reason == LAGGING)
+                # Whoever comes next waits for those before.
+                self.latency * (1 + self.in_flight),
+                self.health.reason == LAGGING)
+
+    def shown(self):
+        """The newest beat seen there, and the server on which it was."""
+        with self._lock:
+            return self.seen, self.identity
+
+    @contextlib.contextmanager
+    def reading(self):
+        """A read is under way there while the block lasts."""
+        with self._lock:
+            self.in_flight += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.in_flight -= 1
 
     def answered(self, seconds):
         """Count a read that this replica answered."""
         with self._lock:
             self.reads += 1
-            self.latency += (seconds - self.latency) / 8
+            self._took(seconds)
+
+    def _took(self, seconds):
+        self.latency += (seconds - self.latency) / 8
 
     def failed(self, reason):
         """Take the replica out of use; it comes back by good samples."""
@@ -107,6 +133,7 @@ class Replica(Node):
         :param expected: callable, the :class:`Expected` of a fit node
         :param beats: when each of our beats was sent
         """
+        began = self.clock()
         try:
             beat, found = self._look(conductor_id)
         except Exception as error:      # whatever it is, it is unusable
@@ -121,13 +148,20 @@ class Replica(Node):
             return
         if self.identity not in (None, found['identity']):
             self.failed('another server answers')
-            self.identity = found['identity']
+            with self._lock:
+                # What the former one had says nothing of this one.
+                self.seen = self.life = None
+                self.identity = found['identity']
             self.dispose()
             return
-        self.identity = found['identity']
         now = self.clock()
         with self._lock:
+            self.identity = found['identity']
+            # Reads alone would leave one that was slow once aside for ever.
+            self._took(now - began)
             self.seen = beat
+            self.life = found['incarnation']
+            self.schema = found['schema_revision']
             lags = beats.age(self.seen, now) > self.settings.max_replica_lag
             back = not lags and self.health.good(now)
         if lags:
@@ -138,7 +172,7 @@ class Replica(Node):
     def _look(self, conductor_id):
         if self._engine is None:
             # Of its own, so that a probe never waits for a pool of reads.
-            self._engine = oslo_engines.create_engine(self.url, max_retries=0)
+            self._engine = engines.single(self.url)
             engines.tune(self._engine, must_exist=True)
         beat = (sa.select(models.ReplicaBeat.beat)
                 .where(models.ReplicaBeat.conductor_id == conductor_id))
@@ -148,6 +182,8 @@ class Replica(Node):
             beat.scalar_subquery().label('beat'),
             sa.select(models.Database.uuid).scalar_subquery()
             .label('database_id'),
+            sa.select(models.Database.incarnation).scalar_subquery()
+            .label('incarnation'),
             schema.scalar_subquery().label('schema_revision'),
             sa.literal_column(engines.identity_sql(self._engine))
             .label('identity'))
@@ -159,13 +195,19 @@ class Replica(Node):
         """What ``replica list`` shows, as plain values; age in seconds."""
         candidate = self.candidate(beats)
         age = candidate.age
-        metrics.replica_age_seconds.labels(self.name).set(age)
-        return {'node': self.name, 'role': self.role,
+        with self._lock:
+            return {
+                'node': self.name, 'role': self.role,
                 'usable': candidate.usable,
                 'reason': self.health.reason,
                 'age': None if math.isinf(age) else round(age, 3),
                 'share': round(self.health.share(self.clock()), 2),
-                'reads': self.reads, 'ejections': self.ejections}
+                'reads': self.reads, 'ejections': self.ejections,
+                'identity': self.identity, 'incarnation': self.life,
+                'schema': self.schema,
+                'beat_seen': self.seen, 'beat_sent': beats.newest,
+                'latency': round(self.latency, 6),
+                'good_samples': self.health.good_in_a_row}
 
 
 class Expected:

@@ -3,6 +3,7 @@
 A replica that hangs holds up its own prober and nobody else's.
 """
 
+import functools
 import threading
 import time
 import uuid
@@ -10,6 +11,7 @@ import uuid
 from oslo_log import log as logging
 
 from computed import context
+from computed import metrics
 from computed.db import beat
 from computed.db import migration
 from computed.db import nodes
@@ -34,6 +36,11 @@ class Monitor:
         """Start measuring; with no replica there is nothing to measure."""
         if not self.router.replicas:
             return
+        for replica in self.router.replicas.values():
+            metrics.replica_age_seconds.labels(replica.name).set_function(
+                functools.partial(self._age, replica))
+            metrics.replica_usable.labels(replica.name).set_function(
+                functools.partial(getattr, replica.health, 'usable'))
         self._start('beat', self._beat)
         for replica in self.router.replicas.values():
             self._start(f'probe {replica.name}', self._probe, replica)
@@ -51,25 +58,40 @@ class Monitor:
         for thread in self._threads:
             thread.join(timeout=1)
 
+    def _age(self, replica):
+        return replica.candidate(self.router.beats).age
+
     def _beat(self):
         interval = self.router.settings.replica_beat_interval
         rounds = 0
         while True:
             began = time.monotonic()
-            try:
-                # Sending begins here: whatever is committed from now on may
-                # be missing where this beat has arrived.
-                number = self.router.beats.next(began)
-                beat.send(context.new(), self.conductor_id, number)
-                if rounds % PURGE_EVERY == 0:
-                    beat.purge(context.new(), self.conductor_id)
-                rounds += 1
-            except Exception as error:  # the next beat may get through
-                LOG.warning('No heartbeat could be written to the primary: '
-                            '%s', error)
+            self.router.primary.silent = not self._done(
+                self._send, began, interval)
+            if rounds % PURGE_EVERY == 0:
+                self._done(beat.purge, context.new(), self.conductor_id)
+            rounds += 1
             if self._stopping.wait(
                     max(0, interval - (time.monotonic() - began))):
                 return
+
+    def _send(self, began, interval):
+        # Sending begins here: whatever is committed from now on may be
+        # missing where this beat has arrived.
+        number = self.router.beats.next(began)
+        taken = beat.send(context.new(), self.conductor_id, number, interval)
+        self.router.life.learn(taken.incarnation)
+        self.router.budget.conductors = max(1, taken.conductors)
+
+    def _done(self, function, *args):
+        """Whether the primary has taken it; the next one may get through."""
+        try:
+            function(*args)
+        except Exception as error:
+            LOG.warning('No heartbeat could be written to the primary: %s',
+                        error)
+            return False
+        return True
 
     def _probe(self, replica):
         interval = self.router.settings.replica_probe_interval
@@ -79,5 +101,5 @@ class Monitor:
             self._stopping.wait(interval)
 
     def _expected(self):
-        return nodes.Expected(self.router.database_id,
+        return nodes.Expected(self.router.life.database_id,
                               self.router.primary.identity, self._outdated)

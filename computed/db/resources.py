@@ -60,7 +60,8 @@ def _sums(host):
             sa.func.coalesce(sa.func.sum(amount), 0).label(f'{name}_used'),
             sa.func.coalesce(sa.func.sum(claimed), 0).label(
                 f'{name}_claimed')]
-    return sa.select(*columns).where(_assigned(host)).subquery()
+    return sa.select(sa.literal(host).label('of_host'), *columns).where(
+        _assigned(host)).subquery()
 
 
 def _live_instances(host):
@@ -93,7 +94,7 @@ def get_usage(context, host, service_id):
         .select_from(models.Host)
         .outerjoin(models.ComputeNode,
                    models.ComputeNode.host == models.Host.name)
-        .join(sums, sa.true())
+        .join(sums, sums.c.of_host == models.Host.name)
         .where(models.Host.name == host)).one_or_none()
     if found is None:
         raise exception.HostNotFound(host=host)

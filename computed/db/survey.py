@@ -11,7 +11,6 @@ import time
 import sqlalchemy as sa
 from alembic.runtime import migration
 from oslo_db import exception as db_exc
-from oslo_db.sqlalchemy import engines as oslo_engines
 
 from computed.db import engines
 from computed.db import models
@@ -84,8 +83,7 @@ def look(url, timeout):
             not os.path.exists(parsed.database or '')):
         # To connect would make it.
         return Server(name)
-    engine = oslo_engines.create_engine(
-        engines.prepared(url, timeout), max_retries=0)
+    engine = engines.single(engines.prepared(url, timeout))
     engines.tune(engine)
     try:
         with engine.connect() as connection:
@@ -108,7 +106,8 @@ def _facts(connection):
         'identity': connection.info['identity'],
         'skew': _skew(lambda: ask(CLOCKS.get(kind)))}
     replicating = ask(REPLICATING.get(kind))
-    if replicating is not None:
+    # A Galera node takes writes and has those of all others.
+    if replicating is not None and connection.info['cluster'] is None:
         found['replicating'] = bool(int(replicating))
     if found['schema'] is not None:
         may_write = ask(MAY_WRITE.get(kind))

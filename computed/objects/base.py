@@ -2,6 +2,7 @@
 
 import datetime
 import functools
+import inspect
 
 from oslo_versionedobjects import base as ovo
 from oslo_versionedobjects import fields
@@ -24,6 +25,9 @@ class ComputedObject(ovo.VersionedObject):
     OBJ_PROJECT_NAMESPACE = 'computed'
 
     origin = None
+
+    # Whether it was read tolerantly; what is read of it later is no laxer.
+    tolerant = True
 
     # The fields that came after version 1.0, and the version that brought
     # each: an older peer does not get them.
@@ -84,25 +88,36 @@ def as_aware(value):
 
 
 def remotable_read(method):
-    """Make a remote class method that accepts ``use_slave``.
+    """Make a remote class method that accepts ``use_slave`` and ``after``.
 
     ``use_slave`` stops here. It becomes ``context.lag_tolerant``, which the
     serializer carries over RPC and ``db.routing`` obeys. ``None``, the
     default, keeps whatever the context already says; ``True`` lets a replica
     answer, ``False`` makes the read strict.
+
+    ``after='host'`` makes the read exact for the host that is its argument
+    ``host``, and lets a replica answer that is shown to have all of it. Only
+    for reads of nothing but rows whose changes bump that host's revision.
     """
     remote = remotable(method)
+    signature = inspect.signature(method)
 
     @functools.wraps(method)
-    def wrapper(cls, context, *args, use_slave=None, **kwargs):
+    def wrapper(cls, context, *args, use_slave=None, after=None, **kwargs):
         asked = context
-        if use_slave is not None:
+        if after is not None:
+            if use_slave is not None or after != 'host':
+                raise ValueError("after is 'host', and without use_slave")
+            asked = context.exact_for(signature.bind(
+                cls, context, *args, **kwargs).arguments['host'])
+        elif use_slave is not None:
             asked = context.tolerating_lag(use_slave)
         found = remote(cls, asked, *args, **kwargs)
         # The tolerance was for this read only: a later save of what was
         # found is as strict as its caller.
         for member in members(found):
             member._context = context
+            member.tolerant = asked.lag_tolerant
         return found
     wrapper.remotable = True
     # Where the library's version check looks for the signature.

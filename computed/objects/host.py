@@ -5,6 +5,7 @@ from oslo_versionedobjects import fields
 
 from computed import db
 from computed.objects import base
+from computed.objects import freeze as freeze_obj
 
 
 @base.registry.register
@@ -156,6 +157,7 @@ class Host(base.ComputedObject):
         'instances': fields.IntegerField(),
         'service': fields.ObjectField('Service', nullable=True),
         'compute_node': fields.ObjectField('ComputeNode', nullable=True),
+        'freeze': fields.ObjectField('Freeze', nullable=True),
     }
 
     @base.remotable_read
@@ -191,4 +193,5 @@ def host_of(context, found):
     return Host.from_row(
         context, found.host, instances=found.instances,
         service=service_of(context, found),
-        compute_node=node and ComputeNode.from_row(context, node))
+        compute_node=node and ComputeNode.from_row(context, node),
+        freeze=found.freeze and freeze_obj.Freeze.of(context, found.freeze))

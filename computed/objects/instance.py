@@ -59,6 +59,8 @@ class Instance(base.ComputedObject):
 
         :raises computed.exception.InstanceChanged: somebody did; nothing
             was written
+        :raises computed.exception.InstanceBusy: somebody works on it;
+            nothing was written
         """
         changes = self.obj_get_changes()
         if not changes:
@@ -67,12 +69,15 @@ class Instance(base.ComputedObject):
             self._context, self.uuid, self.host, self.revision, changes))
 
     def refresh(self):
-        """Read the row again, where the context allows.
+        """Read the row again, where the context allows; one that was read
+        strictly is read so again.
 
         A replica may know less than this object already does: then the
         object stays as it is.
         """
-        fresh = Instance.get_by_uuid(self._context, self.uuid)
+        fresh = Instance.get_by_uuid(
+            self._context, self.uuid,
+            use_slave=None if self.tolerant else False)
         if fresh.revision < self.revision:
             return
         for name in self.fields:
@@ -84,36 +89,6 @@ class Instance(base.ComputedObject):
         for name in self.fields:
             setattr(self, name, base.as_aware(getattr(row, name)))
         self.obj_reset_changes()
-
-    # Only computed.claims calls these.
-
-    @classmethod
-    @base.remotable
-    def grant_claim(cls, context, uuid, host, database_id, claim_id, owner,
-                    operation, expected, values):
-        """See :func:`computed.db.claim.grant`.
-
-        :raises computed.exception.WrongDatabase: it is not ``database_id``
-        """
-        db.database.ensure_is(context, database_id)
-        return cls.from_row(context, db.claim.grant(
-            context, uuid, host, claim_id, owner, operation, expected,
-            values))
-
-    @classmethod
-    @base.remotable
-    def settle_claim(cls, context, uuid, host, claim_id, values):
-        """See :func:`computed.db.claim.settle`."""
-        row = db.claim.settle(context, uuid, host, claim_id, values)
-        return None if row is None else cls.from_row(context, row)
-
-    @classmethod
-    @base.remotable
-    def adopt_claim(cls, context, uuid, host, old_claim_id, service_id,
-                    claim_id, owner):
-        """See :func:`computed.db.claim.adopt`."""
-        return cls.from_row(context, db.claim.adopt(
-            context, uuid, host, old_claim_id, service_id, claim_id, owner))
 
 
 @base.registry.register

@@ -44,8 +44,13 @@ def endpoint(operation):
             raise exception.InstanceBusy(instance=uuid, task_state='in use')
         try:
             claim = claimed(manager, context, operation, uuid)
-            manager.workers.submit(
-                finish, manager, context, operation, claim, lock, parameters)
+            try:
+                manager.workers.submit(finish, manager, context, operation,
+                                       claim, lock, parameters)
+            except BaseException:
+                # No thread to be had, or it is ending: nothing was begun.
+                manager.claims.release(context, claim)
+                raise
         except BaseException:
             lock.release()
             raise
@@ -65,6 +70,9 @@ def claimed(manager, context, operation, uuid):
     except exception.ClaimLost as lost:
         instance = instance_obj.Instance.get_by_uuid(
             context, uuid, use_slave=False)
+        # By a request of ours that had been given up, perhaps; a pass of
+        # the task that would find it may be far away, or turned off.
+        manager.claims.reap(context, [instance])
         raise refusal(instance, operation, manager.host) or lost from None
 
 
@@ -103,6 +111,12 @@ def perform(manager, context, operation, claim, **parameters):
 
     :returns: the fresh instance, or None if the primary did not answer
     """
+    return manager.claims.settle(context, claim, **outcome(
+        manager, operation, claim, **parameters))
+
+
+def outcome(manager, operation, claim, **parameters):
+    """Act under ``claim``; returns what to settle it with."""
     name = claim.instance.name
     try:
         values = {'fault': None,
@@ -119,7 +133,7 @@ def perform(manager, context, operation, claim, **parameters):
                   **observed(manager, claim.uuid)}
         if operation.failed_state:
             values['vm_state'] = operation.failed_state
-    return manager.claims.settle(context, claim, task_state=None, **values)
+    return {'task_state': None, **values}
 
 
 def observed(manager, uuid):

@@ -2,6 +2,7 @@
 
 from oslo_log import log as logging
 
+from computed import claims
 from computed import exception
 from computed import states
 from computed.operations import build
@@ -46,26 +47,35 @@ def recover(manager, context, instances, progress):
     :param progress: called before each that may take long
     """
     manager.claims.replay(context)
-    left = manager.claims.left_behind(instances)
-    for instance in left:
-        unfinished = UNFINISHED.get(instance.task_state)
-        name = unfinished.name if unfinished else 'release'
-        LOG.info('Instance %(name)s: finishing %(operation)s, interrupted by '
-                 'the end of the service.',
-                 {'name': instance.name, 'operation': name})
+    manager.claims.release_guests(context)
+    for instance in manager.claims.left_behind(instances):
         progress()
         try:
-            claim = manager.claims.adopt(context, instance, name)
+            claim = manager.claims.adopt(context, instance, 'recover')
         except exception.ClaimLost:
             continue    # the replay has settled it
-        if unfinished:
-            operation.perform(manager, context, unfinished, claim)
-        else:
-            manager.claims.release(context, claim)
+        manager.claims.settle_all(context, claim, {
+            row.uuid: _finished(manager, claim.of(row))
+            for row in claim.rows if row.host == manager.host})
     for instance in instances:
         if (instance.vm_state == states.BUILDING and
                 not instance.claim_id):
             _fail_unbuilt(manager, context, instance)
+
+
+def _finished(manager, claim):
+    """Finish what was begun on one instance, if it says what that was.
+
+    :returns: what to settle its claim with
+    """
+    unfinished = UNFINISHED.get(claim.instance.task_state)
+    LOG.info('Instance %(name)s: finishing %(operation)s, interrupted by '
+             'the end of the service.',
+             {'name': claim.instance.name,
+              'operation': unfinished.name if unfinished else 'release'})
+    if unfinished is None:
+        return {'task_state': None}
+    return operation.outcome(manager, unfinished, claim)
 
 
 def _fail_unbuilt(manager, context, instance):
@@ -74,6 +84,8 @@ def _fail_unbuilt(manager, context, instance):
         failed_state=states.ERROR)
     try:
         claim = operation.claimed(manager, context, failed, instance.uuid)
+    except claims.UNANSWERED:
+        raise       # nobody else would come back to it
     except exception.ComputedError as error:
         LOG.info('Instance %(name)s is left as it is: %(error)s',
                  {'name': instance.name, 'error': error})

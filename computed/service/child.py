@@ -5,6 +5,7 @@ ends at end-of-file on its standard input, so that it cannot outlive a host
 that was killed.
 """
 
+import os
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 
 from oslo_log import log as logging
 
+from computed import concurrency
 from computed import exception
 
 LOG = logging.getLogger(__name__)
@@ -42,7 +44,9 @@ class ConductorChild:
 
     def _spawn(self):
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, start_new_session=True)
+            self._command, stdin=subprocess.PIPE, start_new_session=True,
+            # The same for both, whatever a file for one of them says.
+            env={**os.environ, concurrency.VARIABLE: concurrency.chosen()})
 
     def _supervise(self):
         wait = 1.0

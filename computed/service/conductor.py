@@ -1,5 +1,6 @@
 """A conductor: the database's router and monitor, and its RPC server."""
 
+import contextlib
 import threading
 
 import oslo_messaging as messaging
@@ -8,6 +9,7 @@ from oslo_log import log as logging
 from computed import context
 from computed import db
 from computed import exception
+from computed import metrics
 from computed import objects
 from computed import rpc
 from computed.conductor import manager
@@ -35,6 +37,8 @@ class ConductorService:
         :raises computed.exception.ConfigError: a URL is not usable
         :raises computed.exception.SchemaMismatch: it is missing or too old
         """
+        metrics.serve('[conductor] metrics_address',
+                      self.conf.conductor.metrics_address)
         objects.register_all()
         standalone = rpc.is_standalone(self.conf)
         urls = db.connections.from_conf(self.conf, standalone)
@@ -68,12 +72,18 @@ class ConductorService:
                 # One host and its own database: nobody else would do it.
                 db.migration.sync(urls.primary)
             db.migration.check(urls.primary)
-        router = db.routing.Router(
+        router = db.router.Router(
             self.conf.database, urls.primary, urls.replicas,
-            tolerant_threads=self.conf.executor_thread_pool_size // 2)
+            tolerant_threads=max(
+                1, self.conf.executor_thread_pool_size // 2))
         db.routing.configure(router)
         db.pages.configure(lambda: self.conf.conductor.max_page)
-        router.database_id = db.database.get_id(context.new())
+        router.life.database_id = db.database.get_id(context.new())
+        # A primary that takes no write yet still answers; the heartbeats
+        # find out when it does.
+        with contextlib.suppress(exception.PrimaryReadOnly,
+                                 exception.PerhapsDone):
+            router.life.learn(db.incarnation.observe(context.new()))
         return router
 
     def _serve(self, transport, router):

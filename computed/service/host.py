@@ -9,12 +9,14 @@ from concurrent import futures
 from oslo_log import log as logging
 
 import computed
+from computed import brakes
 from computed import broker
 from computed import claims
 from computed import context
 from computed import exception
 from computed import journal
 from computed import manager
+from computed import metrics
 from computed import objects
 from computed import periodic
 from computed import rpc
@@ -38,8 +40,9 @@ LOG = logging.getLogger(__name__)
 
 # While these last, the start is tried again.
 TEMPORARY = (exception.ConductorUnavailable, exception.PerhapsDone,
-             exception.PrimaryUnavailable, exception.DriverNotReady,
-             exception.Busy)
+             exception.PrimaryUnavailable, exception.PrimaryReadOnly,
+             exception.Contended, exception.DriverNotReady,
+             exception.PutOff)
 RETRY = 0.5
 
 
@@ -97,6 +100,8 @@ class HostService:
         state_path = os.path.abspath(self.conf.state_path)
         lock = identity.lock(state_path)
         self._parts.append(lock.close)
+        metrics.serve('[DEFAULT] metrics_address',
+                      self.conf.metrics_address)
         self.identity = identity.load(state_path)
         objects.register_all()
         self._tasks = plugins.load_tasks(
@@ -182,7 +187,8 @@ class HostService:
     def _manage(self, state_path):
         self.manager = manager.ComputeManager(
             self.conf, self.driver, self.claims, self.identity.after_reboot,
-            functools.partial(identity.keep, state_path, self.identity))
+            functools.partial(identity.keep, state_path, self.identity),
+            brakes.Hourly(os.path.join(state_path, 'repairs.json')))
         self.manager.command_line = functools.partial(
             tour.command, self.conf)
         self.runner = runner.Runner(
@@ -194,12 +200,13 @@ class HostService:
             self.manager, context.new(), self.instances(),
             lambda: notify.waiting('finishing what was begun', 120)))
         self._until_possible(
-            lambda: resources.update(self.manager, context.new()))
+            lambda: resources.update(
+                self.manager, context.new(context.RESYNC)))
 
     def instances(self):
         """The live instances of this host, read on the primary."""
         return list(instance_obj.InstanceList.get_by_host(
-            context.new(), self.conf.host, use_slave=False))
+            context.new(context.RESYNC), self.conf.host, use_slave=False))
 
     def _subscribe(self):
         self._hints = hints.Hints(

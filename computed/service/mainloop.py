@@ -4,6 +4,7 @@ oslo.service's launchers answer SIGHUP by ending their workers or not at all
 under native threads; this loop answers it by reloading.
 """
 
+import faulthandler
 import logging
 import os
 import select
@@ -24,6 +25,8 @@ LOG = oslo_logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Not signals: a thread of ours wants attention.
 WAKE, ENDED = 0, 255
+# Seconds that the end of an end out of time may take.
+LAST = 2
 
 
 def check_files(conf):
@@ -125,6 +128,10 @@ class MainLoop:
             self._exit(1)
         self._ending = True
         notify.notify(STOPPING=1)
+        if timeout := self.conf.graceful_shutdown_timeout:
+            # In case something lets none of our threads run: native code
+            # that does not return, or under eventlet any wait of its own.
+            faulthandler.dump_traceback_later(timeout + LAST, exit=True)
         self._thread('stop', self._stop)
         self._thread('stop deadline', self._enforce)
 

@@ -76,6 +76,8 @@ def load_driver(conf):
     if inspect.isabstract(cls):
         raise refusal(entry, f'{cls.__name__} lacks '
                       f'{", ".join(sorted(cls.__abstractmethods__))}')
+    if not cls.cooperative:
+        validation.refuse_blocking('[virt] driver', conf.virt.driver)
     validation.check(conf)
     return cls
 

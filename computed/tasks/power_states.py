@@ -1,15 +1,16 @@
 """_sync_power_states: what is recorded is what is, and the other way round.
 
-The replica says which instances look wrong; the primary says which are. The
-table of states is nova's; see :func:`judge`.
+The replica says which instances look wrong; the primary says which are. What
+"wrong" means is decided in :mod:`computed.drift`.
 """
 
-import dataclasses
 from concurrent import futures
 
 from oslo_log import log as logging
 
 from computed import brakes
+from computed import claims
+from computed import drift
 from computed import exception
 from computed import metrics
 from computed import periodic
@@ -17,93 +18,9 @@ from computed import states
 from computed.objects import instance as instance_obj
 from computed.operations import operation
 from computed.operations import power
-from computed.virt import driver
 
 LOG = logging.getLogger(__name__)
 TASK = '_sync_power_states'
-
-ABSENT = driver.InstanceInfo(uuid='', power_state=states.NOSTATE)
-OFF = (states.SHUTDOWN, states.CRASHED)
-ON = (states.RUNNING, states.POWER_PAUSED, states.POWER_SUSPENDED)
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What is to be done about one instance.
-
-    :ivar record: its recorded power state differs
-    :ivar repair: None, ``stop``, ``resume`` or ``adopt``
-    :ivar proven: the driver knows how the guest ended; no brake holds, for
-        a broken hypervisor does not make up exit codes
-    :ivar warning: what an operator should know, or None
-    """
-
-    record: bool = False
-    repair: str | None = None
-    warning: str | None = None
-    proven: bool = False
-
-    def __bool__(self):
-        return self.record or self.repair is not None
-
-
-def judge(vm_state, recorded, actual, exit_code=None, unexpected='stop',
-          resume=False):
-    """Compare one instance's records with its guest. No reads, no writes.
-
-    :param recorded: the power state in the database
-    :param actual: the power state of the guest
-    :param exit_code: of a guest that ended, if the driver knows it
-    :param unexpected: what to do with a guest that runs although stopped:
-        ``stop``, ``adopt`` or ``log``
-    :param resume: start guests that ran before this machine was restarted
-    """
-    repair = warning = None
-    if vm_state == states.ACTIVE:
-        if actual in OFF:
-            repair = 'resume' if resume else 'stop'
-        elif actual == states.POWER_SUSPENDED:
-            repair = 'stop'
-        elif actual == states.POWER_PAUSED:
-            warning = 'is paused although active; paused from outside?'
-        elif actual == states.NOSTATE:
-            warning = 'is active but has no guest; is the hypervisor back?'
-    elif vm_state == states.STOPPED and actual in ON:
-        repair, warning = _unexpectedly_on(actual, unexpected)
-    elif vm_state == states.PAUSED and actual in OFF:
-        repair = 'stop'
-    elif vm_state in (states.SOFT_DELETED, states.DELETED):
-        if actual not in (states.SHUTDOWN, states.NOSTATE):
-            warning = 'is deleted but its guest is still there'
-    proven = actual in OFF and exit_code is not None
-    return Verdict(recorded != actual, repair, warning, proven)
-
-
-def _unexpectedly_on(actual, unexpected):
-    if unexpected == 'log':
-        return None, 'is stopped but its guest is on'
-    if unexpected == 'adopt' and actual != states.POWER_SUSPENDED:
-        return 'adopt', None
-    return 'stop', None
-
-
-def compare(instances, snapshot, **how):
-    """``[(instance, verdict)]`` of the instances about which anything is to
-    be done or said. Pure.
-
-    Instances that somebody works on are left out. Only a complete snapshot
-    may be passed: in it, a missing guest is an absent one.
-    """
-    found = []
-    for instance in instances:
-        if instance.task_state or instance.claim_id:
-            continue
-        info = snapshot.instances.get(instance.uuid, ABSENT)
-        verdict = judge(instance.vm_state, instance.power_state,
-                        info.power_state, info.exit_code, **how)
-        if verdict or verdict.warning:
-            found.append((instance, verdict))
-    return found
 
 
 @periodic.periodic_task(spacing='sync_power_state_interval',
@@ -120,7 +37,7 @@ def sync_power_states(manager, context):
     except exception.DriverNotReady as error:
         return periodic.Report(note=str(error))
     allowed = limit(manager, instances)
-    if len(doubtful(found)) > manager.hourly.room(allowed):
+    if len(drift.doubtful(found)) > manager.hourly.room(allowed):
         # So many: rather a broken hypervisor or a wrong list. Look again,
         # at the primary and at every guest, before believing it.
         found, instances = look(manager, context, use_slave=False)
@@ -128,22 +45,39 @@ def sync_power_states(manager, context):
     report = periodic.Report(
         candidates=sum(1 for _, verdict in found if verdict))
     warn(manager, found)
-    left = braked(manager, context, doubtful(found), allowed, report)
-    repair_all(manager, context,
-               [(instance, None if verdict.proven else allowed)
-                for instance, verdict in found
-                if verdict.repair and instance not in left], report)
-    record(manager, context, [
-        instance for instance, verdict in found if verdict.record and
-        (not verdict.repair or instance in left)], report)
+    left = braked(manager, context, drift.doubtful(found), allowed, report)
+    try:
+        left = left + repair_all(
+            manager, context, [(instance, None if verdict.proven else allowed)
+                               for instance, verdict in found
+                               if verdict.repair and instance not in left],
+            report)
+        record(manager, context, [
+            instance for instance, verdict in found if verdict.record and
+            (not verdict.repair or instance in left)], report)
+        unanswered = None
+    except claims.UNANSWERED as error:
+        unanswered = str(error)
+    if unanswered:
+        return put_off(report, unanswered)
     if not report.refused:
         manager.reboot_is_over()
     manager.claims.reap(context, instances)
     return report
 
 
+def put_off(report, reason):
+    """End a pass: nobody can be asked for leave. The next one begins anew.
+    """
+    report.refused = (report.candidates - report.acted - report.lost_races -
+                      report.recorded)
+    report.note = f'{report.refused} candidates are put off: {reason}'
+    LOG.warning('%s', report.note)
+    return report
+
+
 def how(manager):
-    """What the options say about judging, as arguments of :func:`judge`."""
+    """What the options say, as arguments of :func:`computed.drift.judge`."""
     return {'unexpected': manager.conf.tasks.stop_unexpectedly_running,
             'resume': manager.after_reboot and
             manager.conf.virt.resume_guests_state_on_host_boot}
@@ -152,7 +86,8 @@ def how(manager):
 def look(manager, context, use_slave):
     """Read both sides whole and compare them.
 
-    :returns: ``compare()`` of them, and all instances of the host
+    :returns: what :func:`computed.drift.compare` finds, and all instances of
+        the host
     :raises computed.exception.DriverNotReady: the hypervisor's side is not
         known, so nothing follows
     """
@@ -163,7 +98,7 @@ def look(manager, context, use_slave):
         raise exception.DriverNotReady(reason='its list is incomplete')
     known = {instance.uuid for instance in instances}
     metrics.unknown_guests.set(len(snapshot.instances.keys() - known))
-    return compare(instances, snapshot, **how(manager)), instances
+    return drift.compare(instances, snapshot, **how(manager)), instances
 
 
 def warn(manager, found):
@@ -208,7 +143,7 @@ def guest_of(manager, uuid):
     try:
         return manager.driver.get_instance(uuid)
     except exception.GuestNotFound:
-        return ABSENT
+        return drift.ABSENT
     except exception.DriverError as error:
         problem = error
     LOG.warning('Instance %(uuid)s cannot be looked at: %(problem)s',
@@ -222,12 +157,6 @@ def limit(manager, instances):
                         len(instances))
 
 
-def doubtful(found):
-    """Those to be repaired on no better word than the hypervisor's."""
-    return [instance for instance, verdict in found
-            if verdict.repair and not verdict.proven]
-
-
 def braked(manager, context, instances, allowed, report):
     """Those of ``instances`` that may not be repaired; says why, once.
 
@@ -238,7 +167,9 @@ def braked(manager, context, instances, allowed, report):
     if manager.after_reboot or count <= max(
             manager.hourly.room(allowed), context.accept_repairs or 0):
         manager.braked = None
+        metrics.brake_held.labels(TASK).set(0)
         return []
+    metrics.brake_held.labels(TASK).set(count)
     report.refused += count
     report.note = (f'{count} repairs are more than the brake allows '
                    f'({allowed} an hour)')
@@ -258,32 +189,53 @@ def repair_all(manager, context, wanted, report):
     """Repair instances side by side.
 
     :param wanted: ``[(instance, repairs allowed an hour or None)]``
+    :returns: the instances that were left as they are
+    :raises computed.exception.ComputedError: one of ``claims.UNANSWERED``;
+        what was done till then is counted
     """
     if not wanted:
-        return
+        return []
     if manager.conf.tasks.sync_power_state_mode == 'observe':
         report.refused += len(wanted)
         report.note = f'would have repaired {len(wanted)}'
         LOG.info('Observing only: would have repaired %s.',
                  ', '.join(instance.name for instance, _ in wanted))
-        return
+        return [instance for instance, _ in wanted]
     if manager.after_reboot or context.accept_repairs:
         wanted = [(instance, None) for instance, _ in wanted]
+    ended: list[Exception] = []
     with futures.ThreadPoolExecutor(
             manager.conf.tasks.sync_power_state_pool_size,
             thread_name_prefix='repair') as pool:
         outcomes = list(pool.map(
-            lambda one: repair_safely(manager, context, *one), wanted))
+            lambda one: repair_safely(manager, context, ended, *one),
+            wanted))
     report.acted += outcomes.count('acted')
     report.lost_races += outcomes.count('lost')
     report.refused += outcomes.count('refused')
+    if ended and not isinstance(ended[0], exception.Frozen):
+        raise ended[0]
+    if ended:
+        report.note = str(ended[0])
+        LOG.warning('%s', report.note)
+    return [instance for (instance, _), outcome in zip(
+        wanted, outcomes, strict=True) if outcome == 'refused']
 
 
-def repair_safely(manager, context, instance, allowed):
-    """As :func:`repair`; one instance's trouble is not the others'."""
+def repair_safely(manager, context, ended, instance, allowed):
+    """As :func:`repair`; one instance's trouble is not the others'.
+
+    :param ended: a list that gets the reason why nothing may be begun here,
+        or nobody can be asked for leave; from then on nobody else asks
+    """
     context.update_store()      # its request id, in this thread's log lines
+    if ended:
+        return 'refused'
     try:
         return repair(manager, context, instance, allowed)
+    except (exception.Frozen, *claims.UNANSWERED) as error:
+        ended.append(error)
+        return 'refused'
     except Exception:
         LOG.exception('Instance %s could not be repaired.', instance.name)
         return 'refused'
@@ -299,6 +251,7 @@ def repair(manager, context, instance, allowed):
     :param allowed: repairs an hour; None for no limit
     :returns: ``acted``, ``lost`` (it is not as it had looked) or
         ``refused`` (somebody works on it, or the brake holds)
+    :raises computed.exception.Frozen: nothing may be begun here
     """
     with manager.locks.held(instance.uuid, timeout=0) as free:
         if not free:
@@ -319,7 +272,7 @@ def act(manager, context, claim, allowed):
     fresh = claim.instance
     try:
         info = guest_of(manager, fresh.uuid)
-        verdict = Verdict() if info is None else judge(
+        verdict = drift.Verdict() if info is None else drift.judge(
             fresh.vm_state, fresh.power_state, info.power_state,
             info.exit_code, **how(manager))
     except BaseException:
@@ -377,10 +330,15 @@ def look_at(manager, context, uuid):
     info = guest_of(manager, uuid)
     if info is None:
         return
-    verdict = judge(instance.vm_state, instance.power_state,
-                    info.power_state, info.exit_code, **how(manager))
-    done = None
+    verdict = drift.judge(instance.vm_state, instance.power_state,
+                          info.power_state, info.exit_code, **how(manager))
+    done = frozen = None
     if verdict.repair and mode == 'enforce':
-        done = repair(manager, context, instance, limit(manager, ()))
+        try:
+            done = repair(manager, context, instance, limit(manager, ()))
+        except exception.Frozen as error:
+            done, frozen = 'refused', str(error)
+    if frozen:
+        LOG.warning('%s', frozen)
     if verdict.record and done in (None, 'refused'):
         record(manager, context, [instance], periodic.Report())

@@ -96,7 +96,7 @@ def update(manager, context):
     has = manager.driver.host_resources()
     service_id = manager.claims.service_id
     usage = resources_obj.ResourceUsage.get_by_host(
-        context, manager.host, service_id, use_slave=False)
+        context, manager.host, service_id, after='host')
     report = periodic.Report()
     values = {**compose(has, usage, manager.conf.compute),
               'service_id': service_id}

@@ -101,6 +101,11 @@ class ComputeDriver(abc.ABC):
     #: What this one can that not every one must: ``interface_counters``.
     capabilities: frozenset[str] = frozenset()
 
+    #: Whether it waits only in ways that eventlet replaces: by Python's own
+    #: ``threading``, ``socket``, ``select.select``, ``subprocess``. If not,
+    #: the backend ``eventlet`` is refused with it.
+    cooperative: bool = False
+
     def __init__(self, conf):
         """``conf`` is the whole configuration. Touches nothing yet."""
         self.conf = conf

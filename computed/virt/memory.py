@@ -45,6 +45,8 @@ class MemoryDriver(driver.ComputeDriver):
     :ivar calls: names of the interface's methods in the order of the calls
     """
 
+    cooperative = True
+
     def __init__(self, conf):
         super().__init__(conf)
         self.complete = True

@@ -7,10 +7,14 @@ import pytest
 from computed import claims
 from computed import context
 from computed import exception
+from computed import files
 from computed import journal
 from computed import states
 from computed.conductor import rpcapi
+from computed.objects import grant
 from computed.objects import instance as instance_obj
+from computed.operations import operation
+from computed.operations import power
 from computed.operations import recover
 from computed.virt import memory
 from tests import fixtures
@@ -111,38 +115,6 @@ def test_settling_writes_the_outcome_and_frees_the_instance(
         granted.settle(context.new(), got)
 
 
-class Lossy:
-    """A conductor whose replies get lost, after or before it worked."""
-
-    def __init__(self, inner, lost, before=False):
-        self.inner = inner
-        self.lost = lost
-        self.before = before
-
-    def __getattr__(self, name):
-        return getattr(self.inner, name)
-
-    def object_class_action_versions(self, *args):
-        if self.lost and self.before:
-            self.lost -= 1
-            raise exception.PerhapsDone(method='x', timeout=1)
-        answer = self.inner.object_class_action_versions(*args)
-        if self.lost:
-            self.lost -= 1
-            raise exception.PerhapsDone(method='x', timeout=1)
-        return answer
-
-
-@pytest.fixture
-def lossy(host_side, monkeypatch):
-    def replace(lost, before=False):
-        found = Lossy(host_side.conductor, lost, before)
-        monkeypatch.setattr('computed.objects.base.ComputedObject.'
-                            'indirection_api', found)
-        return found
-    return replace
-
-
 def test_a_claim_whose_reply_was_lost_is_granted_once(
         granted, lossy, pair):
     lossy(1)
@@ -171,7 +143,8 @@ def test_a_settlement_that_was_lost_is_told_again(
     got = claim(granted)
     found = lossy(1, before)
     assert granted.settle(context.new(), got, vm_state='stopped') is None
-    assert journaled(tmp_path)[0].values == {'vm_state': 'stopped'}
+    assert journaled(tmp_path)[0].rows[0].values == {
+        'vm_state': 'stopped'}
     granted.replay(context.new())
     assert row(pair) == ('stopped', None, None)
     assert journaled(tmp_path) == []
@@ -227,9 +200,10 @@ def test_one_entry_that_cannot_be_told_holds_up_no_other(
         granted, pair, tmp_path):
     got = claim(granted)
     entries = journal.Journal(tmp_path / 'claims')
-    entries.write(journal.Entry('00000000', 'u', 'no such host', 'x', {}))
-    entries.write(journal.Entry(got.claim_id, UUID, fixtures.HOST, 'x',
-                                {'vm_state': 'stopped'}))
+    entries.write(journal.Entry('00000000', 'x', (
+        journal.Row('instance', 'u', 'no such host', {}),)))
+    entries.write(journal.Entry(got.claim_id, 'x', (journal.Row(
+        'instance', UUID, fixtures.HOST, {'vm_state': 'stopped'}),)))
     granted.replay(context.new())
     assert row(pair) == ('stopped', None, None)
 
@@ -275,6 +249,66 @@ def test_an_instance_that_was_never_built_is_marked(manager, virt, pair):
     assert 'while it was being built' in row(pair, 'fault')[0]
 
 
+def test_an_instance_that_was_never_built_is_not_passed_over(
+        manager, lossy, pair, monkeypatch):
+    pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building'")
+    # It is for the request for the claim that there is no answer.
+    monkeypatch.setattr(manager.claims, 'release_guests', lambda _: None)
+    [instance] = instance_obj.InstanceList.get_by_host(
+        context.new(), fixtures.HOST)
+    found = lossy(claims.TRIES, before=True)
+    with pytest.raises(claims.UNANSWERED):
+        recover.recover(manager, context.new(), [instance], lambda: None)
+    assert found.lost == 0
+    recovered(manager)
+    assert row(pair, 'vm_state') == ('error',)
+
+
+def test_an_operation_that_cannot_begin_gives_its_claim_back(
+        manager, pair, tmp_path):
+    manager.workers.shutdown()
+    with pytest.raises(RuntimeError):
+        manager.stop_instance(context.new(), UUID)
+    assert row(pair) == ('active', None, None)
+    assert journaled(tmp_path) == []
+
+
+def granted_late(manager, claim_id='a request that was given up'):
+    grant.Grant.grant_claim(
+        context.new(), manager.claims.mark.database_id, claim_id,
+        manager.claims.owner, 'stop',
+        [{'kind': 'instance', 'key': UUID, 'host': fixtures.HOST,
+          'values': {}, 'expected': FACTS}])
+
+
+def test_a_grant_that_came_late_is_found_by_who_is_in_its_way(
+        manager, pair):
+    granted_late(manager)
+    with pytest.raises(exception.InstanceBusy):
+        operation.claimed(manager, context.new(), power.STOP, UUID)
+    assert row(pair) == ('active', None, None)
+
+
+def test_a_claim_in_hand_is_not_reaped_by_who_is_in_its_way(manager, pair):
+    got = claim(manager.claims)
+    with pytest.raises(exception.InstanceBusy):
+        operation.claimed(manager, context.new(), power.STOP, UUID)
+    assert row(pair) == ('active', None, got.claim_id)
+
+
+def test_a_late_grant_is_left_to_the_next_pass_while_the_disk_is_full(
+        manager, pair, disk):
+    granted_late(manager)
+    [found] = instance_obj.InstanceList.get_by_host(
+        context.new(), fixtures.HOST)
+    disk.full = True
+    manager.claims.reap(context.new(), [found])
+    assert row(pair)[2] is not None
+    disk.full = False
+    manager.claims.reap(context.new(), [found])
+    assert row(pair) == ('active', None, None)
+
+
 def test_a_full_disk_lets_nothing_be_claimed(manager, pair, monkeypatch):
     def full(path, value):
         raise OSError(28, 'No space left on device')
@@ -282,6 +316,53 @@ def test_a_full_disk_lets_nothing_be_claimed(manager, pair, monkeypatch):
     with pytest.raises(exception.NotJournaled, match='No space left'):
         claim(manager.claims)
     assert row(pair) == ('active', None, None)
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """A disk that is full as soon as ``disk.full`` is set."""
+    class Disk:
+        full = False
+        write = staticmethod(files.write_json)
+
+        def write_json(self, path, value):
+            if self.full:
+                raise OSError(28, 'No space left on device')
+            self.write(path, value)
+    found = Disk()
+    monkeypatch.setattr(files, 'write_json', found.write_json)
+    return found
+
+
+def test_an_end_that_nobody_heard_is_told_though_the_disk_is_full(
+        granted, lossy, disk, pair, tmp_path):
+    got = claim(granted)
+    disk.full = True
+    lossy(1, before=True)
+    assert granted.settle(context.new(), got, vm_state='stopped') is None
+    assert row(pair) == ('active', None, got.claim_id)
+    granted.replay(context.new())
+    assert row(pair) == ('stopped', None, None)
+    assert journaled(tmp_path) == []
+
+
+def test_a_claim_given_up_is_given_back_though_the_disk_is_full(
+        granted, lossy, disk, pair, tmp_path, monkeypatch):
+    found = lossy(claims.TRIES)
+    begin = granted._begin
+
+    def begun(*args):
+        entry = begin(*args)
+        disk.full = True
+        return entry
+    monkeypatch.setattr(granted, '_begin', begun)
+    with pytest.raises(exception.PerhapsDone):
+        claim(granted, task_state='powering-off')
+    assert row(pair)[1] == 'powering-off'
+    found.lost = 0
+    granted.replay(context.new())
+    assert row(pair) == ('active', None, None)
+    assert journaled(tmp_path) == []
 
 
 def test_a_reply_from_a_newer_conductor_is_understood():
@@ -293,3 +374,17 @@ def test_a_reply_from_a_newer_conductor_is_understood():
         elapsed=0.5)
     assert origin.age == 1.5
     assert ctxt.tokens.revisions == {'h1': 4}
+
+
+def test_nobody_but_the_holder_changes_a_claimed_instance(granted, pair):
+    got = claim(granted, task_state='powering-off')
+    read = instance_obj.Instance.get_by_uuid(context.new(), UUID)
+    read.name = 'renamed'
+    with pytest.raises(exception.InstanceBusy, match='powering-off'):
+        read.save()
+    assert row(pair, 'name') == ('web',)
+    granted.release(context.new(), got)
+    free = instance_obj.Instance.get_by_uuid(context.new(), UUID)
+    free.name = 'renamed'
+    free.save()
+    assert row(pair, 'name') == ('renamed',)

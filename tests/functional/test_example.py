@@ -1,4 +1,4 @@
-"""The example package, installed by pip and used by the real programs."""
+"""The example package in a venv of its own, used by the real programs."""
 
 import json
 import os
@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests import fixtures
+from tests import venvs
 from tests import waiting
 from tests.functional import test_programs
 
@@ -27,28 +28,30 @@ free_disk_minimum_gb = 1000000
 
 
 @pytest.fixture(scope='session')
-def installed(tmp_path_factory):
-    """A folder for sys.path that holds the installed example."""
+def python(tmp_path_factory):
+    """The Python of a venv that holds the example, beside this computed."""
     folder = tmp_path_factory.mktemp('example')
-    # A copy: building leaves things behind.
-    source = shutil.copytree(ROOT / 'examples' / NAME, folder / 'source')
-    target = folder / 'site'
-    subprocess.run(
-        [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-index',
-         '--no-deps', '--no-build-isolation', '--target', target, source],
-        check=True)
-    return target
+    shutil.copytree(ROOT / 'examples' / NAME, folder / 'source')
+    venvs.create(folder / 'venv', venvs.build(folder / 'source', folder),
+                 ROOT)
+    return folder / 'venv' / 'bin' / 'python'
 
 
 @pytest.fixture
-def standalone(installed, tmp_path):
+def standalone(python, tmp_path):
     """A computed beside which the example is installed; not started."""
-    found = test_programs.Standalone(tmp_path)
+    found = test_programs.Standalone(tmp_path, python)
     found.config.write_text(CONFIG.format(interval=1))
-    found.path = str(installed)
     yield found
     if found.program is not None:
         found.clean_up()
+
+
+def test_it_is_installed_there_and_nowhere_else(python):
+    for other, status in ((python, 0), (sys.executable, 1)):
+        done = subprocess.run([other, '-c', 'import computed_example'],
+                              cwd='/', capture_output=True, text=True)
+        assert done.returncode == status, done.stderr
 
 
 def task(standalone):
@@ -61,7 +64,7 @@ def task(standalone):
 
 
 def test_its_task_runs_and_its_driver_is_used(standalone):
-    standalone.start(PYTHONPATH=standalone.path)
+    standalone.start()
     assert task(standalone)['spacing'] == 1
     waiting.wait_for(lambda: task(standalone)['outcome'] == 'ok', 20)
     assert task(standalone)['candidates'] == 1
@@ -96,12 +99,12 @@ def test_its_task_runs_and_its_driver_is_used(standalone):
     assert task(standalone)['spacing'] == 44
 
 
-def refusal(standalone, path):
+def refusal(standalone, **environment):
     """The one line with which the daemon ends at start."""
     done = subprocess.run(
-        [sys.executable, '-m', 'computed.cmd.computed',
+        [standalone.python, '-m', 'computed.cmd.computed',
          *standalone.arguments], capture_output=True, text=True, timeout=30,
-        env={**os.environ, 'PYTHONPATH': path})
+        env={**os.environ, **environment})
     assert done.returncode == 1
     assert done.stderr.count('\n') == 1, done.stderr
     # Nothing was begun: the first thing begun is the conductor.
@@ -112,7 +115,7 @@ def refusal(standalone, path):
 def test_a_bad_interval_of_its_task_is_refused(standalone):
     standalone.config.write_text(CONFIG.format(interval=-1))
     assert '[tasks] check_free_disk_interval = -1: an interval' in refusal(
-        standalone, standalone.path)
+        standalone)
 
 
 def test_the_same_under_another_name_is_refused(standalone, tmp_path):
@@ -121,27 +124,26 @@ def test_the_same_under_another_name_is_refused(standalone, tmp_path):
     (twin / 'METADATA').write_text('Name: twin\nVersion: 2.0\n')
     (twin / 'entry_points.txt').write_text(
         '[computed.tasks]\n_check_free_disk = twin:task\n')
-    said = refusal(standalone, f'{twin.parent}:{standalone.path}')
+    said = refusal(standalone, PYTHONPATH=str(twin.parent))
     assert 'computed-example 1.0 and twin 2.0 bring a _check_free_disk' in (
         said)
 
 
-def test_its_own_tests_pass_as_its_readme_says(installed):
+def test_its_own_tests_pass_as_its_readme_says(python):
     """... which are the tests of every driver."""
     done = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider',
+        [python, '-m', 'pytest', '-p', 'no:cacheprovider',
          'test_computed_example.py'], cwd=ROOT / 'examples' / NAME,
-        env={**os.environ, 'PYTHONPATH': f'{ROOT}:{installed}',
+        env={**os.environ, 'PYTHONPATH': '../..',
              'PYTHONDONTWRITEBYTECODE': '1'},
         capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_its_options_are_shown_by_the_generator(installed):
+def test_its_options_are_shown_by_the_generator(python):
     sample = subprocess.run(
-        [pathlib.Path(sys.executable).parent / 'oslo-config-generator',
-         '--namespace', 'computed_example'],
-        env={**os.environ, 'PYTHONPATH': str(installed)},
-        capture_output=True, text=True, check=True).stdout
+        [python, '-m', 'oslo_config.generator', '--namespace',
+         'computed_example'], capture_output=True, text=True,
+        check=True).stdout
     assert '[tasks]' in sample
     assert '#check_free_disk_interval = 300' in sample

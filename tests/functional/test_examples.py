@@ -11,6 +11,7 @@ from computed import rpc
 from computed import states
 from computed.conductor import manager as conductor_manager
 from computed.db import database
+from computed.db import router as router_module
 from computed.db import routing
 from computed.virt import memory
 from tests import documents
@@ -84,9 +85,9 @@ class TestInstanceFault:
         conf = cfg.ConfigOpts()
         computed_conf.register_opts(conf)
         conf([], default_config_files=[])
-        router = routing.Router(conf.database, pair.url(pair.primary))
+        router = router_module.Router(conf.database, pair.url(pair.primary))
         routing.configure(router)
-        router.database_id = database.get_id(context.new())
+        router.life.database_id = database.get_id(context.new())
         with documents.example('fault_object') as found:
             yield found.InstanceFault
 
@@ -127,3 +128,18 @@ class TestInstanceFault:
         found = rpc.Serializer().deserialize_entity(ctxt, answer['result'])
         assert (found.uuid, found.host, found.fault, found.revision) == (
             UUID, fixtures.HOST, 'no disk', 7)
+
+
+def test_a_manager_for_oslo_service_runs_unchanged(tmp_path):
+    conf = fixtures.make_conf(tmp_path / 'state')
+    trash = tmp_path / 'trash'
+    trash.mkdir()
+    for name in ('old.tmp', 'kept'):
+        (trash / name).touch()
+    with documents.example('ported') as ported:
+        tasks = ported.run(conf, str(trash), 'h1')
+        try:
+            assert tasks.trigger('_sweep').result(10).outcome == 'ok'
+        finally:
+            tasks.stop()
+    assert [path.name for path in trash.iterdir()] == ['kept']

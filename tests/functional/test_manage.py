@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from computed import rpc
 from computed.cmd.manage import app
 
 
@@ -94,13 +95,33 @@ def test_the_database_may_be_configured(manage, tmp_path):
     assert (tmp_path / 'x.db').exists()
 
 
-def test_without_a_conductor_there_is_one_line(manage, tmp_path):
-    assert refused(manage('instance', 'list'),
-                   f'No conductor answers at unix://{tmp_path}/state/rpc')
+@pytest.fixture(scope='session')
+def lonely(rabbitmq):
+    """A place in the broker where nobody ever listened."""
+    rabbitmq.add_vhost('lonely')
+    return rabbitmq.url('lonely')
 
 
-def test_without_a_host_there_is_one_line(manage):
-    assert refused(manage('task', 'list', '--host', 'h9'),
+@pytest.fixture(params=['unix', 'rabbit'])
+def nobody(request, tmp_path):
+    """Arguments that lead to nobody, and the address that is shown."""
+    if request.param == 'unix':
+        return [], f'unix://{tmp_path}/state/rpc'
+    url = request.getfixturevalue('lonely')
+    config = tmp_path / 'computed.conf'
+    config.write_text(f'[DEFAULT]\ntransport_url = {url}\n')
+    return ['--config-file', str(config)], rpc.shown(url)
+
+
+def test_without_a_conductor_there_is_one_line(manage, nobody):
+    arguments, address = nobody
+    assert refused(manage('instance', 'list', *arguments),
+                   f'No conductor answers at {address}')
+
+
+def test_without_a_host_there_is_one_line(manage, nobody):
+    arguments, _ = nobody
+    assert refused(manage('task', 'list', '--host', 'h9', *arguments),
                    'Host h9 does not answer.')
 
 
@@ -124,7 +145,7 @@ def test_a_bad_configuration_is_one_line(manage, tmp_path, text, said):
 
 @pytest.mark.parametrize('connection, said', [
     ('nonsense', '[database] connection = nonsense'),
-    ('mysql+pymysql://u:secret@127.0.0.1:1/x', 'does not answer')])
+    ('mysql+pymysql://u:secret@127.0.0.1:1/x', 'Connection refused')])
 def test_a_database_that_is_not_there_is_one_line(
         manage, tmp_path, connection, said):
     config = tmp_path / 'computed.conf'

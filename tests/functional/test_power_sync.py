@@ -7,8 +7,10 @@ it changes between the guard and the write.
 
 import pytest
 
+from computed import brakes
 from computed import context
 from computed import exception
+from computed import metrics
 from computed import permit
 from computed import states
 from computed.tasks import power_states
@@ -202,8 +204,9 @@ def test_observing_changes_nothing_but_the_power_state(manager, virt, pair):
     add_guest(manager, virt)
     report = manager._sync_power_states(context.new())
     assert (report.refused, report.acted) == (1, 0)
+    assert report.note == 'would have repaired 1'
     assert power_of(virt) == states.RUNNING
-    assert row(pair)[0] == 'stopped'
+    assert row(pair) == ('stopped', None, states.RUNNING, None)
 
 
 def many_uuid(number):
@@ -246,6 +249,57 @@ def test_what_the_brake_holds_back_is_recorded_all_the_same(
             states.CRASHED}
 
 
+def test_too_many_only_on_the_replica_are_no_reason_to_stop(
+        manager, virt, pair):
+    """The second look, at the primary, finds them as they should be."""
+    many(manager, virt, pair, 12)
+    for number in range(12):
+        virt.set_power_state(many_uuid(number), states.RUNNING)
+    pair.sql(pair.replica, "UPDATE instances SET vm_state = 'stopped'")
+    ctxt = context.new()
+    report = manager._sync_power_states(ctxt)
+    assert ctxt.reads.by_role == {'replica': 1, 'primary': 1}
+    assert (report.candidates, report.acted, report.refused) == (0, 0, 0)
+    assert acted(pair) == 0
+
+
+def test_more_than_the_limit_in_an_hour_are_left(
+        manager, virt, pair, caplog):
+    manager.conf.set_override('max_repairs_per_pass', 2, 'tasks')
+    clock = [0.0]
+    manager.hourly = brakes.Hourly(clock=lambda: clock[0])
+    many(manager, virt, pair, 3)
+    virt.set_power_state(many_uuid(2), states.RUNNING)
+    assert manager._sync_power_states(context.new()).acted == 2
+    virt.set_power_state(many_uuid(2), states.CRASHED)
+    for _ in range(2):
+        ctxt = context.new()
+        report = manager._sync_power_states(ctxt)
+        assert (report.acted, report.refused) == (0, 1)
+        assert ctxt.reads.by_role['primary'] == 1
+        assert '2 an hour' in report.note
+    # Said once, and counted for whoever watches.
+    assert sum('--accept' in record.getMessage()
+               for record in caplog.records) == 1
+    assert held() == 1
+    clock[0] = brakes.HOUR
+    assert manager._sync_power_states(context.new()).acted == 1
+    assert held() == 0
+
+
+def held():
+    return metrics.brake_held.labels(power_states.TASK)._value.get()
+
+
+def test_hints_are_held_by_the_same_brake(manager, virt, pair):
+    put(pair, power_state=1)
+    add_guest(manager, virt, power_state=states.SHUTDOWN)
+    while manager.hourly.take(10):
+        pass
+    power_states.look_at(manager, context.new(), UUID)
+    assert row(pair) == ('active', None, states.SHUTDOWN, None)
+
+
 def test_guests_whose_end_is_proven_are_not_held_back(manager, virt, pair):
     many(manager, virt, pair, 12)
     for number in range(12):
@@ -260,6 +314,44 @@ def test_an_operator_may_accept_them(manager, virt, pair):
     ctxt.accept_repairs = 12
     assert manager._sync_power_states(ctxt).acted == 12
     assert acted(pair) == 12
+
+
+def test_an_operator_who_accepts_fewer_gets_none(manager, virt, pair):
+    many(manager, virt, pair, 12)
+    ctxt = context.new()
+    ctxt.accept_repairs = 11
+    report = manager._sync_power_states(ctxt)
+    assert (report.acted, report.refused) == (0, 12)
+
+
+def test_one_pass_is_let_through_not_the_next(manager, virt, pair):
+    many(manager, virt, pair, 12)
+    ctxt = context.new()
+    ctxt.accept_repairs = 12
+    assert manager._sync_power_states(ctxt).acted == 12
+    pair.sql(pair.primary, "UPDATE instances SET vm_state = 'active'")
+    assert manager._sync_power_states(context.new()).refused == 12
+
+
+def test_turned_off_it_looks_at_nothing(manager, virt, pair):
+    manager.conf.set_override('sync_power_state_mode', 'off', 'tasks')
+    virt.calls.clear()
+    ctxt = context.new()
+    assert manager._sync_power_states(ctxt).note == 'mode is off'
+    power_states.look_at(manager, ctxt, UUID)
+    assert not ctxt.reads.by_role
+    assert virt.calls == []
+
+
+def test_observing_claims_nothing(manager, virt, pair, caplog):
+    caplog.set_level('INFO')
+    manager.conf.set_override('sync_power_state_mode', 'observe', 'tasks')
+    put(pair, power_state=1)
+    add_guest(manager, virt, power_state=states.CRASHED)
+    manager.claims.claim = None
+    assert manager._sync_power_states(context.new()).refused == 1
+    power_states.look_at(manager, context.new(), UUID)
+    assert 'would have repaired web' in caplog.text
 
 
 def test_after_a_restart_of_the_machine_they_are_expected(
@@ -375,5 +467,5 @@ def test_a_driver_that_raises_anything_leaves_no_claim(
     add_guest(manager, virt)
     virt.fail_next('get_instance', PermissionError('denied'))
     report = manager._sync_power_states(context.new())
-    assert report.refused == 1
-    assert row(pair) == ('stopped', None, 4, None)
+    assert (report.refused, report.recorded) == (1, 1)
+    assert row(pair) == ('stopped', None, states.RUNNING, None)

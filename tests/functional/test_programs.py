@@ -19,7 +19,8 @@ from tests import waiting
 class Standalone:
     """``computed`` without configuration on a state path of its own."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, python=sys.executable):
+        self.python = python
         self.folder = pathlib.Path(folder)
         self.state = self.folder / 'state'
         self.config = self.folder / 'computed.conf'
@@ -31,7 +32,8 @@ class Standalone:
 
     def start(self, **environment):
         self.program = fixtures.Program(
-            'computed', self.folder, *self.arguments, **environment)
+            'computed', self.folder, *self.arguments, python=self.python,
+            **environment)
         self.program.wait_for_output('Next, in another terminal')
 
     def conductor(self):
@@ -42,7 +44,7 @@ class Standalone:
 
     def manage(self, *words, check=True):
         done = subprocess.run(
-            [sys.executable, '-m', 'computed.cmd.manage', *self.arguments,
+            [self.python, '-m', 'computed.cmd.manage', *self.arguments,
              *words], capture_output=True, text=True, timeout=60)
         assert done.returncode == 0 or not check, done.stderr
         return done

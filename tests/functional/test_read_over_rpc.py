@@ -101,6 +101,17 @@ def test_a_save_in_a_tolerant_context_is_refused(fresh):
         found.save()
 
 
+@pytest.mark.parametrize('use_slave, role', [
+    (True, 'replica'), (None, 'replica'), (False, 'primary')])
+def test_what_was_read_strictly_is_refreshed_strictly(
+        fresh, use_slave, role):
+    tolerant = context.RequestContext(lag_tolerant=True)
+    found = instance_obj.Instance.get_by_uuid(
+        tolerant, fixtures.UUID, use_slave=use_slave)
+    found.refresh()
+    assert tolerant.reads.last.role == role
+
+
 def test_refresh_never_goes_back_in_time(fresh):
     found = instance_obj.Instance.get_by_uuid(context.new(), fixtures.UUID)
     found.name = 'renamed'

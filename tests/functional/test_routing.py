@@ -4,136 +4,70 @@
 import threading
 
 import pytest
-from oslo_config import cfg
 from sqlalchemy import event
 
-from computed import conf as computed_conf
 from computed import context
 from computed import exception
 from computed.db import beat
 from computed.db import database
 from computed.db import instance
-from computed.db import nodes
 from computed.db import revision
+from computed.db import router as router_module
 from computed.db import routing
 from tests import fixtures
+from tests import routed
 
-NAMES = {fixtures.PRIMARY: 'primary', fixtures.REPLICA: 'replica'}
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-def pair(tmp_path):
-    return fixtures.SqlitePair(tmp_path)
-
-
-@pytest.fixture
-def settings():
-    conf = cfg.ConfigOpts()
-    computed_conf.register_opts(conf)
-    conf([], default_config_files=[])
-    return conf.database
-
-
-def make_router(pair, settings, clock, replicas=1):
-    router = routing.Router(
-        settings, pair.url(pair.primary),
-        [pair.url(pair.replica)][:replicas], clock=clock)
-    routing.configure(router)
-    router.database_id = database.get_id(context.new())
-    return router
-
-
-@pytest.fixture
-def router(pair, settings, clock):
-    return make_router(pair, settings, clock)
-
-
-def show_beat(router, pair):
-    """One heartbeat, carried to the replica and seen there by a probe."""
-    number = router.beats.next(router.clock())
-    beat.send(context.new(), 'c1', number)
-    pair.carry_once()
-    for replica in router.replicas.values():
-        replica.probe('c1', lambda: nodes.Expected(
-            router.database_id, router.primary.identity, ['a0']),
-            router.beats)
-
-
-@pytest.fixture
-def fresh(router, pair):
-    show_beat(router, pair)
-    return router
-
-
-def answered(ctxt):
-    [row] = instance.get_all_by_host(ctxt, fixtures.HOST)
-    return NAMES[row.power_state]
-
-
-def tolerant(**kwargs):
-    return context.RequestContext(lag_tolerant=True, **kwargs)
-
-
-def reason(ctxt):
-    return ctxt.reads.last.reason
+pair = routed.pair
+clock = routed.clock
+settings = routed.settings
+router = routed.router
+fresh = routed.fresh
 
 
 def test_a_strict_read_goes_to_the_primary(fresh):
     ctxt = context.new()
-    assert answered(ctxt) == 'primary'
-    assert reason(ctxt) == 'strict'
+    assert routed.answered(ctxt) == 'primary'
+    assert routed.reason(ctxt) == 'strict'
 
 
 def test_a_tolerant_read_goes_to_the_replica(fresh):
-    ctxt = tolerant()
-    assert answered(ctxt) == 'replica'
+    ctxt = routed.tolerant()
+    assert routed.answered(ctxt) == 'replica'
     assert ctxt.reads.last.role == 'replica'
     assert ctxt.reads.last.revision == 7
 
 
 def test_a_replica_never_looked_at_is_not_used(router):
-    assert answered(tolerant()) == 'primary'
+    assert routed.answered(routed.tolerant()) == 'primary'
 
 
 def test_an_age_beyond_the_bound_means_the_primary(fresh, clock):
     clock.now += 10.1
-    ctxt = tolerant()
-    assert answered(ctxt) == 'primary'
-    assert reason(ctxt) == 'replica_lagging'
+    ctxt = routed.tolerant()
+    assert routed.answered(ctxt) == 'primary'
+    assert routed.reason(ctxt) == 'replica_lagging'
 
 
 def test_not_found_on_a_replica_is_no_better_than_its_age(
         fresh, pair, clock):
     pair.sql(pair.replica, 'DELETE FROM instances')
     with pytest.raises(exception.InstanceNotFound):
-        instance.get(tolerant(), fixtures.UUID)
+        instance.get(routed.tolerant(), fixtures.UUID)
     clock.now += 10.1
-    assert instance.get(tolerant(), fixtures.UUID).uuid == fixtures.UUID
+    assert instance.get(routed.tolerant(), fixtures.UUID).uuid == fixtures.UUID
 
 
 def test_the_caller_may_bear_more_or_less_than_the_default(fresh, clock):
     clock.now += 10.1
-    assert answered(tolerant(max_staleness=60)) == 'replica'
+    assert routed.answered(routed.tolerant(max_staleness=60)) == 'replica'
     clock.now -= 5
-    assert answered(tolerant(max_staleness=5)) == 'primary'
+    assert routed.answered(routed.tolerant(max_staleness=5)) == 'primary'
 
 
 def test_the_age_is_that_of_the_newest_beat_seen(fresh, clock):
     clock.now += 4
-    ctxt = tolerant()
-    assert answered(ctxt) == 'replica'
+    ctxt = routed.tolerant()
+    assert routed.answered(ctxt) == 'replica'
     assert ctxt.reads.last.age == pytest.approx(4)
 
 
@@ -142,32 +76,31 @@ def test_a_beat_that_has_not_arrived_keeps_the_replica_old(
     clock.now += 8
     beat.send(context.new(), 'c1', fresh.beats.next(clock.now))
     clock.now += 4
-    assert answered(tolerant()) == 'primary'
+    assert routed.answered(routed.tolerant()) == 'primary'
 
 
 def test_a_replica_found_too_old_is_only_for_those_who_bear_more(
         fresh, pair, clock, settings):
     clock.now += 11
-    fresh.replicas[str(pair.replica)].probe('c1', lambda: nodes.Expected(
-        fresh.database_id, fresh.primary.identity, ['a0']), fresh.beats)
+    routed.probe(fresh)
     assert fresh.status()[1]['reason'] == 'lagging'
-    assert answered(tolerant()) == 'primary'
-    assert answered(tolerant(max_staleness=60)) == 'replica'
+    assert routed.answered(routed.tolerant()) == 'primary'
+    assert routed.answered(routed.tolerant(max_staleness=60)) == 'replica'
     for _ in range(settings.replica_good_samples):
-        assert answered(tolerant()) == 'primary'
-        show_beat(fresh, pair)
-    assert answered(tolerant()) == 'replica'
+        assert routed.answered(routed.tolerant()) == 'primary'
+        routed.show_beat(fresh, pair)
+    assert routed.answered(routed.tolerant()) == 'replica'
 
 
 def test_a_bound_that_cannot_be_proven_means_the_primary(fresh):
-    ctxt = tolerant(max_staleness=1.9)
-    assert answered(ctxt) == 'primary'
-    assert reason(ctxt) == 'bound_too_small'
+    ctxt = routed.tolerant(max_staleness=1.9)
+    assert routed.answered(ctxt) == 'primary'
+    assert routed.reason(ctxt) == 'bound_too_small'
 
 
 def test_the_age_is_judged_again_after_the_read(fresh, clock):
     # The read itself took so long that its rows are too old by now.
-    ctxt = tolerant()
+    ctxt = routed.tolerant()
     passing = iter((11, 0))
 
     @routing.read
@@ -175,30 +108,30 @@ def test_the_age_is_judged_again_after_the_read(fresh, clock):
         clock.now += next(passing)
         return instance.get_all_by_host(found, fixtures.HOST)
 
-    assert NAMES[slow(ctxt)[0].power_state] == 'primary'
+    assert routed.NAMES[slow(ctxt)[0].power_state] == 'primary'
 
 
 def test_without_replicas_tolerant_reads_are_not_limited(
         pair, settings, clock):
-    make_router(pair, settings, clock, replicas=0)
+    routed.make_router(pair, settings, clock, replicas=0)
     for _ in range(200):
-        ctxt = tolerant()
-        assert answered(ctxt) == 'primary'
-    assert reason(ctxt) == 'no_replica'
+        ctxt = routed.tolerant()
+        assert routed.answered(ctxt) == 'primary'
+    assert routed.reason(ctxt) == 'no_replica'
 
 
 def test_the_primary_takes_no_more_than_the_budget(router):
     with pytest.raises(exception.Busy) as refused:
         for _ in range(51):
-            assert answered(tolerant()) == 'primary'
+            assert routed.answered(routed.tolerant()) == 'primary'
     assert 0 < refused.value.kwargs['retry_after'] <= 1
 
 
 def test_a_spent_budget_does_not_touch_strict_reads(router):
     with pytest.raises(exception.Busy):
         for _ in range(51):
-            answered(tolerant())
-    assert answered(context.new()) == 'primary'
+            routed.answered(routed.tolerant())
+    assert routed.answered(context.new()) == 'primary'
 
 
 def test_a_read_inside_a_write_sees_the_write(fresh):
@@ -218,7 +151,7 @@ def test_a_read_inside_a_write_sees_the_write(fresh):
 
 def test_a_write_in_a_tolerant_context_is_refused_and_names_itself(fresh):
     with pytest.raises(exception.ReadOnlyScope, match='create writes'):
-        instance.create(tolerant(), dict(fixtures.INSTANCE, uuid='u2'))
+        instance.create(routed.tolerant(), dict(fixtures.INSTANCE, uuid='u2'))
 
 
 def test_a_write_inside_a_read_is_refused(fresh):
@@ -237,7 +170,7 @@ def test_a_request_reads_its_own_writes(fresh):
     again = ctxt.tolerating_lag(True)
     [row] = instance.get_all_by_host(again, fixtures.HOST)
     assert row.power_state == 4
-    assert reason(again) == 'replica_behind_token'
+    assert routed.reason(again) == 'replica_behind_token'
 
 
 def test_a_replica_that_has_seen_the_write_may_answer(fresh, pair):
@@ -247,7 +180,7 @@ def test_a_replica_that_has_seen_the_write_may_answer(fresh, pair):
          'old': fixtures.PRIMARY, 'new': 4}])
     pair.sql(pair.replica, 'UPDATE hosts SET revision = revision + 1 '
              'WHERE name = ?', fixtures.HOST)
-    assert answered(ctxt.tolerating_lag(True)) == 'replica'
+    assert routed.answered(ctxt.tolerating_lag(True)) == 'replica'
 
 
 def test_a_write_that_came_to_nothing_is_not_waited_for(fresh):
@@ -256,7 +189,7 @@ def test_a_write_that_came_to_nothing_is_not_waited_for(fresh):
         {'uuid': fixtures.UUID, 'vm_state': 'stopped', 'old': 0,
          'new': 4}]) == 0
     assert ctxt.tokens.revisions == {}
-    assert answered(ctxt.tolerating_lag(True)) == 'replica'
+    assert routed.answered(ctxt.tolerating_lag(True)) == 'replica'
 
 
 def test_a_replica_that_cannot_be_read_costs_no_error(fresh, pair):
@@ -265,15 +198,15 @@ def test_a_replica_that_cannot_be_read_costs_no_error(fresh, pair):
     for suffix in ('-wal', '-shm'):
         pair.folder.joinpath(f'replica.sqlite{suffix}').unlink(
             missing_ok=True)
-    ctxt = tolerant()
-    assert answered(ctxt) == 'primary'
-    assert reason(ctxt) == 'replica_failed'
+    ctxt = routed.tolerant()
+    assert routed.answered(ctxt) == 'primary'
+    assert routed.reason(ctxt) == 'replica_failed'
 
 
 def test_a_replica_that_is_missing_is_not_made(
         pair, settings, clock, tmp_path):
     pair.replica = tmp_path / 'missing.sqlite'
-    router = make_router(pair, settings, clock)
+    router = routed.make_router(pair, settings, clock)
     router.replicas[str(pair.replica)].probe('c1', None, router.beats)
     assert not pair.replica.exists()
     assert not router.status()[1]['usable']
@@ -281,8 +214,8 @@ def test_a_replica_that_is_missing_is_not_made(
 
 def test_a_replica_of_another_database_is_not_used(fresh, pair):
     pair.sql(pair.replica, "UPDATE databases SET uuid = 'other'")
-    show_beat(fresh, pair)
-    assert answered(tolerant()) == 'primary'
+    routed.show_beat(fresh, pair)
+    assert routed.answered(routed.tolerant()) == 'primary'
     assert fresh.status()[1]['reason'] == 'belongs to another database'
 
 
@@ -291,24 +224,24 @@ def test_the_primary_under_another_name_is_not_a_replica(
     twin = tmp_path / 'twin.sqlite'
     twin.symlink_to(pair.primary)
     pair.replica = twin
-    router = make_router(pair, settings, clock)
-    show_beat(router, pair)
+    router = routed.make_router(pair, settings, clock)
+    routed.show_beat(router, pair)
     assert router.status()[1]['reason'] == 'is the primary itself'
 
 
 def test_a_replica_with_an_older_schema_is_not_used(fresh, pair):
     pair.sql(pair.replica, "UPDATE alembic_version SET version_num = 'a0'")
-    show_beat(fresh, pair)
+    routed.show_beat(fresh, pair)
     assert fresh.status()[1]['reason'] == 'has schema a0, too old'
 
 
 def test_tolerant_reads_leave_threads_to_strict_ones(pair, settings, clock):
-    router = routing.Router(
+    router = router_module.Router(
         settings, pair.url(pair.primary), [pair.url(pair.replica)],
         tolerant_threads=1, clock=clock)
     routing.configure(router)
-    router.database_id = database.get_id(context.new())
-    show_beat(router, pair)
+    router.life.database_id = database.get_id(context.new())
+    routed.show_beat(router, pair)
     entered, leave = threading.Event(), threading.Event()
 
     @routing.read
@@ -316,12 +249,12 @@ def test_tolerant_reads_leave_threads_to_strict_ones(pair, settings, clock):
         entered.set()
         leave.wait(10)
 
-    thread = threading.Thread(target=hang, args=[tolerant()])
+    thread = threading.Thread(target=hang, args=[routed.tolerant()])
     thread.start()
     entered.wait(10)
-    ctxt = tolerant()
-    assert answered(ctxt) == 'primary'
-    assert reason(ctxt) == 'replica_busy'
+    ctxt = routed.tolerant()
+    assert routed.answered(ctxt) == 'primary'
+    assert routed.reason(ctxt) == 'replica_busy'
     leave.set()
     thread.join()
 
@@ -334,7 +267,7 @@ def test_writers_and_readers_side_by_side_lose_nothing(router):
     def work():
         for _ in range(25):
             count(context.new())
-            answered(context.new())
+            routed.answered(context.new())
 
     threads = [threading.Thread(target=work) for _ in range(8)]
     for thread in threads:
@@ -350,48 +283,68 @@ def test_a_server_that_refuses_writes_answers_no_strict_read(
         router, pair):
     refusing = []
 
-    @event.listens_for(router.heartbeats.facade.writer.get_engine(),
+    @event.listens_for(router.primary.heartbeats.facade.writer.get_engine(),
                        'connect')
     @event.listens_for(router.primary.facade.writer.get_engine(), 'connect')
     def _(connection, record):
         if refusing:
             connection.execute('PRAGMA query_only = ON')
 
-    assert answered(context.new()) == 'primary'
+    assert routed.answered(context.new()) == 'primary'
     refusing.append(True)
     with pytest.raises(exception.PrimaryReadOnly):
         beat.send(context.new(), 'c1', 1)
     with pytest.raises(exception.PrimaryReadOnly):
-        answered(context.new())
+        routed.answered(context.new())
     refusing.clear()
-    assert answered(context.new()) == 'primary'
+    assert routed.answered(context.new()) == 'primary'
 
 
 def test_another_server_at_the_primarys_address_is_found_out(
         router, pair):
     beat.send(context.new(), 'c1', 1)
     router.primary.identity = 'the former one'
-    assert answered(context.new()) == 'primary'
+    assert routed.answered(context.new()) == 'primary'
     assert router.primary.identity == str(pair.primary)
+
+
+def test_a_proxy_that_splits_reads_from_writes_is_found_out(router):
+    splits = [True]
+
+    # What it makes of the question that a connection begins with.
+    @event.listens_for(router.primary.heartbeats.facade.writer.get_engine(),
+                       'connect')
+    @event.listens_for(router.primary.facade.writer.get_engine(), 'connect')
+    def _(connection, record):
+        if splits:
+            record.info['identity'] = 'a replica'
+
+    router.primary.dispose()
+    router.primary.heartbeats.dispose()
+    with pytest.raises(exception.PrimaryDivided):
+        beat.send(context.new(), 'c1', 1)
+    with pytest.raises(exception.PrimaryDivided):
+        routed.answered(context.new())
+    splits.clear()
+    assert routed.answered(context.new()) == 'primary'
 
 
 def test_a_replica_that_went_back_in_time_is_as_old_as_it_says(
         fresh, pair, clock):
     for _ in range(3):
         clock.now += 3
-        show_beat(fresh, pair)
+        routed.show_beat(fresh, pair)
     pair.sql(pair.replica, 'UPDATE replica_beats SET beat = 1')
-    fresh.replicas[str(pair.replica)].probe('c1', lambda: nodes.Expected(
-        fresh.database_id, fresh.primary.identity, []), fresh.beats)
-    ctxt = tolerant()
-    assert answered(ctxt) == 'replica'
+    routed.probe(fresh)
+    ctxt = routed.tolerant()
+    assert routed.answered(ctxt) == 'replica'
     assert ctxt.reads.last.age == pytest.approx(9)
 
 
 def test_a_replica_with_a_newer_schema_is_used(fresh, pair):
     pair.sql(pair.replica, "UPDATE alembic_version SET version_num = 'z9'")
-    show_beat(fresh, pair)
-    assert answered(tolerant()) == 'replica'
+    routed.show_beat(fresh, pair)
+    assert routed.answered(routed.tolerant()) == 'replica'
 
 
 def test_rows_of_dead_conductors_are_removed(router, pair):

@@ -22,6 +22,7 @@ from oslo_messaging import conffixture
 from oslo_messaging._drivers import base
 
 from computed import exception
+from computed import unix_server
 from computed import unix_transport
 from computed import unix_wire
 from tests import waiting
@@ -30,12 +31,13 @@ NOBODY = 65534
 SERVER = """
 from computed import concurrency
 concurrency.choose()
+import select
 import sys
 from tests.functional import test_unix_transport as t
 directory, name = sys.argv[1:]
 server = t.new_server(t.new_transport(directory), name, t.Endpoint(name))
 server.start()
-sys.stdin.read()
+select.select([sys.stdin], [], [])
 """
 
 
@@ -286,12 +288,12 @@ def test_signs_of_life_keep_a_long_call_alive(
         serve, client, threads, monkeypatch):
     _, endpoint = serve()
     beats = []
-    heartbeat = unix_transport.Incoming.heartbeat
+    heartbeat = unix_server.Incoming.heartbeat
 
     def counted(incoming):
         heartbeat(incoming)
         beats.append(incoming)
-    monkeypatch.setattr(unix_transport.Incoming, 'heartbeat', counted)
+    monkeypatch.setattr(unix_server.Incoming, 'heartbeat', counted)
 
     call = threads.submit(client.prepare(call_monitor_timeout=2).call, {},
                           'hold', value='long')
@@ -467,17 +469,41 @@ def test_whoever_meets_a_dead_servers_socket_removes_it(
 
 def test_a_server_that_is_just_starting_is_left_alone(
         serve, client, monkeypatch):
-    listen = socket.socket.listen
+    chmod, meddled = os.chmod, []
 
-    def meddled_with(sock, backlog):
+    def meddled_with(path, mode):       # it is bound, and does not listen
         with pytest.raises(oslo_messaging.MessageDeliveryFailure):
             client.call({}, 'who')
-        listen(sock, backlog)
-    monkeypatch.setattr(socket.socket, 'listen', meddled_with)
+        meddled.append(path)
+        chmod(path, mode)
+    monkeypatch.setattr(os, 'chmod', meddled_with)
 
     serve()
 
+    assert meddled
     assert client.call({}, 'who') == 'one'
+
+
+def test_a_client_waits_for_a_server_whose_backlog_is_full(
+        client, directory, threads):
+    os.makedirs(directory, mode=0o700)
+    inside = os.open(directory, os.O_PATH)
+    name = unix_wire.socket_name('openstack', 'topic', 'full')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(f'/proc/self/fd/{inside}/{name}')
+        server.listen(0)
+        with connect(directory):        # takes the only place
+            with pytest.raises(oslo_messaging.MessageDeliveryFailure,
+                               match='accepts no connection'):
+                client.prepare(timeout=0.1).call({}, 'who')
+            call = threads.submit(client.call, {}, 'who')
+            server.accept()[0].close()
+            with server.accept()[0] as sock:
+                asked = unix_wire.receive(sock)
+                sock.sendall(unix_wire.encode(
+                    {'id': asked['id'], 'result': 'full'}))
+                assert call.result(10) == 'full'
+    os.close(inside)
 
 
 def test_a_call_whose_server_is_killed_fails_at_once_and_is_not_repeated(

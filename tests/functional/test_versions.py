@@ -63,7 +63,7 @@ def test_without_a_conductor_that_can_it_is_read_as_far_as_known(
 
 def test_an_older_conductor_is_not_asked_for_what_it_lacks(
         pair, tmp_path, newer):
-    with fixtures.HostSide(pair.folder, tmp_path,
+    with fixtures.HostSide(pair.folder, tmp_path, **pair.options,
                            upgrade_levels__conductor='1.0') as side:
         assert len(instance_obj.InstanceList.get_all(context.new())) == 1
         with pytest.raises(exception.PinnedTooLow, match='version 1.1'):

@@ -1,6 +1,5 @@
 """What releases have put on the wire is understood by this one."""
 
-import inspect
 import json
 
 import pytest
@@ -8,14 +7,18 @@ import pytest
 import computed
 from computed import manager
 from computed import rpc
+from computed.cmd.manage import instances
+from computed.cmd.manage import tasks
 from computed.objects import base
 from computed.objects import versions
 from computed.service import host
 from tests.wire import calls
+from tests.wire import hosts
 from tests.wire import loopback
 from tests.wire import record
 
 RELEASES = sorted(record.FOLDER.glob('*.json'))
+NOW = 1767225700.0
 ANEW = ('it no longer covers the code. If this release is not out yet: '
         '.venv/bin/python -m tests.wire.record')
 
@@ -98,18 +101,46 @@ def shape(value):
     return set()
 
 
-def test_every_request_to_a_host_is_understood(recorded):
-    endpoints = manager.ComputeManager, host.TaskEndpoint
-    for request in recorded['host_requests']:
-        [method] = [getattr(endpoint, request['method'])
-                    for endpoint in endpoints
-                    if hasattr(endpoint, request['method'])]
-        assert method.exposed
-        inspect.signature(method).bind(None, None, **request['args'])
+def test_every_call_to_a_host_is_recorded():
+    path = record.FOLDER / f'{computed.__version__}.json'
+    sent = {call['request']['method']
+            for call in json.loads(path.read_text())['host_calls']}
+    assert sent == {
+        name for endpoint in (manager.ComputeManager, host.TaskEndpoint)
+        for name in dir(endpoint)
+        if getattr(getattr(endpoint, name), 'exposed', False)}, ANEW
+
+
+# What the command line makes of each reply that it reads.
+READERS = {
+    'get_console_log': lambda text: text.splitlines(),
+    'get_guest': lambda guest: instances.guest_cell('reason',
+                                                    guest['reason']),
+    'list_tasks': lambda found: [
+        tasks.describe_fully(one, [], NOW) for one in found],
+    'get_task_history': lambda history: [
+        tasks.one_line(record) for record in history],
+    'run_task': tasks.describe_run,
+}
+
+
+def test_every_request_is_served_by_a_host_and_the_reply_read(
+        recorded, tmp_path):
+    read = set()
+    with hosts.serving(tmp_path) as serve:
+        for call in recorded['host_calls']:
+            reply, method = serve(call['request']), call['request']['method']
+            assert shape(reply) >= shape(call['reply']), method
+            if method in READERS:
+                assert READERS[method](call['reply'])
+                read.add(method)
+            else:
+                assert call['reply'] is None
+    assert read == set(READERS)
 
 
 def test_this_release_still_sends_what_it_has_recorded(tmp_path):
     path = record.FOLDER / f'{computed.__version__}.json'
-    before, now = json.loads(path.read_text()), loopback.record(tmp_path)
-    for kind in ('calls', 'host_requests'):
+    before, now = json.loads(path.read_text()), record.record(tmp_path)
+    for kind in ('calls', 'host_calls'):
         assert shape(now[kind]) == shape(before[kind]), ANEW

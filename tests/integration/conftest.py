@@ -6,7 +6,10 @@ import tempfile
 
 import pytest
 
+from computed.db import migration
+from tests import fixtures
 from tests import servers
+from tests.integration import cell as cell_module
 
 _numbers = itertools.count(1)
 
@@ -32,22 +35,28 @@ def mariadb_data(server_folder):
 @pytest.fixture(scope='session')
 def mariadb_cluster(server_folder, mariadb_data):
     """A primary and two replicas, started once."""
-    yield from run(servers.Cluster(
-        servers.MariaDB(server_folder / 'primary', mariadb_data, 1),
-        [servers.MariaDB(server_folder / f'replica{n}', mariadb_data, 1 + n,
-                         '--read-only=ON')
-         for n in (1, 2)]))
+    yield from run(servers.mariadb_cluster(server_folder, mariadb_data))
 
 
 @pytest.fixture(scope='session')
-def postgresql_cluster(server_folder):
+def postgresql_data(server_folder):
+    """The data folder that every PostgreSQL server begins with."""
+    folder = server_folder / 'initdb'
+    servers.install_postgresql(folder)
+    return folder
+
+
+@pytest.fixture(scope='session')
+def postgresql_cluster(server_folder, postgresql_data):
     """A primary and two standbys, started once."""
-    data = server_folder / 'initdb'
-    servers.install_postgresql(data)
-    primary = servers.PostgreSQL(server_folder / 'pg', data)
-    yield from run(servers.Cluster(primary, [
-        servers.PostgreSQL(server_folder / f'standby{n}', data, primary)
-        for n in (1, 2)]))
+    yield from run(servers.postgresql_cluster(
+        server_folder, postgresql_data))
+
+
+@pytest.fixture(scope='session')
+def galera_cluster(server_folder, mariadb_data):
+    """Three nodes, each of which takes writes, started once."""
+    yield from run(servers.GaleraCluster.make(server_folder, mariadb_data))
 
 
 def run(cluster):
@@ -77,3 +86,21 @@ def database(engine, request):
     yield database
     cluster.mend()
     cluster.primary.drop_database(database.name)
+
+
+@pytest.fixture
+def schema(database):
+    """A database with one instance, whose vcpus count up."""
+    migration.sync(database.url)
+    fixtures.add_counter(database)
+    database.caught_up()
+    return database
+
+
+@pytest.fixture
+def cell(tmp_path, rabbitmq):
+    found = cell_module.Cell(tmp_path, rabbitmq)
+    yield found
+    if not rabbitmq.is_running:
+        rabbitmq.start()
+    found.clean_up()

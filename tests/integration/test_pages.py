@@ -41,7 +41,7 @@ def url(request):
     router = many.route(found)
     yield found
     router.primary.dispose()
-    router.heartbeats.dispose()
+    router.primary.heartbeats.dispose()
 
 
 def all_pages(**filters):

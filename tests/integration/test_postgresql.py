@@ -1,5 +1,6 @@
 """What only PostgreSQL does: how it names errors, cancels and compares."""
 
+import re
 import threading
 import time
 
@@ -12,7 +13,7 @@ from oslo_db.sqlalchemy import engines as oslo_engines
 from computed.db import engines
 from computed.db import migration
 from computed.db import models
-from computed.db import routing
+from computed.db import scope
 
 
 @pytest.fixture
@@ -87,12 +88,22 @@ def test_each_server_is_told_apart_by_a_plain_account(schema, connect):
         schema.url.replace('127.0.0.1', 'localhost')))
 
 
+def test_the_question_who_a_server_is_looks_like_any_other_read(schema):
+    """To a proxy that splits reads from writes, by what functions may do."""
+    names = set(re.findall(r'(\w+)\(', engines.IDENTITY['postgresql'].lower()))
+    found = dict(schema.sql(
+        'SELECT proname, max(provolatile) FROM pg_proc WHERE proname IN ('
+        + ', '.join(f"'{name}'" for name in names) + ') GROUP BY proname'))
+    assert found.keys() == names
+    assert 'v' not in found.values()
+
+
 def test_a_write_on_a_standby_is_known_to_be_refused(schema, connect):
     standby = schema.cluster.replicas[0]
     with connect(standby.url(database=schema.name)).connect() as connection:
         with pytest.raises(db_exc.DBError) as refused:
             connection.execute(sa.update(models.Database).values(id=1))
-    assert routing.is_read_only(refused.value)
+    assert scope.is_read_only(refused.value)
 
 
 def test_a_server_that_is_not_there_is_a_connection_error(connect):
@@ -113,7 +124,7 @@ def test_a_statement_that_takes_too_long_is_stopped_by_the_server(
     with connect(timeout=1).connect() as connection:
         with pytest.raises(sa.exc.OperationalError) as stopped:
             connection.execute(sa.text('SELECT pg_sleep(60)'))
-    assert engines.sqlstate(stopped.value) == routing.CANCELLED
+    assert engines.sqlstate(stopped.value) == scope.CANCELLED
 
 
 def test_transactions_that_wait_for_one_another_are_a_deadlock(

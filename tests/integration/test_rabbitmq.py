@@ -1,122 +1,26 @@
 """Hosts, conductors and the command line over a real broker."""
 
 import concurrent.futures
-import itertools
-import json
 import os
-import pathlib
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 
-import psutil
 import pytest
 
 from computed import broker
 from computed import context
 from computed import exception
+from computed import journal
 from computed import rpc
 from computed import rpcapi
-from computed.db import migration
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
+from computed.virt import memory
 from tests import fixtures
+from tests import load as loads
 from tests import servers_rabbitmq
 from tests import waiting
-
-_numbers = itertools.count(1)
-# All that anybody has to say, where a password could show.
-LOUD = {'debug': True, 'default_log_levels':
-        'amqp=DEBUG,kombu=DEBUG,oslo.messaging=DEBUG,oslo_messaging=DEBUG'}
-
-
-class Cell:
-    """A database, and programs that share a virtual host of the broker."""
-
-    def __init__(self, folder, rabbitmq):
-        self.folder = pathlib.Path(folder)
-        self.rabbitmq = rabbitmq
-        self.vhost = f'cell{next(_numbers)}'
-        rabbitmq.add_vhost(self.vhost)
-        self.database = self.folder / 'primary.sqlite'
-        migration.sync(f'sqlite:///{self.database}')
-        self.url = rabbitmq.url(self.vhost)
-        self.programs = []
-
-    def arguments(self, name='computed', database=None, url=None, **options):
-        """What to start a program with; LOUD unless ``options`` say more."""
-        path = self.folder / f'{name}.conf'
-        found = fixtures.write_config(
-            path, {'connection': f'sqlite:///{self.database}',
-                   **(database or {})},
-            transport_url=url or self.url, periodic_fuzzy_delay=0,
-            rpc_response_timeout=10, report_interval=1, **LOUD, **options)
-        with path.open('a') as stream:
-            stream.write('[tasks]\nsync_power_state_interval = 2\n')
-        return found
-
-    def run(self, program, *arguments):
-        self.programs.append(fixtures.Program(
-            program, self.folder, *(arguments or self.arguments())))
-        return self.programs[-1]
-
-    def conductors(self, count=1, **kwargs):
-        """Start conductors and wait until each takes calls.
-
-        Each has a replica of another name, by which it can be told apart.
-        """
-        for number in range(count):
-            replica = self.folder / f'replica{number}.sqlite'
-            migration.sync(f'sqlite:///{replica}')
-            self.run('computed-conductor', *self.arguments(
-                f'conductor{number}',
-                {'replica_connections': f'sqlite:///{replica}'}, **kwargs))
-        waiting.wait_for(
-            lambda: self.rabbitmq.consumers('conductor', self.vhost) == count,
-            30, f'{count} conductors')
-        return self.programs[-count:]
-
-    def manage(self, *words, arguments=None, check=True):
-        done = subprocess.run(
-            [sys.executable, '-m', 'computed.cmd.manage',
-             *(arguments or self.arguments()), *words],
-            capture_output=True, text=True, timeout=60)
-        assert servers_rabbitmq.PASSWORD not in done.stdout + done.stderr
-        if check:
-            assert done.returncode == 0, done.stderr
-        return done
-
-    def json(self, *words):
-        return json.loads(self.manage(*words, '-f', 'json').stdout)
-
-    def sql(self, statement):
-        return fixtures.SqlitePair.sql(self.database, statement)
-
-    def replies(self):
-        return {name for name in self.rabbitmq.queues(self.vhost)
-                if name.startswith('reply_')}
-
-    def clean_up(self):
-        for program in self.programs:
-            program.end()
-        for process in psutil.process_iter(['environ']):
-            folder = (process.info['environ'] or {}).get('COMPUTED_FOLDER')
-            if folder and folder.startswith(str(self.folder)):
-                process.kill()
-        for program in self.programs:
-            assert 'amqp' in program.output()       # it was loud
-            assert servers_rabbitmq.PASSWORD not in program.output()
-
-
-@pytest.fixture
-def cell(tmp_path, rabbitmq):
-    found = Cell(tmp_path, rabbitmq)
-    yield found
-    if not rabbitmq.is_running:
-        rabbitmq.start()
-    found.clean_up()
 
 
 @pytest.fixture
@@ -280,6 +184,25 @@ def test_one_conductor_is_killed_in_the_middle_of_calls(cell, side):
     assert 'perhaps' in outcomes and done >= outcomes.count('done') > 0
     assert cell.sql(counter) == [(revision + done,)]
     assert len({who(side) for _ in range(6)}) == 1
+
+
+def test_the_broker_is_restarted_under_load(cell, side):
+    """What was acknowledged is there once, what was not at most once."""
+    cell.conductors(2)
+    manager = side.manager(memory.MemoryDriver(side.conf))
+    with loads.Load(manager.claims) as load:
+        waiting.wait_for(load.all_go_on(), 20, 'the load under way')
+        cell.rabbitmq.stop()
+        waiting.wait_for(lambda: load.failures and load.strict_failures, 30,
+                         'failures')
+        cell.rabbitmq.start()
+        waiting.wait_for(load.all_go_on(), 60, 'the load going on')
+    assert load.wrong(dict(cell.sql('SELECT uuid, name FROM instances'))
+                      ) == {}
+    manager.claims.replay(context.new())
+    assert journal.Journal(cell.folder / 'claims').entries() == []
+    assert cell.sql('SELECT claim_id FROM instances WHERE claim_id'
+                    ' IS NOT NULL') == []
 
 
 def test_a_call_while_the_broker_is_away_does_not_hang(cell, side):

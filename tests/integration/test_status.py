@@ -37,6 +37,13 @@ def test_a_healthy_cluster_is_ready(schema):
         (False, True), (True, False), (True, False)]
 
 
+def test_nothing_is_said_beside_the_result(schema, caplog):
+    migration.sync(schema.url)
+    look(schema.url)
+    assert [found.getMessage() for found in caplog.records
+            if found.levelname == 'WARNING'] == []
+
+
 def test_what_the_servers_say_of_a_bad_replica(schema):
     primary = look(schema.url)
     cluster = schema.cluster

@@ -4,16 +4,13 @@ import json
 import os
 import pathlib
 import shutil
-import site
 import subprocess
-import sys
-import sysconfig
-import venv
 import zipfile
 
 import psutil
 import pytest
 
+from tests import venvs
 from tests import waiting
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -23,43 +20,19 @@ NOT_SOURCE = ('.*', '*.egg-info', 'build', 'dist', '__pycache__')
 
 @pytest.fixture(scope='session')
 def wheel(tmp_path_factory):
-    """Built as the installation page says, from a copy of the tree.
-
-    A copy, because setuptools leaves ``build`` behind, and packs whatever it
-    finds there the next time.
-    """
+    """Built as the installation page says, from a copy of the tree."""
     folder = tmp_path_factory.mktemp('wheel')
     shutil.copytree(ROOT, folder / 'source',
                     ignore=shutil.ignore_patterns(*NOT_SOURCE))
-    subprocess.run(
-        [sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps',
-         '--no-build-isolation', '--no-index',
-         '--disable-pip-version-check', '--wheel-dir', folder,
-         folder / 'source'], check=True, capture_output=True, text=True)
-    [found] = folder.glob('*.whl')
-    return found
+    return venvs.build(folder / 'source', folder)
 
 
 @pytest.fixture(scope='session')
 def prefix(wheel, tmp_path_factory):
-    """A venv that holds the wheel, and sees what else this one holds."""
+    """A venv that holds the wheel."""
     folder = tmp_path_factory.mktemp('prefix')
-    venv.create(folder, with_pip=False, symlinks=True)
-    subprocess.run(
-        [sys.executable, '-m', 'pip', '--python', folder / 'bin/python',
-         'install', '--quiet', '--no-deps', '--no-index',
-         '--disable-pip-version-check', wheel], check=True)
-    # The .pth files of this venv have no effect in that one, so the editable
-    # computed does not come along.
-    (packages(folder) / 'dependencies.pth').write_text(
-        '\n'.join(site.getsitepackages()) + '\n')
+    venvs.create(folder, wheel)
     return folder
-
-
-def packages(prefix):
-    """Where a venv keeps its packages."""
-    base = {'base': str(prefix), 'platbase': str(prefix)}
-    return pathlib.Path(sysconfig.get_path('purelib', vars=base))
 
 
 class Installed:
@@ -115,7 +88,7 @@ def test_only_computed_is_in_the_wheel(wheel):
 def test_the_code_that_runs_is_that_of_the_wheel(installed, prefix):
     said = installed.run('python', '-c', 'import computed\n'
                          'print(computed.__file__)')
-    assert said.startswith(str(packages(prefix)))
+    assert said.startswith(str(venvs.packages(prefix)))
 
 
 def test_the_schema_is_made_without_a_source_tree(installed):

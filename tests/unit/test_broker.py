@@ -92,6 +92,9 @@ def test_the_library_still_has_what_the_broker_needs():
     assert driver._connection_pool.connection_cls is impl_rabbit.Connection
     assert driver._reply_q is driver._reply_q_conn is driver._waiter is None
     assert driver._reply_q_lock and driver._url.hosts
+    assert impl_rabbit._get_queue_arguments.__code__.co_varnames[:5] == (
+        'rabbit_ha_queues', 'rabbit_queue_ttl', 'rabbit_quorum_queue',
+        'rabbit_quorum_queue_config', 'rabbit_stream_fanout')
     assert callable(amqpdriver.ReplyWaiter.stop)
     assert impl_rabbit.Connection.ensure.__code__.co_varnames[1:3] == (
         'method', 'retry')

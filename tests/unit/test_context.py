@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from computed import context
@@ -17,12 +19,12 @@ def travelled(**changes):
 
 def test_tolerance_bound_and_tokens_cross_the_wire():
     sent = context.RequestContext(lag_tolerant=True, max_staleness=2.5)
-    sent.tokens.advance('db1', 'h1', 7)
+    sent.tokens.advance('db1', 'life1', 'h1', 7)
     came = context.RequestContext.from_dict(sent.to_dict())
     assert came.lag_tolerant is True
     assert came.max_staleness == 2.5
     assert came.tokens.to_dict() == {
-        'incarnation': 'db1', 'revisions': {'h1': 7}}
+        'cell': 'db1', 'incarnation': 'life1', 'revisions': {'h1': 7}}
 
 
 @pytest.mark.parametrize('changes', [
@@ -35,11 +37,28 @@ def test_tolerance_bound_and_tokens_cross_the_wire():
     {'max_staleness': float('nan')},
     {'max_staleness': True},
     {'tokens': 'x'},
-    {'tokens': {'revisions': {'h1': 'x'}, 'incarnation': 'db1'}},
+    {'tokens': {'revisions': {'h1': 'x'}, 'cell': 'db1',
+                'incarnation': 'life1'}},
+    {'tokens': {'revisions': {'h1': 1}, 'incarnation': 'db1'}},
     {'tokens': {'revisions': [1]}},
 ], ids=str)
 def test_what_is_missing_or_malformed_makes_a_context_strict(changes):
     assert travelled(**changes).lag_tolerant is False
+
+
+@pytest.mark.parametrize('name, value', [
+    ('availability', 1), ('availability', 'yes'), ('availability', KeyError),
+    ('after', 7), ('after', KeyError), ('lane', 'fast'), ('lane', KeyError),
+])
+def test_a_wish_that_is_not_understood_is_none(name, value):
+    assert not getattr(travelled(**{name: value}), name)
+
+
+def test_wishes_cross_the_wire():
+    sent = context.RequestContext(availability=True, lane=context.RESYNC)
+    came = context.RequestContext.from_dict(sent.exact_for('h1').to_dict())
+    assert (came.availability, came.after, came.lane) == (
+        True, 'h1', context.RESYNC)
 
 
 def test_unknown_keys_of_a_newer_peer_are_ignored():
@@ -55,42 +74,94 @@ def test_a_tolerant_copy_does_not_change_the_original():
 
 def test_copies_share_what_was_written():
     strict = context.new()
-    strict.tolerating_lag(True).tokens.advance('db1', 'h1', 3)
+    strict.tolerating_lag(True).tokens.advance('db1', 'life1', 'h1', 3)
     assert strict.tokens.revisions == {'h1': 3}
 
 
 def test_tokens_keep_the_highest_revision():
     tokens = context.Tokens()
-    tokens.advance('db1', 'h1', 5)
-    tokens.advance('db1', 'h1', 4)
+    tokens.advance('db1', 'life1', 'h1', 5)
+    tokens.advance('db1', 'life1', 'h1', 4)
     assert tokens.revisions == {'h1': 5}
 
 
 def test_tokens_of_another_incarnation_replace_all():
-    tokens = context.Tokens('db1', {'h1': 5, 'h2': 9})
-    tokens.advance('db2', 'h1', 1)
+    tokens = context.Tokens('db1', 'life1', {'h1': 5, 'h2': 9})
+    tokens.advance('db1', 'life2', 'h1', 1)
     assert tokens.revisions == {'h1': 1}
 
 
-@pytest.mark.parametrize('incarnation, seen, satisfied', [
-    ('db1', {'h1': 5}, True),
-    ('db1', {'h1': 6}, True),
-    ('db1', {'h1': 4}, False),
-    ('db1', {'h2': 9}, False),
-    ('db1', {}, False),
-    ('db2', {'h1': 5}, False),
+@pytest.mark.parametrize('seen, reached', [
+    ({'h1': 5}, True),
+    ({'h1': 6, 'h2': 0}, True),
+    ({'h1': 4}, False),
+    ({'h2': 9}, False),
+    ({}, False),
 ])
-def test_a_node_satisfies_tokens_only_once_it_has_shown_the_revision(
-        incarnation, seen, satisfied):
-    tokens = context.Tokens('db1', {'h1': 5})
-    assert tokens.satisfied_by(incarnation, seen) is satisfied
+def test_a_node_has_reached_only_what_it_has_shown(seen, reached):
+    assert context.reached(seen, {'h1': 5}) is reached
+    assert context.reached(seen, {})
 
 
-def test_no_tokens_are_satisfied_by_any_node():
-    assert context.Tokens().satisfied_by('db1', {})
+def test_a_read_beyond_its_bound_is_remembered_by_all_copies():
+    strict = context.new()
+    tolerant = strict.tolerating_lag(True)
+    for reason in ('lag_tolerant', context.AVAILABILITY, 'strict'):
+        tolerant.reads.note(context.Origin('replica', 'n', reason, 1.0))
+    assert strict.reads.beyond_bound
+
+
+def test_an_exact_copy_is_neither_tolerant_nor_stays():
+    exact = context.RequestContext(lag_tolerant=True).exact_for('h1')
+    assert (exact.lag_tolerant, exact.after) == (False, 'h1')
+    assert exact.tolerating_lag(True).after is None
 
 
 def test_an_origin_ignores_what_a_newer_peer_adds():
     values = {'role': 'replica', 'node': 'n', 'reason': 'lag_tolerant',
               'age': 1.0, 'revision': 3, 'shard': 'x'}
     assert context.Origin.from_dict(values).aged(2).age == 3.0
+
+
+@pytest.mark.parametrize('values', [
+    {'max_staleness': 10 ** 400},
+    {'tokens': {'cell': 'c', 'incarnation': 'i',
+                'revisions': {'h': float('inf')}}}], ids=['bound', 'token'])
+def test_numbers_beyond_all_measure_are_no_exception(values):
+    found = context.RequestContext.from_dict(
+        {'lag_tolerant': True, 'availability': True, **values})
+    assert not found.lag_tolerant
+    assert not found.availability
+    assert not found.tokens.revisions
+
+
+def test_tokens_advanced_side_by_side_keep_the_highest():
+    tokens = context.Tokens('c', 'i', {'h': 5})
+    others = []
+
+    class Revision(int):
+        """Another thread advances while this one is compared."""
+
+        def __gt__(self, other):
+            if others:
+                return int(self) > other
+            overtaking = threading.Thread(
+                target=tokens.advance, args=('c', 'i', 'h', 8))
+            others.append(overtaking)
+            overtaking.start()
+            overtaking.join(0.1)    # or it waits for its turn
+            return int(self) > other
+
+    tokens.revisions['h'] = Revision(5)
+    tokens.advance('c', 'i', 'h', 7)
+    for overtaking in others:
+        overtaking.join()
+    assert others
+    assert tokens.revisions == {'h': 8}
+
+
+def test_what_travels_of_tokens_changes_no_more():
+    tokens = context.Tokens('c', 'i', {'h': 5})
+    sent = tokens.to_dict()
+    tokens.advance('c', 'i', 'another', 1)
+    assert sent['revisions'] == {'h': 5}

@@ -10,14 +10,17 @@ import types
 import pytest
 import yaml
 from dulwich import porcelain
+from oslo_messaging import opts as messaging_opts
 from reno import config
 from reno import formatter
 
 from computed import conf
 from computed import context
+from computed import manager as computed_manager
 from computed import states
 from computed.cmd.manage import app
 from computed.conductor import manager as conductor_manager
+from computed.service import host
 from tests import documents
 from tests import driver_contract
 
@@ -70,6 +73,17 @@ def test_the_wire_page_names_every_key_that_is_ours():
     assert len(keys) > 8
     for key in keys:
         assert f'``{key}``' in WIRE, key
+
+
+def test_the_wire_page_names_every_method():
+    for endpoint in (conductor_manager.ConductorManager,
+                     computed_manager.ComputeManager, host.TaskEndpoint):
+        names = [name for name in dir(endpoint) if getattr(
+            getattr(endpoint, name), 'exposed', False)]
+        assert names
+        for name in names:
+            # the operations are all alike
+            assert f'``{name}``' in WIRE or '_instance' in name, name
 
 
 def test_notes_are_found_without_a_history(tmp_path):
@@ -137,9 +151,9 @@ def test_every_option_on_the_pages_is_one():
     ours = {(group.name if group else 'DEFAULT', option.dest)
             for group, options in conf.list_opts() for option in options}
     library = {('database', 'connection'), ('database', 'slave_connection'),
-               ('DEFAULT', 'transport_url'),
-               ('DEFAULT', 'rpc_response_timeout'),
-               ('DEFAULT', 'executor_thread_pool_size')}
+               *((group or 'DEFAULT', option.dest)
+                 for group, options in messaging_opts.list_opts()
+                 for option in options)}
     found = {(page.name, group, name) for page in PAGES
              for group, name in re.findall(r'``\[(\w+)\] (\w+)``',
                                            page.read_text())}

@@ -1,8 +1,8 @@
 """What each release has put on the wire, kept for all that come after it.
 
 ``VERSION.json`` has contexts, every object, and a request and the reply of
-each remotable call. While a release is in the making, its file is made anew
-whenever it no longer covers the code::
+each remotable call and of each call to a host. While a release is in the
+making, its file is made anew whenever it no longer covers the code::
 
     .venv/bin/python -m tests.wire.record
 

@@ -7,16 +7,19 @@ from oslo_versionedobjects import base as ovo
 
 from computed import context
 from computed import objects
-from computed import rpcapi
 from computed.objects import bandwidth as bandwidth_obj
 from computed.objects import base
+from computed.objects import freeze as freeze_obj
+from computed.objects import grant as grant_obj
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.objects import resources as resources_obj
 from tests import fixtures
 
 DATABASE = '00000000-0000-4000-8000-00000000000d'
+LIFE = '00000000-0000-4000-8000-00000000000e'
 SERVICE = '00000000-0000-4000-8000-00000000000e'
+GUEST = '00000000-0000-4000-8000-000000000010'
 OTHER = '00000000-0000-4000-8000-00000000000f'
 FIGURES = {'hypervisor_type': 'process', 'hypervisor_version': '1',
            'vcpus': 2, 'memory_mb': 4096, 'disk_gb': 10}
@@ -42,7 +45,10 @@ def make(conductor):
     host_obj.ComputeNodeList.get_all(ctxt, limit=1)
     resources_obj.ResourceUsage.get_by_host(ctxt, host, SERVICE)
     node.delete_former(ctxt, host, host, SERVICE, 60)
+    freeze = freeze_obj.Freeze
+    freeze.impose(ctxt, host, 'a look at the disks', 'root@here')
     host_obj.Host.get_by_name(ctxt, host)
+    freeze.lift(ctxt, host)
     host_obj.HostList.get_all(ctxt, limit=1)
     found = instance_obj.Instance(ctxt, **{
         **fixtures.INSTANCE, 'uuid': OTHER, 'name': 'new'})
@@ -68,27 +74,38 @@ def make(conductor):
 
 
 def _claim(ctxt, host):
-    cls = instance_obj.Instance
-    cls.grant_claim(ctxt, fixtures.UUID, host, DATABASE, 'c1',
-                    f'{SERVICE}:b1', 'stop', {'vm_state': 'active'},
-                    {'task_state': 'powering-off'})
-    cls.adopt_claim(ctxt, fixtures.UUID, host, 'c1', SERVICE, 'c2',
+    cls = grant_obj.Grant
+    row = {'kind': 'instance', 'key': fixtures.UUID, 'host': host}
+    cls.grant_claim(ctxt, DATABASE, 'c1', f'{SERVICE}:b1', 'stop', [
+        {**row, 'expected': {'vm_state': 'active'},
+         'values': {'task_state': 'powering-off'}}])
+    cls.adopt_claim(ctxt, fixtures.UUID, 'c1', SERVICE, 'c2',
                     f'{SERVICE}:b2')
-    cls.settle_claim(ctxt, fixtures.UUID, host, 'c2', {
-        'vm_state': 'stopped', 'power_state': 4, 'task_state': None})
+    settled = cls.settle_claim(ctxt, 'c2', [{**row, 'values': {
+        'vm_state': 'stopped', 'power_state': 4, 'task_state': None}}])
+    cls.grant_guest_claim(
+        ctxt, DATABASE, 'c3', f'{SERVICE}:b2', 'remove', GUEST, host,
+        settled.instances[0].revision)
+    cls.settle_guest_claim(ctxt, 'c3', GUEST)
+    cls.release_guest_claims(ctxt, SERVICE, ['c4'])
 
 
 def ask_host(api):
-    """Make every call to a host. :param api: a ``rpcapi.HostAPI``"""
-    ctxt = context.new()
-    for operation in rpcapi.OPERATIONS:
-        api.operate(ctxt, 'h1', operation, fixtures.UUID)
-    api.operate(ctxt, 'h1', 'reboot', fixtures.UUID, hard=True)
-    api.get_console_log(ctxt, 'h1', fixtures.UUID, 100)
-    api.get_guest(ctxt, 'h1', fixtures.UUID)
-    api.list_tasks(ctxt, 'h1')
-    api.get_task_history(ctxt, 'h1', '_sync_power_states')
-    api.run_task(ctxt, 'h1', '_sync_power_states', accept=3)
+    """Make every call to a host, each when it is allowed.
+
+    :param api: a ``rpcapi.HostAPI``; the instance waits to be built
+    """
+    ctxt, task = context.new(), '_sync_power_states'
+    instance = fixtures.HOST, fixtures.UUID
+    for operation in ('build', 'stop', 'start', 'reboot', 'pause', 'unpause'):
+        api.operate(ctxt, fixtures.HOST, operation, fixtures.UUID)
+    api.operate(ctxt, fixtures.HOST, 'reboot', fixtures.UUID, hard=True)
+    api.get_console_log(ctxt, *instance, 100)
+    api.get_guest(ctxt, *instance)
+    api.run_task(ctxt, fixtures.HOST, task, accept=3)
+    api.get_task_history(ctxt, fixtures.HOST, task)
+    api.list_tasks(ctxt, fixtures.HOST)
+    api.operate(ctxt, fixtures.HOST, 'delete', fixtures.UUID)
 
 
 def contexts():
@@ -96,7 +113,7 @@ def contexts():
     tolerant = context.RequestContext(
         user_id='u', project_id='p', is_admin=True, lag_tolerant=True,
         max_staleness=2.5)
-    tolerant.tokens.advance(DATABASE, 'h1', 7)
+    tolerant.tokens.advance(DATABASE, LIFE, 'h1', 7)
     return {'strict': context.new(), 'tolerant': tolerant}
 
 

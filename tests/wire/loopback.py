@@ -1,6 +1,7 @@
 """Both ends of RPC in one process, and the JSON that passes between them."""
 
 import contextlib
+import functools
 import json
 import types
 
@@ -9,7 +10,6 @@ import oslo_messaging as messaging
 from computed import context
 from computed import objects
 from computed import rpc
-from computed import rpcapi
 from computed.conductor import manager
 from computed.conductor import rpcapi as conductor_rpcapi
 from computed.db import migration
@@ -47,7 +47,10 @@ class Client:
 
 
 class Conductor:
-    """A conductor on a database as :func:`calls.make` expects it."""
+    """A conductor on a database as :func:`calls.make` expects it.
+
+    :ivar sql: runs a statement on it, as from outside
+    """
 
     def __init__(self, folder):
         objects.register_all()
@@ -55,29 +58,38 @@ class Conductor:
         url = fixtures.SqlitePair.url(path)
         migration.sync(url)
         sql = fixtures.SqlitePair.sql
-        sql(path, 'UPDATE databases SET uuid = ?', calls.DATABASE)
+        sql(path, 'UPDATE databases SET uuid = ?, incarnation = ?, '
+            "lineage = 'file'", calls.DATABASE, calls.LIFE)
         sql(path, 'INSERT INTO hosts (name, revision, created_at) VALUES '
             "(?, 7, '2026-01-01 00:00:00.000000')", fixtures.HOST)
         fixtures.SqlitePair.add_instance(
             types.SimpleNamespace(sql=sql), path)
         self.router = many.route(url)
-        self.router.database_id = calls.DATABASE
+        self.router.life.database_id = calls.DATABASE
+        self.router.life.learn(calls.LIFE)
+        self.sql = functools.partial(sql, path)
         self._dispatcher = messaging.RPCDispatcher(
             [manager.ConductorManager(self.router.status)], rpc.Serializer(),
             messaging.ExplicitRPCAccessPolicy)
 
     def serve(self, request):
-        """The reply to ``request``; raises what a peer would be sent."""
+        """See :func:`answered`."""
         outside = base.ComputedObject.indirection_api
         base.ComputedObject.indirection_api = None
         try:
-            reply = self._dispatcher.dispatch(types.SimpleNamespace(
-                ctxt=request['context'], message=request, client_timeout=0))
-        except messaging.ExpectedException as error:
-            raise error.exc_info[1] from None
+            return answered(self._dispatcher, request)
         finally:
             base.ComputedObject.indirection_api = outside
-        return json.loads(json.dumps(reply))
+
+
+def answered(dispatcher, request):
+    """The reply to ``request``; raises what a peer would be sent."""
+    try:
+        reply = dispatcher.dispatch(types.SimpleNamespace(
+            ctxt=request['context'], message=request, client_timeout=0))
+    except messaging.ExpectedException as error:
+        raise error.exc_info[1] from None
+    return json.loads(json.dumps(reply))
 
 
 @contextlib.contextmanager
@@ -93,29 +105,6 @@ def host_side(conductor, folder):
     finally:
         base.ComputedObject.indirection_api = None
         transport.cleanup()
-
-
-def host_requests(folder):
-    """``[request]`` of every call to a host."""
-    transport = rpc.get_transport(fixtures.make_conf(folder))
-    api = rpcapi.HostAPI(transport)
-    api._client = Client(lambda request: None, rpc.Serializer())
-    calls.ask_host(api)
-    transport.cleanup()
-    return [request for request, _ in api._client.seen]
-
-
-def record(folder):
-    """All that this release puts on the wire, as JSON has it."""
-    conductor = Conductor(folder)
-    with host_side(conductor, folder) as api:
-        calls.make(api)
-    return {
-        'contexts': {meaning: ctxt.to_dict()
-                     for meaning, ctxt in calls.contexts().items()},
-        'calls': [{'request': request, 'reply': reply} for request, reply in
-                  api._client.seen + api._translator.seen],
-        'host_requests': host_requests(folder)}
 
 
 def called(recorded):

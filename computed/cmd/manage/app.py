@@ -12,6 +12,7 @@ import computed
 from computed.cmd import setup
 from computed.cmd.manage import base
 from computed.cmd.manage import database
+from computed.cmd.manage import freeze
 from computed.cmd.manage import hosts
 from computed.cmd.manage import instances
 from computed.cmd.manage import operations
@@ -25,6 +26,7 @@ USAGE_ERROR = 2
 COMMANDS: dict[str, typing.Any] = {
     'db sync': database.Sync,
     'db version': database.Version,
+    'db new-incarnation': database.NewIncarnation,
     'host list': hosts.List,
     'host show': hosts.Show,
     'instance create': instances.Create,
@@ -42,6 +44,9 @@ COMMANDS: dict[str, typing.Any] = {
     'task show': tasks.Show,
     'task run': tasks.Run,
     'replica list': replicas.List,
+    'replica show': replicas.Show,
+    'freeze': freeze.Freeze,
+    'thaw': freeze.Thaw,
 }
 
 

@@ -56,6 +56,19 @@ class Command(command.Command):
     def context(self):
         return self.app.session.context
 
+    def run(self, parsed_args):
+        if not getattr(parsed_args, 'availability', False):
+            return super().run(parsed_args)
+        self.context.availability = True
+        result = super().run(parsed_args)
+        reads = self.context.reads
+        if reads.beyond_bound:
+            self.app.stdout.flush()
+            self.app.stderr.write(
+                'This may be out of date: it is of '
+                f'{reads.last.node}, {reads.last.age:.0f} s old at most.\n')
+        return result
+
     def more(self, marker):
         """Say how to go on with a list that was cut by ``--limit``."""
         self.app.stdout.flush()
@@ -67,10 +80,17 @@ class Command(command.Command):
 
 
 def add_strict(parser):
-    """``--strict``, for commands whose answer may come from a replica."""
-    parser.add_argument(
+    """``--strict`` and ``--availability``, for commands whose answer may
+    come from a replica.
+    """
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
         '--strict', action='store_true',
         help='ask the primary; by default a replica may answer')
+    either.add_argument(
+        '--availability', action='store_true',
+        help='rather an old answer than none, if the primary is down; says '
+             'how old')
 
 
 def add_page(parser):

@@ -38,3 +38,17 @@ class Version(base.Command, show.ShowOne):
             'version': columns.Cell(found),
             'needed': db.migration.NEEDED,
             'newest': db.migration.known()[-1]})
+
+
+class NewIncarnation(base.Command):
+    """Say that the database was restored: what was read before is void."""
+
+    def take_action(self, parsed_args):
+        url = primary(self.conf, make=False)
+        with db.migration.reachable():
+            db.migration.check(url)
+            number = db.incarnation.renew(url)
+        self.app.stdout.write(
+            f'The incarnation is {number} now; within '
+            f'{self.conf.database.resync_window:g} s every host reads '
+            'anew.\n')

@@ -14,8 +14,8 @@ from computed.cmd.manage import paging
 from computed.objects import host as host_obj
 from computed.objects import resources as resources_obj
 
-COLUMNS = ('host', 'state', 'last_seen', 'instances', 'tasks', 'failing',
-           'overdue', 'version', 'revision')
+COLUMNS = ('host', 'state', 'frozen', 'last_seen', 'instances', 'tasks',
+           'failing', 'overdue', 'version', 'revision')
 HYPERVISOR = ('hypervisor_type', 'hypervisor_version')
 # Measured, whoever uses it; promised is another matter.
 MEASURED = ('memory_mb_available', 'disk_gb_free')
@@ -31,6 +31,7 @@ def describe(host, down_after):
     return {
         'host': host.name,
         'state': 'up' if lookup.is_up(service, down_after) else 'down',
+        'frozen': columns.Cell(host.freeze and host.freeze.reason),
         'last_seen': columns.Cell(None) if service is None else columns.Cell(
             columns.timestamp(service.last_seen).machine_readable(),
             f'{columns.span(service.silent_for)} ago'),
@@ -48,6 +49,8 @@ def describe_fully(host, down_after):
     service, node = host.service, host.compute_node
     return {
         **describe(host, down_after),
+        'frozen_since': columns.Cell(host.freeze and host.freeze.since),
+        'frozen_by': columns.Cell(host.freeze and host.freeze.by),
         **{name: columns.Cell(node and getattr(node, name))
            for name in HYPERVISOR},
         **{name: inventory(node, name) for name in resources_obj.CLASSES},

@@ -183,6 +183,7 @@ class Create(base.Command, show.ShowOne):
             self.context, wanted, use_slave=False)
         if not lookup.is_up(found.service, down_after):
             raise exception.HostUnavailable(host=wanted)
+        lookup.ensure_not_frozen(found, 'build')
         return wanted
 
     def _build(self, instance):

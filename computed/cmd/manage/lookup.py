@@ -8,7 +8,7 @@ from computed import states
 from computed.objects import instance as instance_obj
 
 # While these last, waiting goes on.
-TEMPORARY = (exception.Busy, exception.ConductorUnavailable,
+TEMPORARY = (exception.PutOff, exception.ConductorUnavailable,
              exception.PerhapsDone, exception.PrimaryUnavailable)
 
 
@@ -81,14 +81,30 @@ def host_for_new(hosts, here, down_after):
     :param hosts: all, as just read
     :param here: the name of this host
     :raises computed.exception.ComputedError: no host is up
+    :raises computed.exception.Frozen: nor is any that is not frozen
     """
     up = [host for host in hosts if is_up(host.service, down_after)]
     if not up:
         raise exception.ComputedError(
             'No host is up to build it on; `computed-manage host list` '
             'shows all.')
-    return min(up, key=lambda host: (
-        host.name != here, host.instances, host.name)).name
+    found = min(up, key=lambda host: (
+        host.freeze is not None, host.name != here, host.instances,
+        host.name))
+    ensure_not_frozen(found, 'build')
+    return found.name
+
+
+def ensure_not_frozen(host, operation):
+    """Refuse what its host would refuse, before anything is recorded.
+
+    :raises computed.exception.Frozen: nothing may be begun there
+    """
+    if host.freeze is not None:
+        raise exception.Frozen(
+            operation=operation, scope=host.freeze.scope,
+            since=host.freeze.since, by=host.freeze.by,
+            reason=host.freeze.reason)
 
 
 def wait(read, timeout, clock=time):

@@ -1,7 +1,9 @@
 """``replica``: the database nodes, as one conductor sees them."""
 
 from cliff import lister
+from cliff import show
 
+from computed import exception
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
 
@@ -31,3 +33,49 @@ class List(base.Command, lister.Lister):
     def take_action(self, parsed_args):
         nodes = self.session.conductor.list_replicas(self.context)
         return COLUMNS, [tuple(describe(node).values()) for node in nodes]
+
+
+class Show(base.Command, show.ShowOne):
+    """Show one node: its state, how that was measured, what it answered."""
+
+    def get_parser(self, prog_name):
+        parser = super().get_parser(prog_name)
+        parser.add_argument('node', metavar='NODE',
+                            help='its address, as `replica list` shows it')
+        return parser
+
+    def take_action(self, parsed_args):
+        nodes = {node['node']: node for node in
+                 self.session.conductor.list_replicas(self.context)}
+        if parsed_args.node not in nodes:
+            raise exception.NodeNotFound(node=parsed_args.node)
+        return self.dict2columns(describe_fully(nodes[parsed_args.node]))
+
+
+def describe_fully(node):
+    """What is shown of one node, by name of the row."""
+    found = describe(node)
+    found['age_measured_by'] = columns.Cell(measured_by(node))
+    for name in ('identity', 'incarnation', 'schema', 'good_samples'):
+        if name in node:
+            found[name] = columns.Cell(node[name])
+    if 'latency' in node:
+        found['latency'] = columns.seconds(node['latency'], 4)
+    if 'fallback' in node:
+        found['fallback'] = columns.Cell(
+            node['fallback'], '{reads_per_second:g} reads/s and '
+            '{concurrency} at once, {running} now; {conductors} conductors '
+            'share them'.format(**node['fallback']))
+    for query, reasons in sorted(node.get('queries', {}).items()):
+        found[f'reads of {query}'] = columns.counts(reasons)
+    return found
+
+
+def measured_by(node):
+    """How it is known how old the data of a node is."""
+    if 'beat_seen' not in node:
+        return None
+    if node['beat_seen'] is None:
+        return 'no heartbeat of this conductor was seen there yet'
+    return (f"heartbeat {node['beat_seen']} of this conductor was seen "
+            f"there; {node['beat_sent']} were sent")

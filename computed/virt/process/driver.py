@@ -33,6 +33,7 @@ class ProcessDriver(driver.ComputeDriver):
     """
 
     capabilities = frozenset(['interface_counters'])
+    cooperative = True
 
     def __init__(self, conf):
         super().__init__(conf)

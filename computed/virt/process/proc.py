@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-import select
+import selectors
 import signal
 import time
 
@@ -160,19 +160,20 @@ def wait_gone(processes, seconds):
     Of many processes only the first are waited for: whoever has so many
     looks again anyway.
     """
-    poll = select.poll()
-    waiting = {}
+    selector = selectors.DefaultSelector()
+    waiting = set()
     try:
         for process in list(processes)[:_WAIT_AT_ONCE]:
             if (descriptor := open_pidfd(process)) is not None:
-                waiting[descriptor] = process
-                poll.register(descriptor, select.POLLIN)
+                waiting.add(descriptor)
+                selector.register(descriptor, selectors.EVENT_READ)
         deadline = time.monotonic() + seconds
         while waiting and (left := deadline - time.monotonic()) > 0:
-            for descriptor, _ in poll.poll(left * 1000):
-                poll.unregister(descriptor)
-                del waiting[descriptor]
-                os.close(descriptor)
+            for key, _ in selector.select(left):
+                selector.unregister(key.fd)
+                waiting.remove(key.fd)
+                os.close(key.fd)
     finally:
+        selector.close()
         for descriptor in waiting:
             os.close(descriptor)

@@ -1,8 +1,8 @@
-"""Tells within milliseconds that an instance ended: pidfd and epoll."""
+"""Tells within milliseconds that an instance ended: a pidfd of each."""
 
 import collections
 import os
-import select
+import selectors
 import threading
 
 from oslo_log import log as logging
@@ -61,9 +61,9 @@ class _Watch:
         self._watched = {}      # descriptor: (uuid, process)
         self._hints = collections.deque()
         self._closing = False
-        self._epoll = select.epoll()
+        self._selector = selectors.DefaultSelector()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._epoll.register(self._wake, select.EPOLLIN)
+        self._selector.register(self._wake, selectors.EVENT_READ)
         self._thread = threading.Thread(
             target=self._loop, name='process-watcher', daemon=True)
         self._thread.start()
@@ -79,7 +79,9 @@ class _Watch:
                 return
             if descriptor is not None:
                 self._watched[descriptor] = (uuid, process)
-                self._epoll.register(descriptor, select.EPOLLIN)
+                self._selector.register(descriptor, selectors.EVENT_READ)
+                # Not every kind of selector sees it before its next turn.
+                os.eventfd_write(self._wake, 1)
                 return
         self.hint(uuid)     # gone before it could be watched
 
@@ -96,8 +98,8 @@ class _Watch:
 
     def _loop(self):
         while True:
-            uuids = [self._ended(descriptor)
-                     for descriptor, _ in self._epoll.poll()]
+            uuids = [self._ended(key.fd)
+                     for key, _ in self._selector.select()]
             while self._hints:
                 uuids.append(self._hints.popleft())
             for uuid in filter(None, uuids):
@@ -114,7 +116,8 @@ class _Watch:
             return None
         with self._lock:
             uuid, _ = self._watched.pop(descriptor)
-            os.close(descriptor)    # the epoll forgets it by that
+            self._selector.unregister(descriptor)
+            os.close(descriptor)
         return uuid
 
     def _call(self, uuid):
@@ -128,5 +131,5 @@ class _Watch:
         with self._lock:
             for descriptor in self._watched:
                 os.close(descriptor)
-            self._epoll.close()
+            self._selector.close()
             os.close(self._wake)

@@ -41,14 +41,16 @@ def compute_node(**values):
         **values})
 
 
-def host(name='here', silent_for=1.0, instances=0, digest='{}', node=None):
+def host(name='here', silent_for=1.0, instances=0, digest='{}', node=None,
+         freeze=None):
     service = None if silent_for is None else host_obj.Service(
         host=name, service_id=UUID.format(1), boot_id=UUID.format(2),
         host_boot_id='x', version='1', last_seen='2026-01-02T03:04:05Z',
         silent_for=silent_for, digest=digest)
     return host_obj.Host(
         name=name, revision=3, created_at='2026-01-02T03:04:05Z',
-        instances=instances, service=service, compute_node=node)
+        instances=instances, service=service, compute_node=node,
+        freeze=freeze)
 
 
 def usage(number=1, **values):
@@ -73,6 +75,7 @@ class Deployment:
         self.primary = []
         self.replica = None
         self.usage = []
+        self.nodes = []
         self.operated = []
         self.refusals = {}
         self.record = RECORD
@@ -82,6 +85,8 @@ class Deployment:
     def object_class_action_versions(self, context, objname, objmethod,
                                      versions, args, kwargs):
         known = self.primary
+        if context.availability:
+            context.reads.note(self.origin)
         if context.lag_tolerant and self.replica is not None:
             known = self.replica
         return getattr(self, f'{objname}_{objmethod}')(
@@ -103,6 +108,9 @@ class Deployment:
     def InstanceList_get_by_name(self, known, name):
         return self.page(instance_obj.InstanceList, [
             one for one in known if one.name == name and not one.deleted])
+
+    def list_replicas(self, context):
+        return self.nodes
 
     def InstanceList_get_all(self, known, limit=None, marker=None,
                              **filters):

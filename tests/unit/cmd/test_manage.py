@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from computed import context
 from computed import exception
 from computed import states
 from computed.cmd.manage import app
@@ -82,6 +83,59 @@ def test_a_list_may_come_from_a_replica_unless_it_must_not(
     deployment.replica = [fake.instance(name='old')]
     assert manage('instance', 'list', '-f', 'value', '-c', 'name',
                   *options) == (0, f'{name}\n')
+
+
+def test_an_answer_beyond_its_bound_says_so_beside_the_list(
+        manage, deployment, capsys):
+    deployment.primary = [fake.instance()]
+    deployment.origin = context.Origin(
+        'replica', 'db2:3306/prod', context.AVAILABILITY, 34.2)
+    code, printed = manage('instance', 'list', '-f', 'value', '-c', 'name',
+                           '--availability')
+    assert (code, printed) == (0, 'web\n')
+    assert capsys.readouterr().err == (
+        'This may be out of date: it is of db2:3306/prod, 34 s old at '
+        'most.\n')
+
+
+def test_strict_and_any_age_exclude_one_another(manage, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        manage('host', 'list', '--strict', '--availability')
+    assert 'not allowed with' in capsys.readouterr().err
+
+
+NODES = [
+    {'node': 'db1', 'role': 'primary', 'usable': True, 'reason': None,
+     'age': 0.0, 'share': 1.0, 'reads': None, 'ejections': None,
+     'identity': 'x/1', 'incarnation': 'i1', 'fallback': {
+         'reads_per_second': 25.0, 'concurrency': 4, 'running': 1,
+         'conductors': 2}, 'queries': {'get': {'strict': 3}}},
+    {'node': 'db2', 'role': 'replica', 'usable': False, 'reason': 'lagging',
+     'age': 12.0, 'share': 0.0, 'reads': 5, 'ejections': 1,
+     'identity': 'x/2', 'incarnation': 'i1', 'schema': 'a5', 'beat_seen': 7,
+     'beat_sent': 19, 'latency': 0.0012, 'good_samples': 0,
+     'queries': {'get': {'lag_tolerant': 4, 'availability': 1}}}]
+
+
+def test_a_node_is_shown_with_all_that_is_known_of_it(manage, deployment):
+    deployment.nodes = NODES
+    code, printed = manage('replica', 'show', 'db2', '-f', 'json')
+    shown = json.loads(printed)
+    assert code == 0
+    assert shown['reason'] == 'lagging'
+    assert shown['age_measured_by'] == (
+        'heartbeat 7 of this conductor was seen there; 19 were sent')
+    assert shown['reads of get'] == {'lag_tolerant': 4, 'availability': 1}
+    code, printed = manage('replica', 'show', 'db1')
+    assert ('25 reads/s and 4 at once, 1 now; 2 conductors share them'
+            in printed)
+
+
+def test_a_node_that_is_none_is_said(manage, deployment, caplog):
+    deployment.nodes = NODES
+    assert manage('replica', 'show', 'db9')[0] == 1
+    assert 'No database node db9. `computed-manage replica list`' in (
+        caplog.text)
 
 
 @pytest.mark.parametrize('options, names, more', [

@@ -27,9 +27,9 @@ def test_a_host_shows_its_state_and_what_its_tasks_lack():
     found = fake.host(silent_for=61, digest=json.dumps(
         {'tasks': 2, 'failing': ['_a', '_b'], 'overdue': []}))
     assert shown(hosts.describe(found, 60)) == {
-        'host': 'here', 'state': 'down', 'last_seen': '61 s ago',
-        'instances': 0, 'tasks': '2', 'failing': '_a, _b', 'overdue': '-',
-        'version': '1', 'revision': 3}
+        'host': 'here', 'state': 'down', 'frozen': '-',
+        'last_seen': '61 s ago', 'instances': 0, 'tasks': '2',
+        'failing': '_a, _b', 'overdue': '-', 'version': '1', 'revision': 3}
 
 
 @pytest.mark.parametrize('found', [

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from computed import broker
 from computed.cmd import status
 from computed.db import survey
 
@@ -103,3 +104,34 @@ def test_the_oldest_service(versions, code, said):
     result = status.oldest_service(primary, '1.4.2')
     assert result.code == code
     assert said in result.details
+
+
+QUORUM = {'x-queue-type': 'quorum', 'x-delivery-limit': 3}
+
+
+@pytest.mark.parametrize('arguments, differences, code, said', [
+    (QUORUM, {}, status.SUCCESS, 'None yet'),
+    (QUORUM, {'conductor': None, 'compute': None}, status.SUCCESS,
+     '2 with x-delivery-limit=3, x-queue-type=quorum.'),
+    (QUORUM, {'conductor': None, 'compute': 'the type'}, status.FAILURE,
+     '`rabbitmqctl delete_queue -p v compute`'),
+    ({}, {}, status.WARNING, 'rabbit_quorum_queue is off'),
+    ({}, {'compute': 'the type'}, status.FAILURE, 'would declare: the type')])
+def test_the_queues(arguments, differences, code, said):
+    result = status.queues(
+        broker.Queues('v', arguments, differences), 'rabbit://h/')
+    assert result.code == code
+    assert said in result.details
+
+
+def test_without_a_broker_there_are_no_queues():
+    result = status.queues(None, 'unix:///somewhere')
+    assert result.code == status.SUCCESS
+    assert result.details == (
+        'Not applicable: calls travel over unix:///somewhere.')
+
+
+def test_the_queues_of_every_host_are_looked_at():
+    assert status.queue_names({'h2', 'h1'}) == [
+        'conductor', 'compute', 'conductor.h1', 'conductor.h2', 'compute.h1',
+        'compute.h2']

@@ -21,7 +21,14 @@ def test_one_out_of_use_for_its_age_is_for_those_who_bear_more():
     assert order(lagging, bound=15) == []
 
 
-def test_of_two_the_quicker_is_first():
+def test_of_two_that_hardly_differ_either_may_be_first():
+    first = {order(C('a', True, 1, latency=0.1),
+                   C('b', True, 1, latency=0.15), seed=seed)[0]
+             for seed in range(20)}
+    assert first == {'a', 'b'}
+
+
+def test_of_two_the_clearly_quicker_is_first():
     for seed in range(20):
         assert order(C('slow', True, 1, latency=0.2),
                      C('quick', True, 1, latency=0.1),

@@ -6,6 +6,7 @@ import textwrap
 import pytest
 from oslo_config import cfg
 
+from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
 from computed import manager
@@ -208,6 +209,25 @@ def test_the_options_of_a_driver_are_judged_as_ours(install):
             '    from computed.virt.memory import MemoryDriver as Odd\n')
     assert '[tasks] plugin_acme_interval = -7: ' in refusal(
         plugins.load_driver, exception.ConfigError, driver='odd')
+
+
+def test_eventlet_is_refused_with_a_driver_that_does_not_say_it_fits(
+        install, monkeypatch):
+    code = """
+        from computed.virt import memory
+
+        class Odd(memory.MemoryDriver):
+            cooperative = False
+    """
+    install('acme', plugins.DRIVERS, 'odd = {module}:Odd', code)
+    conf = configured(driver='odd')
+    monkeypatch.setattr(concurrency, 'chosen', lambda: concurrency.THREADING)
+    assert plugins.load_driver(conf).__name__ == 'Odd'
+    monkeypatch.setattr(concurrency, 'chosen', lambda: concurrency.EVENTLET)
+    assert '[virt] driver = odd: under eventlet' in refusal(
+        plugins.load_driver, exception.ConfigError, driver='odd')
+    for driver in 'memory', 'process':
+        plugins.load_driver(configured(driver=driver))
 
 
 def test_the_driver_of_another_package_does_no_harm_unless_it_is_used(

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
+from computed import drift
 from computed import states
-from computed.tasks import power_states
 from computed.virt import driver
 
 RUNNING, PAUSED = states.RUNNING, states.POWER_PAUSED
@@ -34,7 +34,7 @@ CELLS = [(vm_state, actual, outcome) for vm_state, row in TABLE.items()
 
 @pytest.mark.parametrize('vm_state, actual, outcome', CELLS)
 def test_the_table(vm_state, actual, outcome):
-    verdict = power_states.judge(vm_state, actual, actual)
+    verdict = drift.judge(vm_state, actual, actual)
     assert verdict.repair == (None if outcome == 'warn' else outcome)
     assert bool(verdict.warning) == (outcome == 'warn')
     assert not verdict.record
@@ -43,28 +43,28 @@ def test_the_table(vm_state, actual, outcome):
 @pytest.mark.parametrize('vm_state, actual, outcome', CELLS)
 def test_a_power_state_that_differs_is_recorded_in_every_cell(
         vm_state, actual, outcome):
-    assert power_states.judge(vm_state, recorded=99, actual=actual).record
+    assert drift.judge(vm_state, recorded=99, actual=actual).record
 
 
 @pytest.mark.parametrize('actual, repair', [
     (RUNNING, 'adopt'), (PAUSED, 'adopt'), (SUSPENDED, 'stop'),
     (SHUTDOWN, None)])
 def test_adopting_takes_what_runs_as_it_is(actual, repair):
-    assert power_states.judge('stopped', actual, actual,
+    assert drift.judge('stopped', actual, actual,
                               unexpected='adopt').repair == repair
 
 
 @pytest.mark.parametrize('actual', [RUNNING, PAUSED, SUSPENDED])
 def test_logging_repairs_nothing_that_runs_unexpectedly(actual):
-    verdict = power_states.judge('stopped', actual, actual, unexpected='log')
+    verdict = drift.judge('stopped', actual, actual, unexpected='log')
     assert verdict.repair is None
     assert verdict.warning
 
 
 def test_after_a_restart_of_the_machine_guests_may_be_resumed():
-    verdict = power_states.judge('active', RUNNING, SHUTDOWN, resume=True)
+    verdict = drift.judge('active', RUNNING, SHUTDOWN, resume=True)
     assert verdict.repair == 'resume'
-    assert power_states.judge(
+    assert drift.judge(
         'stopped', SHUTDOWN, SHUTDOWN, resume=True).repair is None
 
 
@@ -78,7 +78,7 @@ class Row:
 
 
 def compare(row, **guests):
-    return power_states.compare([row], driver.Snapshot(True, {
+    return drift.compare([row], driver.Snapshot(True, {
         uuid: driver.InstanceInfo(uuid, power_state)
         for uuid, power_state in guests.items()}))
 

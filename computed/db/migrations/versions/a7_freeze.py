@@ -1,0 +1,18 @@
+"""Hosts on which nothing may be begun."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = 'a7'
+down_revision = 'a6'
+
+
+def upgrade():
+    op.create_table(
+        'freezes',
+        sa.Column('host', sa.String(255), primary_key=True),
+        sa.Column('reason', sa.Text, nullable=False),
+        sa.Column('frozen_by', sa.String(255), nullable=False),
+        sa.Column('frozen_at', sa.DateTime, nullable=False),
+        mysql_engine='InnoDB', mysql_charset='utf8mb4',
+        mysql_collate='utf8mb4_bin')

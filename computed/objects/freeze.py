@@ -1,0 +1,43 @@
+"""Freezes: hosts on which no act may begin."""
+
+from oslo_versionedobjects import fields
+
+from computed import db
+from computed.objects import base
+
+
+@base.registry.register
+class Freeze(base.ComputedObject):
+    """No claim is granted; what was begun is finished.
+
+    ``scope`` names the host, or all, for people.
+    """
+
+    # Version 1.0: Initial version
+    VERSION = '1.0'
+
+    fields = {
+        'scope': fields.StringField(),
+        'reason': fields.StringField(),
+        'by': fields.StringField(),
+        'since': fields.StringField(),
+    }
+
+    @classmethod
+    def of(cls, context, row):
+        """From a :class:`computed.db.models.Freeze`."""
+        self = cls(context, **db.freeze.described(row))
+        self.obj_reset_changes()
+        return self
+
+    @classmethod
+    @base.remotable
+    def impose(cls, context, host, reason, by):
+        """See :func:`computed.db.freeze.impose`."""
+        return cls.of(context, db.freeze.impose(context, host, reason, by))
+
+    @classmethod
+    @base.remotable
+    def lift(cls, context, host):
+        """See :func:`computed.db.freeze.lift`."""
+        return db.freeze.lift(context, host)

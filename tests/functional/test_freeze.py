@@ -1,0 +1,220 @@
+"""freeze and thaw: no act begins, whoever wants it; the rest goes on."""
+
+import subprocess
+import sys
+
+import pytest
+
+from computed import context
+from computed import exception
+from computed import states
+from computed.objects import freeze as freeze_obj
+from computed.objects import host as host_obj
+from computed.operations import operation
+from computed.operations import power
+from computed.operations import recover
+from computed.tasks import power_states
+from computed.virt import memory
+from tests import fixtures
+from tests.functional import test_claims_of_several as several
+
+UUID = fixtures.UUID
+ACTIVE = {'vm_state': 'active', 'task_state': None}
+
+
+@pytest.fixture
+def virt(host_side):
+    return memory.MemoryDriver(host_side.conf)
+
+
+@pytest.fixture
+def manager(host_side, virt):
+    found = host_side.manager(virt)
+    virt.add_foreign(UUID, found.claims.mark)
+    return found
+
+
+def freeze(host=None, reason='disks', by='root@here'):
+    return freeze_obj.Freeze.impose(context.new(), host, reason, by)
+
+
+def thaw(host=None):
+    return freeze_obj.Freeze.lift(context.new(), host)
+
+
+def claimed(manager):
+    return manager.claims.claim(context.new(), UUID, 'test', ACTIVE)
+
+
+@pytest.mark.parametrize('host', [None, fixtures.HOST])
+def test_no_claim_is_granted_until_it_is_thawed(
+        manager, pair, tmp_path, host):
+    freeze(host)
+    before = several.revision(pair)
+    with pytest.raises(exception.Frozen, match='disks') as refused:
+        claimed(manager)
+    assert refused.value.kwargs['by'] == 'root@here'
+    assert refused.value.kwargs['since'].startswith('20')
+    assert several.rows(pair) == [('active', None, None)]
+    assert several.revision(pair) == before
+    assert several.journaled(tmp_path) == []
+    assert thaw(host) is True
+    manager.claims.release(context.new(), claimed(manager))
+
+
+def test_nor_one_on_a_guest_without_an_instance(manager, pair):
+    listing = manager.claims.listing(context.new())
+    freeze(fixtures.HOST)
+    # The freeze has bumped the host; whoever reads again is refused too.
+    for listed in (listing, manager.claims.listing(context.new())):
+        with pytest.raises(exception.Frozen):
+            manager.claims.claim_absence(
+                context.new(), listed, several.GUEST, 'remove')
+    assert several.guests_claimed(pair) == []
+
+
+def test_another_host_is_not_frozen(manager, pair):
+    pair.sql(pair.primary, 'INSERT OR IGNORE INTO hosts VALUES '
+             "('h0', 1, '2026-01-01 00:00:00.000000')")
+    freeze('h0')
+    claimed(manager)
+    pair.sql(pair.primary, "DELETE FROM hosts WHERE name = 'h0'")
+
+
+def test_a_second_freeze_changes_the_reason_not_the_time(manager):
+    first = freeze()
+    second = freeze(reason='the network', by='you')
+    assert (second.reason, second.by) == ('the network', 'you')
+    assert second.since == first.since
+    assert (thaw(), thaw()) == (True, False)
+
+
+def test_an_unknown_host_is_refused(manager):
+    for change in (freeze, thaw):
+        with pytest.raises(exception.HostNotFound):
+            change('nobody')
+
+
+def test_both_freezes_must_end(manager):
+    freeze()
+    freeze(fixtures.HOST, 'its fans')
+    thaw()
+    with pytest.raises(exception.Frozen, match='its fans'):
+        claimed(manager)
+
+
+def test_a_claim_granted_before_is_settled(manager, pair):
+    got = claimed(manager)
+    freeze()
+    manager.claims.settle(context.new(), got, vm_state='stopped',
+                          task_state=None)
+    assert several.rows(pair) == [('stopped', None, None)]
+
+
+def test_a_grant_whose_reply_was_lost_is_one_granted_before(
+        manager, pair, lossy):
+    conductor = lossy(1)
+    inner, freezes = conductor.inner, []
+
+    class Freezing:
+        """The freeze comes between the lost reply and the repetition."""
+
+        def __getattr__(self, name):
+            return getattr(inner, name)
+
+        def object_class_action_versions(self, *args):
+            answer = inner.object_class_action_versions(*args)
+            if not freezes:
+                freezes.append(pair.sql(
+                    pair.primary, 'INSERT INTO freezes VALUES '
+                    "('(all)', 'r', 'b', '2026-01-01 00:00:00.000000')"))
+            return answer
+    conductor.inner = Freezing()
+    got = claimed(manager)
+    assert several.rows(pair) == [('active', None, got.claim_id)]
+
+
+def test_what_was_begun_is_finished_by_the_successor(manager, pair):
+    manager.claims.claim(context.new(), UUID, 'stop', ACTIVE,
+                         task_state=states.POWERING_OFF)
+    freeze()
+    several.successor(manager)
+    recover.recover(manager, context.new(), several.listed(), lambda: None)
+    assert several.rows(pair) == [('stopped', None, None)]
+
+
+def test_users_are_refused_with_the_reason(manager):
+    freeze()
+    with pytest.raises(exception.Frozen, match='stop is refused.*disks'):
+        operation.claimed(manager, context.new(), power.STOP, UUID)
+
+
+def test_a_task_says_so_once_and_still_records(
+        manager, virt, pair, caplog):
+    for path in (pair.primary, pair.replica):   # whoever answers
+        pair.sql(path, 'DELETE FROM instances')
+    for number in range(3):
+        uuid = f'00000000-0000-4000-8000-{number:012}'
+        for path in (pair.primary, pair.replica):
+            pair.add_instance(path, uuid=uuid, name='m')
+        virt.add_foreign(uuid, manager.claims.mark, states.CRASHED)
+    manager.conf.set_override('sync_power_state_pool_size', 1, 'tasks')
+    freeze()
+    report = manager._sync_power_states(context.new())
+    assert (report.acted, report.refused, report.recorded) == (0, 3, 3)
+    assert 'Every host is frozen' in report.note
+    assert sum('is frozen' in record.getMessage()
+               for record in caplog.records) == 1
+    assert {row[:2] for row in several.rows(
+        pair, 'vm_state, power_state')} == {('active', states.CRASHED)}
+    thaw()
+    assert manager._sync_power_states(context.new()).acted == 3
+
+
+def test_a_hint_still_records(manager, virt, pair):
+    virt.set_power_state(UUID, states.CRASHED)
+    freeze()
+    power_states.look_at(manager, context.new(), UUID)
+    assert several.rows(pair, 'vm_state, power_state') == [
+        ('active', states.CRASHED)]
+
+
+def test_hosts_show_it(manager):
+    def shown():
+        freeze = host_obj.Host.get_by_name(
+            context.new(), fixtures.HOST).freeze
+        [listed] = host_obj.HostList.get_all(context.new())
+        assert (listed.freeze and listed.freeze.reason) == (
+            freeze and freeze.reason)
+        return freeze and freeze.reason
+    assert shown() is None
+    freeze(fixtures.HOST, 'its fans')
+    assert shown() == 'its fans'
+    freeze()
+    assert shown() == 'disks'
+
+
+def manage(pair, *argv):
+    """Run computed-manage; returns its status and all it said."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'computed.cmd.manage', '--config-file',
+         pair.folder / 'computed.conf', *argv],
+        capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_command_line_freezes_and_thaws(manager, pair):
+    status, said = manage(pair, 'freeze', '--host', 'h1', '--reason', 'fans')
+    assert status == 0 and said.startswith('Host h1 is frozen since 20')
+    status, said = manage(pair, 'host', 'show', 'h1', '--strict',
+                          '-f', 'value', '-c', 'frozen', '-c', 'frozen_by')
+    assert status == 0 and said.startswith('fans\n') and '@' in said
+    # Nothing is recorded that could not be built.
+    status, said = manage(pair, 'instance', 'create', 'new', '--command',
+                          'sleep 1')
+    assert status == 1 and 'build is refused' in said
+    assert len(several.rows(pair)) == 1
+    assert manage(pair, 'thaw', '--host', 'h1') == (
+        0, 'The freeze of host h1 is over.\n')
+    status, said = manage(pair, 'freeze', '--host', 'no', '--reason', 'x')
+    assert status == 1 and 'No host no.' in said

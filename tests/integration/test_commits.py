@@ -1,0 +1,165 @@
+"""The instants that matter: just after a beat, and amid a commit.
+
+The router runs in this process, so that the test chooses them.
+"""
+
+import contextlib
+import time
+
+import pytest
+import sqlalchemy as sa
+from oslo_config import cfg
+
+from computed import conf as computed_conf
+from computed import context
+from computed import exception
+from computed.db import beat
+from computed.db import database as database_queries
+from computed.db import instance
+from computed.db import migration
+from computed.db import models
+from computed.db import nodes
+from computed.db import router as router_module
+from computed.db import routing
+from tests import fixtures
+from tests import ledger
+from tests import servers
+from tests import waiting
+
+UUID = fixtures.UUID
+
+
+@pytest.fixture
+def settings():
+    conf = cfg.ConfigOpts()
+    computed_conf.register_opts(conf)
+    conf([], default_config_files=[])
+    for name, value in (('primary_timeout', 1),
+                        ('replica_beat_interval', 0.05),
+                        ('replica_probe_interval', 0.05)):
+        conf.set_override(name, value, group='database')
+    return conf.database
+
+
+@contextlib.contextmanager
+def router_on(settings, *urls):
+    router = router_module.Router(settings, urls[0], urls[1:])
+    routing.configure(router)
+    router.life.database_id = database_queries.get_id(context.new())
+    yield router
+    for node in (router.primary, router.primary.heartbeats,
+                 *router.replicas.values()):
+        node.dispose()
+
+
+def send_beat(router):
+    number = router.beats.next(time.monotonic())
+    beat.send(context.new(), 'here', number)
+    return number
+
+
+def probe(router):
+    [replica] = router.replicas.values()
+    replica.probe('here', lambda: nodes.Expected(
+        router.life.database_id, router.primary.identity,
+        migration.outdated()), router.beats)
+    return replica
+
+
+def test_a_commit_right_after_a_beat_is_not_taken_for_one_before_it(
+        schema, settings):
+    server = schema.cluster.replicas[0]
+    book = ledger.Ledger()
+    engine = sa.create_engine(schema.url)
+    with router_on(settings, schema.url, schema.replica_urls[0]) as router, \
+            engine.connect() as writer, \
+            contextlib.closing(server.connect(schema.name)) as holder:
+        writer.exec_driver_sql('SELECT 1')
+        # The replica can apply the beat, but not what follows it.
+        holder.begin()
+        holder.cursor().execute('SELECT * FROM instances FOR UPDATE')
+        sent = time.monotonic()
+        number = send_beat(router)
+        with book.writing(1):
+            writer.exec_driver_sql('UPDATE instances SET vcpus = 1')
+            writer.commit()
+        waiting.wait_for(lambda: probe(router).seen == number)
+        # This one will not arrive. To count from it would be too kind.
+        send_beat(router)
+        while time.monotonic() < sent + 1.2:
+            probe(router)
+            book.reading(lambda: read(1), bound=1)
+        holder.rollback()
+    engine.dispose()
+    ledger.check(book)
+    stale = [found for found in book.reads if found.value == 0]
+    assert stale and {found.node for found in stale} == {'replica'}
+    assert book.reads[-1].node == 'primary' and book.reads[-1].value == 1
+
+
+def read(bound):
+    ctxt = context.RequestContext(lag_tolerant=True, max_staleness=bound)
+    found = instance.get(ctxt, UUID).vcpus
+    return found, {'age': ctxt.reads.last.age, 'node': ctxt.reads.last.role}
+
+
+@routing.write
+def change(ctxt, before, after):
+    """Set the counter to 1; call the one before and the other after it."""
+    before()
+    ctxt.session.execute(sa.update(models.Instance).values(vcpus=1))
+    after()
+
+
+def nothing():
+    """Not now."""
+
+
+@pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
+@pytest.mark.parametrize('way, written', [(servers.TO_CLIENT, 1),
+                                          (servers.TO_SERVER, 0)])
+def test_a_commit_without_an_answer_was_perhaps_made(
+        schema, settings, way, written):
+    with servers.Proxy(schema.cluster.primary.port) as proxy:
+        with router_on(settings, through(schema, proxy)):
+            with pytest.raises(exception.PerhapsWritten):
+                change(context.new(), nothing, lambda: proxy.hold(way))
+            assert proxy.held[way] > 0
+            assert schema.sql('SELECT vcpus FROM instances') == [(written,)]
+            proxy.drop()
+            proxy.release()
+
+
+@pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
+@pytest.mark.parametrize('way', [servers.TO_CLIENT, servers.TO_SERVER])
+def test_what_got_no_answer_before_its_commit_was_not_written(
+        schema, settings, way):
+    with servers.Proxy(schema.cluster.primary.port) as proxy:
+        with router_on(settings, through(schema, proxy)):
+            with pytest.raises(exception.PrimaryUnavailable):
+                change(context.new(), lambda: proxy.hold(way), nothing)
+            assert proxy.held[way] > 0
+            proxy.drop()
+            proxy.release()
+    assert schema.sql('SELECT vcpus FROM instances') == [(0,)]
+
+
+def test_a_write_that_is_undone_again_and_again_says_so(schema, settings):
+    tries = []
+
+    @routing.write
+    def meet_another(ctxt):
+        tries.append(ctxt)
+        # What the server says to whoever commits second.
+        ctxt.session.execute(sa.text(
+            "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, "
+            "MESSAGE_TEXT = 'Deadlock found when trying to get lock'"))
+    with router_on(settings, schema.url), \
+            pytest.raises(exception.Contended):
+        meet_another(context.new())
+    assert len(tries) > 5
+
+
+def through(database, proxy):
+    """The primary's URL by way of the proxy."""
+    return database.url.replace(str(proxy.server_port), str(proxy.port))

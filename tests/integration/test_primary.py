@@ -1,0 +1,149 @@
+"""Which server is the primary, where only a real one can tell."""
+
+import pytest
+from oslo_config import cfg
+from sqlalchemy import event
+
+from computed import conf as computed_conf
+from computed import context
+from computed import exception
+from computed.db import beat
+from computed.db import host
+from computed.db import instance
+from computed.db import migration
+from computed.db import router as router_module
+from computed.db import routing
+from tests import fixtures
+from tests import servers
+from tests import waiting
+
+on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
+
+
+@pytest.fixture
+def settings():
+    conf = cfg.ConfigOpts()
+    computed_conf.register_opts(conf)
+    conf([], default_config_files=[])
+    return conf.database
+
+
+def route(url, settings):
+    found = router_module.Router(settings, url)
+    routing.configure(found)
+    return found
+
+
+def pools(router):
+    return [node.facade.writer.get_engine()
+            for node in (router.primary, router.primary.heartbeats)]
+
+
+def register():
+    host.register(context.new(), fixtures.HOST, fixtures.UUID, 'boot',
+                  'boot', '0', 60)
+
+
+def instances(ctxt=None):
+    return [row.uuid for row in instance.get_all_by_host(
+        ctxt or context.new(), fixtures.HOST)]
+
+
+@on_each_engine
+def test_a_commit_that_nobody_answered_may_have_been_done(
+        database, settings):
+    """The server is gone once it has committed."""
+    migration.sync(database.url)
+    router = route(database.url, settings)
+    register()
+    done = []
+
+    @event.listens_for(pools(router)[0], 'commit')
+    def _(connection):
+        dbapi_connection = connection.connection.dbapi_connection
+        dbapi_connection.commit()
+        dbapi_connection.cursor().execute('SELECT 1')     # as before
+        done.append(instances_there(database))
+        database.cluster.primary.kill()
+
+    with pytest.raises(exception.PerhapsWritten):
+        instance.create(context.new(), fixtures.INSTANCE)
+    assert done == [[fixtures.UUID]]
+
+
+def instances_there(database):
+    return [uuid for [uuid] in database.sql('SELECT uuid FROM instances')]
+
+
+@on_each_engine
+def test_a_statement_that_nobody_answered_was_not_done(database, settings):
+    migration.sync(database.url)
+    router = route(database.url, settings)
+    register()
+
+    @event.listens_for(pools(router)[0], 'before_cursor_execute')
+    def _(connection, cursor, statement, *rest):
+        if statement.startswith('INSERT'):
+            database.cluster.primary.kill()
+
+    with pytest.raises(exception.PrimaryUnavailable):
+        instance.create(context.new(), fixtures.INSTANCE)
+    database.cluster.primary.start()
+    assert instances_there(database) == []
+
+
+@on_each_engine
+def test_who_comes_back_must_take_a_write_before_it_is_believed(
+        database, settings):
+    """Under the same name, and demoted meanwhile."""
+    primary = database.cluster.primary
+    migration.sync(database.url)
+    router = route(database.url, settings)
+    register()
+    assert instances() == []
+    primary.kill()
+    with pytest.raises(exception.PrimaryUnavailable):
+        instances()
+    primary.start()
+    primary.refuse_writes()
+    try:
+        # as it may be, should its name be all that is known of it
+        router.primary.identity = identity(router)
+        with pytest.raises(exception.PrimaryReadOnly):
+            instances()
+    finally:
+        primary.accept_writes()
+    assert instances() == []
+    beat.send(context.new(), 'c1', 1)
+
+
+def identity(router):
+    with pools(router)[0].connect() as connection:
+        return connection.info['identity']
+
+
+def test_a_standby_promoted_beneath_its_connections_is_the_primary(
+        server_folder, postgresql_data, settings):
+    folder = server_folder / 'promoted'
+    folder.mkdir(mode=0o711)
+    primary = servers.PostgreSQL(folder / '1', postgresql_data)
+    standby = servers.PostgreSQL(folder / '2', postgresql_data, primary)
+    cluster = servers.Cluster(primary, [standby])
+    try:
+        cluster.start()
+        primary.create_database('computed')
+        migration.sync(primary.url())
+        cluster.caught_up()
+        router = route(standby.url(), settings)
+        pools(router)[1].connect().close()
+        standby.promote()
+
+        def works():
+            try:
+                register()
+                return instances() == []
+            except exception.PrimaryUnavailable:
+                return False
+        waiting.wait_for(works, 5, 'the promoted server taking calls')
+    finally:
+        cluster.stop()

@@ -1,0 +1,76 @@
+"""What it costs to measure replicas, as the guide says it does."""
+
+import re
+
+import pytest
+from oslo_config import cfg
+
+from computed import conf as computed_conf
+from computed import context
+from computed.db import database as database_row
+from computed.db import migration
+from computed.db import replicas
+from computed.db import router as router_module
+from computed.db import routing
+from tests import documents
+from tests import waiting
+
+OPTIONS = (documents.SOURCE / 'replicas/options.rst').read_text()
+ENGINES = ['mariadb', 'postgresql']
+
+
+def promised(event, engine):
+    """Statements on the primary and on a replica, of a row of the guide."""
+    [row] = re.findall(rf'\* - {event},.*\n((?: +- [\d /]+\n)+)', OPTIONS)
+    cells = [[int(number) for number in cell.split('/')]
+             for cell in re.findall(r'- (.*)', row)]
+    return [cell[ENGINES.index(engine) % len(cell)] for cell in cells]
+
+
+@pytest.fixture
+def measuring(database):
+    """Heartbeats and looks, and nothing else."""
+    migration.sync(database.url)
+    database.caught_up()
+    conf = cfg.ConfigOpts()
+    computed_conf.register_opts(conf)
+    conf([], default_config_files=[])
+    for name in ('replica_beat_interval', 'replica_probe_interval'):
+        conf.set_override(name, 0.1, 'database')
+    router = router_module.Router(conf.database, database.url,
+                                  database.replica_urls)
+    routing.configure(router)
+    router.life.database_id = database_row.get_id(context.new())
+    monitor = replicas.Monitor(router)
+    monitor.start()
+    waiting.wait_for(lambda: all(
+        found.health.usable for found in router.replicas.values()))
+    yield router
+    monitor.stop()
+
+
+def between(server, user, begins):
+    """How many statements there are from one that begins so to the next.
+
+    Of the third: a new session has more to say.
+    """
+    server.clear_log()
+
+    def found():
+        said = [text for _, kind, text in server.statements(user)
+                if kind in ('Query', 'Execute')]
+        places = [place for place, text in enumerate(said)
+                  if str(text).startswith(begins)]
+        return places if len(places) > 3 else None
+    places = waiting.wait_for(found)
+    return places[3] - places[2]
+
+
+@pytest.mark.parametrize('engine', ENGINES)
+def test_measuring_costs_what_the_guide_says(measuring, database, engine):
+    cluster = database.cluster
+    assert [between(cluster.primary, 'computed', 'UPDATE replica_beats'),
+            0] == promised("A conductor's heartbeat", engine)
+    assert [0, between(cluster.replicas[0], 'computed_ro',
+                       'SELECT (SELECT replica_beats')] == promised(
+        "A conductor's look", engine)

@@ -1,0 +1,64 @@
+"""computed-status upgrade check, and the queues of a real broker."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests import fixtures
+from tests import servers_rabbitmq
+
+
+def check(cell, **options):
+    """The exit status, and what is said of the queues."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'computed.cmd.status', *fixtures.write_config(
+            cell.folder / 'status.conf',
+            {'connection': f'sqlite:///{cell.database}'},
+            **{'transport_url': cell.url, **options}),
+         'upgrade', 'check', '--json'],
+        capture_output=True, text=True, timeout=60)
+    assert done.stderr == ''
+    assert servers_rabbitmq.PASSWORD not in done.stdout
+    [found] = [one for one in json.loads(done.stdout)['checks']
+               if one['check'] == 'Quorum queues']
+    return done.returncode, found['details']
+
+
+def test_the_queues_of_our_services_are_quorum_queues(cell):
+    assert check(cell) == (
+        0, 'None yet; services declare them with x-queue-type=quorum.')
+    assert cell.rabbitmq.queues(cell.vhost) == {}     # it made none
+    cell.conductors()
+    cell.run('computed').wait_for_output('is managed', 30)
+    assert check(cell) == (0, '4 with x-queue-type=quorum.')
+    assert set(cell.rabbitmq.queues(cell.vhost).values()) == {'quorum'}
+
+
+def test_a_queue_of_another_type_is_named_and_the_remedy_works(cell):
+    fixtures.SqlitePair.sql(
+        cell.database, 'INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?)',
+        'h9', 'x', 'x', 'x', '0.1.0', '2026-01-01 00:00:00.000000', '{}')
+    with cell.rabbitmq.channel(cell.vhost) as channel:
+        channel.queue_declare('compute.h9', durable=True, auto_delete=False)
+    status, said = check(cell)
+    assert status == 2
+    assert 'compute.h9 is another queue than services would declare' in said
+    assert 'x-queue-type' in said
+    assert cell.rabbitmq.queues(cell.vhost) == {'compute.h9': 'classic'}
+    _, _, command = said.partition('`rabbitmqctl ')
+    cell.rabbitmq.ctl(*command.partition('`')[0].split())
+    assert check(cell)[0] == 0
+
+
+@pytest.mark.parametrize('port, user, problem', [
+    (1, servers_rabbitmq.USER, 'Connection refused'),
+    (None, 'nobody', 'it refuses the user or the password')])
+def test_a_broker_that_is_away_is_one_line(cell, port, user, problem):
+    status, said = check(cell, transport_url=cell.rabbitmq.url(
+        cell.vhost, user=user, port=port))
+    assert status == 2
+    assert said.startswith('The message broker rabbit://***@127.0.0.1:')
+    assert problem in said
+    assert '\n' not in said

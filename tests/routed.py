@@ -1,0 +1,91 @@
+"""A real router over two databases that differ, on a clock of the test's."""
+
+import pytest
+from oslo_config import cfg
+
+from computed import conf as computed_conf
+from computed import context
+from computed.db import beat
+from computed.db import database
+from computed.db import incarnation
+from computed.db import instance
+from computed.db import nodes
+from computed.db import router as router_module
+from computed.db import routing
+from tests import fixtures
+
+NAMES = {fixtures.PRIMARY: 'primary', fixtures.REPLICA: 'replica'}
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def pair(tmp_path):
+    return fixtures.SqlitePair(tmp_path)
+
+
+@pytest.fixture
+def settings():
+    conf = cfg.ConfigOpts()
+    computed_conf.register_opts(conf)
+    conf([], default_config_files=[])
+    return conf.database
+
+
+def make_router(pair, settings, clock, replicas=1):
+    router = router_module.Router(
+        settings, pair.url(pair.primary),
+        [pair.url(pair.replica)][:replicas], clock=clock)
+    routing.configure(router)
+    router.life.database_id = database.get_id(context.new())
+    router.life.learn(incarnation.observe(context.new()))
+    return router
+
+
+@pytest.fixture
+def router(pair, settings, clock):
+    return make_router(pair, settings, clock)
+
+
+def show_beat(router, pair):
+    """One heartbeat, carried to the replica and seen there by a probe."""
+    number = router.beats.next(router.clock())
+    beat.send(context.new(), 'c1', number)
+    pair.carry_once()
+    probe(router)
+
+
+def probe(router):
+    for replica in router.replicas.values():
+        replica.probe('c1', lambda: nodes.Expected(
+            router.life.database_id, router.primary.identity, ['a0']),
+            router.beats)
+
+
+@pytest.fixture
+def fresh(router, pair):
+    show_beat(router, pair)
+    return router
+
+
+def answered(ctxt):
+    [row] = instance.get_all_by_host(ctxt, fixtures.HOST)
+    return NAMES[row.power_state]
+
+
+def tolerant(**kwargs):
+    return context.RequestContext(lag_tolerant=True, **kwargs)
+
+
+def reason(ctxt):
+    return ctxt.reads.last.reason

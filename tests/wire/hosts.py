@@ -1,0 +1,75 @@
+"""A host in this process, and the JSON that passes to it and back."""
+
+import contextlib
+import functools
+import types
+
+import oslo_messaging as messaging
+
+from computed import context
+from computed import rpc
+from computed import rpcapi
+from computed import runner
+from computed.service import host
+from computed.virt import memory
+from tests import fixtures
+from tests.wire import calls
+from tests.wire import loopback
+
+
+class StandingClock:
+    """So no task becomes due by itself, and records are as they were."""
+
+    @staticmethod
+    def time():
+        return 1767225600.0
+
+    @staticmethod
+    def monotonic():
+        return 0.0
+
+
+class AtOnce:
+    """In place of a manager's workers: what is begun is done before the reply.
+    """
+
+    @staticmethod
+    def submit(function, *args):
+        function(*args)
+
+
+@contextlib.contextmanager
+def serving(folder):
+    """A host whose one instance waits to be built.
+
+    Yields ``serve(request)``, see :func:`loopback.answered`.
+    """
+    conductor = loopback.Conductor(folder)
+    conductor.sql("UPDATE instances SET vm_state = 'building'")
+    with loopback.host_side(conductor, folder):
+        conf = fixtures.make_conf(folder)
+        manager = fixtures.HostSide.manager(
+            types.SimpleNamespace(conf=conf, state=folder),
+            memory.MemoryDriver(conf))
+        manager.workers = AtOnce()
+        tasks = runner.Runner(conf, manager, context.new, folder,
+                              StandingClock)
+        tasks.start()
+        try:
+            yield functools.partial(
+                loopback.answered, messaging.RPCDispatcher(
+                    [manager, host.TaskEndpoint(tasks, 10)],
+                    rpc.Serializer(), messaging.ExplicitRPCAccessPolicy))
+        finally:
+            tasks.stop()
+
+
+def made(folder):
+    """``[(request, reply)]`` of every call to a host."""
+    transport = rpc.get_transport(fixtures.make_conf(folder))
+    api = rpcapi.HostAPI(transport)
+    with serving(folder) as serve:
+        api._client = loopback.Client(serve, rpc.Serializer())
+        calls.ask_host(api)
+    transport.cleanup()
+    return api._client.seen
