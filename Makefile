@@ -40,6 +40,7 @@ docs: packages
 
 benchmarks: debian-packages packages
 	.venv/bin/python -m tests.benchmarks
+	.venv/bin/python -m tests.benchmarks.router
 
 unit: packages
 functional integration mutations: debian-packages packages

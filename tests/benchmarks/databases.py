@@ -73,7 +73,7 @@ def mariadb(folder):
     server = servers.MariaDB(folder / 'server', folder / 'installed', 1)
     server.start()
     try:
-        server.sql(*servers.ACCOUNTS)
+        server.add_accounts()
         migration.sync(server.url())
         # The library's defaults, but for what would be TLS.
         connection = pymysql.connect(

@@ -1,5 +1,6 @@
 """A server whose calls do nothing: what a call over RPC costs at least."""
 
+import logging
 import subprocess
 import sys
 
@@ -17,13 +18,14 @@ class Endpoint:
         return None
 
 
-def start(folder):
-    """The server as a process, which listens below ``folder``.
+def start(folder, url):
+    """The server as a process, which listens at the transport ``url``.
 
     It ends with its standard input, so not later than this process.
     """
-    return subprocess.Popen([sys.executable, '-m', __name__, str(folder)],
-                            stdin=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, '-m', __name__, str(folder), url],
+        stdin=subprocess.PIPE)
 
 
 def client(transport):
@@ -34,7 +36,9 @@ def client(transport):
 
 
 def main():
-    conf = fixtures.make_conf(sys.argv[1])
+    logging.basicConfig(level=logging.ERROR)
+    folder, url = sys.argv[1:]
+    conf = fixtures.make_conf(folder, transport_url=url)
     server = messaging.get_rpc_server(
         messaging.get_rpc_transport(conf),
         messaging.Target(topic=TOPIC, server='empty'), [Endpoint()])

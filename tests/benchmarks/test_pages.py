@@ -13,7 +13,7 @@ import pytest
 from computed import context
 from computed.db import instance
 from tests import many
-from tests import servers
+from tests.benchmarks import databases
 
 COUNT = 100000
 LENGTH = 100
@@ -33,12 +33,8 @@ def sqlite(folder):
 
 @pytest.fixture
 def mariadb(folder):
-    servers.install_mariadb(folder / 'installed')
-    server = servers.MariaDB(folder / 'server', folder / 'installed', 1)
-    server.start()
-    server.sql(*servers.ACCOUNTS)
-    yield server.url()
-    server.stop()
+    with databases.mariadb(folder) as found:
+        yield found.url
 
 
 @pytest.mark.parametrize('engine', ['sqlite', 'mariadb'])
