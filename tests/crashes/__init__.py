@@ -1,0 +1,10 @@
+"""A host that is killed between any two of its side effects.
+
+``python -m tests.crashes FOLDER PRIMARY SCENARIO`` lets a scenario run to its
+end once, counting side effects: files written and removed, calls that write,
+changes of guests. Then it runs it once for each of them, killed by SIGKILL
+just before; lets a successor start on what was left; and prints, as JSON, how
+each of these ended. The product knows nothing of it.
+"""
+
+from tests import conftest  # noqa: F401, it chooses threads, before others

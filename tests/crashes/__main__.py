@@ -1,0 +1,170 @@
+"""Kill a host before each of its side effects; see the package."""
+
+import json
+import os
+import pathlib
+import signal
+import sys
+import tempfile
+import traceback
+
+from computed import brakes
+from computed import context
+from computed import journal
+from computed.objects import instance as instance_obj
+from computed.operations import recover
+from tests import fixtures
+from tests.crashes import guests
+from tests.crashes import points
+from tests.crashes import scenarios
+
+CREATED = '2026-01-01 00:00:00.000000'
+REVISION = 7
+# What must be the same in the end; times and revisions need not.
+COMPARED = {
+    'instances': 'uuid, vm_state, task_state, power_state, exit_code, fault, '
+                 'claim_id, claim_owner, deleted',
+    'guest_claims': '*',
+    'compute_nodes': 'host, service_id, vcpus_used, memory_mb_used',
+}
+BYTES = {'bandwidth_usage': 'uuid, mac_address, bw_in, bw_out'}
+
+
+class Bench:
+    """One scenario on one conductor, again and again."""
+
+    def __init__(self, folder, primary, name, state):
+        """:param state: an empty folder for the host"""
+        self.rpc = folder
+        self.primary = primary
+        self.name = name
+        self.scenario = scenarios.SCENARIOS[name]
+        self.state = pathlib.Path(state)
+        self.guests = self.state / 'guests.json'
+        self.said = self.state / 'points.json'
+
+    def sql(self, statement, *arguments):
+        return fixtures.SqlitePair.sql(self.primary, statement, *arguments)
+
+    def prepare(self):
+        """Everything as the scenario begins."""
+        for table in ('instances', 'services', *COMPARED, *BYTES):
+            self.sql(f'DELETE FROM {table}')
+        self.sql('INSERT OR REPLACE INTO hosts VALUES (?, ?, ?)',
+                 fixtures.HOST, REVISION, CREATED)
+        for uuid, (vm_state, power_state) in self.scenario.rows.items():
+            values = {**fixtures.INSTANCE, 'uuid': uuid, 'name': uuid,
+                      'vm_state': vm_state, 'power_state': power_state,
+                      'deleted': 0, 'revision': REVISION,
+                      'created_at': CREATED, 'updated_at': CREATED,
+                      'launched_at': CREATED}
+            self.sql(f"INSERT INTO instances ({', '.join(values)}) VALUES "
+                     f"({', '.join('?' * len(values))})", *values.values())
+        [[database]] = self.sql('SELECT uuid FROM databases')
+        guests.prepare(self.guests, self.scenario.guests,
+                       (database, fixtures.HOST))
+        for path in [*self.state.glob('claims/*'),
+                     *self.state.glob('repairs.json')]:
+            path.unlink()
+
+    def run(self, *kills):
+        """One life of the host after the other.
+
+        :param kills: for each the number of the point at which it is
+            killed; None: it is not
+        :returns: how it ended
+        """
+        self.prepare()
+        for number, kill_at in enumerate(kills):
+            pid = os.fork()
+            if not pid:
+                self.child(kill_at, successor=number > 0)
+            _, status = os.waitpid(pid, 0)
+            died = os.WIFSIGNALED(status) and (
+                os.WTERMSIG(status) == signal.SIGKILL)
+            if died != (kill_at is not None) or (
+                    not died and status):
+                raise SystemExit(
+                    f'{self.name}, kills {kills}: a life ended with {status}')
+        return self.outcome()
+
+    def child(self, kill_at, successor):
+        try:
+            # The start of the first life has nothing to finish.
+            self.live(points.Points(kill_at, counting=successor), successor)
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+
+    def live(self, counted, successor):
+        """One life: start, finish what was begun, do it."""
+        counted.watch_files()
+        with fixtures.HostSide(self.rpc, self.state) as side:
+            side.conf.set_override('sync_power_state_pool_size', 1, 'tasks')
+            counted.watch_calls(side.conductor)
+            made = side.manager(
+                guests.LastingDriver(side.conf, self.guests, counted),
+                hourly=brakes.Hourly(self.state / 'repairs.json'))
+            # As its user finds it after a death: nothing has begun.
+            untouched = {row for row, in self.sql(
+                'SELECT revision FROM instances')} <= {REVISION}
+            found = instance_obj.InstanceList.get_by_host(
+                context.new(), fixtures.HOST)
+            begin = not self.scenario.asked or not successor or untouched
+            if successor or self.name != 'build_instance':
+                # Else it would be found unbuilt before it is to be built.
+                recover.recover(made, context.new(), list(found),
+                                lambda: None)
+            counted.counting = True
+            if begin and not self.given_up():
+                self.scenario.run(made)
+            counted.reached('the end')
+        self.said.write_text(json.dumps(counted.passed))
+
+    def given_up(self):
+        """A start found it unbuilt: its user decides."""
+        return bool(self.sql("SELECT 1 FROM instances WHERE vm_state = "
+                             "'error' AND fault IS NOT NULL"))
+
+    def outcome(self):
+        # The last bytes of a guest that is stopped die with who counted them.
+        tables = {**COMPARED, **BYTES} if 'bandwidth' in self.name else (
+            COMPARED)
+        return {
+            'rows': {table: sorted(map(repr, self.sql(
+                f'SELECT {columns} FROM {table}')))
+                for table, columns in tables.items()},
+            'guests': json.loads(self.guests.read_text()),
+            'effects': pathlib.Path(guests.effects_path(
+                self.guests)).read_text().split('\n')[:-1],
+            'journal': [entry.claim_id for entry in journal.Journal(
+                self.state / 'claims').entries()]}
+
+
+def main(folder, primary, name, *first):
+    """Run one scenario, and print how it ended."""
+    with tempfile.TemporaryDirectory(prefix='crashes-') as state:
+        ends = killed_everywhere(Bench(folder, primary, name, state), *first)
+    json.dump(ends, sys.stdout)
+
+
+def killed_everywhere(bench, *first):
+    """How it ends undisturbed, and with a death at each point.
+
+    :param first: the label of the point at which a first life ends; then
+        it is its successor that is killed everywhere
+    """
+    wanted = bench.run(None)
+    before = []
+    if first:
+        before = [json.loads(bench.said.read_text()).index(*first) + 1]
+        bench.run(*before, None)
+    labels = json.loads(bench.said.read_text())
+    killed = {f'{number} {label}': bench.run(*before, number, None)
+              for number, label in enumerate(labels, 1)}
+    return {'unperturbed': wanted, 'killed': killed}
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])

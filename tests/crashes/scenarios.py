@@ -1,0 +1,95 @@
+"""Every task and operation: from which state, and how it is begun."""
+
+import dataclasses
+import typing
+
+from computed import claims
+from computed import context
+from computed import states
+from computed.operations import operation
+from computed.operations import power
+
+FIRST, SECOND, THIRD, GUEST = (
+    f'0000000{number}-0000-4000-8000-000000000000' for number in range(1, 5))
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """:ivar rows: ``{uuid: (vm_state, power_state)}`` of the instances
+    :ivar guests: ``{uuid: power_state}`` of the guests
+    :ivar run: ``run(manager)``
+    :ivar asked: whether a user asks for it: again only if nothing came of it
+    """
+
+    rows: dict
+    guests: dict
+    run: typing.Any
+    asked: bool = False
+
+
+def _operation(name, vm_state, power_state, guest=True):
+    def run(manager):
+        getattr(manager, name)(context.new(), FIRST)
+        manager.workers.shutdown(wait=True)
+    return Scenario({FIRST: (vm_state, power_state)},
+                    {FIRST: power_state} if guest else {}, run, asked=True)
+
+
+def _task(rows, guests, name):
+    return Scenario(rows, guests,
+                    lambda manager: getattr(manager, name)(context.new()))
+
+
+def _stop_both(manager):
+    ctxt = context.new()
+    wanted = [claims.Wanted(
+        uuid, {'vm_state': 'active', 'task_state': None},
+        {'task_state': states.POWERING_OFF}) for uuid in (FIRST, SECOND)]
+    claim = manager.claims.claim_all(ctxt, 'stop', wanted)
+    manager.claims.settle_all(ctxt, claim, {
+        row.uuid: operation.outcome(manager, power.STOP, claim.of(row))
+        for row in claim.rows})
+
+
+def _remove_guest(manager):
+    ctxt = context.new()
+    listing = manager.claims.listing(ctxt)
+    guests = manager.driver.list_instances().instances
+    for uuid in sorted(guests.keys() - listing.uuids):
+        claim = manager.claims.claim_absence(ctxt, listing, uuid, 'remove')
+        manager.driver.destroy(claim)
+        manager.claims.settle(ctxt, claim)
+
+
+SCENARIOS = {
+    'build_instance': _operation(
+        'build_instance', states.BUILDING, states.NOSTATE, guest=False),
+    'start_instance': _operation(
+        'start_instance', states.STOPPED, states.SHUTDOWN),
+    'unpause_instance': _operation(
+        'unpause_instance', states.PAUSED, states.POWER_PAUSED),
+    **{name: _operation(name, states.ACTIVE, states.RUNNING) for name in (
+        'stop_instance', 'reboot_instance', 'reboot_instance_hard',
+        'pause_instance', 'delete_instance')},
+    # One to stop, one whose end is to be recorded, one power state.
+    '_sync_power_states': _task(
+        {FIRST: (states.STOPPED, states.SHUTDOWN),
+         SECOND: (states.ACTIVE, states.RUNNING),
+         THIRD: (states.ERROR, states.SHUTDOWN)},
+        {FIRST: states.RUNNING, SECOND: states.CRASHED,
+         THIRD: states.RUNNING}, '_sync_power_states'),
+    'update_available_resource': _task(
+        {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
+        'update_available_resource'),
+    '_poll_bandwidth_usage': _task(
+        {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
+        '_poll_bandwidth_usage'),
+    # What no task does yet, and claims can.
+    'several instances': Scenario(
+        {FIRST: (states.ACTIVE, states.RUNNING),
+         SECOND: (states.ACTIVE, states.RUNNING)},
+        {FIRST: states.RUNNING, SECOND: states.RUNNING}, _stop_both,
+        asked=True),
+    'a guest without an instance': Scenario(
+        {}, {GUEST: states.RUNNING}, _remove_guest),
+}

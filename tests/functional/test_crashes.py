@@ -1,0 +1,80 @@
+"""A host killed between any two side effects of each task and operation.
+
+Whatever was the last thing it did, its successor comes to the state that an
+undisturbed host comes to, and nothing is done twice.
+"""
+
+import collections
+import json
+import subprocess
+import sys
+
+import pytest
+
+from computed import manager
+from computed import periodic
+from tests.crashes import scenarios
+
+
+def crashes(pair, *arguments):
+    """How a scenario ends undisturbed, and killed before each effect."""
+    done = subprocess.run(
+        [sys.executable, '-m', 'tests.crashes', pair.folder, pair.primary,
+         *arguments], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:] + done.stdout
+    found = json.loads(done.stdout)
+    wanted, killed = found['unperturbed'], found['killed']
+    assert len(killed) > 1, found
+    for point, end in killed.items():
+        done_twice = (collections.Counter(end['effects']) -
+                      collections.Counter(wanted['effects']))
+        assert not done_twice, (point, end)
+    return wanted, killed
+
+
+def different(wanted, killed):
+    """The points of death after which not all was as it would have been."""
+    return {point: end for point, end in killed.items() if any(
+        end[what] != wanted[what] for what in ('rows', 'guests', 'journal'))}
+
+
+def test_each_task_and_operation_is_there():
+    known = {name for name, value in vars(manager.ComputeManager).items()
+             if isinstance(value, periodic.PeriodicTask) or
+             '_instance' in name}
+    assert known
+    assert known <= scenarios.SCENARIOS.keys()
+
+
+# A build that was interrupted is not repeated: what its guest has done
+# already, nobody knows. Its user is told, and decides.
+ASKED = sorted(scenarios.SCENARIOS.keys() - {'build_instance'})
+
+
+@pytest.mark.parametrize('name', ASKED)
+def test_it_ends_as_if_nothing_had_been(pair, name):
+    wanted, killed = crashes(pair, name)
+    assert wanted['journal'] == []
+    assert different(wanted, killed) == {}
+
+
+@pytest.mark.parametrize('name, first', [
+    ('stop_instance', 'guest 4'), ('delete_instance', 'guest gone'),
+    ('reboot_instance', 'guest 1'), ('several instances', 'guest 4')])
+def test_the_successor_may_be_killed_too(pair, name, first):
+    assert different(*crashes(pair, name, first)) == {}
+
+
+def test_a_build_is_done_once_or_marked_as_failed(pair):
+    wanted, killed = crashes(pair, 'build_instance')
+    ends = {True: 0, False: 0}
+    for point, found in killed.items():
+        failed = "'error'" in found['rows']['instances'][0]
+        ends[failed] += 1
+        if failed:
+            assert 'the service stopped while' in (
+                found['rows']['instances'][0]), point
+            assert found['journal'] == [], point
+        else:
+            assert different(wanted, {point: found}) == {}
+    assert all(ends.values()), ends
