@@ -5,6 +5,7 @@
 #   make lint         style, dependency walls, types, acts without a claim
 #   make docs         the pages, into doc/build/html; warnings are errors
 #   make benchmarks   what reads cost, beside what they cannot cost less than
+#   make chaos        ten minutes of random faults; SEED=7 repeats a run
 #   make unit         also: functional, integration, mutations
 #   make clean        forget what the above left, except .state
 #
@@ -16,7 +17,7 @@ STATE ?= $(CURDIR)/.state
 SUITES := unit functional integration mutations
 export PYTHON
 
-.PHONY: run test lint docs benchmarks $(SUITES) clean packages \
+.PHONY: run test lint docs benchmarks chaos $(SUITES) clean packages \
 	debian-packages
 .NOTPARALLEL:
 
@@ -41,6 +42,10 @@ docs: packages
 benchmarks: debian-packages packages
 	.venv/bin/python -m tests.benchmarks
 	.venv/bin/python -m tests.benchmarks.router
+
+chaos: debian-packages packages
+	.venv/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED)) \
+	    $(if $(MINUTES),--minutes $(MINUTES))
 
 unit: packages
 functional integration mutations: debian-packages packages

@@ -1,0 +1,1 @@
+"""Random bad days, repeatable by their seed: ``make chaos SEED=7``."""
