@@ -14,6 +14,7 @@ from computed.db import engines
 from computed.db import migration
 from computed.db import models
 from computed.db import scope
+from tests import waiting
 
 
 @pytest.fixture
@@ -42,6 +43,20 @@ def schema(database):
     migration.sync(database.url)
     database.caught_up()
     return database
+
+
+def test_a_record_that_nobody_committed_keeps_no_standby_behind(schema):
+    # What a read that is rolled back has left in the log, hint bits say, is
+    # flushed by whole pages, perhaps to the midst of a record: no standby
+    # gets that far until somebody commits.
+    primary = schema.cluster.primary
+    primary.sql(
+        'BEGIN',
+        "SELECT pg_logical_emit_message(false, 'rest', repeat('-', 20000))",
+        'ROLLBACK')
+    waiting.wait_for(lambda: primary.sql(
+        "SELECT (pg_current_wal_flush_lsn() - '0/0') % 8192") == [(0,)])
+    schema.caught_up()
 
 
 def identity(found):

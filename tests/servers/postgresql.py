@@ -233,7 +233,11 @@ class PostgreSQL(base.Server):
 
     def caught_up(self, primary, seconds=10):
         """Wait until all that ``primary`` has committed is here."""
-        [[position]] = primary.sql('SELECT pg_current_wal_flush_lsn()')
+        # Commit something, for the log may end in the midst of a record
+        # that nothing flushes, and no standby ever gets that far.
+        [[position]] = primary.sql(
+            'SET synchronous_commit TO local',
+            "SELECT pg_logical_emit_message(true, 'caught up', '')")
         waiting.wait_for(
             lambda: self.sql("SELECT coalesce(pg_last_wal_replay_lsn() >= "
                              f"'{position}', false)") == [(True,)],
