@@ -14,7 +14,10 @@
 
 PYTHON ?= python3
 STATE ?= $(CURDIR)/.state
-SUITES := unit functional integration mutations
+# In the order of make test: what takes longest first.
+SUITES := integration functional mutations unit
+# Most tests wait for servers, so there are more at once than cores.
+WORKERS := 3
 export PYTHON
 
 .PHONY: run test lint docs benchmarks chaos $(SUITES) clean packages \
@@ -28,7 +31,8 @@ run:
 	@exec .venv/bin/computed --state-path '$(STATE)'
 
 test: debian-packages lint docs
-	.venv/bin/pytest $(SUITES:%=tests/%)
+	.venv/bin/pytest --numprocesses=$(WORKERS) --dist=loadfile \
+	    --no-loadscope-reorder $(SUITES:%=tests/%)
 
 lint: packages
 	.venv/bin/ruff check

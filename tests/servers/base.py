@@ -47,11 +47,15 @@ def free_port():
     """A free TCP port that no outgoing connection can take meanwhile.
 
     The kernel gives those ports of a range of its own; a server that was
-    killed must find its port free when it comes back.
+    killed must find its port free when it comes back. Nor does another of
+    several test processes choose it.
     """
     limits = pathlib.Path('/proc/sys/net/ipv4/ip_local_port_range')
     lowest = int(limits.read_text().split()[0])
-    ports = range(max(lowest - 12000, 1024), max(lowest, 1025))
+    worker = int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])
+    workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '1'))
+    ports = range(max(lowest - 12000, 1024), max(lowest, 1025))[
+        worker::workers]
     while True:
         port = random.choice(ports)
         with contextlib.suppress(OSError), socket.socket() as probe:
