@@ -109,9 +109,12 @@ class Server:
         self.launch()
         self.wait_until_ready()
 
-    def wait_until_ready(self, seconds=30):
-        waiting.wait_for(self._answers, seconds,
-                         f'{type(self).__name__} {self.folder}')
+    def wait_until_ready(self, seconds=60):
+        try:
+            waiting.wait_for(self._answers, seconds,
+                             f'{type(self).__name__} {self.folder}')
+        except AssertionError as error:
+            raise AssertionError(f'{error}\n{self.log()}') from None
 
     def _answers(self):
         if self.process.poll() is not None:

@@ -20,6 +20,8 @@ SETTINGS = {
     'fsync': 'off', 'shared_buffers': '32MB',
     # pg_rewind asks for it
     'wal_log_hints': 'on',
+    # a standby that was killed has no more than that to do again
+    'checkpoint_timeout': '30s',
     'max_wal_size': '512MB', 'wal_keep_size': '256MB',
     'autovacuum': 'off',
     'wal_retrieve_retry_interval': '100ms',
