@@ -37,6 +37,9 @@ def main():
     parser.add_argument('--seconds', type=float, default=10, metavar='S',
                         help='how long each bad day lasts '
                              '(default: %(default)s)')
+    parser.add_argument('--days', type=int, default=5, metavar='N',
+                        help='how often a usual time and a frozen replica '
+                             'are compared (default: %(default)s)')
     options = parser.parse_args()
     logging.basicConfig(level=logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix='computed-') as folder:
@@ -48,7 +51,8 @@ def main():
             with opened(folder / opened.__name__) as database:
                 print(f'{opened.__name__}: {added(database, options.rounds)}',
                       flush=True)
-                for line in bad_days.measured(database, options.seconds):
+                for line in bad_days.measured(
+                        database, options.seconds, options.days):
                     print(f'{opened.__name__}: {line}', flush=True)
 
 

@@ -97,6 +97,7 @@ def saturate(pid, load, seconds):
         waiting.wait_for(warm, 60, 'answers to every client')
         before = reading(pid, counts)
         time.sleep(seconds)
+        waiting.wait_for(lambda: sum(counts) > before[0], 60, 'an answer')
         after = reading(pid, counts)
         assert warm()
     finally:
