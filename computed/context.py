@@ -105,6 +105,8 @@ def reached(revisions, required):
 class Reads:
     """The reads made for one request: how many by role, and the last.
 
+    :ivar last_at: monotonic seconds, of this process, when ``last`` was as
+        old as it says; it ages from then on
     :ivar beyond_bound: whether any was answered although it was too old,
         because the request preferred that to a refusal; nothing may be
         claimed on the word of it
@@ -112,12 +114,12 @@ class Reads:
 
     def __init__(self):
         self.by_role = collections.Counter()
-        self.last = None
+        self.last = self.last_at = None
         self.beyond_bound = False
 
-    def note(self, origin):
+    def note(self, origin, now):
         self.by_role[origin.role] += 1
-        self.last = origin
+        self.last, self.last_at = origin, now
         if origin.reason == AVAILABILITY:
             self.beyond_bound = True
 

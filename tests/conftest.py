@@ -13,6 +13,8 @@ from computed import concurrency
 from tests import servers_rabbitmq
 
 concurrency.choose()
+# What it finds wrong is shown whole, as in a test.
+pytest.register_assert_rewrite('tests.ledger')
 
 
 def pytest_report_header():

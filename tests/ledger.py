@@ -26,7 +26,8 @@ class Write:
 
 @dataclasses.dataclass(frozen=True)
 class Read:
-    """:ivar bound: how old the answer might be, in seconds
+    """:ivar ended: when the answer was there, as old as it was said to be
+    :ivar bound: how old the answer might be, in seconds
     :ivar age: how old it was said to be at most
     :ivar node: who answered
     """
@@ -63,12 +64,14 @@ class Ledger:
     def reading(self, function, **facts):
         """Record one read.
 
-        :param function: returns the value, and more facts about the read
+        :param function: returns the value, and more facts about the read;
+            ``ended`` among them is more exact than the end of the call
         :param facts: see :class:`Read`
         """
         began = self._clock()
         value, found = function()
-        read = Read(value, began, self._clock(), **facts, **found)
+        read = Read(value, began, **{
+            'ended': self._clock(), **facts, **found})
         with self._lock:
             self.reads.append(read)
         return read

@@ -173,14 +173,16 @@ class Load:
                     f'after {known} had been acknowledged')
 
     def _read_tolerantly(self):
+        ctxt = context.new()
         try:
             found = instance_obj.Instance.get_by_uuid(
-                context.new(), COUNTER, use_slave=True)
+                ctxt, COUNTER, use_slave=True)
         except (exception.PutOff, *FAILURES) as error:
             self.put_off.append(error)
             return
         self.tolerant += 1
-        known = self.acknowledged_at(time.monotonic() - found.origin.age)
+        known = self.acknowledged_at(
+            ctxt.reads.last_at - found.origin.age)
         if self.judging and int(found.name) < known:
             self.problems.append(
                 f'a tolerant read by {found.origin} says {found.name} after '

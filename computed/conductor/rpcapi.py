@@ -43,14 +43,14 @@ class ConductorAPI:
             context, 'object_class_action_versions', objname=objname,
             objmethod=objmethod, object_versions=object_versions,
             args=args, kwargs=kwargs)
-        origin = learn(context, answer, time.monotonic() - began)
+        origin = learn(context, answer, began)
         return stamped(answer['result'], context, origin)
 
     def object_action(self, context, objinst, objmethod, args, kwargs):
         began = time.monotonic()
         answer = self._call(context, 'object_action', objinst=objinst,
                             objmethod=objmethod, args=args, kwargs=kwargs)
-        learn(context, answer, time.monotonic() - began)
+        learn(context, answer, began)
         return answer['updates'], answer['result']
 
     def object_backport_versions(self, context, objinst, object_versions):
@@ -71,10 +71,10 @@ class ConductorAPI:
         return self._call(context, 'list_replicas')
 
 
-def learn(context, answer, elapsed):
+def learn(context, answer, began):
     """Take over from a reply where it was read and what was written.
 
-    :param elapsed: seconds that the call took; the data has aged by that
+    :param began: monotonic seconds; the data has aged since
     :returns: the :class:`computed.context.Origin`, or None
     """
     tokens = answer.get('tokens') or {}
@@ -83,9 +83,10 @@ def learn(context, answer, elapsed):
                                host, revision)
     if not answer.get('origin'):
         return None
+    now = time.monotonic()
     origin = computed_context.Origin.from_dict(
-        answer['origin']).aged(elapsed)
-    context.reads.note(origin)
+        answer['origin']).aged(now - began)
+    context.reads.note(origin, now)
     return origin
 
 

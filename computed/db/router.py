@@ -247,7 +247,7 @@ class Router:
         if not computed_context.reached(scope.revisions, need.revisions):
             raise scopes.NodeUnfit('replica_behind_token')
         replica.answered(now - began)
-        self._note(name, context, scope, need.reason, age)
+        self._note(name, context, scope, need.reason, age, now)
         if refusal is not None:
             raise refusal
         return result
@@ -255,14 +255,15 @@ class Router:
     def _on_primary(self, name, call, context, reason):
         began = self.clock()
         result, scope = self.primary.run(call, context)
-        self._note(name, context, scope, reason, self.clock() - began)
+        now = self.clock()
+        self._note(name, context, scope, reason, now - began, now)
         return result
 
-    def _note(self, name, context, scope, reason, age):
+    def _note(self, name, context, scope, reason, age, now):
         self.tally.read(name, scope.node, reason)
         revision = next(iter(scope.revisions.values()), None)
         context.reads.note(computed_context.Origin(
-            scope.node.role, scope.node.name, reason, age, revision))
+            scope.node.role, scope.node.name, reason, age, revision), now)
 
     # -- writes
 

@@ -100,7 +100,8 @@ def test_a_commit_right_after_a_beat_is_not_taken_for_one_before_it(
 def read(bound):
     ctxt = context.RequestContext(lag_tolerant=True, max_staleness=bound)
     found = instance.get(ctxt, UUID).vcpus
-    return found, {'age': ctxt.reads.last.age, 'node': ctxt.reads.last.role}
+    return found, {'age': ctxt.reads.last.age, 'ended': ctxt.reads.last_at,
+                   'node': ctxt.reads.last.role}
 
 
 @routing.write

@@ -74,8 +74,9 @@ def read(conductor, book, bound, session=''):
     def call():
         found = conductor.call(ctxt, 'Instance', 'get_by_uuid', UUID)
         origin = ctxt.reads.last
-        return found.vcpus, {'age': origin.age, 'node': (
-            origin.node if origin.role == 'replica' else 'primary')}
+        return found.vcpus, {
+            'age': origin.age, 'ended': ctxt.reads.last_at, 'node': (
+                origin.node if origin.role == 'replica' else 'primary')}
     return book.reading(call, bound=bound, session=session)
 
 

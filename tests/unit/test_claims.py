@@ -17,7 +17,7 @@ def test_nothing_is_asked_for_after_an_answer_beyond_its_bound(
                           journal.Journal(tmp_path / 'claims'))
     ctxt = context.new()
     ctxt.tolerating_lag(True).reads.note(context.Origin(
-        'replica', 'n', context.AVAILABILITY, 1000.0))
+        'replica', 'n', context.AVAILABILITY, 1000.0), 0.0)
     with pytest.raises(exception.StaleFacts):
         ask(asker, ctxt)
     assert list((tmp_path / 'claims').iterdir()) == []

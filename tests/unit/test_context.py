@@ -107,8 +107,9 @@ def test_a_read_beyond_its_bound_is_remembered_by_all_copies():
     strict = context.new()
     tolerant = strict.tolerating_lag(True)
     for reason in ('lag_tolerant', context.AVAILABILITY, 'strict'):
-        tolerant.reads.note(context.Origin('replica', 'n', reason, 1.0))
+        tolerant.reads.note(context.Origin('replica', 'n', reason, 1.0), 5.0)
     assert strict.reads.beyond_bound
+    assert strict.reads.last_at == 5.0
 
 
 def test_an_exact_copy_is_neither_tolerant_nor_stays():

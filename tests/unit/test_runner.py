@@ -369,9 +369,9 @@ def test_a_thread_that_hangs_is_replaced_for_as_long_as_it_hangs(bench):
 def test_a_run_leaves_a_record(bench):
     def work(context):
         bench.clock.now += 2.5
-        context.reads.note(origin('replica'))
-        context.reads.note(origin('replica'))
-        context.reads.note(origin('primary'))
+        context.reads.note(origin('replica'), 0.0)
+        context.reads.note(origin('replica'), 0.0)
+        context.reads.note(origin('primary'), 0.0)
         return periodic.Report(candidates=5, acted=4, recorded=3,
                                lost_races=2, refused=1, note='so it was')
 

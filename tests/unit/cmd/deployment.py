@@ -86,7 +86,7 @@ class Deployment:
                                      versions, args, kwargs):
         known = self.primary
         if context.availability:
-            context.reads.note(self.origin)
+            context.reads.note(self.origin, 0.0)
         if context.lag_tolerant and self.replica is not None:
             known = self.replica
         return getattr(self, f'{objname}_{objmethod}')(
