@@ -11,6 +11,7 @@ import threading
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 from oslo_log import log as logging
+from sqlalchemy import event
 
 from computed import exception
 from computed.db import engines
@@ -37,8 +38,6 @@ class Primary(nodes.Node):
         who could do without it waits for it, and few others
     :ivar life: which life of the database it is in, an
         :class:`computed.db.incarnation.Life`
-    :ivar doubtful: whether it was away; who answers since must take a write
-        before it is believed, for its name need not have changed
     """
 
     def __init__(self, url, settings, life):
@@ -49,8 +48,25 @@ class Primary(nodes.Node):
         self.heartbeats = nodes.Node(
             url, 'primary', max(2, 2 * settings.replica_beat_interval))
         self.silent = False
-        self.doubtful = False
         self._waiting = threading.BoundedSemaphore(WAITING)
+        # How often it was away, and how many of these times were over when
+        # a write was begun that it has taken.
+        self._doubts = self._settled = 0
+        self._lock = threading.Lock()
+        # A pool replaces a broken connection without a word.
+        self.facade.append_on_engine_create(
+            lambda engine: event.listen(engine, 'invalidate', self._doubt))
+
+    @property
+    def doubtful(self):
+        """Whether it was away; who answers since must take a write before it
+        is believed, for its name need not have changed.
+        """
+        return self._settled < self._doubts
+
+    def _doubt(self, *broken):
+        with self._lock:
+            self._doubts += 1
 
     def run(self, call, context, writes=False, heartbeat=False):
         """The result of ``call``, and the scope it ran in.
@@ -67,16 +83,26 @@ class Primary(nodes.Node):
         with self._place(heartbeat), self._errors(writes):
             if self.doubtful and not writes:
                 self._find_out(context)
+            doubts = self._doubts
             try:
-                result, scope = once(call, context, node, writes)
+                result, scope = once(
+                    call if writes else functools.partial(
+                        self._believed, call), context, node, writes)
             except scopes.AnotherServer:
                 self._find_out(context)
                 result, scope = once(call, context, node, writes)
             if heartbeat and self.identity not in (None, scope.identity):
                 self._find_out(context)
             elif heartbeat:
-                self._is_now(scope.identity)
+                self._is_now(scope.identity, doubts)
         return result, scope
+
+    def _believed(self, call):
+        # There is a connection now. If one had broken meanwhile and this is
+        # in its place, it may lead to another server of the same name.
+        if self.doubtful:
+            raise scopes.AnotherServer(self.name)
+        return call()
 
     def _place(self, heartbeat):
         """One of the few places before a primary that is silent."""
@@ -85,25 +111,36 @@ class Primary(nodes.Node):
         return scopes.place(self._waiting, exception.PrimaryUnavailable())
 
     def _find_out(self, context):
+        doubts = self._doubts
         try:
             number, touched = once(functools.partial(touch, context),
                                    context, self.heartbeats, True)
         except exception.PerhapsWritten as error:
             # Whether nothing was changed or not is all the same.
-            self.doubtful = True
+            self._doubt()
             raise exception.PrimaryUnavailable() from error
         # First: what is written there from now on is of that life.
         self.life.learn(number)
-        self._is_now(touched.identity)
+        self._is_now(touched.identity, doubts)
 
-    def _is_now(self, identity):
-        """This server has taken a write of ours: no read of any other."""
-        if self.identity not in (None, identity):
+    def _is_now(self, identity, doubts):
+        """This server has taken a write of ours: no read of any other.
+
+        :param doubts: how many there were when the write was begun
+        """
+        moved = self.identity not in (None, identity)
+        if moved:
             LOG.warning('The primary is %s now; all connections to the '
                         'former one are closed.', identity)
+            # It may still take writes, which nobody would see.
+            self.heartbeats.dispose()
+        # What was not yet replaced after a doubt would be so unnoticed, even
+        # if the server goes away once more.
+        if moved or self._settled < doubts:
             self.dispose()
         self.identity = identity
-        self.doubtful = False
+        with self._lock:
+            self._settled = max(self._settled, doubts)
 
     @contextlib.contextmanager
     def _errors(self, writes):
@@ -116,12 +153,12 @@ class Primary(nodes.Node):
                 raise
             raise exception.PrimaryUnavailable() from error
         except exception.PerhapsWritten:
-            self.doubtful = True
+            self._doubt()
             raise
         except scopes.ERRORS as error:
             if scopes.is_lost(error):
                 LOG.warning('The primary does not answer: %s', error)
-                self.doubtful = True
+                self._doubt()
                 raise exception.PrimaryUnavailable() from error
             if scopes.ran_out_of_time(error):
                 raise exception.PrimaryUnavailable() from error
@@ -146,6 +183,8 @@ class Primary(nodes.Node):
     def _trust_none(self):
         """Until a server takes a write, none is trusted to be current."""
         self.identity = REFUSED
+        # Nor is one that took a write before it refused this one.
+        self._doubt()
         self.dispose()
         self.heartbeats.dispose()
 

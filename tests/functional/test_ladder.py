@@ -136,6 +136,21 @@ def test_a_primary_that_hangs_does_not_hold_every_thread(fresh):
     assert routed.answered(context.new()) == 'primary'
 
 
+def test_a_heartbeat_taken_before_it_went_away_proves_nothing(fresh):
+    engine = fresh.primary.heartbeats.facade.writer.get_engine()
+
+    @event.listens_for(engine, 'commit', once=True)
+    def _(connection):
+        with primary_down(fresh), pytest.raises(
+                exception.PrimaryUnavailable):
+            routed.answered(context.new())
+
+    assert beat.send(context.new(), 'c1', 1)
+    assert fresh.primary.doubtful
+    assert routed.answered(context.new()) == 'primary'
+    assert not fresh.primary.doubtful
+
+
 # -- the budget, shared
 
 def test_a_beat_tells_how_many_conductors_live(router, pair):

@@ -117,6 +117,27 @@ def test_who_comes_back_must_take_a_write_before_it_is_believed(
     beat.send(context.new(), 'c1', 1)
 
 
+@on_each_engine
+def test_so_must_who_was_away_while_nobody_asked(database, settings):
+    """The pool replaces its broken connections without a word."""
+    primary = database.cluster.primary
+    migration.sync(database.url)
+    route(database.url, settings)
+    register()
+    assert instances() == []
+    primary.kill()
+    primary.start()
+    primary.refuse_writes()
+    try:
+        with pytest.raises(exception.PrimaryReadOnly):
+            instances()
+        with pytest.raises(exception.PrimaryReadOnly):
+            instance.get(context.new(), fixtures.UUID)
+    finally:
+        primary.accept_writes()
+    assert instances() == []
+
+
 def identity(router):
     with pools(router)[0].connect() as connection:
         return connection.info['identity']
@@ -146,4 +167,36 @@ def test_a_standby_promoted_beneath_its_connections_is_the_primary(
                 return False
         waiting.wait_for(works, 5, 'the promoted server taking calls')
     finally:
+        cluster.stop()
+
+
+def test_no_heartbeat_goes_to_a_former_primary_that_still_takes_it(
+        server_folder, postgresql_data, settings):
+    """Its address has moved, but what is connected stays connected."""
+    folder = server_folder / 'moved'
+    folder.mkdir(mode=0o711)
+    former = servers.PostgreSQL(folder / '1', postgresql_data)
+    standby = servers.PostgreSQL(folder / '2', postgresql_data, former)
+    cluster = servers.Cluster(former, [standby])
+    address = None
+    try:
+        cluster.start()
+        former.create_database('computed')
+        address = servers.Forwarder(former.port)
+        migration.sync(former.url())
+        cluster.caught_up()
+        router = route(former.url().replace(
+            f':{former.port}/', f':{address.port}/'), settings)
+        beat.send(context.new(), 'c1', 1)
+        with pools(router)[1].connect():
+            standby.promote()
+            address.point_to(standby.port)
+            beat.send(context.new(), 'c1', 2)
+        for number in (3, 4, 5):
+            beat.send(context.new(), 'c1', number)
+            assert standby.sql('SELECT beat FROM replica_beats',
+                               database='computed') == [(number,)]
+    finally:
+        if address:
+            address.close()
         cluster.stop()
