@@ -59,7 +59,7 @@ def router(pair, settings, clock):
 
 def show_beat(router, pair):
     """One heartbeat, carried to the replica and seen there by a probe."""
-    number = router.beats.next(router.clock())
+    number = router.next_beat(router.clock())
     beat.send(context.new(), 'c1', number)
     pair.carry_once()
     probe(router)

@@ -12,19 +12,24 @@ import math
 
 
 class Beats:
-    """When each beat was sent; the last ``keep`` of them."""
+    """When each beat was sent; of the last ``keep``, and what is shown."""
 
     def __init__(self, keep=4096):
         self._sent = collections.OrderedDict()
         self._keep = keep
         self.newest = 0
 
-    def next(self, now):
-        """Number a new beat, about to be sent at monotonic time ``now``."""
+    def next(self, now, shown=()):
+        """Number a new beat, about to be sent at monotonic time ``now``.
+
+        :param shown: by replicas, not to be forgotten. However long the
+            primary takes no other, these tell how old a replica is.
+        """
         self.newest += 1
         self._sent[self.newest] = now
         if len(self._sent) > self._keep:
-            self._sent.popitem(last=False)
+            del self._sent[next(
+                beat for beat in self._sent if beat not in shown)]
         return self.newest
 
     def age(self, seen, now):

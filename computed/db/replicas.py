@@ -78,7 +78,7 @@ class Monitor:
     def _send(self, began, interval):
         # Sending begins here: whatever is committed from now on may be
         # missing where this beat has arrived.
-        number = self.router.beats.next(began)
+        number = self.router.next_beat(began)
         taken = beat.send(context.new(), self.conductor_id, number, interval)
         self.router.life.learn(taken.incarnation)
         self.router.budget.conductors = max(1, taken.conductors)

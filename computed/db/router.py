@@ -62,6 +62,11 @@ class Router:
         self._resync = threading.BoundedSemaphore(
             settings.resync_concurrency)
 
+    def next_beat(self, now):
+        """Number a beat of ours, about to be sent at ``now``."""
+        return self.beats.next(
+            now, {replica.seen for replica in self.replicas.values()})
+
     # -- reads
 
     def read(self, name, function, context, args, kwargs):

@@ -101,6 +101,18 @@ def test_an_old_answer_is_given_by_a_replica_found_too_old_as_well(
             'replica')
 
 
+def test_an_old_answer_is_given_however_long_the_primary_is_down(
+        fresh, clock):
+    for _ in range(10000):
+        clock.now += 1
+        fresh.next_beat(clock.now)      # and nobody takes it
+    routed.probe(fresh)
+    ctxt = routed.tolerant(availability=True)
+    with primary_down(fresh):
+        assert routed.answered(ctxt) == 'replica'
+    assert ctxt.reads.last.age == pytest.approx(10000)
+
+
 def test_who_prefers_old_answers_still_gets_good_ones_first(fresh, clock):
     clock.now += 1000
     assert routed.answered(routed.tolerant(availability=True)) == 'primary'
