@@ -28,7 +28,7 @@ class Taken:
     conductors: int
 
 
-@routing.liveness
+@routing.own_liveness
 def send(context, conductor_id, beat, interval=0):
     """Write the newest beat of this conductor.
 

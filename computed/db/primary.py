@@ -24,8 +24,9 @@ LOG = logging.getLogger(__name__)
 
 # Stands for the identity of the primary while none takes a write.
 REFUSED = 'refused to write'
-# How many calls may wait for a primary that takes no heartbeat. It may hang,
-# and must not hold every thread; the others are told at once.
+# How many calls may wait for a primary that takes no heartbeat, and how many
+# heartbeats of hosts. It may hang, and must not hold every thread; the others
+# are told at once.
 WAITING = 8
 
 
@@ -49,6 +50,7 @@ class Primary(nodes.Node):
             url, 'primary', max(2, 2 * settings.replica_beat_interval))
         self.silent = False
         self._waiting = threading.BoundedSemaphore(WAITING)
+        self._reporting = threading.BoundedSemaphore(WAITING)
         # How often it was away, and how many of these times were over when
         # a write was begun that it has taken.
         self._doubts = self._settled = 0
@@ -68,11 +70,14 @@ class Primary(nodes.Node):
         with self._lock:
             self._doubts += 1
 
-    def run(self, call, context, writes=False, heartbeat=False):
+    def run(self, call, context, writes=False, heartbeat=False, ours=False):
         """The result of ``call``, and the scope it ran in.
 
         Should another server answer than the one that takes our heartbeats,
         a write finds out which is the primary now.
+
+        :param ours: a heartbeat of this conductor: it never waits in line,
+            for it tells whether the primary is back
 
         :raises computed.exception.PrimaryUnavailable: nothing was written
         :raises computed.exception.PrimaryDivided: nothing was written
@@ -80,7 +85,7 @@ class Primary(nodes.Node):
         :raises computed.exception.PerhapsWritten: it went away during a commit
         """
         node = self.heartbeats if heartbeat else self
-        with self._place(heartbeat), self._errors(writes):
+        with self._place(heartbeat, ours), self._errors(writes):
             if self.doubtful and not writes:
                 self._find_out(context)
             doubts = self._doubts
@@ -104,11 +109,12 @@ class Primary(nodes.Node):
             raise scopes.AnotherServer(self.name)
         return call()
 
-    def _place(self, heartbeat):
+    def _place(self, heartbeat, ours):
         """One of the few places before a primary that is silent."""
-        if heartbeat or not self.silent:
+        if ours or not self.silent:
             return contextlib.nullcontext()
-        return scopes.place(self._waiting, exception.PrimaryUnavailable())
+        return scopes.place(self._reporting if heartbeat else self._waiting,
+                            exception.PrimaryUnavailable())
 
     def _find_out(self, context):
         doubts = self._doubts

@@ -272,8 +272,11 @@ class Router:
 
     # -- writes
 
-    def write(self, function, context, args, kwargs, heartbeat=False):
-        """Run a statement function on the primary, in a transaction."""
+    def write(self, function, context, args, kwargs, **how):
+        """Run a statement function on the primary, in a transaction.
+
+        :param how: see :meth:`computed.db.primary.Primary.run`
+        """
         call = functools.partial(function, context, *args, **kwargs)
         scope = scopes.open_scope(context)
         if (context.lag_tolerant or context.after is not None or
@@ -282,15 +285,15 @@ class Router:
         if scope is not None:
             with scope.node.facade.writer.using(context):
                 return call()
-        return self._write(call, context, heartbeat)
+        return self._write(call, context, how)
 
-    def _write(self, call, context, heartbeat):
+    def _write(self, call, context, how):
         def begun():
             # The life it is of: at its end there may be another.
             return self.life.number, call()
 
         try:
-            (life, result), scope = self._repeated(begun, context, heartbeat)
+            (life, result), scope = self._repeated(begun, context, how)
         except db_exc.DBDeadlock as error:
             raise exception.Contended() from error
         for host, revision in scope.revisions.items():
@@ -302,8 +305,8 @@ class Router:
     # Galera it is whoever commits second, which happens all the time.
     @oslo_db_api.wrap_db_retry(retry_interval=0.05, max_retry_interval=0.5,
                                max_retries=8, retry_on_deadlock=True)
-    def _repeated(self, call, context, heartbeat):
-        return self.primary.run(call, context, True, heartbeat)
+    def _repeated(self, call, context, how):
+        return self.primary.run(call, context, writes=True, **how)
 
     def status(self):
         """Each node's state, as plain values: what ``replica list`` shows.

@@ -74,13 +74,17 @@ def write(function):
     return wrapper
 
 
-def liveness(function):
+def liveness(function, **how):
     """As :func:`write`, on a connection that only heartbeats use."""
     @functools.wraps(function)
     def wrapper(context, *args, **kwargs):
         return _router.write(function, context, args, kwargs,
-                             heartbeat=True)
+                             heartbeat=True, **how)
     return wrapper
+
+
+# As the former, of this conductor itself: it waits behind nobody.
+own_liveness = functools.partial(liveness, ours=True)
 
 
 def database_id():

@@ -3,6 +3,8 @@ router.
 """
 
 import contextlib
+import sqlite3
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -146,6 +148,31 @@ def test_a_primary_that_hangs_does_not_hold_every_thread(fresh):
     # What finds out that it is back does not wait in that line.
     assert beat.send(context.new(), 'c1', 1)
     assert routed.answered(context.new()) == 'primary'
+
+
+def test_hosts_that_report_to_a_primary_that_hangs_do_not_hold_every_thread(
+        fresh, pair):
+    fresh.primary.silent = True
+    refused, reported = threading.Semaphore(0), []
+
+    def report():
+        try:
+            reported.append(host.report(
+                context.new(), fixtures.HOST, 'nobody', 'b', '{}'))
+        except exception.PrimaryUnavailable:
+            refused.release()
+
+    threads = [threading.Thread(target=report)
+               for _ in range(primary.WAITING + 4)]
+    with contextlib.closing(sqlite3.connect(pair.primary)) as hanging:
+        hanging.execute('BEGIN IMMEDIATE')
+        for thread in threads:
+            thread.start()
+        for _ in range(4):
+            assert refused.acquire(timeout=5)
+    for thread in threads:
+        thread.join()
+    assert len(reported) == primary.WAITING
 
 
 def test_a_heartbeat_taken_before_it_went_away_proves_nothing(fresh):
