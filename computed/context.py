@@ -107,21 +107,26 @@ class Reads:
 
     :ivar last_at: monotonic seconds, of this process, when ``last`` was as
         old as it says; it ages from then on
-    :ivar beyond_bound: whether any was answered although it was too old,
-        because the request preferred that to a refusal; nothing may be
-        claimed on the word of it
+    :ivar oldest: the oldest of those that were answered although they were
+        too old, because the request preferred that to a refusal, or None
     """
 
     def __init__(self):
         self.by_role = collections.Counter()
         self.last = self.last_at = None
-        self.beyond_bound = False
+        self.oldest = None
+
+    @property
+    def beyond_bound(self):
+        """Whether any was too old; nothing may be claimed on its word."""
+        return self.oldest is not None
 
     def note(self, origin, now):
         self.by_role[origin.role] += 1
         self.last, self.last_at = origin, now
-        if origin.reason == AVAILABILITY:
-            self.beyond_bound = True
+        if origin.reason == AVAILABILITY and (
+                self.oldest is None or origin.age > self.oldest.age):
+            self.oldest = origin
 
 
 class RequestContext(context.RequestContext):

@@ -4,6 +4,7 @@ Every reply says where its data came from and what the request has written,
 so that the next call, through any conductor, can ask for no less.
 """
 
+import contextlib
 import dataclasses
 
 import oslo_messaging as messaging
@@ -37,6 +38,17 @@ def reply(context, **values):
             'tokens': context.tokens.to_dict()}
 
 
+@contextlib.contextmanager
+def owning_up(context):
+    """An error that is the answer of a node too old says so, too."""
+    try:
+        yield
+    except exception.ComputedError as error:
+        if context.reads.beyond_bound:
+            error.kwargs['origin'] = dataclasses.asdict(context.reads.oldest)
+        raise
+
+
 def as_known(result, theirs):
     """``result`` as a primitive that a peer understands.
 
@@ -66,7 +78,8 @@ class ConductorManager:
             raise exception.NotRemotable(method=f'{objname}.{objmethod}')
         cls = base.ComputedObject.obj_class_from_name(
             objname, versions.common(objname, object_versions[objname]))
-        result = remote_method(cls, objmethod)(context, *args, **kwargs)
+        with owning_up(context):
+            result = remote_method(cls, objmethod)(context, *args, **kwargs)
         if isinstance(result, base.ComputedObject):
             result = as_known(result, object_versions)
         return reply(context, result=result)

@@ -39,10 +39,15 @@ class ConductorAPI:
     def object_class_action_versions(self, context, objname, objmethod,
                                      object_versions, args, kwargs):
         began = time.monotonic()
-        answer = self._call(
-            context, 'object_class_action_versions', objname=objname,
-            objmethod=objmethod, object_versions=object_versions,
-            args=args, kwargs=kwargs)
+        try:
+            answer = self._call(
+                context, 'object_class_action_versions', objname=objname,
+                objmethod=objmethod, object_versions=object_versions,
+                args=args, kwargs=kwargs)
+        except exception.ComputedError as error:
+            learn(context, {'origin': error.kwargs.pop('origin', None)},
+                  began)
+            raise
         origin = learn(context, answer, began)
         return stamped(answer['result'], context, origin)
 

@@ -12,8 +12,10 @@ from oslo_context import context as oslo_context
 
 from computed import context
 from computed import exception
+from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from tests import fixtures
+from tests import waiting
 from tests.functional import test_read_over_rpc as over_rpc
 
 
@@ -85,6 +87,26 @@ def test_a_reply_of_an_older_conductor_is_enough(fresh, pair, monkeypatch):
     found.name = 'x'
     with pytest.raises(exception.InstanceChanged):
         found.save()
+
+
+def test_what_a_node_too_old_does_not_know_is_not_certain(fresh, pair):
+    pair.sql(pair.replica, 'DELETE FROM hosts')
+    pair.stop_replication()
+    read = {'availability': True, 'max_staleness': 0.2}
+
+    def missing(ctxt):
+        try:
+            host_obj.Host.get_by_name(ctxt, fixtures.HOST)
+        except exception.HostNotFound as error:
+            assert error.kwargs == {'host': fixtures.HOST}
+        return ctxt.reads.oldest
+
+    # Not before the budget of the primary is spent.
+    with futures.ThreadPoolExecutor(16) as threads:
+        origin = waiting.wait_for(lambda: next(filter(None, threads.map(
+            missing, [tolerant(**read) for _ in range(100)])), None), 30)
+    assert (origin.role, origin.reason) == ('replica', context.AVAILABILITY)
+    assert origin.age > 0.2
 
 
 # -- in one process

@@ -60,14 +60,16 @@ class Command(command.Command):
         if not getattr(parsed_args, 'availability', False):
             return super().run(parsed_args)
         self.context.availability = True
-        result = super().run(parsed_args)
-        reads = self.context.reads
-        if reads.beyond_bound:
-            self.app.stdout.flush()
-            self.app.stderr.write(
-                'This may be out of date: it is of '
-                f'{reads.last.node}, {reads.last.age:.0f} s old at most.\n')
-        return result
+        try:
+            return super().run(parsed_args)
+        finally:
+            # An error, too: what a node does not know may be new.
+            oldest = self.context.reads.oldest
+            if oldest is not None:
+                self.app.stdout.flush()
+                self.app.stderr.write(
+                    'This may be out of date: it is of '
+                    f'{oldest.node}, {oldest.age:.0f} s old at most.\n')
 
     def more(self, marker):
         """Say how to go on with a list that was cut by ``--limit``."""

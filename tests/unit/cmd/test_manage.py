@@ -98,6 +98,30 @@ def test_an_answer_beyond_its_bound_says_so_beside_the_list(
         'most.\n')
 
 
+def test_what_is_missing_there_may_be_out_of_date_too(
+        manage, deployment, capsys):
+    deployment.origin = context.Origin(
+        'replica', 'db2:3306/prod', context.AVAILABILITY, 34.2)
+    code, _ = manage('host', 'show', 'h9', '--availability')
+    assert code == 1
+    assert 'may be out of date' in capsys.readouterr().err
+
+
+def test_of_a_list_read_in_parts_the_oldest_part_counts(
+        manage, deployment, capsys):
+    deployment.primary = [fake.instance(number) for number in range(3)]
+    origins = iter([
+        context.Origin('replica', 'db2', context.AVAILABILITY, 34.2),
+        context.Origin('primary', 'db1', 'budget', 0.1)])
+    type(deployment).origin = property(lambda self: next(origins))
+    try:
+        code, _ = manage('instance', 'list', '--availability')
+    finally:
+        del type(deployment).origin
+    assert code == 0
+    assert 'db2, 34 s old at most' in capsys.readouterr().err
+
+
 def test_strict_and_any_age_exclude_one_another(manage, capsys):
     with pytest.raises(SystemExit, match='2'):
         manage('host', 'list', '--strict', '--availability')
