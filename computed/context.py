@@ -191,7 +191,8 @@ class RequestContext(context.RequestContext):
         :param max_staleness: seconds; None keeps this context's bound
         """
         twin = copy.copy(self)
-        twin.lag_tolerant = tolerant
+        # As on the wire, where any other value is strict.
+        twin.lag_tolerant = tolerant is True
         twin.after = None
         if max_staleness is not None:
             twin.max_staleness = max_staleness

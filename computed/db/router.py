@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 import threading
 import time
 
@@ -132,8 +133,9 @@ class Router:
                         wait = None
         if context.availability:
             try:
+                # Any age will do, but it must be known.
                 return self._on_some_replica(name, call, context, Need(
-                    computed_context.AVAILABILITY, float('inf'), {}))
+                    computed_context.AVAILABILITY, sys.float_info.max, {}))
             except scopes.NodeUnfit:
                 pass
         refusal = ladder.refusal(wait, self._candidates(),

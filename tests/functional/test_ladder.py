@@ -421,6 +421,22 @@ def test_the_age_of_one_server_is_not_taken_for_anothers(
     assert routed.reason(ctxt) == 'replica_failed'
 
 
+def test_no_age_is_as_good_as_any_if_it_is_not_known(
+        fresh, clock, monkeypatch):
+    # The replica's address has passed to a server not looked at yet.
+    clock.now += 1000
+    replica = next(iter(fresh.replicas.values()))
+    shown = replica.shown
+
+    def passed_on():
+        replica.identity = 'the server before'
+        routed.probe(fresh)
+        return shown()
+    monkeypatch.setattr(replica, 'shown', passed_on)
+    with primary_down(fresh), pytest.raises(exception.TooStale):
+        routed.answered(routed.tolerant(availability=True))
+
+
 def test_what_a_former_server_had_is_forgotten(fresh):
     replica = next(iter(fresh.replicas.values()))
     replica.identity = 'the server before'

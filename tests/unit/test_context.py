@@ -72,6 +72,11 @@ def test_a_tolerant_copy_does_not_change_the_original():
     assert (strict.max_staleness, tolerant.max_staleness) == (None, 4)
 
 
+@pytest.mark.parametrize('tolerant', ['no', 1, 'True'])
+def test_only_the_very_value_true_makes_a_copy_tolerant(tolerant):
+    assert context.new().tolerating_lag(tolerant).lag_tolerant is False
+
+
 def test_copies_share_what_was_written():
     strict = context.new()
     strict.tolerating_lag(True).tokens.advance('db1', 'life1', 'h1', 3)
