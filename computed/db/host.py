@@ -3,6 +3,7 @@
 import dataclasses
 
 import sqlalchemy as sa
+from oslo_db import exception as db_exc
 from sqlalchemy import orm
 
 from computed import exception
@@ -106,8 +107,7 @@ def register(context, host, service_id, boot_id, host_boot_id, version,
     session = context.session
     # The row lock keeps two services from registering one host at once.
     if session.get(models.Host, host, with_for_update=True) is None:
-        session.execute(sa.insert(models.Host).values(
-            name=host, revision=0, created_at=models.utcnow()))
+        _add(session, host)
     before = session.get(models.Service, host)
     now = session.scalar(sa.select(models.utcnow()))
     values = {'service_id': service_id, 'boot_id': boot_id,
@@ -124,6 +124,16 @@ def register(context, host, service_id, boot_id, host_boot_id, version,
     session.execute(sa.update(models.Service)
                     .where(models.Service.host == host).values(**values)
                     .execution_options(synchronize_session=False))
+
+
+def _add(session, host):
+    try:
+        session.execute(sa.insert(models.Host).values(
+            name=host, revision=0, created_at=models.utcnow()))
+    except db_exc.DBDuplicateEntry as error:
+        # Another service was first, and there was no row yet to wait at:
+        # as with a deadlock, all is done again, and its row is seen.
+        raise db_exc.DBDeadlock(error) from error
 
 
 @routing.liveness

@@ -1,5 +1,8 @@
 """Which server is the primary, where only a real one can tell."""
 
+import threading
+from concurrent import futures
+
 import pytest
 from oslo_config import cfg
 from sqlalchemy import event
@@ -17,6 +20,7 @@ from tests import fixtures
 from tests import servers
 from tests import waiting
 
+OTHER = '22222222-2222-4333-8444-555555555555'
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 
 
@@ -39,8 +43,8 @@ def pools(router):
             for node in (router.primary, router.primary.heartbeats)]
 
 
-def register():
-    host.register(context.new(), fixtures.HOST, fixtures.UUID, 'boot',
+def register(service=fixtures.UUID):
+    host.register(context.new(), fixtures.HOST, service, 'boot',
                   'boot', '0', 60)
 
 
@@ -141,6 +145,34 @@ def test_so_must_who_was_away_while_nobody_asked(database, settings):
 def identity(router):
     with pools(router)[0].connect() as connection:
         return connection.info['identity']
+
+
+@on_each_engine
+def test_of_two_services_that_register_a_new_host_at_once_one_has_it(
+        database, settings):
+    """Neither finds a row; the other one is told who was first."""
+    migration.sync(database.url)
+    router = route(database.url, settings)
+    both = threading.Barrier(2)
+    met = []
+
+    @event.listens_for(pools(router)[1], 'after_cursor_execute')
+    def _(connection, cursor, statement, *rest):
+        if 'FOR UPDATE' in statement and len(met) < 2:
+            met.append(both.wait(20))
+
+    def outcome(service):
+        try:
+            return register(service)
+        except exception.ComputedError as error:
+            return type(error)
+    with futures.ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(outcome, (fixtures.UUID, OTHER)))
+    assert len(met) == 2
+    assert set(found) == {None, exception.HostTaken}
+    winner = (fixtures.UUID, OTHER)[found.index(None)]
+    assert database.sql('SELECT host, service_id FROM services') in (
+        [(fixtures.HOST, winner)], [[fixtures.HOST, winner]])
 
 
 def test_a_standby_promoted_beneath_its_connections_is_the_primary(
