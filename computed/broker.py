@@ -102,6 +102,11 @@ def make_prompt(transport):
         driver._connection_pool.connection_cls = PromptConnection
 
 
+def queues_of(topic, servers):
+    """The queues that ``servers`` of ``topic`` keep from start to start."""
+    return [topic, *(f'{topic}.{server}' for server in servers)]
+
+
 class Queues(typing.NamedTuple):
     """What :func:`survey` found.
 
@@ -129,6 +134,7 @@ def survey(transport, names):
     if driver is None:
         return None
     with _reaching(driver):
+        # to listen, for that has no thread
         connection = PromptConnection(driver.conf, driver._url,
                                       common.PURPOSE_LISTEN)
         with contextlib.closing(connection):
@@ -162,20 +168,6 @@ def _difference(connection, name, arguments):
         return said.removeprefix('PRECONDITION_FAILED - ')
     channel.close()
     return None
-
-
-def check(transport):
-    """Connect once, to see whether calls could be sent.
-
-    :raises Unreachable: not now
-    """
-    driver = driver_of(transport)
-    if driver is None:
-        return
-    with _reaching(driver):
-        # to listen, for that has no thread
-        PromptConnection(driver.conf, driver._url,
-                         common.PURPOSE_LISTEN).close()
 
 
 @contextlib.contextmanager

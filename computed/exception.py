@@ -180,6 +180,12 @@ class BrokerUnavailable(ConductorUnavailable):
     """The message broker {url} cannot be used: {problem}."""
 
 
+class WrongQueue(ComputedError):
+    """Queue {queue} is another queue than services would declare: \
+{difference}. Stop them, delete it with `rabbitmqctl delete_queue -p {vhost} \
+{queue}`, start them."""
+
+
 class PerhapsDone(ComputedError):
     """No answer to {method} (the limit is {timeout} s). It may have been \
 done; look before repeating."""

@@ -100,13 +100,27 @@ def get_client(transport, target, timeout=None, serializer=None,
         transport_options=messaging.TransportOptions(at_least_once=True))
 
 
-def reach(transport):
-    """See whether calls could be sent and taken.
+def reach(transport, target):
+    """See whether calls could be sent, and those to ``target`` be taken.
 
     :raises computed.exception.BrokerUnavailable: not now
+    :raises computed.exception.WrongQueue: its queue is none of ours
     """
     with errors(None, 'connect', 0):
-        broker.check(transport)
+        found = broker.survey(transport, broker.queues_of(
+            target.topic, [target.server]))
+    for name, difference in found.differences.items() if found else ():
+        if difference:
+            raise wrong_queue(found, name)
+
+
+def wrong_queue(found, name):
+    """The error that says what is wrong with a queue, and what to do.
+
+    :param found: a :class:`computed.broker.Queues`
+    """
+    return exception.WrongQueue(queue=name, vhost=found.vhost,
+                                difference=found.differences[name])
 
 
 def server_name(transport, host):
@@ -123,6 +137,26 @@ def get_server(transport, target, endpoints):
     return messaging.get_rpc_server(
         transport, target, endpoints, serializer=BackportingSerializer(),
         access_policy=messaging.ExplicitRPCAccessPolicy)
+
+
+def start(server, conf):
+    """Let a server take calls.
+
+    :raises computed.exception.BrokerUnavailable: the broker refuses what it
+        declares
+    :raises computed.exception.ConfigError: no socket can be made
+    """
+    try:
+        server.start()
+    except messaging.MessageDeliveryFailure as error:
+        raise exception.BrokerUnavailable(
+            url=address(conf), problem=broker.problem_of(error)) from None
+    except OSError as error:
+        raise exception.ConfigError(
+            option='[DEFAULT] transport_url', value=address(conf),
+            problem=error.strerror,
+            remedy='Give a directory that this user may write to.'
+        ) from error
 
 
 def exposed(method):

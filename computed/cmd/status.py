@@ -165,9 +165,8 @@ def oldest_service(primary, ours):
 
 def queue_names(hosts):
     """The queues that services on ``hosts`` keep from start to start."""
-    topics = conductor_rpcapi.TARGET.topic, rpcapi.TOPIC
-    return [*topics, *(f'{topic}.{host}' for topic in topics
-                       for host in sorted(hosts))]
+    return [name for topic in (conductor_rpcapi.TARGET.topic, rpcapi.TOPIC)
+            for name in broker.queues_of(topic, sorted(hosts))]
 
 
 def queues(found, url):
@@ -180,9 +179,7 @@ def queues(found, url):
         return upgradecheck.Result(
             SUCCESS, f'Not applicable: calls travel over {url}.')
     findings = [
-        (FAILURE, f'{name} is another queue than services would declare: '
-                  f'{difference}. Stop them, delete it with `rabbitmqctl '
-                  f'delete_queue -p {found.vhost} {name}`, start them.')
+        (FAILURE, str(rpc.wrong_queue(found, name)))
         for name, difference in found.differences.items() if difference]
     if found.arguments.get('x-queue-type') != 'quorum':
         findings.append((WARNING, (

@@ -45,12 +45,17 @@ class ConductorService:
         transport = rpc.get_transport(self.conf)
         router = self._until_possible(
             lambda: self._connect(urls, standalone))
-        self._until_possible(lambda: rpc.reach(transport))
+        target = messaging.Target(
+            topic=manager.TARGET.topic,
+            server=rpc.server_name(transport, self.conf.host))
+        self._until_possible(lambda: rpc.reach(transport, target))
         if self._stopping.is_set():
             return
         self._monitor = db.replicas.Monitor(router)
         self._monitor.start()
-        self._serve(transport, router)
+        self._server = rpc.get_server(
+            transport, target, [manager.ConductorManager(router.status)])
+        rpc.start(self._server, self.conf)
         LOG.debug('Conductor ready on %s.', router.primary.name)
 
     def _until_possible(self, attempt):
@@ -85,21 +90,6 @@ class ConductorService:
                                  exception.PerhapsDone):
             router.life.learn(db.incarnation.observe(context.new()))
         return router
-
-    def _serve(self, transport, router):
-        target = messaging.Target(
-            topic=manager.TARGET.topic,
-            server=rpc.server_name(transport, self.conf.host))
-        self._server = rpc.get_server(
-            transport, target, [manager.ConductorManager(router.status)])
-        try:
-            self._server.start()
-        except OSError as error:
-            raise exception.ConfigError(
-                option='[DEFAULT] transport_url', value=rpc.address(
-                    self.conf), problem=error.strerror,
-                remedy='Give a directory that this user may write to.'
-            ) from error
 
     def stop(self):
         """Answer what is being worked on, then end."""

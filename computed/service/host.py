@@ -227,12 +227,13 @@ class HostService:
     def _serve(self):
         # Its own: a client gives up soon, a server's replies wait.
         transport = rpc.get_transport(self.conf)
-        self._until_possible(lambda: rpc.reach(transport))
+        target = rpcapi.target(self.conf.host)
+        self._until_possible(lambda: rpc.reach(transport, target))
         server = rpc.get_server(
-            transport, rpcapi.target(self.conf.host),
+            transport, target,
             [self.manager,
              TaskEndpoint(self.runner, self.conf.rpc_response_timeout)])
-        server.start()
+        rpc.start(server, self.conf)
         beats = heartbeat.Heartbeat(self.conf, self.identity, self.claims,
                                     self.runner.digest, self.end)
         self.runner.start()

@@ -246,13 +246,13 @@ def test_a_broker_with_another_certificate_is_refused(cell):
         cell.vhost, port=cell.rabbitmq.tls_port,
         options=f'?ssl=1&ssl_ca_file={path}'))
     with pytest.raises(exception.BrokerUnavailable, match='certificate'):
-        rpc.reach(rpc.get_transport(conf))
+        rpc.reach(rpc.get_transport(conf), rpcapi.target('h1'))
 
 
 def test_the_broker_is_asked_nothing_with_another_transport(tmp_path):
     conf = fixtures.make_conf(tmp_path)
     transport = rpc.get_transport(conf)
-    broker.check(transport)
+    rpc.reach(transport, rpcapi.target('h1'))
     with broker.Servers(transport, 'conductor').reached():
         pass
     broker.close(transport)

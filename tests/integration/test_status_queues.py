@@ -62,3 +62,38 @@ def test_a_broker_that_is_away_is_one_line(cell, port, user, problem):
     assert said.startswith('The message broker rabbit://***@127.0.0.1:')
     assert problem in said
     assert '\n' not in said
+
+
+@pytest.mark.parametrize('program, queue', [
+    ('computed-conductor', 'conductor'), ('computed-conductor',
+                                          'conductor.h1'),
+    ('computed', 'compute'), ('computed', 'compute.h1')])
+def test_a_service_says_which_queue_is_of_another_type(
+        cell, program, queue):
+    if program == 'computed':
+        cell.conductors()
+    with cell.rabbitmq.channel(cell.vhost) as channel:
+        channel.queue_declare(queue, durable=True, auto_delete=False)
+    said = refusal(cell, program)
+    assert f': Queue {queue} is another queue than services' in said
+    assert 'x-queue-type' in said
+    assert f'`rabbitmqctl delete_queue -p {cell.vhost} {queue}`' in said
+
+
+def test_a_service_says_that_its_exchange_is_of_another_kind(cell):
+    with cell.rabbitmq.channel(cell.vhost) as channel:
+        channel.exchange_declare('openstack', 'fanout', durable=True,
+                                 auto_delete=False)
+    said = refusal(cell, 'computed-conductor')
+    assert 'The message broker rabbit://***@127.0.0.1:' in said
+    assert "inequivalent arg 'type' for exchange 'openstack'" in said
+
+
+def refusal(cell, name):
+    """The line with which a program ends."""
+    program = cell.run(name)
+    assert program.process.wait(40) == 1
+    assert 'The service could not be started' not in program.output()
+    last = program.output().splitlines()[-1]
+    assert last.startswith(f'{name}: ')
+    return last

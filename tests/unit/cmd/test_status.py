@@ -133,5 +133,5 @@ def test_without_a_broker_there_are_no_queues():
 
 def test_the_queues_of_every_host_are_looked_at():
     assert status.queue_names({'h2', 'h1'}) == [
-        'conductor', 'compute', 'conductor.h1', 'conductor.h2', 'compute.h1',
+        'conductor', 'conductor.h1', 'conductor.h2', 'compute', 'compute.h1',
         'compute.h2']
