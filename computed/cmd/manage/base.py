@@ -4,12 +4,15 @@ import argparse
 import typing
 
 from cliff import command
+from cliff import lister
+from cliff import show
 
 from computed import broker
 from computed import context
 from computed import objects
 from computed import rpc
 from computed import rpcapi
+from computed.cmd.manage import columns
 from computed.conductor import rpcapi as conductor_rpcapi
 from computed.objects import base
 
@@ -38,9 +41,7 @@ class Session:
 
 
 class Command(command.Command):
-    """Each command: one that lists or shows is a cliff ``Lister`` or
-    ``ShowOne`` besides.
-    """
+    """Each command; one that lists or shows is one of those below."""
 
     app: typing.Any     # a computed.cmd.manage.app.ManageApp
 
@@ -79,6 +80,23 @@ class Command(command.Command):
     def get_epilog(self):
         # That of cliff looks up which package each module comes from.
         return ''
+
+
+class Lister(Command, lister.Lister):
+    """A command that lists."""
+
+    def produce_output(self, parsed_args, column_names, data):
+        return super().produce_output(parsed_args, column_names, (
+            columns.fit(row, parsed_args.formatter) for row in data))
+
+
+class ShowOne(Command, show.ShowOne):
+    """A command that shows one thing."""
+
+    def produce_output(self, parsed_args, column_names, data):
+        return super().produce_output(
+            parsed_args, column_names,
+            columns.fit(data, parsed_args.formatter))
 
 
 def add_strict(parser):

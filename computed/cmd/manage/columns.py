@@ -1,9 +1,13 @@
 """What a cell shows to people, and what it is to programs."""
 
 import datetime
+import json
 import time
 
 from cliff import columns
+
+# The formatters that know neither lists nor dictionaries.
+FLAT = ('value', 'csv', 'shell')
 
 
 class Cell(columns.FormattableColumn):
@@ -17,6 +21,20 @@ class Cell(columns.FormattableColumn):
         if self._text is not None:
             return self._text
         return '-' if self._value is None else str(self._value)
+
+
+def fit(row, formatter):
+    """``row`` as a formatter can print it.
+
+    :param formatter: its name; of most, cells are lines of text, where what
+        has parts is JSON and not the words of Python
+    """
+    if formatter not in FLAT:
+        return row
+    return [Cell(json.dumps(cell.machine_readable()))
+            if isinstance(cell, Cell) and
+            isinstance(cell.machine_readable(), dict | list) else cell
+            for cell in row]
 
 
 def timestamp(moment):

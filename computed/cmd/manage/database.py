@@ -1,7 +1,5 @@
 """``db``: the only commands that open the database themselves."""
 
-from cliff import show
-
 from computed import db
 from computed import rpc
 from computed.cmd.manage import base
@@ -28,7 +26,7 @@ class Sync(base.Command):
         self.app.stdout.write(f'{said}\n')
 
 
-class Version(base.Command, show.ShowOne):
+class Version(base.ShowOne):
     """Show which schema the database has, and which this code needs."""
 
     def take_action(self, parsed_args):

@@ -4,9 +4,6 @@ import dataclasses
 import functools
 import json
 
-from cliff import lister
-from cliff import show
-
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
 from computed.cmd.manage import lookup
@@ -91,7 +88,7 @@ def tasks_of(service):
     return digest if isinstance(digest, dict) else {}
 
 
-class List(base.Command, lister.Lister):
+class List(base.Lister):
     """List all hosts."""
 
     def get_parser(self, prog_name):
@@ -110,7 +107,7 @@ class List(base.Command, lister.Lister):
                          for host in found)
 
 
-class Show(base.Command, show.ShowOne):
+class Show(base.ShowOne):
     """Show one host: its service, its tasks, what it has."""
 
     def get_parser(self, prog_name):

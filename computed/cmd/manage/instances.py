@@ -3,9 +3,6 @@
 import functools
 import uuid
 
-from cliff import lister
-from cliff import show
-
 from computed import exception
 from computed import states
 from computed.cmd.manage import base
@@ -70,7 +67,7 @@ def guest_cell(name, value):
     return columns.Cell(value)
 
 
-class List(base.Command, lister.Lister):
+class List(base.Lister):
     """List instances."""
 
     def get_parser(self, prog_name):
@@ -96,7 +93,7 @@ class List(base.Command, lister.Lister):
                          for instance in found)
 
 
-class Show(base.Command, show.ShowOne):
+class Show(base.ShowOne):
     """Show all that is known of one instance."""
 
     def get_parser(self, prog_name):
@@ -128,7 +125,7 @@ class Show(base.Command, show.ShowOne):
             return None
 
 
-class Create(base.Command, show.ShowOne):
+class Create(base.ShowOne):
     """Make an instance and build it on a host."""
 
     def get_parser(self, prog_name):

@@ -1,8 +1,5 @@
 """``replica``: the database nodes, as one conductor sees them."""
 
-from cliff import lister
-from cliff import show
-
 from computed import exception
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
@@ -27,7 +24,7 @@ def describe(node):
     }
 
 
-class List(base.Command, lister.Lister):
+class List(base.Lister):
     """List the primary and its replicas: how old, how much used, and why."""
 
     def take_action(self, parsed_args):
@@ -35,7 +32,7 @@ class List(base.Command, lister.Lister):
         return COLUMNS, [tuple(describe(node).values()) for node in nodes]
 
 
-class Show(base.Command, show.ShowOne):
+class Show(base.ShowOne):
     """Show one node: its state, how that was measured, what it answered."""
 
     def get_parser(self, prog_name):

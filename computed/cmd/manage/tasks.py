@@ -2,9 +2,6 @@
 
 import time
 
-from cliff import lister
-from cliff import show
-
 from computed import exception
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
@@ -105,7 +102,7 @@ class TaskCommand(base.Command):
         return parsed_args.host or self.conf.host
 
 
-class List(TaskCommand, lister.Lister):
+class List(TaskCommand, base.Lister):
     """List the periodic tasks of a host, and how they last went."""
 
     def take_action(self, parsed_args):
@@ -116,7 +113,7 @@ class List(TaskCommand, lister.Lister):
                          for task in tasks]
 
 
-class Show(TaskCommand, show.ShowOne):
+class Show(TaskCommand, base.ShowOne):
     """Show one periodic task of a host, and its last runs."""
 
     def get_parser(self, prog_name):
@@ -135,7 +132,7 @@ class Show(TaskCommand, show.ShowOne):
         raise exception.TaskNotFound(name=name)
 
 
-class Run(TaskCommand, show.ShowOne):
+class Run(TaskCommand, base.ShowOne):
     """Run a periodic task now and wait for it; exit with 1 if it fails."""
 
     def get_parser(self, prog_name):

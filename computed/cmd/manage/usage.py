@@ -1,7 +1,5 @@
 """``instance usage``: the bytes an instance carried, by period."""
 
-from cliff import lister
-
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
 from computed.cmd.manage import lookup
@@ -22,7 +20,7 @@ def describe(usage, now=None):
     }
 
 
-class Usage(base.Command, lister.Lister):
+class Usage(base.Lister):
     """List what each interface of an instance carried, newest period first.
 
     In and out are the guest's; bytes to programs.

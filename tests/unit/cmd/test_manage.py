@@ -1,6 +1,9 @@
 import argparse
+import csv
+import io
 import json
 import logging
+import shlex
 
 import pytest
 
@@ -153,6 +156,30 @@ def test_a_node_is_shown_with_all_that_is_known_of_it(manage, deployment):
     code, printed = manage('replica', 'show', 'db1')
     assert ('25 reads/s and 4 at once, 1 now; 2 conductors share them'
             in printed)
+
+
+@pytest.mark.parametrize('options, begin', [
+    (['-f', 'value'], ''), (['-f', 'shell'], 'fallback=')])
+def test_what_has_parts_is_json_where_only_lines_can_be(
+        manage, deployment, options, begin):
+    deployment.nodes = NODES
+    code, printed = manage('replica', 'show', 'db1', '-c', 'fallback',
+                           *options)
+    assert (code, printed[:len(begin)]) == (0, begin)
+    text = printed[len(begin):].strip()
+    if begin:   # as a shell would
+        [text] = shlex.split(text)
+    assert json.loads(text) == NODES[0]['fallback']
+
+
+def test_a_list_in_a_cell_is_json_too(manage, deployment):
+    deployment.all_hosts = [fake.host(digest=json.dumps(
+        {'tasks': 2, 'failing': ['_a', '_b'], 'overdue': []}))]
+    assert manage('host', 'list', '-f', 'value', '-c', 'failing') == (
+        0, '["_a", "_b"]\n')
+    code, printed = manage('host', 'list', '-f', 'csv', '-c', 'failing')
+    _, row = csv.reader(io.StringIO(printed), doublequote=True)
+    assert json.loads(row[0]) == ['_a', '_b']
 
 
 def test_a_node_that_is_none_is_said(manage, deployment, caplog):
