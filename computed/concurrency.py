@@ -103,7 +103,7 @@ def _configured(arguments):
               for name, paths in vars(found).items() for path in paths],
              project='computed')
         return conf[OPTION]
-    except (argparse.ArgumentError, cfg.Error):
+    except (argparse.ArgumentError, cfg.Error, OSError, ValueError):
         return None
 
 

@@ -137,7 +137,8 @@ class PrimaryUnavailable(ComputedError):
 
 
 class PrimaryUnreachable(PrimaryUnavailable):
-    """The primary database does not answer: {problem}"""
+    """The primary database {address} cannot be used: {problem}. Start it, \
+or correct [database] connection."""
 
 
 class PrimaryDivided(PrimaryUnavailable):
@@ -211,7 +212,8 @@ bring both ends to one release, conductors first."""
 
 class PinnedTooLow(ComputedError):
     """{method} needs RPC version {version}, but [upgrade_levels] allows \
-{pin}; raise it once every peer is upgraded."""
+{pin}; write the version of the oldest peer, or leave it out once all are of \
+one release."""
 
 
 # -- drivers

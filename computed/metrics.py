@@ -21,7 +21,8 @@ def serve(option, address):
     except (OSError, ValueError, OverflowError) as error:
         raise exception.ConfigError(
             option=option, value=address,
-            problem=getattr(error, 'strerror', None) or str(error),
+            problem=getattr(error, 'strerror', None) or
+            f'{port!r} is not a port',
             remedy='Give HOST:PORT of this machine, such as '
                    '127.0.0.1:9180, or nothing.') from error
 

@@ -47,14 +47,16 @@ def get_transport(conf):
     """
     url = address(conf) if is_standalone(conf) else None
     try:
+        _check_ports(conf, url)
         transport = messaging.get_rpc_transport(
             conf, url, allowed_remote_exmods=ERROR_MODULES)
     except (messaging.InvalidTransportURL, messaging.DriverLoadFailure,
-            ValueError) as error:
+            ImportError, ValueError) as error:
         raise exception.ConfigError(
             option='[DEFAULT] transport_url',
             value=shown(url or conf.transport_url),
-            problem=problem_of(error, url or conf.transport_url),
+            problem=str(error).replace(url or conf.transport_url, shown(
+                url or conf.transport_url)),
             remedy='Give a URL such as rabbit://user:password@host:5672/ or '
                    'unix:///run/computed/rpc, or none.') from error
     if not (broker.driver_of(transport) or
@@ -79,12 +81,14 @@ def shown(url):
         '***@' + host if host else '***' for host in [*hosts, tail])
 
 
-def problem_of(error, url):
-    """What is wrong with ``url``, without quoting from it."""
-    if isinstance(error, ValueError):   # a port, or an end of a password
-        return ('after the last colon of a host there is no number; is each '
-                'special character of the password written as %XX?')
-    return str(error).replace(url, shown(url))
+def _check_ports(conf, url):
+    """Refuse a port that is none, and may be the end of a password."""
+    try:
+        messaging.TransportURL.parse(conf, url)
+    except ValueError:
+        raise ValueError(
+            'after the last colon of a host there is no number; is each '
+            'special character of the password written as %XX') from None
 
 
 def get_client(transport, target, timeout=None, serializer=None,

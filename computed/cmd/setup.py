@@ -2,7 +2,9 @@
 what is wrong with it.
 """
 
+import argparse
 import os
+import pathlib
 import sys
 
 from oslo_config import cfg
@@ -41,7 +43,12 @@ def configure(argv, prog, description=None, setup=None):
         setup(conf)
     try:
         logging.setup(conf, 'computed', computed.__version__)
-    except (logging.LogConfigError, OSError) as error:
+    except OSError as error:
+        fail(exception.ConfigError(
+            option='[DEFAULT] log_file', value=error.filename,
+            problem=error.strerror,
+            remedy='Give a file that this user may write to.'))
+    except (logging.LogConfigError, ValueError) as error:
         fail(error)
     if concurrency.chosen() == concurrency.EVENTLET:
         LOG.warning('Running on eventlet, which its makers have deprecated.')
@@ -63,7 +70,26 @@ def load(argv, prog, description=None):
         validation.check_backend(conf)
     except (cfg.Error, exception.ConfigError) as error:
         fail(error)
+    except (OSError, UnicodeDecodeError) as error:
+        fail(unreadable(argv, prog) or error)
     return conf
+
+
+def unreadable(argv, prog):
+    """What is wrong with the first file that is none of configuration."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument('--config-file', action='append')
+    named, _ = parser.parse_known_args(argv)
+    for path in (named.config_file or
+                 cfg.find_config_files('computed', prog)):
+        try:
+            pathlib.Path(path).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            return exception.ConfigError(
+                option='--config-file', value=path,
+                problem=getattr(error, 'strerror', 'it is not text in UTF-8'),
+                remedy='Name a file like computed.conf.sample.')
+    return None
 
 
 def fail(error):

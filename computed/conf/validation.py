@@ -1,5 +1,6 @@
 """Is what was configured usable? Found out at start, said in one line."""
 
+import logging
 import math
 import os
 
@@ -9,6 +10,8 @@ from computed import concurrency
 from computed import exception
 from computed import periods
 
+# What threads can wait for, and a column of the database can hold.
+MOST = 2 ** 31 - 1
 OURS = ('tasks', 'virt')
 
 
@@ -21,6 +24,8 @@ def check(conf):
         if isinstance(_read(conf, None, name), cfg.ConfigOpts.GroupAttr):
             for member in conf[name]:
                 _read(conf, name, member)
+    _check_state_path(conf)
+    _check_libraries(conf)
     _check_intervals(conf.tasks)
     _check_down_time(conf)
     _check_audit_period(conf.tasks)
@@ -89,7 +94,7 @@ def _read(conf, group, name):
         raise exception.ConfigError(
             option=f'[{group or "DEFAULT"}] {name}',
             value=_as_written(conf, group, name),
-            problem=str(error.__context__ or error).rstrip('.'),
+            problem=_in_plain_words(error.__context__ or error),
             remedy='Correct it, or leave it out.') from error
     except (cfg.TemplateSubstitutionError, cfg.NoSuchOptError) as error:
         raise exception.ConfigError(
@@ -102,7 +107,23 @@ def _read(conf, group, name):
         raise exception.ConfigError(
             option=f'[{group or "DEFAULT"}] {name}', value=value,
             problem='not a finite number', remedy='Write a number.')
+    if isinstance(value, int | float) and abs(value) > MOST:
+        raise exception.ConfigError(
+            option=f'[{group or "DEFAULT"}] {name}', value=value,
+            problem=f'larger than {MOST}, the most that any option can be',
+            remedy='Write a smaller number.')
     return value
+
+
+def _in_plain_words(error):
+    """What is wrong with a value, for somebody who never saw Python."""
+    text = str(error).rstrip('.')
+    for words, plain in (('invalid literal for int', 'not a whole number'),
+                         ('could not convert string to float',
+                          'not a number')):
+        if text.startswith(words):
+            return plain
+    return text
 
 
 def _as_written(conf, group, name):
@@ -112,6 +133,33 @@ def _as_written(conf, group, name):
     twin([], default_config_files=conf.config_file,
          default_config_dirs=conf.config_dir)
     return twin[group][name] if group else twin[name]
+
+
+def _check_state_path(conf):
+    if not conf.state_path:     # it would mean: wherever we were started
+        raise exception.ConfigError(
+            option='[DEFAULT] state_path', value='', problem='it is empty',
+            remedy='Give a directory, or leave it out.')
+
+
+def _check_libraries(conf):
+    """What libraries find out too late, and say in lines of their own."""
+    levels = logging.getLevelNamesMapping()
+    pairs = 'default_log_levels' in conf and conf.default_log_levels
+    for pair in pairs or ():
+        level = pair.partition('=')[2]
+        if level not in levels and not level.isdecimal():
+            raise exception.ConfigError(
+                option='[DEFAULT] default_log_levels', value=pair,
+                problem='it does not end with = and a level of a log',
+                remedy='Write amqp=ERROR, for example.')
+    if ('executor_thread_pool_size' in conf and
+            conf.executor_thread_pool_size < 1):
+        raise exception.ConfigError(
+            option='[DEFAULT] executor_thread_pool_size',
+            value=conf.executor_thread_pool_size,
+            problem='without threads no call is answered',
+            remedy='Write at least 1.')
 
 
 def _check_intervals(tasks):

@@ -87,14 +87,16 @@ def check(url):
 
 
 @contextlib.contextmanager
-def reachable():
-    """Turn a failure to connect into our own error.
+def reachable(url):
+    """Turn what a server or its library says into our own error.
 
-    :raises computed.exception.PrimaryUnreachable: nobody answers there, or
-        nobody who can be trusted
+    :raises computed.exception.PrimaryUnreachable: nobody answers at
+        ``url``, or nobody who can be trusted, or it refuses
     """
     try:
         yield
-    except db_exc.DBConnectionError as error:
+    except (db_exc.DBError, sa.exc.SQLAlchemyError) as error:
         raise exception.PrimaryUnreachable(
-            problem=str(error).split('\n', 1)[0]) from error
+            address=engines.address(url),
+            problem=engines.message(error).split('\n', 1)[0].rstrip('.')
+        ) from error

@@ -60,19 +60,22 @@ class ConductorService:
 
     def _until_possible(self, attempt):
         """Call ``attempt`` until what it needs is there, or we are not."""
+        said = None
         while not self._stopping.is_set():
             try:
                 return attempt()
             except (exception.PrimaryUnavailable,
                     exception.BrokerUnavailable) as error:
                 reason = str(error)
-            LOG.warning('Waiting: %s', reason)
+            if reason != said:
+                LOG.warning('Waiting: %s', reason)
+                said = reason
             notify.waiting(reason, 30)
             self._stopping.wait(RETRY)
         return None
 
     def _connect(self, urls, standalone):
-        with db.migration.reachable():
+        with db.migration.reachable(urls.primary):
             if standalone:
                 # One host and its own database: nobody else would do it.
                 db.migration.sync(urls.primary)

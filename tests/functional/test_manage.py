@@ -136,6 +136,13 @@ def test_a_traceback_is_for_those_who_ask(manage):
     ('[DEFAULT]\ntransport_url = nonsense://',
      '[DEFAULT] transport_url = nonsense://'),
     ('nonsense', 'computed.conf:1'),
+    ('[DEFAULT]\ntransport_url = kafka://broker',
+     "transport_url = kafka://broker: No module named 'confluent_kafka'"),
+    ('[DEFAULT]\ntransport_url = rabbit://u:p@h:5672/?ssl=perhaps',
+     "?ssl=perhaps: Unexpected boolean value 'perhaps'"),
+    ('[DEFAULT]\ntransport_url = rabbit://u:p@h:word/x',
+     'after the last colon of a host there is no number'),
+    ('[DEFAULT]\nstate_path =', '[DEFAULT] state_path = : it is empty'),
 ])
 def test_a_bad_configuration_is_one_line(manage, tmp_path, text, said):
     config = tmp_path / 'computed.conf'
@@ -158,6 +165,20 @@ def test_a_database_that_is_not_there_is_one_line(
 def test_a_configuration_that_is_not_there_is_one_line(manage):
     assert refused(manage('host', 'list', '--config-file', '/nowhere'),
                    '/nowhere')
+
+
+@pytest.mark.parametrize('content, problem', [
+    (None, 'Is a directory'), (b'[DEFAULT]\nhost = \xe4',
+                               'it is not text in UTF-8')])
+def test_what_is_no_configuration_is_one_line(
+        manage, tmp_path, content, problem):
+    path = tmp_path / 'it'
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    assert refused(manage('host', 'list', '--config-file', str(path)),
+                   f'--config-file = {path}: {problem}. ')
 
 
 def test_a_state_path_that_cannot_be_is_one_line(manage):

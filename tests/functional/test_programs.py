@@ -308,7 +308,19 @@ def test_systemd_is_told(tmp_path):
     ('[database]\nconnection = sqlite:////{0}/a\n'
      'replica_connections = sqlite:////{0}/a\n',
      r'\[database\] replica_connections.*named already'),
-], ids=['interval', 'driver', 'transport', 'database', 'same'])
+    ('[DEFAULT]\nlog_file = {0}/none/x',
+     r'^computed: \[DEFAULT\] log_file = .*/none/x: No such file'),
+    ('[DEFAULT]\ndefault_log_levels = amqp',
+     r'^computed: \[DEFAULT\] default_log_levels = amqp: '),
+    ('[DEFAULT]\ntransport_url = kafka://x',
+     r'^computed: \[DEFAULT\] transport_url = kafka://x: '),
+    ('[DEFAULT]\nreport_interval = 99999999999\n'
+     'service_down_time = 999999999999\n',
+     r'^computed: \[DEFAULT\] report_interval = 99999999999: larger'),
+    ('[upgrade_levels]\nconductor = 99.9\n',
+     'allows 99.9; write the version of the oldest peer'),
+], ids=['interval', 'driver', 'transport', 'database', 'same', 'log file',
+        'log levels', 'no library', 'large', 'pin'])
 def test_wrong_configuration_is_refused_in_one_line(
         tmp_path, text, complaint):
     config = tmp_path / 'computed.conf'

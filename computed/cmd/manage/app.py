@@ -102,7 +102,7 @@ class ManageApp(app.App):
         if not self.options.verbose_level:
             # They tell of each failed attempt; ours is the one line.
             for name in ('amqp', 'kombu', 'oslo.messaging',
-                         'oslo_messaging'):
+                         'oslo_messaging', 'sqlalchemy'):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
         if self.options.log_file:
             lines = logging.FileHandler(self.options.log_file)

@@ -17,8 +17,9 @@ class Sync(base.Command):
     """Bring the schema of the database up to date."""
 
     def take_action(self, parsed_args):
-        with db.migration.reachable():
-            before, after = db.migration.sync(primary(self.conf, make=True))
+        url = primary(self.conf, make=True)
+        with db.migration.reachable(url):
+            before, after = db.migration.sync(url)
         if before == after:
             said = f'The schema is {after}, which is the newest.'
         else:
@@ -30,8 +31,9 @@ class Version(base.ShowOne):
     """Show which schema the database has, and which this code needs."""
 
     def take_action(self, parsed_args):
-        with db.migration.reachable():
-            found = db.migration.version(primary(self.conf, make=False))
+        url = primary(self.conf, make=False)
+        with db.migration.reachable(url):
+            found = db.migration.version(url)
         return self.dict2columns({
             'version': columns.Cell(found),
             'needed': db.migration.NEEDED,
@@ -43,7 +45,7 @@ class NewIncarnation(base.Command):
 
     def take_action(self, parsed_args):
         url = primary(self.conf, make=False)
-        with db.migration.reachable():
+        with db.migration.reachable(url):
             db.migration.check(url)
             number = db.incarnation.renew(url)
         self.app.stdout.write(

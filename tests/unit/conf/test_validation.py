@@ -1,8 +1,10 @@
 import pytest
 from oslo_config import cfg
+from oslo_log import log as logging
 
 from computed import conf as computed_conf
 from computed import exception
+from computed import rpc
 from computed.conf import validation
 
 
@@ -13,7 +15,9 @@ def configured(tmp_path):
         path = tmp_path / 'computed.conf'
         path.write_text(text)
         conf = cfg.ConfigOpts()
+        logging.register_options(conf)
         computed_conf.register_opts(conf)
+        rpc.register_opts(conf)
         conf(['--config-file', str(path)])
         return conf
     return make
@@ -74,6 +78,14 @@ def test_a_host_must_be_silent_for_longer_than_it_always_is(
      '[tasks] sync_power_state_mode = maybe: '),
     ('[virt]\nshutdown_timeout =\n x',
      '[virt] shutdown_timeout = '),
+    ('[DEFAULT]\nreport_interval = 2.5',
+     'report_interval = 2.5: not a whole number. '),
+    ('[database]\nmax_replica_lag = soon', 'soon: not a number. '),
+    ('[DEFAULT]\nperiodic_fuzzy_delay = 99999999999',
+     'periodic_fuzzy_delay = 99999999999: larger than 2147483647'),
+    ('[database]\nresync_window = inf', 'resync_window = inf: not a finite'),
+    ('[database]\nresync_window = 1e30', 'resync_window = 1e+30: larger'),
+    ('[DEFAULT]\nstate_path =', '[DEFAULT] state_path = : it is empty. '),
 ])
 def test_what_no_option_can_be_is_named_with_its_group_and_text(
         configured, text, said):
@@ -118,3 +130,21 @@ def test_a_period_that_does_not_exist_is_refused(configured, text):
 def test_the_last_periods_there_are_are_accepted(configured, text):
     validation.check(configured(
         f'[tasks]\ninstance_usage_audit_period = {text}'))
+
+
+@pytest.mark.parametrize('text, said', [
+    ('default_log_levels = amqp=ERROR,kombu',
+     '[DEFAULT] default_log_levels = kombu: '),
+    ('default_log_levels = amqp=LOUD', 'default_log_levels = amqp=LOUD: '),
+    ('executor_thread_pool_size = 0',
+     '[DEFAULT] executor_thread_pool_size = 0: '),
+])
+def test_what_a_library_would_find_out_too_late(configured, text, said):
+    conf = configured(f'[DEFAULT]\n{text}')
+    assert said in refusal(conf)
+
+
+@pytest.mark.parametrize('level', ['DEBUG', 'WARN', '15'])
+def test_the_levels_that_logs_have_are_accepted(configured, level):
+    conf = configured(f'[DEFAULT]\ndefault_log_levels = amqp={level}')
+    validation.check(conf)
