@@ -13,6 +13,7 @@ import pytest
 from computed import context
 from computed.db import instance
 from tests import many
+from tests import servers
 from tests.benchmarks import databases
 
 COUNT = 100000
@@ -37,7 +38,20 @@ def mariadb(folder):
         yield found.url
 
 
-@pytest.mark.parametrize('engine', ['sqlite', 'mariadb'])
+@pytest.fixture
+def postgresql(folder):
+    folder.chmod(0o711)     # its server does not run as root
+    cluster = servers.postgresql_cluster(folder)
+    try:
+        cluster.primary.start()
+        cluster.primary.add_accounts()
+        cluster.primary.create_database('computed')
+        yield cluster.primary.url()
+    finally:
+        cluster.primary.stop()
+
+
+@pytest.mark.parametrize('engine', ['sqlite', 'mariadb', 'postgresql'])
 def test_page_1000_costs_what_page_2_costs(engine, request):
     url = request.getfixturevalue(engine)
     many.fill(url, COUNT)

@@ -1,4 +1,4 @@
-"""A page costs the same wherever it begins: on SQLite and real MariaDB."""
+"""A page costs the same wherever it begins, on each engine."""
 
 import pytest
 
@@ -35,7 +35,19 @@ def mariadb(mariadb_cluster):
     primary.sql('DROP DATABASE computed_many')
 
 
-@pytest.fixture(params=['sqlite', 'mariadb'])
+@pytest.fixture(scope='module')
+def postgresql(postgresql_cluster):
+    """As :func:`mariadb`."""
+    primary = postgresql_cluster.primary
+    primary.create_database('computed_many')
+    url = primary.url(database='computed_many')
+    many.fill(url, COUNT)
+    postgresql_cluster.caught_up()
+    yield url
+    primary.drop_database('computed_many')
+
+
+@pytest.fixture(params=['sqlite', 'mariadb', 'postgresql'])
 def url(request):
     found = request.getfixturevalue(request.param)
     router = many.route(found)
@@ -66,7 +78,15 @@ def test_pages_are_the_whole_list_and_cost_the_same(url, filters):
     for number in {1, len(found) // 2, len(found) - 2} & set(
             range(1, len(found))):
         plan = many.plan(url, found[number][1])
-        assert 'page_idx' in plan and plan.count('\n') == 0
+        assert 'page_idx' in plan
+        if url.startswith('postgresql'):
+            # The place is found, not walked to, as by a Filter. Of the few
+            # that are wanted by host and name it may sort the rest.
+            [condition] = [line for line in plan.splitlines()
+                           if 'Index Cond' in line]
+            assert '> ROW(' in condition or '(uuid)::text >' in condition
+            continue
+        assert plan.count('\n') == 0
         assert 'filesort' not in plan and 'TEMP B-TREE' not in plan
         if url.startswith('sqlite'):
             # The place is found, not walked to.
