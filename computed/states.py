@@ -19,6 +19,10 @@ ERROR = 'error'
 SHELVED = 'shelved'
 SHELVED_OFFLOADED = 'shelved_offloaded'
 
+VM_STATES = (
+    BUILDING, ACTIVE, PAUSED, SUSPENDED, STOPPED, RESCUED, RESIZED,
+    SOFT_DELETED, DELETED, ERROR, SHELVED, SHELVED_OFFLOADED)
+
 # task_state
 SPAWNING = 'spawning'
 POWERING_ON = 'powering-on'

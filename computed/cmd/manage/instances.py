@@ -75,6 +75,7 @@ class List(base.Lister):
         parser.add_argument('--host', metavar='HOST',
                             help='only those on this host')
         parser.add_argument('--vm-state', metavar='STATE',
+                            choices=states.VM_STATES,
                             help='only those in this state, such as active')
         parser.add_argument('--name', metavar='NAME',
                             help='only those of exactly this name')

@@ -206,6 +206,14 @@ def test_a_long_list_is_shown_page_by_page(
         assert capsys.readouterr().err == said
 
 
+def test_a_state_that_there_is_not_is_refused(manage, capsys):
+    with pytest.raises(SystemExit, match='2'):
+        manage('instance', 'list', '--vm-state', 'activ')
+    said = capsys.readouterr().err
+    assert "invalid choice: 'activ' (choose from" in said
+    assert 'active' in said
+
+
 def test_filters_of_a_list_are_the_databases_business(manage, deployment):
     manage('instance', 'list', '--host', 'h', '--vm-state', 'error',
            '--name', 'n')
