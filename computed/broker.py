@@ -37,6 +37,8 @@ DEFAULTS = {'rabbit_quorum_queue': True,
 BRIEF_TTL = 60
 # Seconds for which an answer proves that there is still somebody.
 PRESUMED = 30.0
+# Seconds that a broker may take to say whether there is somebody.
+ANSWERING = 5
 # Seconds to leave in order: the thread that reads replies looks up every 5.
 LEAVING = 6.0
 
@@ -248,8 +250,11 @@ class Servers:
                 common.PURPOSE_SEND) as connection:
             # To ask twice does no harm; a stale connection is mended.
             with connection._connection_lock:
+                # Else it is 60 s that a broker may keep silent.
+                connection.set_transport_socket_timeout(ANSWERING)
                 connection.ensure(look,
                                   retry=attempts(self._driver._url))
+                connection.set_transport_socket_timeout()
         return found[-1]
 
 

@@ -1,9 +1,13 @@
 """The broker lives and cannot be reached: nothing passes, nothing breaks."""
 
+import time
+
 import pytest
 
 from computed import context
+from computed import exception
 from computed import journal
+from computed import rpcapi
 from computed.virt import memory
 from tests import fixtures
 from tests import load as loads
@@ -18,24 +22,21 @@ def proxy(cell):
         yield found
 
 
-@pytest.mark.parametrize('cut_off', ['host', 'conductor'])
 def test_nothing_acknowledged_is_lost_and_nothing_is_done_twice(
-        cell, proxy, tmp_path, cut_off):
+        cell, proxy, tmp_path):
     """What was sent before arrives after: late, and perhaps given up."""
-    urls = dict.fromkeys(('host', 'conductor'), cell.url)
-    urls[cut_off] = cell.rabbitmq.url(cell.vhost, port=proxy.port)
-    cell.conductors(url=urls['conductor'])
+    cell.conductors()
     with fixtures.HostSide(
-            cell.folder, tmp_path, transport_url=urls['host'],
-            rpc_response_timeout=5) as side:
+            cell.folder, tmp_path, rpc_response_timeout=5,
+            transport_url=cell.rabbitmq.url(cell.vhost, port=proxy.port)
+            ) as side:
         manager = side.manager(memory.MemoryDriver(side.conf))
         with loads.Load(manager.claims, late=True) as load:
             waiting.wait_for(load.all_go_on(), 20, 'the load under way')
             proxy.hold()
-            # What is asked of the broker itself waits for its heartbeats.
             waiting.wait_for(
                 lambda: load.failures or load.strict_failures or
-                load.put_off, 90, 'failures')
+                load.put_off, 60, 'failures')
             assert proxy.held[servers.TO_SERVER] > 0
             proxy.release()
             waiting.wait_for(load.all_go_on(), 60, 'the load going on')
@@ -45,3 +46,21 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_done_twice(
     assert journal.Journal(tmp_path / 'claims').entries() == []
     assert cell.sql('SELECT claim_id FROM instances WHERE claim_id'
                     ' IS NOT NULL') == []
+
+
+def test_a_caller_that_is_cut_off_is_not_held_for_long(
+        cell, proxy, tmp_path):
+    """Not by the question whether anybody listens, which comes first."""
+    cell.conductors()
+    with fixtures.HostSide(
+            cell.folder, tmp_path, transport_url=cell.rabbitmq.url(
+                cell.vhost, port=proxy.port)) as side:
+        assert side.conductor.list_replicas(context.new())
+        proxy.hold()
+        began = time.monotonic()
+        with pytest.raises(exception.BrokerUnavailable):
+            rpcapi.HostAPI(side.transport).list_tasks(context.new(), 'h1')
+        assert time.monotonic() - began < 40
+        assert proxy.held[servers.TO_SERVER] > 0
+        proxy.release()
+        assert side.conductor.list_replicas(context.new())

@@ -96,5 +96,6 @@ def test_the_library_still_has_what_the_broker_needs():
         'rabbit_ha_queues', 'rabbit_queue_ttl', 'rabbit_quorum_queue',
         'rabbit_quorum_queue_config', 'rabbit_stream_fanout')
     assert callable(amqpdriver.ReplyWaiter.stop)
+    assert callable(impl_rabbit.Connection.set_transport_socket_timeout)
     assert impl_rabbit.Connection.ensure.__code__.co_varnames[1:3] == (
         'method', 'retry')
