@@ -2,6 +2,8 @@
 
 import collections.abc
 import dataclasses
+import functools
+import threading
 
 from oslo_log import log as logging
 
@@ -44,19 +46,41 @@ def endpoint(operation):
             raise exception.InstanceBusy(instance=uuid, task_state='in use')
         try:
             claim = claimed(manager, context, operation, uuid)
+            job = Once(functools.partial(
+                finish, manager, context, operation, claim, lock, parameters))
             try:
-                manager.workers.submit(finish, manager, context, operation,
-                                       claim, lock, parameters)
+                manager.workers.submit(job)
             except BaseException:
-                # No thread to be had, or it is ending: nothing was begun.
-                manager.claims.release(context, claim)
-                raise
+                # No thread to be had, or it is ending.
+                if job.take():
+                    manager.claims.release(context, claim)
+                    raise
         except BaseException:
             lock.release()
             raise
     begin.__name__ = f'{operation.name}_instance'
     begin.__doc__ = f'Begin to {operation.name} an instance.'
     return begin
+
+
+class Once:
+    """A job that is done by whoever takes it first.
+
+    An executor that finds no thread to start says so, and keeps the job: the
+    next thread that is free does it all the same.
+    """
+
+    def __init__(self, job):
+        self._job = job
+        self._taken = threading.Lock()
+
+    def take(self):
+        """Whether the job is the caller's now."""
+        return self._taken.acquire(blocking=False)
+
+    def __call__(self):
+        if self.take():
+            self._job()
 
 
 def claimed(manager, context, operation, uuid):

@@ -1,6 +1,7 @@
 """Claims over RPC: granted once, journaled, settled, found again."""
 
 import uuid
+from concurrent import futures
 
 import pytest
 
@@ -270,6 +271,51 @@ def test_an_operation_that_cannot_begin_gives_its_claim_back(
     with pytest.raises(RuntimeError):
         manager.stop_instance(context.new(), UUID)
     assert row(pair) == ('active', None, None)
+    assert journaled(tmp_path) == []
+
+
+class Exhausted(futures.ThreadPoolExecutor):
+    """One that finds no thread to start; what it was given it keeps."""
+
+    exhausted = True
+
+    def _adjust_thread_count(self):
+        if self.exhausted:
+            raise RuntimeError("can't start new thread")
+        super()._adjust_thread_count()
+
+    def go_on(self):
+        """Have a thread do what was given till now."""
+        self.exhausted = False
+        super().submit(int).result(10)
+
+
+def test_an_operation_without_a_thread_is_not_done_later(
+        manager, virt, pair, tmp_path):
+    manager.workers = Exhausted(1)
+    with pytest.raises(RuntimeError):
+        manager.stop_instance(context.new(), UUID)
+    lock = manager.locks.acquire(UUID, timeout=0)
+    manager.workers.go_on()
+    assert manager.locks.acquire(UUID, timeout=0) is None
+    lock.release()
+    assert 'power_off' not in virt.calls
+    assert row(pair) == ('active', None, None)
+    assert journaled(tmp_path) == []
+
+
+def test_an_operation_that_another_thread_got_hold_of_is_not_taken_back(
+        manager, virt, pair, tmp_path):
+    class Late(Exhausted):
+        def submit(self, *job):
+            try:
+                super().submit(*job)
+            finally:
+                self.go_on()
+    manager.workers = Late(1)
+    manager.stop_instance(context.new(), UUID)
+    assert virt.calls.count('power_off') == 1
+    assert row(pair) == ('stopped', None, None)
     assert journaled(tmp_path) == []
 
 
