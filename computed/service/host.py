@@ -70,6 +70,9 @@ class TaskEndpoint:
         try:
             return runner.as_dict(done.result(self._timeout))
         except futures.TimeoutError:
+            # Nobody waits for it any more; and what somebody accepts of a
+            # run now must not hold for one that begins hours later.
+            done.cancel()
             raise exception.PerhapsDone(
                 method=f'run of {name}', timeout=self._timeout) from None
         except futures.CancelledError:

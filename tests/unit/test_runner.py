@@ -3,6 +3,7 @@ import logging
 import threading
 import time
 
+import oslo_messaging as messaging
 import prometheus_client
 import pytest
 from oslo_config import cfg
@@ -16,6 +17,7 @@ from computed import files
 from computed import periodic
 from computed import runner
 from computed import schedule
+from computed.service import host
 from tests.waiting import wait_for
 
 START = 10_000.0
@@ -575,6 +577,18 @@ def test_who_gave_up_spoils_nothing_for_the_others(bench):
     bench.go_on.set()
     assert stays.result(10).outcome == 'ok'
     assert bench.begun[1].accept_repairs == 3
+
+
+def test_what_was_accepted_does_not_outlive_the_question(bench):
+    bench.start()
+    bench.go_on.clear()
+    bench.running.trigger('_task')
+    wait_for(lambda: bench.begun)
+    with pytest.raises(messaging.ExpectedException):
+        host.TaskEndpoint(bench.running, 0).run_task(None, '_task', accept=99)
+    bench.go_on.set()
+    bench.asked()
+    assert [one.accept_repairs for one in bench.begun] == [None, None]
 
 
 def test_a_failure_is_an_answer_too(bench):
