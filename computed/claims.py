@@ -263,7 +263,14 @@ class Claims:
             for row in claim.rows) or (
                 journal.Row('guest', claim.guest, self.mark.host, {}),))
         self._keep_end(entry)
-        found = self._settle(context, entry)
+        try:
+            found = self._settle(context, entry)
+        except UNANSWERED as error:
+            LOG.warning('The end of %(operation)s of instance %(uuid)s is '
+                        'not recorded yet: %(error)s',
+                        {'operation': entry.operation, 'uuid': entry.uuid,
+                         'error': error})
+            return None
         return next((row for row in found if row.uuid == claim.uuid), None)
 
     def release(self, context, claim):
@@ -273,31 +280,31 @@ class Claims:
     def _settle(self, context, entry):
         """Tell the primary; returns the fresh instances."""
         strict, found = context.tolerating_lag(False), []
-        try:
-            if entry.rows[0].kind == 'guest':
-                grant_obj.Grant.settle_guest_claim(
-                    strict, entry.claim_id, entry.rows[0].key)
-            else:
-                found = grant_obj.Grant.settle_claim(
-                    strict, entry.claim_id,
-                    [dataclasses.asdict(row) for row in entry.rows]).instances
-        except UNANSWERED as error:
-            LOG.warning('The end of %(operation)s of instance %(uuid)s is '
-                        'not recorded yet: %(error)s',
-                        {'operation': entry.operation, 'uuid': entry.uuid,
-                         'error': error})
-            return []
+        if entry.rows[0].kind == 'guest':
+            grant_obj.Grant.settle_guest_claim(
+                strict, entry.claim_id, entry.rows[0].key)
+        else:
+            found = grant_obj.Grant.settle_claim(
+                strict, entry.claim_id,
+                [dataclasses.asdict(row) for row in entry.rows]).instances
         self._end(entry.claim_id)
         return found
 
     def replay(self, context):
-        """Tell the primary the ends that it could not be told before."""
+        """Tell the primary the ends that it could not be told before.
+
+        :raises computed.exception.ComputedError: one of ``UNANSWERED``, or
+            Contended: the rest is not told yet either. Each might wait for
+            as long, and who is to be heard of is not to be silent.
+        """
         for entry in [*self._journal.entries(),
                       *self._unwritten.values()]:
             if not entry.ended:
                 continue
             try:
                 self._settle(context, entry)
+            except (exception.Contended, *UNANSWERED):
+                raise
             except Exception as error:      # the others must be told too
                 LOG.warning('The end of %(operation)s of instance %(uuid)s '
                             'cannot be recorded: %(error)s',

@@ -41,8 +41,9 @@ UNFINISHED = {
 def recover(manager, context, instances, progress):
     """Finish what was begun on these instances, as just read strictly.
 
-    It may be called again after any error. An instance that was never built
-    because the host was down is marked so; its user decides.
+    It may be called again after any error; it has to be, after one of the
+    replay: what has ended must not be begun again. An instance that was
+    never built because the host was down is marked so; its user decides.
 
     :param progress: called before each that may take long
     """

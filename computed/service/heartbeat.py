@@ -48,8 +48,6 @@ class Heartbeat:
             ours = host_obj.Service.report(
                 context.new(), self._conf.host, self._identity.service_id,
                 self._identity.boot_id, json.dumps(self._digest()))
-            # Whatever could not be settled while the primary was away.
-            self._claims.replay(context.new())
         except exception.ComputedError as error:
             problem = error
         except Exception:       # the next one may succeed
@@ -71,3 +69,14 @@ class Heartbeat:
             self._on_taken(exception.ComputedError(
                 f'Host {self._conf.host} belongs to another service now; '
                 'this one ends. Give it another [DEFAULT] host.'))
+        self._replay()
+
+    def _replay(self):
+        """Tell what could not be told while the primary was away."""
+        try:
+            self._claims.replay(context.new())
+        except exception.ComputedError as error:
+            LOG.warning('Some ends of operations are not recorded yet: %s',
+                        error)
+        except Exception:       # the next one may succeed
+            LOG.exception('The ends of operations cannot be recorded.')

@@ -233,6 +233,35 @@ def test_a_settlement_in_the_journal_is_not_done_again(
     assert 'power_off' not in virt.calls
 
 
+def test_an_act_is_not_repeated_because_its_end_is_told_slowly(
+        manager, virt, pair, lossy):
+    got = claim(manager.claims, task_state='powering-off')
+    found = lossy(1, before=True)
+    manager.claims.settle(context.new(), got, task_state=None,
+                          vm_state='stopped', power_state=4)
+    successor(manager)
+    instances = list(instance_obj.InstanceList.get_by_host(
+        context.new(), fixtures.HOST))
+    found.lost = 1
+    with pytest.raises(claims.UNANSWERED):
+        recover.recover(manager, context.new(), instances, lambda: None)
+    recovered(manager)
+    assert row(pair) == ('stopped', None, None)
+    assert 'power_off' not in virt.calls
+
+
+def test_who_tells_nobody_does_not_tell_it_often(granted, lossy, tmp_path):
+    entries = journal.Journal(tmp_path / 'claims')
+    for number in range(3):
+        entries.write(journal.Entry(f'0000000{number}', 'x', (
+            journal.Row('instance', UUID, fixtures.HOST, {}),)))
+    found = lossy(3, before=True)
+    with pytest.raises(claims.UNANSWERED):
+        granted.replay(context.new())
+    assert found.lost == 2
+    assert len(journaled(tmp_path)) == 3
+
+
 def test_a_claim_of_another_service_is_left_alone(manager, pair):
     got = claim(manager.claims, task_state='powering-off')
     pair.sql(pair.primary, "UPDATE instances SET claim_owner = 'x:y'")
