@@ -15,6 +15,8 @@ LOG = logging.getLogger(__name__)
 
 # Seconds that an operation waits for a task that just looks at the instance.
 LOCK_WAIT = 5
+# Characters of what an error says; MariaDB keeps 65535 bytes.
+LONGEST = 4000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,13 +149,14 @@ def outcome(manager, operation, claim, **parameters):
                   **operation.act(manager, claim, **parameters)}
         LOG.info('Instance %(name)s: %(operation)s done.',
                  {'name': name, 'operation': operation.name})
-    except Exception as error:
-        # Whatever it is: the instance must not stay claimed.
+    # Whatever it is, even SystemExit: the instance must not stay claimed.
+    except BaseException as error:
         level = (LOG.warning if isinstance(error, exception.ComputedError)
                  else LOG.exception)
         level('Instance %(name)s: %(operation)s failed: %(error)s',
-              {'name': name, 'operation': operation.name, 'error': error})
-        values = {'fault': f'{operation.name}: {error}',
+              {'name': name, 'operation': operation.name,
+               'error': said(error)})
+        values = {'fault': f'{operation.name}: {said(error)}',
                   **observed(manager, claim.uuid)}
         if operation.failed_state:
             values['vm_state'] = operation.failed_state
@@ -165,10 +168,23 @@ def observed(manager, uuid):
     """
     try:
         info = manager.driver.get_instance(uuid)
+        return {'power_state': info.power_state, 'exit_code': info.exit_code}
     except exception.GuestNotFound:
         return {'power_state': states.NOSTATE}
-    except Exception as error:      # whatever a driver raises
+    except BaseException as error:      # whatever a driver raises
         LOG.warning('Instance %(uuid)s cannot be looked at: %(error)s',
-                    {'uuid': uuid, 'error': error})
+                    {'uuid': uuid, 'error': said(error)})
         return {}
-    return {'power_state': info.power_state, 'exit_code': info.exit_code}
+
+
+def said(error):
+    """What an error says, or what it is, as text that every database keeps.
+
+    One that refused it would refuse the end of the claim with it.
+    """
+    try:
+        text = str(error)
+    except Exception:
+        text = ''
+    text = (text or type(error).__name__)[:LONGEST].replace('\0', '?')
+    return text.encode(errors='replace').decode()

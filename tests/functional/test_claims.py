@@ -303,6 +303,40 @@ def test_an_operation_that_cannot_begin_gives_its_claim_back(
     assert journaled(tmp_path) == []
 
 
+class Mute(Exception):
+    """One that cannot say what it is."""
+
+    def __str__(self):
+        raise ValueError('no')
+
+
+class Timeout(BaseException):
+    """As eventlet's, which is no Exception."""
+
+
+@pytest.mark.parametrize('error', [
+    Mute(), Timeout('t'), SystemExit(3), exception.DriverError(
+        reason=f'a\0b\udc80c{"x" * 100_000}')], ids=type)
+def test_whatever_a_driver_raises_its_instance_does_not_stay_claimed(
+        manager, virt, pair, tmp_path, error):
+    virt.fail_next('power_off', error)
+    got = claim(manager.claims, task_state='powering-off')
+    operation.perform(manager, context.new(), power.STOP, got)
+    assert row(pair) == ('active', None, None)
+    assert journaled(tmp_path) == []
+    [fault] = row(pair, 'fault')
+    assert fault.startswith('stop: ')
+    assert '\0' not in fault and len(fault) < 5000
+
+
+def test_a_guest_that_cannot_be_understood_keeps_no_claim(
+        manager, virt, pair, monkeypatch):
+    monkeypatch.setattr(virt, 'get_instance', lambda uuid: None)
+    got = claim(manager.claims, task_state='powering-off')
+    operation.perform(manager, context.new(), power.STOP, got)
+    assert row(pair) == ('stopped', None, None)
+
+
 class Exhausted(futures.ThreadPoolExecutor):
     """One that finds no thread to start; what it was given it keeps."""
 
