@@ -171,9 +171,11 @@ class Expressions:
         if isinstance(asked, ast.Constant):
             return frozenset([modules.Read(node.lineno)]
                              if asked.value else [])
+        # The parameter itself: what a part of one says nobody knows.
         deciding = frozenset(modules.Decides(one.function, one.parameter)
                              for one in self.labels(asked)
-                             if isinstance(one, modules.Came))
+                             if isinstance(one, modules.Came) and
+                             path_of(asked) == (one.parameter,))
         return deciding or frozenset([modules.Read(node.lineno)])
 
     def handed_on(self, node):

@@ -107,6 +107,7 @@ def test_each_unsafe_act_of_nova_is_found(name):
 @pytest.mark.parametrize('source', [
     'if one.x(use_slave=True): row.save()',
     'x = f(use_slave=not strict)\nx.save()',
+    'def g(conf):\n    f(use_slave=conf.lax).save()',
     'a = b = f(use_slave=True)\nc, *d = b, 1\nd[0].save()',
     'x = []\nx.append(f(use_slave=True))\nx[0].save()',
     'row.host = f(use_slave=True).host\nrow.save()',
