@@ -7,6 +7,7 @@ it over RPC.
 from concurrent import futures
 
 import oslo_messaging as messaging
+from oslo_log import log as logging
 
 from computed import brakes
 from computed import locks
@@ -18,6 +19,8 @@ from computed.operations import power
 from computed.tasks import bandwidth
 from computed.tasks import power_states
 from computed.tasks import resources
+
+LOG = logging.getLogger(__name__)
 
 
 class ComputeManager:
@@ -56,7 +59,7 @@ class ComputeManager:
         self.driver = driver
         self.claims = claims
         self.after_reboot = after_reboot
-        self._on_reboot_over = on_reboot_over
+        self._on_reboot_over = on_reboot_over if after_reboot else None
         self.locks = locks.Locks()
         self.hourly = hourly or brakes.Hourly()
         self.meter = metering.Meter(self)
@@ -69,9 +72,18 @@ class ComputeManager:
 
     def reboot_is_over(self):
         """A whole pass has dealt with what a restart of the machine left."""
-        if self.after_reboot and self._on_reboot_over is not None:
-            self._on_reboot_over()
+        # First: full disk or not, the brakes hold from now on.
         self.after_reboot = False
+        if self._on_reboot_over is None:
+            return
+        try:
+            self._on_reboot_over()
+        except OSError as error:
+            LOG.error('That all is well since the restart of this machine '
+                      'could not be written down; the next pass tries '
+                      'again: %s', error)
+        else:
+            self._on_reboot_over = None
 
     @rpc.exposed
     def get_console_log(self, context, uuid, max_bytes):

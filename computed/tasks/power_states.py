@@ -33,7 +33,9 @@ def sync_power_states(manager, context):
     if manager.conf.tasks.sync_power_state_mode == 'off':
         return periodic.Report(note='mode is off')
     try:
-        found, instances = look(manager, context, use_slave=True)
+        # That a restart of the machine is over is decided by this list, too.
+        found, instances = look(manager, context,
+                                use_slave=not manager.after_reboot)
     except exception.DriverNotReady as error:
         return periodic.Report(note=str(error))
     allowed = limit(manager, instances)
@@ -144,8 +146,8 @@ def guest_of(manager, uuid):
         return manager.driver.get_instance(uuid)
     except exception.GuestNotFound:
         return drift.ABSENT
-    except exception.DriverError as error:
-        problem = error
+    except Exception as error:      # whatever a driver raises
+        problem = operation.said(error)
     LOG.warning('Instance %(uuid)s cannot be looked at: %(problem)s',
                 {'uuid': uuid, 'problem': problem})
     return None
@@ -250,7 +252,8 @@ def repair(manager, context, instance, allowed):
     :param instance: as it looked when it was chosen, perhaps long ago
     :param allowed: repairs an hour; None for no limit
     :returns: ``acted``, ``lost`` (it is not as it had looked) or
-        ``refused`` (somebody works on it, or the brake holds)
+        ``refused`` (somebody works on it, the brake holds, or the guest
+        cannot be looked at)
     :raises computed.exception.Frozen: nothing may be begun here
     """
     with manager.locks.held(instance.uuid, timeout=0) as free:
@@ -272,12 +275,15 @@ def act(manager, context, claim, allowed):
     fresh = claim.instance
     try:
         info = guest_of(manager, fresh.uuid)
-        verdict = drift.Verdict() if info is None else drift.judge(
+        verdict = info and drift.judge(
             fresh.vm_state, fresh.power_state, info.power_state,
             info.exit_code, **how(manager))
     except BaseException:
         manager.claims.release(context, claim)
         raise
+    if verdict is None:
+        manager.claims.release(context, claim)
+        return 'refused'
     if not verdict.repair:
         manager.claims.release(context, claim)
         metrics.drift.labels(TASK, 'false').inc()

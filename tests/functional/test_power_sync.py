@@ -182,18 +182,20 @@ def test_an_incomplete_snapshot_means_unknown(manager, virt, pair):
     assert row(pair)[2] == states.RUNNING
 
 
+@pytest.mark.parametrize('error', [
+    exception.DriverTimeout(timeout=1, operation='look'),
+    PermissionError('denied')], ids=type)
 def test_one_guest_that_cannot_be_looked_at_stops_no_other(
-        manager, virt, pair):
+        manager, virt, pair, error):
     pair.add_instance(pair.primary, uuid=OTHER, name='second')
     pair.add_instance(pair.replica, uuid=OTHER, name='second')
     put(pair, power_state=1)
     add_guest(manager, virt, power_state=states.CRASHED)
     add_guest(manager, virt, OTHER, power_state=states.CRASHED)
     manager.conf.set_override('sync_power_state_pool_size', 1, 'tasks')
-    virt.fail_next('get_instance', exception.DriverTimeout(
-        timeout=1, operation='look'))
+    virt.fail_next('get_instance', error)
     report = manager._sync_power_states(context.new())
-    assert (report.acted, report.lost_races) == (1, 1)
+    assert (report.acted, report.refused) == (1, 1)
     claims = pair.sql(pair.primary, 'SELECT claim_id FROM instances')
     assert claims == [(None,), (None,)]
 
@@ -360,6 +362,58 @@ def test_after_a_restart_of_the_machine_they_are_expected(
     manager.after_reboot = True
     assert manager._sync_power_states(context.new()).acted == 12
     assert manager.after_reboot is False
+
+
+def after_reboot(fresh, virt, pair, over=lambda: None):
+    """A manager after a restart that has ended an active guest."""
+    found = fresh.manager(virt, after_reboot=True, on_reboot_over=over)
+    found.conf.set_override('resume_guests_state_on_host_boot', True, 'virt')
+    put(pair, power_state=1)
+    add_guest(found, virt, power_state=states.SHUTDOWN)
+    return found
+
+
+def test_a_restart_of_the_machine_is_not_over_because_the_replica_lags(
+        fresh, virt, pair):
+    manager = after_reboot(fresh, virt, pair)
+    put(pair, 'replica', vm_state='stopped', power_state=4)
+    manager._sync_power_states(context.new())
+    put(pair, 'replica', vm_state='active', power_state=1)
+    manager._sync_power_states(context.new())
+    assert row(pair) == ('active', None, states.RUNNING, None)
+
+
+def test_nor_because_a_guest_cannot_be_looked_at(fresh, virt, pair):
+    manager = after_reboot(fresh, virt, pair)
+    virt.fail_next('get_instance', exception.DriverTimeout(
+        timeout=1, operation='look'))
+    manager._sync_power_states(context.new())
+    manager._sync_power_states(context.new())
+    assert row(pair) == ('active', None, states.RUNNING, None)
+
+
+def test_a_full_disk_does_not_keep_the_brakes_off(fresh, virt, pair):
+    said = []
+
+    def over():
+        said.append(manager.after_reboot)
+        if len(said) == 1:
+            raise OSError(28, 'No space left on device')
+    manager = after_reboot(fresh, virt, pair, over)
+    for _ in range(3):
+        assert manager._sync_power_states(context.new()).refused == 0
+    assert said == [False, False]
+
+
+def test_what_cannot_be_looked_at_keeps_nothing_else_from_being_recorded(
+        manager, virt, pair):
+    pair.add_instance(pair.primary, uuid=OTHER, name='second')
+    pair.add_instance(pair.replica, uuid=OTHER, name='second')
+    put(pair, power_state=4)
+    add_guest(manager, virt)
+    add_guest(manager, virt, OTHER)
+    virt.fail_next('get_instance', PermissionError('denied'))
+    assert manager._sync_power_states(context.new()).recorded == 1
 
 
 def test_a_replica_that_has_lost_its_rows_stops_nothing(
