@@ -45,9 +45,18 @@ class Record(periodic.Report):
     triggered: bool = False
 
     def include(self, report):
-        """Take over what the task itself reported."""
+        """Take over what the task itself reported, as plain values.
+
+        :raises TypeError: it did not report numbers
+        :raises ValueError: the same
+        """
         for field in dataclasses.fields(periodic.Report):
-            setattr(self, field.name, getattr(report, field.name))
+            value = getattr(report, field.name)
+            if field.name != 'note':
+                value = int(value)
+            elif value is not None:
+                value = str(value)
+            setattr(self, field.name, value)
 
     @property
     def ended_at(self):

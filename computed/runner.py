@@ -60,8 +60,12 @@ class Workers:
 
     def _work(self):
         while (job := self._jobs.get()) is not None:
-            if job():
-                return
+            try:
+                if job():
+                    return
+            except Exception:
+                # With the last of the threads every task would cease.
+                LOG.exception('A thread of periodic tasks stumbled')
         self._jobs.put(None)        # for the next thread
 
 

@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 
 # How a conductor ends that would fail again the same way.
 CANNOT_START = 1
+SHORTEST = 1.0
 BACKOFF_MAX = 30.0
 
 
@@ -49,7 +50,7 @@ class ConductorChild:
             env={**os.environ, concurrency.VARIABLE: concurrency.chosen()})
 
     def _supervise(self):
-        wait = 1.0
+        wait = SHORTEST
         while True:
             began = time.monotonic()
             code = self._process.wait()
@@ -60,14 +61,20 @@ class ConductorChild:
                     'The conductor could not start; it said why above.'))
                 return
             if time.monotonic() - began > BACKOFF_MAX:
-                wait = 1.0
-            LOG.warning('The conductor ended (status %(code)s); starting it '
-                        'again in %(wait).0f s.',
-                        {'code': code, 'wait': wait})
-            if self._stopping.wait(wait):
-                return
-            wait = min(wait * 2, BACKOFF_MAX)
-            self._spawn()
+                wait = SHORTEST
+            problem, before = f'ended (status {code})', self._process
+            while self._process is before:
+                LOG.warning('The conductor %(problem)s; starting it again '
+                            'in %(wait).0f s.',
+                            {'problem': problem, 'wait': wait})
+                if self._stopping.wait(wait):
+                    return
+                wait = min(wait * 2, BACKOFF_MAX)
+                try:
+                    self._spawn()
+                except OSError as error:
+                    # No memory, no process: perhaps why it ended, too.
+                    problem = f'could not be started ({error.strerror})'
 
     def stop(self, timeout=10):
         """End the child; forced after ``timeout`` seconds."""

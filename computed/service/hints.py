@@ -7,6 +7,10 @@ of them is bounded by the number of instances.
 import threading
 import time
 
+from oslo_log import log as logging
+
+LOG = logging.getLogger(__name__)
+
 
 class Hints:
     """Calls ``look(uuid)`` once no hint about it came for a while."""
@@ -53,4 +57,12 @@ class Hints:
                         min(self._due.values()) - now if self._due else None)
             for uuid in ready:
                 if not self._stopping:
-                    self._look(uuid)
+                    self._hand_on(uuid)
+
+    def _hand_on(self, uuid):
+        try:
+            self._look(uuid)
+        except Exception:
+            # No thread to be had, perhaps. This one serves all guests.
+            LOG.exception('A hint about instance %s is left to the next '
+                          'pass.', uuid)

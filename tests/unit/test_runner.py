@@ -591,6 +591,29 @@ def test_what_was_accepted_does_not_outlive_the_question(bench):
     assert [one.accept_repairs for one in bench.begun] == [None, None]
 
 
+def test_a_report_of_odd_values_costs_no_thread(bench):
+    """Each that could not be saved took one with it, until none was left."""
+    bench.option('periodic_workers', 1)
+    bench.start()
+    saved = bench.folder / 'task-records.json'
+    for note in (exception.TaskNotFound(name='x'), threading.Lock()):
+        bench.do = lambda context, note=note: periodic.Report(note=note)
+        assert bench.asked().note == str(note)
+        bench.to(bench.clock.now + 2 * runner.SAVE_INTERVAL)
+        wait_for(lambda text=str(note): saved.exists() and
+                 text[:20] in saved.read_text())
+    bench.do = lambda context: periodic.Report(candidates=['a', 'b'])
+    assert bench.asked().outcome == 'error'
+
+
+def test_a_job_that_fails_leaves_its_thread_to_the_next():
+    workers, done = runner.Workers(1), threading.Event()
+    workers.submit(fail)
+    workers.submit(done.set)
+    assert done.wait(10)
+    workers.stop()
+
+
 def test_a_failure_is_an_answer_too(bench):
     bench.do = fail
     bench.start()

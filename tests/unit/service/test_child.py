@@ -1,0 +1,36 @@
+"""A conductor that cannot be started at once is started later."""
+
+import errno
+import subprocess
+import sys
+import threading
+
+from computed.service import child
+from tests.waiting import wait_for
+
+
+def test_a_conductor_for_which_there_is_no_process_is_tried_again(
+        monkeypatch):
+    monkeypatch.setattr(child, 'SHORTEST', 0.01)
+    failures = []
+    found = child.ConductorChild([], failures.append)
+    # One that lives for as long as its parent lets it.
+    found._command = [sys.executable, '-c', 'input()']
+    found.start()
+    real, refused = subprocess.Popen, []
+
+    def full(*args, **kwargs):
+        if len(refused) < 2:
+            refused.append(args)
+            raise BlockingIOError(errno.EAGAIN, 'no process to be had')
+        return real(*args, **kwargs)
+    monkeypatch.setattr(subprocess, 'Popen', full)
+    before = found._process
+    before.kill()
+    wait_for(lambda: found._process is not before, 10, 'another conductor')
+    assert len(refused) == 2
+    assert found._process.poll() is None
+    assert failures == []
+    found.stop()
+    wait_for(lambda: not any(thread.name == 'conductor child'
+                             for thread in threading.enumerate()))
