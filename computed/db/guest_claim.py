@@ -80,16 +80,11 @@ def settle(context, uuid, claim_id):
         .execution_options(synchronize_session=False)).rowcount)
 
 
-@routing.write
-def release_all(context, service_id, kept):
-    """End the claims of a service but for those it has in hand.
-
-    :param kept: ids of claims
-    :returns: how many there were
-    """
+@routing.read
+def get_all_of(context, service_id):
+    """``{claim_id: uuid}`` of the claims that a service holds."""
     row = models.GuestClaim
-    return context.session.execute(
-        sa.delete(row)
-        .where(claim.of_service(row.claim_owner, service_id),
-               row.claim_id.not_in(kept))
-        .execution_options(synchronize_session=False)).rowcount
+    found = context.session.execute(
+        sa.select(row.claim_id, row.uuid)
+        .where(claim.of_service(row.claim_owner, service_id)))
+    return dict(row for row in found)

@@ -75,8 +75,7 @@ class Grant(base.ComputedObject):
         return cls._of(context, db.claim.adopt(
             context, uuid, old_claim_id, service_id, claim_id, owner))
 
-    @classmethod
-    @base.remotable
-    def release_guest_claims(cls, context, service_id, kept):
-        """See :func:`computed.db.guest_claim.release_all`."""
-        return db.guest_claim.release_all(context, service_id, kept)
+    @base.remotable_read
+    def get_guest_claims(cls, context, service_id):
+        """See :func:`computed.db.guest_claim.get_all_of`."""
+        return db.guest_claim.get_all_of(context, service_id)

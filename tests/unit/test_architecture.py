@@ -27,7 +27,7 @@ HASHES = {
     'Freeze':
         '1.0-7b54c7e4e164fdcbaf5b74842e5b5145',
     'Grant':
-        '1.0-fefb0bd014bdef10a09146fd9f72d1cc',
+        '1.0-1af835c50fc0b50aee9442554c343a61',
     'Host':
         '1.0-e639525461123a335cb24caf0e7f9af3',
     'HostList':

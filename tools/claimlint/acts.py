@@ -11,8 +11,7 @@ from tools.claimlint.module import path_of
 DOORS = frozenset(['claim', 'claim_all', 'claim_absence', 'adopt'])
 # What only computed.claims calls.
 GRANTS = frozenset(['grant_claim', 'adopt_claim', 'settle_claim',
-                    'grant_guest_claim', 'settle_guest_claim',
-                    'release_guest_claims'])
+                    'grant_guest_claim', 'settle_guest_claim'])
 
 DECIDED_ON_LAG = (
     'claim the row: `claims.claim(context, uuid, operation, {every fact})`, '
