@@ -1,6 +1,7 @@
 """Expressions: what is known of their values, and which of them act."""
 
 import ast
+import contextlib
 import itertools
 
 from tools.claimlint import module as modules
@@ -13,6 +14,8 @@ DOORS = frozenset(['claim', 'claim_all', 'claim_absence', 'adopt'])
 GRANTS = frozenset(['grant_claim', 'adopt_claim', 'settle_claim',
                     'grant_guest_claim', 'settle_guest_claim'])
 
+BY_ANY_NAME = ('a method of the driver is called by a name that only the run '
+               'knows')
 DECIDED_ON_LAG = (
     'claim the row: `claims.claim(context, uuid, operation, {every fact})`, '
     'and go on with claim.instance only')
@@ -31,6 +34,7 @@ class Expressions:
     :ivar env: ``{path: labels}``, what is known of each name here
     :ivar claims: ``{path: whether it is a claim}``
     :ivar drivers: ``{path: whether it is a driver}``
+    :ivar aliases: ``{name: the method it stands for}``
     :ivar control: labels of the conditions under which this is reached
     :ivar reads: labels of the tolerant reads made so far
     """
@@ -46,6 +50,7 @@ class Expressions:
         self.env = dict(outer.env) if outer else {}
         self.claims = dict(outer.claims) if outer else {}
         self.drivers = dict(outer.drivers) if outer else {}
+        self.aliases = dict(outer.aliases) if outer else {}
         self.control = NOTHING
         self.reads = NOTHING
         for parameter, _ in modules.parameters(function) if function else ():
@@ -78,6 +83,10 @@ class Expressions:
             found = self.labels(node.value) if node.value else NOTHING
             self.returned(found)
             return found
+        if isinstance(node, (ast.IfExp, ast.BoolOp)):
+            return self.choice(node)
+        if isinstance(node, (ast.Dict, ast.List, ast.Set, ast.Tuple)):
+            self.refuse_acts(node)
         if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp,
                              ast.GeneratorExp)):
             return self.comprehension(node)
@@ -87,6 +96,31 @@ class Expressions:
         return NOTHING.union(*(
             self.labels(child) for child in ast.iter_child_nodes(node)
             if isinstance(child, ast.expr)))
+
+    @contextlib.contextmanager
+    def under(self, test):
+        """Within it, what is reached is so because of ``test``."""
+        outer, self.control = self.control, self.control | test
+        yield
+        self.control = outer
+
+    def choice(self, node):
+        """``a if b else c``, ``a and b``, ``a or b``."""
+        parts = ([node.test, node.body, node.orelse] if isinstance(
+            node, ast.IfExp) else node.values)
+        found = NOTHING
+        for part in parts:
+            with self.under(found):
+                found |= self.labels(part)
+        return found
+
+    def refuse_acts(self, node):
+        """Report methods of a driver that are kept in a collection."""
+        for one in ast.iter_child_nodes(node):
+            path = path_of(one)
+            if path and path[-1] in self.module.names.acts and (
+                    self.is_driver(path[:-1])):
+                self.report(one, path[-1], BY_ANY_NAME, 'name it')
 
     def known(self, path):
         """Labels of a name and of all that it is a part of."""
@@ -99,14 +133,16 @@ class Expressions:
 
     def comprehension(self, node):
         outer = dict(self.env)
-        found = NOTHING
+        found = over = NOTHING
         for one in node.generators:
+            over |= self.labels(one.iter)
             self.bind(one.target, self.labels(one.iter))
             # What a tolerant test leaves of a strict list is tolerant.
             found = found.union(*map(self.labels, one.ifs))
-        for part in ([node.key, node.value] if isinstance(
-                node, ast.DictComp) else [node.elt]):
-            found |= self.labels(part)
+        with self.under(found | over):
+            for part in ([node.key, node.value] if isinstance(
+                    node, ast.DictComp) else [node.elt]):
+                found |= self.labels(part)
         self.env = outer
         return found
 
@@ -125,6 +161,9 @@ class Expressions:
     # -- calls
 
     def call(self, node):
+        if isinstance(node.func, ast.Name) and node.func.id in self.aliases:
+            node = ast.copy_location(ast.Call(
+                self.aliases[node.func.id], node.args, node.keywords), node)
         name = modules.called(node)
         arguments = [*node.args, *(word.value for word in node.keywords)]
         given = [self.labels(one) for one in arguments]
@@ -215,6 +254,8 @@ class Expressions:
         for label, *sink in summary.sinks:
             for one in translated(label):
                 self.reached(one, *sink)
+        for sink in summary.writes:
+            self.decided(*sink)
         found = NOTHING.union(*map(translated, summary.returns))
         self.reads |= {one for one in found if isinstance(one, modules.Read)}
         return found
@@ -249,15 +290,15 @@ class Expressions:
             self.check_act(node, name, arguments, given)
         elif name == 'getattr' and arguments and self.is_driver(
                 path_of(arguments[0])):
-            self.report(node, name, 'a method of the driver is called by a '
-                        'name that only the run knows', 'name it')
+            self.report(node, name, BY_ANY_NAME, 'name it')
         elif name in self.module.names.writes and len(path) > 1:
             parts = NOTHING.union(*(
                 found for known, found in self.env.items()
                 if len(known) == len(path) and known[:-1] == path[:-1]))
-            self.sink(node, name, self.control.union(receiver, parts, *given),
-                      f'{name}() writes')
-        elif name == 'settle' and path[-2:-1] == ('claims',):
+            what = f'{name}() writes'
+            self.sink(node, name, receiver.union(parts, *given), what)
+            self.decided(node.lineno, self.name, name, what)
+        elif name in ('settle', 'settle_all') and path[-2:-1] == ('claims',):
             self.sink(node, name, NOTHING.union(*given),
                       'a claim is settled')
 
@@ -267,7 +308,18 @@ class Expressions:
             self.sink(node, name, NOTHING.union(*given[1:]), what)
             return
         self.report(node, name, f'{what} without a claim', NEEDS_A_CLAIM)
-        self.sink(node, name, self.control.union(*given), what)
+        self.sink(node, name, NOTHING.union(*given), what)
+        self.decided(node.lineno, self.name, name, what)
+
+    def decided(self, *sink):
+        """What comes to a sink only if conditions hold rests on them, here
+        and wherever this function is called.
+        """
+        for label in self.control:
+            self.reached(label, *sink)
+        summary = self.module.summaries.get(self.function)
+        if summary is not None:
+            summary.writes |= {sink}
 
     def sink(self, node, name, labels, what):
         for label in labels:

@@ -15,6 +15,8 @@ from tools.claimlint.module import path_of
 # Methods that put an argument into what they are called on.
 COLLECTS = frozenset(['add', 'append', 'appendleft', 'extend', 'insert',
                       'put', 'setdefault', 'update'])
+# What leaves a block: the rest of it runs only if this did not.
+LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 # Each look at a module knows a little more of its functions.
 LOOKS = 20
 
@@ -78,13 +80,17 @@ class Walk(acts.Expressions):
 
     def on_Return(self, node):
         if node.value is not None:
-            self.returned(self.labels(node.value))
+            found = self.labels(node.value)
+            self.returned(found if self.is_claim(node.value)
+                          else found | self.control)
 
     def on_If(self, node):
         self.branch(self.labels(node.test), [node.body, node.orelse])
 
     def on_Match(self, node):
-        self.branch(self.labels(node.subject),
+        guards = NOTHING.union(*(self.labels(case.guard)
+                                 for case in node.cases if case.guard))
+        self.branch(self.labels(node.subject) | guards,
                     [case.body for case in node.cases])
 
     def on_While(self, node):
@@ -123,13 +129,16 @@ class Walk(acts.Expressions):
         """Run each of ``bodies``, and know afterwards what any of them
         knew.
         """
-        outer, self.control = self.control, self.control | test
+        outer, inner = self.control, self.control | test
         env, claims = self.env, self.claims
         ends = []
         for body in bodies:
             self.env, self.claims = dict(env), dict(claims)
+            self.control = inner
             self.run(body)
             ends.append((self.env, self.claims))
+            if any(isinstance(one, LEAVES) for one in body):
+                outer |= test
         self.env = {
             path: NOTHING.union(*(one.get(path, NOTHING) for one, _ in ends))
             for path in set().union(*(one for one, _ in ends))}
@@ -150,15 +159,25 @@ class Walk(acts.Expressions):
             self.put(path_of(target.value), found)
         elif isinstance(target, ast.Attribute):
             self.put(path_of(target), found)
+            if target.attr == 'lag_tolerant' and value is not None:
+                # From now on what is read with it is.
+                self.put(path_of(target.value),
+                         self.tolerant_if(value, target))
         else:
             path = target.id,
+            if isinstance(value, ast.Constant) and value.value in (
+                    True, False):
+                found |= self.control       # remembers which way was taken
             for known in [one for one in self.env if one[0] == target.id]:
                 del self.env[known]
             self.env[path] = found
             self.claims.pop(path, None)
+            self.aliases.pop(target.id, None)
             if value is not None:
                 self.claims[path] = self.is_claim(value)
                 self.drivers[path] = self.is_driver(path_of(value))
+                if isinstance(value, ast.Attribute):
+                    self.aliases[target.id] = value
 
     def returned(self, found):
         summary = self.module.summaries.get(self.function)
@@ -168,4 +187,4 @@ class Walk(acts.Expressions):
     def collect(self, node, name, found):
         """A call may put its arguments into what it is called on."""
         if name in COLLECTS and isinstance(node.func, ast.Attribute):
-            self.put(path_of(node.func.value), found)
+            self.put(path_of(node.func.value), found | self.control)

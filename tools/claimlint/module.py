@@ -66,10 +66,13 @@ class Summary:
 
     :ivar returns: labels of its result
     :ivar sinks: ``{(label, line, function's name, sink, what)}``
+    :ivar writes: ``{(line, function's name, sink, what)}``: what it does
+        without a claim
     """
 
     returns: frozenset = NOTHING
     sinks: frozenset = NOTHING
+    writes: frozenset = NOTHING
 
 
 def path_of(node):
@@ -154,7 +157,7 @@ class Module:
 
     def known(self):
         """All that was found out, to be compared."""
-        return ({one: (summary.returns, summary.sinks)
+        return ({one: (summary.returns, summary.sinks, summary.writes)
                  for one, summary in self.summaries.items()},
                 dict(self.fields))
 
@@ -169,4 +172,11 @@ class Module:
         if len(path) == 1:
             return self._functions.get(path[0], [])
         cls = owner if path[0] in ('self', 'cls') else path[0]
-        return self._functions.get((cls, path[1]), [])
+        return self._functions.get((cls, path[1])) or (
+            self._only_method(path[1]))
+
+    def _only_method(self, name):
+        """The method of this name, if one class of the module has one."""
+        found = [nodes for key, nodes in self._functions.items()
+                 if isinstance(key, tuple) and key[1] == name]
+        return found[0] if len(found) == 1 else []

@@ -123,6 +123,31 @@ def test_each_unsafe_act_of_nova_is_found(name):
     'x = f(use_slave=True)\nclaim = claims.claim(c, x.uuid, "t", {})\n'
     'driver.spawn(claim, x.spec)',
     'x = f(use_slave=True)\nself.claims.settle(c, claim, host=x.host)',
+    'self.claims.settle_all(c, claim, {u: f(use_slave=True).host})',
+    'x = f(use_slave=True)\nwrite = x.save\nwrite()',
+    'c.lag_tolerant = True\nInstance.get_by_uuid(c, u).save()',
+    # Whatever follows a guard is done because of it.
+    'def g(x):\n    if f(use_slave=True).y:\n        return\n    x.save()',
+    'def g(x):\n    if f(use_slave=True).y:\n        raise x\n    x.save()',
+    'for x in y:\n    if f(use_slave=True):\n        continue\n    x.save()',
+    'def g(x):\n    try:\n        f(use_slave=True)\n'
+    '    except KeyError:\n        return\n    x.save()',
+    'f(use_slave=True).y and x.save()',
+    'x.save() if f(use_slave=True).y else None',
+    '[x.save() for x in y if f(x, use_slave=True)]',
+    'match x:\n    case y if f(use_slave=True):\n        x.save()',
+    # So is what is done elsewhere, and what was noted.
+    'def g(x):\n    x.save()\nif f(use_slave=True).y:\n    g(x)',
+    'def g():\n    h()\ndef h():\n    x.save()\n'
+    'if f(use_slave=True).y:\n    g()',
+    'def g(x):\n    if x.y:\n        return 1\n    return 2\n'
+    'if g(f(use_slave=True)):\n    y.save()',
+    'old = False\nif f(use_slave=True).y:\n    old = True\n'
+    'if old:\n    x.save()',
+    'old = []\nif f(use_slave=True).y:\n    old.append(x)\n'
+    'for one in old:\n    one.save()',
+    'class C:\n    def g(self, x):\n        x.save()\n'
+    'C().h()\nc.g(f(use_slave=True))',
     # Read again, but never decided again.
     'for x in f(use_slave=True):\n    g(x.uuid, use_slave=False).save()',
 ])
@@ -139,6 +164,7 @@ def test_a_tolerant_read_is_followed_to_the_write(source):
     'if x:\n    claim = instance\ndriver.pause(claim)',
     'pool.submit(manager.driver.power_on, uuid)',
     'driver.reboot()',
+    'off = manager.driver.power_off\noff(uuid, 60)',
 ])
 def test_an_act_without_a_claim_is_found(source):
     assert [remedy for *_, remedy in found(source)] == ['take']
@@ -157,6 +183,8 @@ def test_a_claim_made_elsewhere_is_found(source):
 def test_a_method_of_the_driver_by_any_name_is_found():
     assert found('getattr(manager.driver, name)(uuid)') == [
         (1, 'getattr', 'name')]
+    assert found('{"off": manager.driver.power_off}[name](uuid)') == [
+        (1, 'power_off', 'name')]
 
 
 @pytest.mark.parametrize('source', [
@@ -167,6 +195,19 @@ def test_a_method_of_the_driver_by_any_name_is_found():
         x = claim.instance
         manager.driver.power_off(claim, 60)
         manager.claims.settle(c, claim, vm_state=x.vm_state)
+    """,
+    # Guards decide who is claimed, and the claim decides again.
+    """
+    for x in f(use_slave=True):
+        if x.task_state:
+            continue
+        claim = manager.claims.claim(c, x.uuid, 't', {'vm_state': x.vm_state})
+        old = claim.instance.vm_state == 'stopped'
+        if not old:
+            continue
+        values = outcome(manager, claim)
+        manager.driver.power_off(claim, 60)
+        manager.claims.settle(c, claim, **values)
     """,
     # So is what is read again strictly: its save is guarded by revision.
     """
@@ -184,7 +225,7 @@ def test_a_method_of_the_driver_by_any_name_is_found():
     'x = f(use_slave=True)\nLOG.info("%s", x)\ny.save()',
     'manager.driver.list_instances()',
     'thread.pause(5)',
-], ids=range(10))
+], ids=range(11))
 def test_what_is_right_is_left_alone(source):
     assert found(source) == []
 
