@@ -259,7 +259,8 @@ class Claims:
         claim.end()
         entry = journal.Entry(claim.claim_id, claim.operation, tuple(
             journal.Row('instance', row.uuid, row.host,
-                        values.get(row.uuid, {'task_state': None}))
+                        values.get(row.uuid, {'task_state': None}),
+                        row.revision)
             for row in claim.rows) or (
                 journal.Row('guest', claim.guest, self.mark.host, {}),))
         self._keep_end(entry)

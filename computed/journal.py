@@ -21,12 +21,14 @@ class Row:
     :ivar kind: ``instance``; ``guest`` stands for one without an instance
     :ivar values: what to write when the claim is settled; None while the act
         may still be under way
+    :ivar revision: the row's since the grant; None if it is not known
     """
 
     kind: str
     key: str
     host: str
     values: dict | None = None
+    revision: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)

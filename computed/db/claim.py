@@ -176,7 +176,12 @@ def grant(context, claim_id, owner, operation, wanted):
 def settle(context, claim_id, rows):
     """End a claim and write what came of it.
 
-    :param rows: ``[{'kind', 'key', 'host', 'values'}]``, all that it holds
+    Nobody else changes a claimed row, so it has the revision of the grant.
+    If it has not, a lingering request has been granted the claim once more,
+    after its end: what came of it is of then.
+
+    :param rows: ``[{'kind', 'key', 'host', 'values', 'revision'}]``, all
+        that it holds; without a revision, or with None, any will do
     :returns: for each the fresh row; None if the claim is not held (any
         more), as after a settlement whose reply was lost
     """
@@ -184,8 +189,11 @@ def settle(context, claim_id, rows):
     settled = {}
     for row in _order(rows):
         model = KINDS[row['kind']].model
+        held = [model.claim_id == claim_id]
+        if row.get('revision') is not None:
+            held.append(model.revision == row['revision'])
         settled[row['kind'], row['key']] = _update(
-            context, row, [model.claim_id == claim_id], new, FREE)
+            context, row, held, new, FREE)
     if not any(settled.values()):
         routing.undo(context)
     return [settled[row['kind'], row['key']] for row in rows]

@@ -84,12 +84,16 @@ def fresh(pair, host_side):
 
 
 class Lossy:
-    """A conductor whose replies get lost, after or before it worked."""
+    """A conductor whose replies get lost, after or before it worked.
+
+    :ivar late: the requests it has not carried out
+    """
 
     def __init__(self, inner, lost, before=False):
         self.inner = inner
         self.lost = lost
         self.before = before
+        self.late = []
 
     def __getattr__(self, name):
         return getattr(self.inner, name)
@@ -97,12 +101,18 @@ class Lossy:
     def object_class_action_versions(self, *args):
         if self.lost and self.before:
             self.lost -= 1
+            self.late.append(args)
             raise exception.PerhapsDone(method='x', timeout=1)
         answer = self.inner.object_class_action_versions(*args)
         if self.lost:
             self.lost -= 1
             raise exception.PerhapsDone(method='x', timeout=1)
         return answer
+
+    def wake(self):
+        """Carry them out now, long after they were given up."""
+        for request in self.late:
+            self.inner.object_class_action_versions(*request)
 
 
 @pytest.fixture

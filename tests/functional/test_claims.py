@@ -398,6 +398,27 @@ def test_a_grant_that_came_late_is_found_by_who_is_in_its_way(
     assert row(pair) == ('active', None, None)
 
 
+def test_a_claim_that_comes_twice_does_not_come_to_its_former_end(
+        manager, virt, pair, lossy):
+    """A conductor that stood still goes on with what it had begun."""
+    slow = lossy(1, before=True)
+    got = claim(manager.claims, task_state='powering-off')
+    slow.lost = 1
+    manager.claims.settle(context.new(), got, task_state=None,
+                          vm_state='stopped', power_state=4)
+    manager.claims.replay(context.new())
+    assert row(pair) == ('stopped', None, None)
+    operation.perform(manager, context.new(), power.START, claim(
+        manager.claims, {'vm_state': 'stopped'}))
+    slow.wake()
+    assert len(slow.late) == 2
+    assert row(pair)[0] == 'active', 'and the guest would be stopped next'
+    [instance] = instance_obj.InstanceList.get_by_host(
+        context.new(), fixtures.HOST)
+    manager.claims.reap(context.new(), [instance])
+    assert row(pair) == ('active', None, None)
+
+
 def test_a_claim_in_hand_is_not_reaped_by_who_is_in_its_way(manager, pair):
     got = claim(manager.claims)
     with pytest.raises(exception.InstanceBusy):

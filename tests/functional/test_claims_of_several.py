@@ -302,34 +302,14 @@ def test_an_instance_of_a_replica_only_is_no_absence(granted, pair):
     assert granted.listing(tolerant).uuids == {FIRST, SECOND}
 
 
-class Slow:
-    """A conductor that carries a request out long after it was given up."""
-
-    def __init__(self, inner):
-        self.inner = inner
-        self.late = []
-
-    def __getattr__(self, name):
-        return getattr(self.inner, name)
-
-    def object_class_action_versions(self, *args):
-        self.late.append(args)
-        raise exception.PerhapsDone(method='x', timeout=1)
-
-
 def test_a_release_that_comes_late_ends_no_later_claim(
-        granted, pair, host_side, monkeypatch):
-    place = 'computed.objects.base.ComputedObject.indirection_api'
-    slow = Slow(host_side.conductor)
-    monkeypatch.setattr(place, slow)
+        granted, pair, lossy):
+    slow = lossy(1, before=True)
     with pytest.raises(exception.PerhapsDone):
         granted.listing(context.new())
-    monkeypatch.setattr(place, host_side.conductor)
     got = granted.claim_absence(
         context.new(), granted.listing(context.new()), GUEST, 'remove')
-    assert slow.late
-    for request in slow.late:
-        host_side.conductor.object_class_action_versions(*request)
+    slow.wake()
     assert guests_claimed(pair) != []
     with pytest.raises(exception.InstanceBusy, match='being removed'):
         create(GUEST)
