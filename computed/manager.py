@@ -4,6 +4,7 @@ A line for each periodic task, a line for each operation that may be asked of
 it over RPC.
 """
 
+import threading
 from concurrent import futures
 
 import oslo_messaging as messaging
@@ -28,6 +29,8 @@ class ComputeManager:
 
     :ivar after_reboot: this machine was restarted since the host was last
         in service, so differences are expected; until the first full pass
+    :ivar stopping: set once the service ends: what looks wrong from now on
+        may be the machine going down
     :ivar warned: ``{uuid: warning}`` said at the last pass
     :ivar braked: the names of those the brake held back then, or None
     """
@@ -60,6 +63,7 @@ class ComputeManager:
         self.claims = claims
         self.after_reboot = after_reboot
         self._on_reboot_over = on_reboot_over if after_reboot else None
+        self.stopping = threading.Event()
         self.locks = locks.Locks()
         self.hourly = hourly or brakes.Hourly()
         self.meter = metering.Meter(self)

@@ -89,7 +89,7 @@ class HostService:
         self.child = child
         # Called with the error that ends the service; set by the program.
         self.end = None
-        self.driver = self.runner = self._hints = None
+        self.driver = self.manager = self.runner = self._hints = None
         self._stopping = threading.Event()
         self._parts = []        # stopped in reverse
 
@@ -261,6 +261,8 @@ class HostService:
         self._stopping.set()
         # First: a guest that the machine stops while it goes down must not
         # be recorded as stopped by its user.
+        if self.manager is not None:
+            self.manager.stopping.set()
         if self._hints is not None:
             self.driver.subscribe(None)
             self._hints.stop()

@@ -231,7 +231,7 @@ def repair_safely(manager, context, ended, instance, allowed):
         or nobody can be asked for leave; from then on nobody else asks
     """
     context.update_store()      # its request id, in this thread's log lines
-    if ended:
+    if ended or manager.stopping.is_set():
         return 'refused'
     try:
         return repair(manager, context, instance, allowed)
@@ -323,7 +323,7 @@ def look_at(manager, context, uuid):
     A hint is no fact: both sides are read afresh, the row on the primary.
     """
     mode = manager.conf.tasks.sync_power_state_mode
-    if mode == 'off':
+    if mode == 'off' or manager.stopping.is_set():
         return
     try:
         instance = instance_obj.Instance.get_by_uuid(

@@ -416,6 +416,19 @@ def test_what_cannot_be_looked_at_keeps_nothing_else_from_being_recorded(
     assert manager._sync_power_states(context.new()).recorded == 1
 
 
+def test_a_pass_repairs_nothing_more_once_the_service_ends(
+        manager, virt, pair):
+    """What goes off from now on may be the machine going down."""
+    many(manager, virt, pair, 4)
+    manager.conf.set_override('sync_power_state_pool_size', 1, 'tasks')
+    manager.driver = Intruder(virt, 'power_off', before=manager.stopping.set)
+    report = manager._sync_power_states(context.new())
+    assert (report.acted, report.refused) == (1, 3)
+    assert acted(pair) == 1
+    power_states.look_at(manager, context.new(), many_uuid(3))
+    assert acted(pair) == 1
+
+
 def test_a_replica_that_has_lost_its_rows_stops_nothing(
         manager, virt, pair):
     put(pair, power_state=1)
