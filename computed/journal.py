@@ -86,16 +86,21 @@ class Journal:
         files.remove(self._path(claim_id))
 
     def entries(self):
-        """Everything not acknowledged yet; torn files are left alone."""
+        """Everything not acknowledged yet; what cannot be read is left
+        alone.
+        """
         found = []
         for name in sorted(os.listdir(self.folder)):
             if not name.endswith('.json'):
                 continue
-            values = files.read_json(os.path.join(self.folder, name))
+            path = os.path.join(self.folder, name)
             try:
+                values = files.read_json(path)
                 rows = tuple(Row(**row) for row in values.pop('rows'))
                 found.append(Entry(rows=rows, **values))
-            except (TypeError, AttributeError, KeyError):
+            except (OSError, TypeError, AttributeError, KeyError):
+                if not os.path.exists(path):
+                    continue    # acknowledged meanwhile
                 LOG.warning('The journal entry %s cannot be read; the claim '
                             'is found by the database instead.', name)
         return found

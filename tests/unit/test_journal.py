@@ -43,3 +43,19 @@ def test_a_torn_file_hides_no_other_entry(tmp_path):
         with open(os.path.join(tmp_path, name), 'w') as stream:
             stream.write(text)
     assert [one.claim_id for one in kept.entries()] == ['c2']
+
+
+def test_what_cannot_be_read_hides_nothing_else(tmp_path, caplog):
+    entries = journal.Journal(tmp_path)
+    entries.write(entry('c1'))
+    (tmp_path / 'broken.json').mkdir()
+    assert entries.entries() == [entry('c1')]
+    assert 'broken.json' in caplog.text
+
+
+def test_what_is_acknowledged_while_one_looks_is_no_news(tmp_path, caplog):
+    entries = journal.Journal(tmp_path)
+    # Listed, and gone when it is opened.
+    (tmp_path / 'gone.json').symlink_to('nothing')
+    assert entries.entries() == []
+    assert caplog.text == ''
