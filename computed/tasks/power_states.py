@@ -231,7 +231,9 @@ def repair_safely(manager, context, ended, instance, allowed):
         or nobody can be asked for leave; from then on nobody else asks
     """
     context.update_store()      # its request id, in this thread's log lines
-    if ended or manager.stopping.is_set():
+    # An operator may have turned it off while the pass went on.
+    if ended or manager.stopping.is_set() or (
+            manager.conf.tasks.sync_power_state_mode != 'enforce'):
         return 'refused'
     try:
         return repair(manager, context, instance, allowed)

@@ -429,6 +429,16 @@ def test_a_pass_repairs_nothing_more_once_the_service_ends(
     assert acted(pair) == 1
 
 
+def test_a_pass_obeys_an_operator_who_turns_it_off(manager, virt, pair):
+    many(manager, virt, pair, 4)
+    manager.conf.set_override('sync_power_state_pool_size', 1, 'tasks')
+    manager.driver = Intruder(
+        virt, 'power_off', before=lambda: manager.conf.set_override(
+            'sync_power_state_mode', 'observe', 'tasks'))
+    report = manager._sync_power_states(context.new())
+    assert (report.acted, report.refused) == (1, 3)
+
+
 def test_a_replica_that_has_lost_its_rows_stops_nothing(
         manager, virt, pair):
     put(pair, power_state=1)
