@@ -122,7 +122,7 @@ class HostService:
         self._until_possible(
             lambda: self.driver.init_host(self.claims.mark))
         self._parts.append(self.driver.close)
-        self._refuse_strangers()
+        self._until_possible(self._refuse_strangers)
         self._manage(state_path)
         self._serve()
         tour.hello(self.conf, self.manager, self.instances())
@@ -168,8 +168,13 @@ class HostService:
         """Refuse a name or a database that all guests here contradict.
 
         Single guests of other marks are listed and stay as they are.
+
+        :raises computed.exception.DriverNotReady: not all are known yet
         """
-        guests = self.driver.list_instances().instances.values()
+        snapshot = self.driver.list_instances()
+        if not snapshot.complete:
+            raise exception.DriverNotReady(reason='its list is incomplete')
+        guests = snapshot.instances.values()
         mark = self.claims.mark
         foreign = [guest for guest in guests if guest.mark != mark]
         for guest in foreign:

@@ -1,0 +1,33 @@
+"""Whose guests are here is known before anything is done."""
+
+import pytest
+
+from computed import claims
+from computed import exception
+from computed import journal
+from computed import permit
+from computed.service import host
+from computed.virt import memory
+from tests import fixtures
+
+
+@pytest.fixture
+def service(tmp_path):
+    found = host.HostService(fixtures.make_conf(tmp_path))
+    found.claims = claims.Claims('db', fixtures.HOST, 's', 'b',
+                                 journal.Journal(tmp_path / 'claims'))
+    found.driver = memory.MemoryDriver(found.conf)
+    found.driver.add_foreign(fixtures.UUID, permit.Mark('db', 'another'))
+    return found
+
+
+def test_guests_of_another_host_are_refused(service):
+    with pytest.raises(exception.ConfigError, match='belong to host another'):
+        service._refuse_strangers()
+
+
+def test_guests_that_are_not_known_yet_are_waited_for(service):
+    service.driver.complete = False
+    with pytest.raises(exception.DriverNotReady) as refusal:
+        service._refuse_strangers()
+    assert isinstance(refusal.value, host.TEMPORARY)
