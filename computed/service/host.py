@@ -268,14 +268,29 @@ class HostService:
         # be recorded as stopped by its user.
         if self.manager is not None:
             self.manager.stopping.set()
+        steps = []
         if self._hints is not None:
-            self.driver.subscribe(None)
-            self._hints.stop()
+            steps += [lambda: self.driver.subscribe(None), self._hints.stop]
         if self.runner is not None:
-            self.runner.stop(timeout=0)
-        tour.goodbye(self)
+            steps.append(lambda: self.runner.stop(timeout=0))
+        steps.append(lambda: tour.goodbye(self))
+        problems = [self._attempt(step) for step in steps]
         while self._parts:
-            self._parts.pop()()
+            problems.append(self._attempt(self._parts.pop()))
+        for problem in filter(None, problems):
+            raise problem
+
+    @staticmethod
+    def _attempt(step):
+        """One step of the end; its failure is no reason to leave out those
+        that follow, and what users asked for unfinished.
+        """
+        try:
+            step()
+        except Exception as error:
+            LOG.exception('A part of the service could not be stopped.')
+            return error
+        return None
 
     def reload(self):
         """The configuration has changed."""

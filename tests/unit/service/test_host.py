@@ -6,6 +6,7 @@ from computed import claims
 from computed import exception
 from computed import journal
 from computed import permit
+from computed.service import hints
 from computed.service import host
 from computed.virt import memory
 from tests import fixtures
@@ -19,6 +20,19 @@ def service(tmp_path):
     found.driver = memory.MemoryDriver(found.conf)
     found.driver.add_foreign(fixtures.UUID, permit.Mark('db', 'another'))
     return found
+
+
+def test_an_end_that_fails_in_part_is_an_end(service):
+    ended = []
+    service._hints = hints.Hints(ended.append, lambda: 0)
+    service._hints.start()
+    service.driver.fail_next('subscribe', OSError(5, 'broken'))
+    service._parts = [lambda: ended.append('last'), lambda: 1 / 0,
+                      lambda: ended.append('first')]
+    with pytest.raises(OSError, match='broken'):
+        service.stop()
+    assert ended == ['first', 'last']
+    assert not service._hints._thread.is_alive()
 
 
 def test_guests_of_another_host_are_refused(service):
