@@ -15,8 +15,9 @@ LOG = logging.getLogger(__name__)
 class Heartbeat:
     """A thread that reports every ``report_interval`` seconds."""
 
-    def __init__(self, conf, identity, claims, digest, on_taken):
+    def __init__(self, conf, identity, claims, digest, register, on_taken):
         """:param digest: callable, what rides along; JSON-able
+        :param register: takes the host for this service
         :param on_taken: called with the error once another service has
             taken the host over
         """
@@ -24,9 +25,12 @@ class Heartbeat:
         self._identity = identity
         self._claims = claims
         self._digest = digest
+        self._register = register
         self._on_taken = on_taken
         self._stopping = threading.Event()
         self._silent = False
+        # Another life of this service that the host was found with.
+        self._other = None
         self._thread = threading.Thread(target=self._run, daemon=True,
                                         name='heartbeat')
 
@@ -48,6 +52,7 @@ class Heartbeat:
             ours = host_obj.Service.report(
                 context.new(), self._conf.host, self._identity.service_id,
                 self._identity.boot_id, json.dumps(self._digest()))
+            taken = None if ours else self._taken()
         except exception.ComputedError as error:
             problem = error
         except Exception:       # the next one may succeed
@@ -65,11 +70,38 @@ class Heartbeat:
         if self._silent:
             LOG.info('This host is reported as alive again.')
             self._silent = False
-        if not ours:
-            self._on_taken(exception.ComputedError(
-                f'Host {self._conf.host} belongs to another service now; '
-                'this one ends. Give it another [DEFAULT] host.'))
+        if ours:
+            self._other = None
+        if taken:
+            self._on_taken(taken)
         self._replay()
+
+    def _taken(self):
+        """Why the host is ours no more; None if it is, after all.
+
+        A failover may have lost that it was registered. Then the row is of
+        an earlier life of this service, and nobody reports in its name.
+        """
+        try:
+            found = host_obj.Service.get_by_host(
+                context.new(), self._conf.host, use_slave=False)
+        except exception.HostNotFound:
+            found = None
+        other = found and (found.boot_id, found.last_seen)
+        if found and (found.service_id != self._identity.service_id or
+                      self._other not in (None, other)):
+            return exception.ComputedError(
+                f'Host {self._conf.host} belongs to another service now; '
+                'this one ends. Give it another [DEFAULT] host.')
+        if other == self._other:
+            try:
+                self._register()
+            except exception.HostTaken as error:
+                return error
+            LOG.warning('The database had lost that this service has the '
+                        'host; it is registered again.')
+        self._other = other
+        return None
 
     def _replay(self):
         """Tell what could not be told while the primary was away."""

@@ -243,7 +243,8 @@ class HostService:
              TaskEndpoint(self.runner, self.conf.rpc_response_timeout)])
         rpc.start(server, self.conf)
         beats = heartbeat.Heartbeat(self.conf, self.identity, self.claims,
-                                    self.runner.digest, self.end)
+                                    self.runner.digest, self._register,
+                                    self.end)
         self.runner.start()
         beats.start()
         self._parts += [
