@@ -45,6 +45,9 @@ LINEAGE = {
 # Galera: a row with the cluster that the server is a node of. Any other
 # server, and MySQL, which knows no such variable, has nothing to show.
 CLUSTER = "SHOW STATUS LIKE 'wsrep_cluster_state_uuid'"
+# A server that is to become read-only waits for the transactions under way,
+# and their next write for it. Who comes too late is rolled back, and told.
+GIVE_WAY = 'SET SESSION lock_wait_timeout = 2'
 # Before each statement, reading or writing, the node applies all that was
 # committed on any other. Only a session can say it, so once a connection.
 WAIT_FOR_OTHERS = 'SET SESSION wsrep_sync_wait = 7'
@@ -157,6 +160,7 @@ def tune(engine, must_exist=False, strict=False):
             cursor.execute('PRAGMA journal_mode = WAL')
         elif engine.dialect.name != 'postgresql':
             cluster = _cluster(cursor)
+            cursor.execute(GIVE_WAY)
         if cluster and strict:
             cursor.execute(WAIT_FOR_OTHERS)
             identity = f'galera/{cluster}'

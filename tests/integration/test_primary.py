@@ -4,6 +4,7 @@ import threading
 from concurrent import futures
 
 import pytest
+import sqlalchemy as sa
 from oslo_config import cfg
 from sqlalchemy import event
 
@@ -140,6 +141,52 @@ def test_so_must_who_was_away_while_nobody_asked(database, settings):
     finally:
         primary.accept_writes()
     assert instances() == []
+
+
+@routing.write
+def write_twice(ctxt, between):
+    touch(ctxt)
+    between()
+    touch(ctxt)
+
+
+def touch(ctxt):
+    ctxt.session.execute(sa.text('UPDATE hosts SET revision = revision'))
+
+
+def test_a_demotion_and_writes_under_way_do_not_wait_for_each_other(
+        database, settings):
+    """It waits for the second write, this for the first one's row, and the
+    first one's next statement for the demotion.
+    """
+    primary = database.cluster.primary
+    migration.sync(database.url)
+    route(database.url, settings)
+    register()
+    begun = []
+
+    def wait_for(words, state):
+        waiting.wait_for(lambda: primary.sql(
+            'SELECT 1 FROM information_schema.processlist WHERE info LIKE '
+            f"'{words}%' AND state LIKE '{state}%'"))
+
+    with futures.ThreadPoolExecutor() as threads:
+        def demote():
+            if begun:
+                return
+            begun.append(threads.submit(
+                write_twice, context.new(), lambda: None))
+            wait_for('UPDATE hosts', 'Updating')
+            begun.append(threads.submit(primary.refuse_writes))
+            wait_for('SET GLOBAL read_only', 'Waiting for')
+        try:
+            with pytest.raises(exception.PrimaryReadOnly):
+                write_twice(context.new(), demote)
+            other, demotion = begun
+            assert isinstance(other.exception(), exception.PrimaryReadOnly)
+            assert demotion.exception() is None
+        finally:
+            primary.accept_writes()
 
 
 def identity(router):
