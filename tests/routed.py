@@ -1,4 +1,8 @@
-"""A real router over two databases that differ, on a clock of the test's."""
+"""A real router over two databases that differ, on a clock of the test's; or
+over servers, which it measures by itself.
+"""
+
+import contextlib
 
 import pytest
 from oslo_config import cfg
@@ -10,9 +14,11 @@ from computed.db import database
 from computed.db import incarnation
 from computed.db import instance
 from computed.db import nodes
+from computed.db import replicas
 from computed.db import router as router_module
 from computed.db import routing
 from tests import fixtures
+from tests import waiting
 
 NAMES = {fixtures.PRIMARY: 'primary', fixtures.REPLICA: 'replica'}
 
@@ -34,12 +40,38 @@ def pair(tmp_path):
     return fixtures.SqlitePair(tmp_path)
 
 
-@pytest.fixture
-def settings():
+def make_settings(**options):
+    """The options of ``[database]``, as they are without a file."""
     conf = cfg.ConfigOpts()
     computed_conf.register_opts(conf)
     conf([], default_config_files=[])
+    for name, value in options.items():
+        conf.set_override(name, value, 'database')
     return conf.database
+
+
+@pytest.fixture
+def settings():
+    return make_settings()
+
+
+@contextlib.contextmanager
+def measuring(url, replica_urls, **options):
+    """The router of this process, once it has every replica in use."""
+    router = router_module.Router(make_settings(**options), url, replica_urls)
+    routing.configure(router)
+    router.life.database_id = database.get_id(context.new())
+    monitor = replicas.Monitor(router)
+    monitor.start()
+    try:
+        waiting.wait_for(lambda: all(
+            node['usable'] for node in router.status()), 15, 'every replica')
+        yield router
+    finally:
+        monitor.stop()
+        for node in (router.primary, router.primary.heartbeats,
+                     *router.replicas.values()):
+            node.dispose()
 
 
 def make_router(pair, settings, clock, replicas=1):

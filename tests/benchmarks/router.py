@@ -3,7 +3,6 @@ what lost and frozen replicas do to those who read.
 """
 
 import argparse
-import contextlib
 import logging
 import pathlib
 import statistics
@@ -11,18 +10,12 @@ import tempfile
 import time
 import types
 
-from oslo_config import cfg
 from oslo_db.sqlalchemy import enginefacade
 
-from computed import conf as computed_conf
 from computed import context
-from computed.db import database as database_queries
 from computed.db import instance
-from computed.db import replicas
-from computed.db import router as router_module
-from computed.db import routing
 from tests import many
-from tests import waiting
+from tests import routed
 from tests.benchmarks import bad_days
 from tests.benchmarks import clusters
 
@@ -62,7 +55,7 @@ def added(database, rounds):
     Both run the same query function on the same replica by the same pool, in
     turn; the clock is that of this thread's CPU time.
     """
-    with routed(database) as router:
+    with routed.measuring(database.url, database.replica_urls[:1]) as router:
         [replica] = router.replicas.values()
         bare = Bare()
         tolerant = context.new().tolerating_lag(True)
@@ -90,26 +83,6 @@ class Bare:
 
     def __init__(self):
         self.db_scope = types.SimpleNamespace(revisions={})
-
-
-@contextlib.contextmanager
-def routed(database):
-    """The router of this process, over the primary and one replica in use.
-    """
-    conf = cfg.ConfigOpts()
-    computed_conf.register_opts(conf)
-    conf([], default_config_files=[])
-    router = router_module.Router(conf.database, database.url,
-                                  database.replica_urls[:1])
-    routing.configure(router)
-    router.life.database_id = database_queries.get_id(context.new())
-    monitor = replicas.Monitor(router)
-    monitor.start()
-    try:
-        waiting.wait_for(lambda: router.status()[1]['usable'])
-        yield router
-    finally:
-        monitor.stop()
 
 
 def statements(read):

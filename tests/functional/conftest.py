@@ -9,6 +9,7 @@ import pytest
 
 from computed import context
 from computed import exception
+from computed.virt import memory
 from tests import fixtures
 from tests import waiting
 
@@ -123,3 +124,16 @@ def lossy(host_side, monkeypatch):
                             'indirection_api', found)
         return found
     return replace
+
+
+@pytest.fixture
+def virt(host_side):
+    return memory.MemoryDriver(host_side.conf)
+
+
+@pytest.fixture
+def manager(host_side, virt):
+    """Of a host whose one instance has its guest."""
+    found = host_side.manager(virt)
+    virt.add_foreign(fixtures.UUID, found.claims.mark)
+    return found

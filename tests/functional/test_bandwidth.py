@@ -20,7 +20,6 @@ from computed.operations import build
 from computed.operations import metering
 from computed.operations import operation
 from computed.operations import power
-from computed.virt import memory
 from computed.virt import process
 from tests import fixtures
 from tests import waiting
@@ -44,11 +43,6 @@ class Clock:
 @pytest.fixture
 def clock():
     return Clock()
-
-
-@pytest.fixture
-def virt(host_side):
-    return memory.MemoryDriver(host_side.conf)
 
 
 @pytest.fixture

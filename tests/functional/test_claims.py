@@ -18,23 +18,10 @@ from computed.objects import instance as instance_obj
 from computed.operations import operation
 from computed.operations import power
 from computed.operations import recover
-from computed.virt import memory
 from tests import fixtures
 
 UUID = fixtures.UUID
 FACTS = {'vm_state': 'active', 'task_state': None}
-
-
-@pytest.fixture
-def virt(host_side):
-    return memory.MemoryDriver(host_side.conf)
-
-
-@pytest.fixture
-def manager(host_side, virt):
-    found = host_side.manager(virt)
-    virt.add_foreign(UUID, found.claims.mark)
-    return found
 
 
 @pytest.fixture

@@ -13,18 +13,12 @@ from computed.objects import instance as instance_obj
 from computed.operations import operation
 from computed.operations import power
 from computed.operations import recover
-from computed.virt import memory
 from tests import fixtures
 
 FIRST = fixtures.UUID
 SECOND = '22222222-2222-4333-8444-555555555555'
 GUEST = '33333333-2222-4333-8444-555555555555'
 ACTIVE = {'vm_state': 'active', 'task_state': None}
-
-
-@pytest.fixture
-def virt(host_side):
-    return memory.MemoryDriver(host_side.conf)
 
 
 @pytest.fixture

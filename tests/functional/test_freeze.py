@@ -14,24 +14,11 @@ from computed.operations import operation
 from computed.operations import power
 from computed.operations import recover
 from computed.tasks import power_states
-from computed.virt import memory
 from tests import fixtures
 from tests.functional import test_claims_of_several as several
 
 UUID = fixtures.UUID
 ACTIVE = {'vm_state': 'active', 'task_state': None}
-
-
-@pytest.fixture
-def virt(host_side):
-    return memory.MemoryDriver(host_side.conf)
-
-
-@pytest.fixture
-def manager(host_side, virt):
-    found = host_side.manager(virt)
-    virt.add_foreign(UUID, found.claims.mark)
-    return found
 
 
 def freeze(host=None, reason='disks', by='root@here'):

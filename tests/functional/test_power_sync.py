@@ -15,16 +15,10 @@ from computed import permit
 from computed import states
 from computed.tasks import power_states
 from computed.virt import driver
-from computed.virt import memory
 from tests import fixtures
 
 UUID = fixtures.UUID
 OTHER = '22222222-2222-4333-8444-555555555555'
-
-
-@pytest.fixture
-def virt(host_side):
-    return memory.MemoryDriver(host_side.conf)
 
 
 @pytest.fixture

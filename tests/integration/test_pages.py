@@ -23,28 +23,25 @@ def sqlite(tmp_path_factory):
     return url
 
 
-@pytest.fixture(scope='module')
-def mariadb(mariadb_cluster):
-    """A database of its own: filling it takes some seconds."""
-    primary = mariadb_cluster.primary
-    primary.sql('CREATE DATABASE computed_many')
+def filled(cluster):
+    """The URL of a database of its own: filling it takes some seconds."""
+    primary = cluster.primary
+    primary.create_database('computed_many')
     url = primary.url(database='computed_many')
     many.fill(url, COUNT)
-    mariadb_cluster.caught_up()
+    cluster.caught_up()
     yield url
-    primary.sql('DROP DATABASE computed_many')
+    primary.drop_database('computed_many')
+
+
+@pytest.fixture(scope='module')
+def mariadb(mariadb_cluster):
+    yield from filled(mariadb_cluster)
 
 
 @pytest.fixture(scope='module')
 def postgresql(postgresql_cluster):
-    """As :func:`mariadb`."""
-    primary = postgresql_cluster.primary
-    primary.create_database('computed_many')
-    url = primary.url(database='computed_many')
-    many.fill(url, COUNT)
-    postgresql_cluster.caught_up()
-    yield url
-    primary.drop_database('computed_many')
+    yield from filled(postgresql_cluster)
 
 
 @pytest.fixture(params=['sqlite', 'mariadb', 'postgresql'])

@@ -4,16 +4,12 @@ import concurrent.futures
 
 import pytest
 import sqlalchemy as sa
-from oslo_config import cfg
 
-from computed import conf as computed_conf
 from computed import context
-from computed.db import database as database_module
 from computed.db import engines
 from computed.db import migration
-from computed.db import replicas
-from computed.db import router as router_module
 from computed.db import routing
+from tests import routed
 from tests import waiting
 
 
@@ -38,24 +34,10 @@ def router(impatient):
     """A router that has both standbys in use."""
     migration.sync(impatient.url)
     impatient.caught_up()
-    conf = cfg.ConfigOpts()
-    computed_conf.register_opts(conf)
-    conf([], default_config_files=[])
-    for name in ('replica_beat_interval', 'replica_probe_interval'):
-        conf.set_override(name, 0.1, 'database')
-    found = router_module.Router(conf.database, impatient.url,
-                                 impatient.replica_urls)
-    routing.configure(found)
-    found.life.database_id = database_module.get_id(context.new())
-    monitor = replicas.Monitor(found)
-    monitor.start()
-    waiting.wait_for(lambda: all(
-        node['usable'] for node in found.status()), 15, 'both standbys')
-    yield found
-    monitor.stop()
-    for node in (found.primary, found.primary.heartbeats,
-                 *found.replicas.values()):
-        node.dispose()
+    with routed.measuring(
+            impatient.url, impatient.replica_urls, replica_beat_interval=0.1,
+            replica_probe_interval=0.1) as found:
+        yield found
 
 
 class Read:

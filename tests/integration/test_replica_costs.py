@@ -3,16 +3,10 @@
 import re
 
 import pytest
-from oslo_config import cfg
 
-from computed import conf as computed_conf
-from computed import context
-from computed.db import database as database_row
 from computed.db import migration
-from computed.db import replicas
-from computed.db import router as router_module
-from computed.db import routing
 from tests import documents
+from tests import routed
 from tests import waiting
 
 OPTIONS = (documents.SOURCE / 'replicas/options.rst').read_text()
@@ -32,21 +26,10 @@ def measuring(database):
     """Heartbeats and looks, and nothing else."""
     migration.sync(database.url)
     database.caught_up()
-    conf = cfg.ConfigOpts()
-    computed_conf.register_opts(conf)
-    conf([], default_config_files=[])
-    for name in ('replica_beat_interval', 'replica_probe_interval'):
-        conf.set_override(name, 0.1, 'database')
-    router = router_module.Router(conf.database, database.url,
-                                  database.replica_urls)
-    routing.configure(router)
-    router.life.database_id = database_row.get_id(context.new())
-    monitor = replicas.Monitor(router)
-    monitor.start()
-    waiting.wait_for(lambda: all(
-        found.health.usable for found in router.replicas.values()))
-    yield router
-    monitor.stop()
+    with routed.measuring(
+            database.url, database.replica_urls, replica_beat_interval=0.1,
+            replica_probe_interval=0.1) as router:
+        yield router
 
 
 def between(server, user, begins):
