@@ -10,16 +10,16 @@ from concurrent import futures
 import oslo_messaging as messaging
 from oslo_log import log as logging
 
-from computed import brakes
-from computed import locks
-from computed import rpc
+from computed.claims import locks
 from computed.operations import build
-from computed.operations import metering
 from computed.operations import operation
 from computed.operations import power
+from computed.repair import brakes
+from computed.rpc import transport as rpc
 from computed.tasks import bandwidth
-from computed.tasks import power_states
 from computed.tasks import resources
+from computed.tasks.power_states import task as power_states
+from computed.usage import meter
 
 LOG = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class ComputeManager:
         """:param on_reboot_over: called once what a restart of the machine
             left is repaired
         :param hourly: the repairs of the last hour, a
-            :class:`computed.brakes.Hourly`; None: none yet
+            :class:`computed.repair.brakes.Hourly`; None: none yet
         """
         self.conf = conf
         self.host = conf.host
@@ -66,7 +66,7 @@ class ComputeManager:
         self.stopping = threading.Event()
         self.locks = locks.Locks()
         self.hourly = hourly or brakes.Hourly()
-        self.meter = metering.Meter(self)
+        self.meter = meter.Meter(self)
         self.warned = {}
         self.braked = None
         # How a person calls the command line; the service knows better.

@@ -10,11 +10,11 @@ import tempfile
 import pytest
 
 from computed import concurrency
-from tests import servers_rabbitmq
+from tests.servers import rabbitmq as rabbitmq_server
 
 concurrency.choose()
 # What it finds wrong is shown whole, as in a test.
-pytest.register_assert_rewrite('tests.ledger')
+pytest.register_assert_rewrite('tests.support.ledger')
 
 
 def pytest_report_header():
@@ -25,7 +25,7 @@ def pytest_report_header():
 def rabbitmq():
     """A broker, started once for all that ask for one."""
     with tempfile.TemporaryDirectory(prefix='computed-') as folder:
-        broker = servers_rabbitmq.RabbitMQ(pathlib.Path(folder) / 'rabbitmq')
+        broker = rabbitmq_server.RabbitMQ(pathlib.Path(folder) / 'rabbitmq')
         try:
             broker.start()
             yield broker

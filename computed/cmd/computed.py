@@ -2,18 +2,18 @@
 
 import sys
 
-from computed import rpc
 from computed.cmd import setup
+from computed.rpc import transport as rpc
 from computed.service import child
+from computed.service import console
 from computed.service import host
 from computed.service import mainloop
-from computed.service import tour
 
 
 def main(argv=None):
     """Run until told to end; the exit status is the main loop's."""
     argv = sys.argv[1:] if argv is None else argv
-    conf = setup.configure(argv, 'computed', setup=tour.standalone_defaults)
+    conf = setup.configure(argv, 'computed', setup=console.standalone_defaults)
     service = host.HostService(conf)
     loop = mainloop.MainLoop(conf, service)
     service.end = loop.end

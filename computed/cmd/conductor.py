@@ -6,8 +6,8 @@ import threading
 
 from computed.cmd import setup
 from computed.service import conductor
+from computed.service import console
 from computed.service import mainloop
-from computed.service import tour
 
 
 def main(argv=None):
@@ -19,7 +19,7 @@ def main(argv=None):
     argv = sys.argv[1:] if argv is None else argv
     child = argv[:1] == ['--child']
     conf = setup.configure(argv[1:] if child else argv, 'computed-conductor',
-                           setup=tour.standalone_defaults)
+                           setup=console.standalone_defaults)
     loop = mainloop.MainLoop(conf, conductor.ConductorService(conf))
     if child:
         threading.Thread(target=follow_parent, args=(loop,), daemon=True,

@@ -14,8 +14,8 @@ import computed
 from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
-from computed import rpc
 from computed.conf import validation
+from computed.rpc import transport as rpc
 
 LOG = logging.getLogger(__name__)
 

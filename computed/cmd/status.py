@@ -13,13 +13,14 @@ from oslo_upgradecheck import upgradecheck
 from packaging import version
 
 import computed
-from computed import broker
-from computed import db
 from computed import exception
-from computed import rpc
-from computed import rpcapi
 from computed.cmd import setup
-from computed.conductor import rpcapi as conductor_rpcapi
+from computed.conductor import client as conductor_client
+from computed.db import cell
+from computed.db import engine
+from computed.rpc import hostapi
+from computed.rpc import rabbit
+from computed.rpc import transport as rpc
 
 NAME = 'computed-status'
 NOT_FOUND_OUT = 255
@@ -165,14 +166,14 @@ def oldest_service(primary, ours):
 
 def queue_names(hosts):
     """The queues that services on ``hosts`` keep from start to start."""
-    return [name for topic in (conductor_rpcapi.TARGET.topic, rpcapi.TOPIC)
-            for name in broker.queues_of(topic, sorted(hosts))]
+    return [name for topic in (conductor_client.TARGET.topic, hostapi.TOPIC)
+            for name in rabbit.queues_of(topic, sorted(hosts))]
 
 
 def queues(found, url):
     """Does the broker keep our queues as this configuration wants them?
 
-    :param found: :class:`computed.broker.Queues`; None: there is no broker
+    :param found: :class:`computed.rpc.rabbit.Queues`; None: there is no broker
     :param url: the transport's, without a password
     """
     if found is None:
@@ -183,7 +184,7 @@ def queues(found, url):
         for name, difference in found.differences.items() if difference]
     if found.arguments.get('x-queue-type') != 'quorum':
         findings.append((WARNING, (
-            f'[{broker.GROUP}] rabbit_quorum_queue is off: a call is lost '
+            f'[{rabbit.GROUP}] rabbit_quorum_queue is off: a call is lost '
             'with the node of the broker that keeps its queue.')))
     options = ', '.join(f'{name}={value}' for name, value
                         in sorted(found.arguments.items()))
@@ -204,17 +205,17 @@ class Checks(upgradecheck.UpgradeCommands):
 
     @functools.cached_property
     def primary(self):
-        return db.survey.look(self.urls.primary,
+        return engine.inspect.look(self.urls.primary,
                               self.conf.database.primary_timeout)
 
     @functools.cached_property
     def replicas(self):
-        return [db.survey.look(url, self.conf.database.replica_timeout)
+        return [engine.inspect.look(url, self.conf.database.replica_timeout)
                 for url in self.urls.replicas]
 
     def _schema(self):
-        return schema(self.primary, db.migration.NEEDED,
-                      db.migration.known())
+        return schema(self.primary, cell.migration.NEEDED,
+                      cell.migration.known())
 
     def _reachable(self):
         return reachable(self.replicas)
@@ -233,8 +234,8 @@ class Checks(upgradecheck.UpgradeCommands):
         hosts = {self.conf.host,
                  *(service.host for service in self.primary.services)}
         try:
-            found = broker.survey(self.transport, queue_names(hosts))
-        except broker.Unreachable as error:
+            found = rabbit.survey(self.transport, queue_names(hosts))
+        except rabbit.Unreachable as error:
             return upgradecheck.Result(FAILURE, str(
                 exception.BrokerUnavailable(url=url, problem=error.problem)))
         return queues(found, url)
@@ -259,7 +260,7 @@ def main(argv=None):
     try:
         conf = setup.load(sys.argv[1:] if argv is None else argv, NAME)
         try:
-            checks.urls = db.connections.from_conf(
+            checks.urls = engine.urls.from_conf(
                 conf, rpc.is_standalone(conf))
             checks.transport = rpc.get_transport(conf)
         except exception.ConfigError as error:

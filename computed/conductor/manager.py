@@ -10,9 +10,9 @@ import dataclasses
 import oslo_messaging as messaging
 
 from computed import exception
-from computed import rpc
 from computed.objects import base
 from computed.objects import versions
+from computed.rpc import transport as rpc
 
 # 1.0: objects' methods, replicas
 # 1.1: object_backport_versions

@@ -8,7 +8,7 @@ from oslo_config import cfg
 
 from computed import concurrency
 from computed import exception
-from computed import periods
+from computed.conf import audit_period
 
 # What threads can wait for, and a column of the database can hold.
 MOST = 2 ** 31 - 1
@@ -183,7 +183,7 @@ def _check_down_time(conf):
 
 def _check_audit_period(tasks):
     try:
-        periods.parse(tasks.instance_usage_audit_period)
+        audit_period.parse(tasks.instance_usage_audit_period)
     except ValueError as error:
         raise exception.ConfigError(
             option='[tasks] instance_usage_audit_period',

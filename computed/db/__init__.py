@@ -1,17 +1,5 @@
-"""Everything that knows SQL. Modules load at first use.
+"""Everything that knows SQL.
 
-A host imports objects, and objects name queries; but a host runs none of
-them, so it must not pay for (or have) SQLAlchemy.
+``engine`` connects to servers, ``routing`` chooses a server for each read and
+write, ``cell`` has the tables and queries of a cell's database.
 """
-
-import importlib
-
-
-def __getattr__(name):
-    full = f'{__name__}.{name}'
-    try:
-        return importlib.import_module(full)
-    except ModuleNotFoundError as error:
-        if error.name != full:
-            raise
-        raise AttributeError(name) from None

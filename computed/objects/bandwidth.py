@@ -2,7 +2,7 @@
 
 from oslo_versionedobjects import fields
 
-from computed import db
+from computed.db import cell as db
 from computed.objects import base
 
 
@@ -54,7 +54,7 @@ class BandwidthUsageList(base.ObjectListBase, base.ComputedObject):
 
     @base.remotable_read
     def get_by_uuids(cls, context, uuids, periods):
-        """See :func:`computed.db.bandwidth.get_by_uuids`."""
+        """See :func:`computed.db.cell.bandwidth.get_by_uuids`."""
         rows, launched = db.bandwidth.get_by_uuids(context, uuids, periods)
         return cls._from_rows(context, rows, launched=launched)
 
@@ -67,5 +67,5 @@ class BandwidthUsageList(base.ObjectListBase, base.ComputedObject):
     @classmethod
     @base.remotable
     def record(cls, context, rows):
-        """See :func:`computed.db.bandwidth.record`."""
+        """See :func:`computed.db.cell.bandwidth.record`."""
         db.bandwidth.record(context, rows)

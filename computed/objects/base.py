@@ -70,7 +70,7 @@ class Page(ObjectListBase):
 
     @classmethod
     def of(cls, context, page, make):
-        """The list of a :class:`computed.db.pages.Page`.
+        """The list of a :class:`computed.db.engine.pages.Page`.
 
         :param make: an object of a context and a row
         """

@@ -2,7 +2,7 @@
 
 from oslo_versionedobjects import fields
 
-from computed import db
+from computed.db import cell as db
 from computed.objects import base
 
 
@@ -25,7 +25,7 @@ class Freeze(base.ComputedObject):
 
     @classmethod
     def of(cls, context, row):
-        """From a :class:`computed.db.models.Freeze`."""
+        """From a :class:`computed.db.cell.models.Freeze`."""
         self = cls(context, **db.freeze.described(row))
         self.obj_reset_changes()
         return self
@@ -33,11 +33,11 @@ class Freeze(base.ComputedObject):
     @classmethod
     @base.remotable
     def impose(cls, context, host, reason, by):
-        """See :func:`computed.db.freeze.impose`."""
+        """See :func:`computed.db.cell.freeze.impose`."""
         return cls.of(context, db.freeze.impose(context, host, reason, by))
 
     @classmethod
     @base.remotable
     def lift(cls, context, host):
-        """See :func:`computed.db.freeze.lift`."""
+        """See :func:`computed.db.cell.freeze.lift`."""
         return db.freeze.lift(context, host)

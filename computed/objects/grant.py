@@ -3,7 +3,7 @@
 
 from oslo_versionedobjects import fields
 
-from computed import db
+from computed.db import cell as db
 from computed.objects import base
 from computed.objects import instance as instance_obj
 
@@ -12,8 +12,8 @@ from computed.objects import instance as instance_obj
 class Grant(base.ComputedObject):
     """The rows that were claimed, or that a claim was settled on.
 
-    Only computed.claims asks for one. Another kind of rows than instances
-    gets a list of its own.
+    Only :mod:`computed.claims` asks for one. Another kind of rows than
+    instances gets a list of its own.
     """
 
     # Version 1.0: Initial version
@@ -35,11 +35,11 @@ class Grant(base.ComputedObject):
     @base.remotable
     def grant_claim(cls, context, database_id, claim_id, owner, operation,
                     wanted):
-        """See :func:`computed.db.claim.grant`.
+        """See :func:`computed.db.cell.claim.grant`.
 
         :raises computed.exception.WrongDatabase: it is not ``database_id``
         """
-        db.database.ensure_is(context, database_id)
+        db.identity.ensure_is(context, database_id)
         return cls._of(context, db.claim.grant(
             context, claim_id, owner, operation, wanted))
 
@@ -47,35 +47,35 @@ class Grant(base.ComputedObject):
     @base.remotable
     def grant_guest_claim(cls, context, database_id, claim_id, owner,
                           operation, uuid, host, listed):
-        """See :func:`computed.db.guest_claim.grant`.
+        """See :func:`computed.db.cell.guest_claim.grant`.
 
         :raises computed.exception.WrongDatabase: it is not ``database_id``
         """
-        db.database.ensure_is(context, database_id)
+        db.identity.ensure_is(context, database_id)
         return cls._of(context, (), db.guest_claim.grant(
             context, uuid, host, listed, claim_id, owner, operation))
 
     @classmethod
     @base.remotable
     def settle_claim(cls, context, claim_id, rows):
-        """See :func:`computed.db.claim.settle`."""
+        """See :func:`computed.db.cell.claim.settle`."""
         return cls._of(context, db.claim.settle(context, claim_id, rows))
 
     @classmethod
     @base.remotable
     def settle_guest_claim(cls, context, claim_id, uuid):
-        """See :func:`computed.db.guest_claim.settle`."""
+        """See :func:`computed.db.cell.guest_claim.settle`."""
         return db.guest_claim.settle(context, uuid, claim_id)
 
     @classmethod
     @base.remotable
     def adopt_claim(cls, context, uuid, old_claim_id, service_id, claim_id,
                     owner):
-        """See :func:`computed.db.claim.adopt`."""
+        """See :func:`computed.db.cell.claim.adopt`."""
         return cls._of(context, db.claim.adopt(
             context, uuid, old_claim_id, service_id, claim_id, owner))
 
     @base.remotable_read
     def get_guest_claims(cls, context, service_id):
-        """See :func:`computed.db.guest_claim.get_all_of`."""
+        """See :func:`computed.db.cell.guest_claim.get_all_of`."""
         return db.guest_claim.get_all_of(context, service_id)

@@ -3,7 +3,8 @@
 from oslo_utils import versionutils
 from oslo_versionedobjects import fields
 
-from computed import db
+from computed.db import cell as db
+from computed.db import routing
 from computed.objects import base
 from computed.objects import freeze as freeze_obj
 
@@ -50,7 +51,7 @@ class Service(base.ComputedObject):
         """
         db.host.register(context, host, service_id, boot_id, host_boot_id,
                          version, down_after)
-        return {'database_id': db.routing.database_id()}
+        return {'database_id': routing.database.database_id()}
 
     @classmethod
     @base.remotable
@@ -116,13 +117,13 @@ class ComputeNode(base.ComputedObject):
     @classmethod
     @base.remotable
     def record(cls, context, host, values, generation=None):
-        """See :func:`computed.db.resources.record`."""
+        """See :func:`computed.db.cell.resources.record`."""
         return db.resources.record(context, host, values, generation)
 
     @classmethod
     @base.remotable
     def delete_former(cls, context, host, former, service_id, down_after):
-        """See :func:`computed.db.resources.delete_former`."""
+        """See :func:`computed.db.cell.resources.delete_former`."""
         return db.resources.delete_former(context, host, former, service_id,
                                           down_after)
 

@@ -2,7 +2,8 @@
 
 from oslo_versionedobjects import fields
 
-from computed import db
+from computed.db import cell as db
+from computed.db import engine
 from computed.objects import base
 
 
@@ -110,7 +111,8 @@ class InstanceList(base.Page, base.ComputedObject):
         if limit is not None or marker is not None:
             return cls._page(context, limit, marker, host=host)
         rows = db.instance.get_all_by_host(context, host)
-        return cls.of(context, db.pages.Page(rows, None), Instance.from_row)
+        return cls.of(context, engine.pages.Page(rows, None),
+                      Instance.from_row)
 
     @base.remotable_read
     def get_all(cls, context, limit=None, marker=None, host=None,
@@ -138,5 +140,5 @@ class InstanceList(base.Page, base.ComputedObject):
     @classmethod
     @base.remotable
     def record_power_states(cls, context, host, changes):
-        """See :func:`computed.db.instance.record_power_states`."""
+        """See :func:`computed.db.cell.instance.record_power_states`."""
         return db.instance.record_power_states(context, host, changes)

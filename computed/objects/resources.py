@@ -4,7 +4,7 @@ import dataclasses
 
 from oslo_versionedobjects import fields
 
-from computed import db
+from computed.db import cell as db
 from computed.objects import base
 from computed.objects import host as host_obj
 
@@ -40,7 +40,7 @@ class ResourceUsage(base.ComputedObject):
 
     @base.remotable_read
     def get_by_host(cls, context, host, service_id):
-        """See :func:`computed.db.resources.get_usage`.
+        """See :func:`computed.db.cell.resources.get_usage`.
 
         :raises computed.exception.HostNotFound: no such host
         """

@@ -1,8 +1,8 @@
 """Build an instance that was created for this host, and delete one."""
 
 from computed import states
-from computed.operations import metering
 from computed.operations import operation
+from computed.usage import meter
 from computed.virt import driver
 
 
@@ -16,7 +16,7 @@ def _build(manager, claim):
 
 
 def _delete(manager, claim):
-    with metering.last_look(manager, claim):
+    with meter.last_look(manager, claim):
         manager.driver.destroy(claim)
     return {'vm_state': states.DELETED, 'power_state': states.NOSTATE,
             'deleted': True, 'deleted_at': states.NOW}

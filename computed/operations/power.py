@@ -1,8 +1,8 @@
 """Start, stop, reboot, pause, unpause."""
 
 from computed import states
-from computed.operations import metering
 from computed.operations import operation
+from computed.usage import meter
 
 
 def _shutdown_timeout(manager):
@@ -16,14 +16,14 @@ def _start(manager, claim):
 
 
 def _stop(manager, claim):
-    with metering.last_look(manager, claim):
+    with meter.last_look(manager, claim):
         manager.driver.power_off(claim, _shutdown_timeout(manager))
     return {'vm_state': states.STOPPED,
             **operation.observed(manager, claim.uuid)}
 
 
 def _reboot(manager, claim, hard=False):
-    with metering.last_look(manager, claim):
+    with meter.last_look(manager, claim):
         manager.driver.reboot(claim, hard, _shutdown_timeout(manager))
     return {'vm_state': states.ACTIVE,
             **operation.observed(manager, claim.uuid)}

@@ -2,9 +2,9 @@
 
 from oslo_log import log as logging
 
-from computed import claims
 from computed import exception
 from computed import states
+from computed.claims import claims
 from computed.operations import build
 from computed.operations import operation
 from computed.operations import power

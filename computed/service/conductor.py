@@ -7,12 +7,14 @@ import oslo_messaging as messaging
 from oslo_log import log as logging
 
 from computed import context
-from computed import db
 from computed import exception
 from computed import metrics
 from computed import objects
-from computed import rpc
 from computed.conductor import manager
+from computed.db import cell
+from computed.db import engine
+from computed.db import routing
+from computed.rpc import transport as rpc
 from computed.service import notify
 
 LOG = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class ConductorService:
                       self.conf.conductor.metrics_address)
         objects.register_all()
         standalone = rpc.is_standalone(self.conf)
-        urls = db.connections.from_conf(self.conf, standalone)
+        urls = engine.urls.from_conf(self.conf, standalone)
         transport = rpc.get_transport(self.conf)
         router = self._until_possible(
             lambda: self._connect(urls, standalone))
@@ -51,7 +53,7 @@ class ConductorService:
         self._until_possible(lambda: rpc.reach(transport, target))
         if self._stopping.is_set():
             return
-        self._monitor = db.replicas.Monitor(router)
+        self._monitor = routing.monitor.Monitor(router)
         self._monitor.start()
         self._server = rpc.get_server(
             transport, target, [manager.ConductorManager(router.status)])
@@ -75,23 +77,23 @@ class ConductorService:
         return None
 
     def _connect(self, urls, standalone):
-        with db.migration.reachable(urls.primary):
+        with cell.migration.reachable(urls.primary):
             if standalone:
                 # One host and its own database: nobody else would do it.
-                db.migration.sync(urls.primary)
-            db.migration.check(urls.primary)
-        router = db.router.Router(
+                cell.migration.sync(urls.primary)
+            cell.migration.check(urls.primary)
+        router = routing.router.Router(
             self.conf.database, urls.primary, urls.replicas,
             tolerant_threads=max(
                 1, self.conf.executor_thread_pool_size // 2))
-        db.routing.configure(router)
-        db.pages.configure(lambda: self.conf.conductor.max_page)
-        router.life.database_id = db.database.get_id(context.new())
+        routing.database.configure(router)
+        engine.pages.configure(lambda: self.conf.conductor.max_page)
+        router.life.database_id = cell.identity.get_id(context.new())
         # A primary that takes no write yet still answers; the heartbeats
         # find out when it does.
         with contextlib.suppress(exception.PrimaryReadOnly,
                                  exception.PerhapsDone):
-            router.life.learn(db.incarnation.observe(context.new()))
+            router.life.learn(routing.incarnation.observe(context.new()))
         return router
 
     def stop(self):

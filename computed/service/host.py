@@ -9,32 +9,32 @@ from concurrent import futures
 from oslo_log import log as logging
 
 import computed
-from computed import brakes
-from computed import broker
-from computed import claims
 from computed import context
 from computed import exception
-from computed import journal
 from computed import manager
 from computed import metrics
 from computed import objects
-from computed import periodic
-from computed import rpc
-from computed import rpcapi
-from computed import runner
-from computed.conductor import rpcapi as conductor_rpcapi
+from computed.claims import claims
+from computed.claims import journal
+from computed.conductor import client as conductor_client
 from computed.objects import base
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.operations import recover
+from computed.periodic import collect
+from computed.periodic import runner
+from computed.repair import brakes
+from computed.rpc import hostapi
+from computed.rpc import rabbit
+from computed.rpc import transport as rpc
+from computed.service import console
 from computed.service import heartbeat
-from computed.service import hints
 from computed.service import identity
+from computed.service import lifecycle_events
 from computed.service import notify
 from computed.service import plugins
-from computed.service import tour
-from computed.tasks import power_states
 from computed.tasks import resources
+from computed.tasks.power_states import task as power_states
 
 LOG = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class HostService:
         self.identity = identity.load(state_path)
         objects.register_all()
         self._tasks = plugins.load_tasks(
-            self.conf, periodic.collect(manager.ComputeManager))
+            self.conf, collect.collect(manager.ComputeManager))
         make_driver = plugins.load_driver(self.conf)
         self._connect()
         registered = self._until_possible(self._register)
@@ -125,15 +125,15 @@ class HostService:
         self._until_possible(self._refuse_strangers)
         self._manage(state_path)
         self._serve()
-        tour.hello(self.conf, self.manager, self.instances())
+        console.hello(self.conf, self.manager, self.instances())
 
     def _connect(self):
         if self.child is not None:
             self.child.start()
             self._parts.append(self.child.stop)
         transport = rpc.get_transport(self.conf)
-        self._parts.append(lambda: broker.close(transport))
-        conductor = conductor_rpcapi.ConductorAPI(
+        self._parts.append(lambda: rabbit.close(transport))
+        conductor = conductor_client.ConductorAPI(
             transport, rpc.address(self.conf))
         # The library's base class demands calls that it never makes.
         base.ComputedObject.indirection_api = (
@@ -198,7 +198,7 @@ class HostService:
             functools.partial(identity.keep, state_path, self.identity),
             brakes.Hourly(os.path.join(state_path, 'repairs.json')))
         self.manager.command_line = functools.partial(
-            tour.command, self.conf)
+            console.command, self.conf)
         self.runner = runner.Runner(
             self.conf, self.manager, context.new, state_path,
             tasks=self._tasks)
@@ -217,7 +217,7 @@ class HostService:
             context.new(context.RESYNC), self.conf.host, use_slave=False))
 
     def _subscribe(self):
-        self._hints = hints.Hints(
+        self._hints = lifecycle_events.Hints(
             lambda uuid: self.manager.workers.submit(self._look_at, uuid),
             lambda: self.conf.virt.stopped_event_delay)
         self._hints.start()
@@ -235,7 +235,7 @@ class HostService:
     def _serve(self):
         # Its own: a client gives up soon, a server's replies wait.
         transport = rpc.get_transport(self.conf)
-        target = rpcapi.target(self.conf.host)
+        target = hostapi.target(self.conf.host)
         self._until_possible(lambda: rpc.reach(transport, target))
         server = rpc.get_server(
             transport, target,
@@ -274,7 +274,7 @@ class HostService:
             steps += [lambda: self.driver.subscribe(None), self._hints.stop]
         if self.runner is not None:
             steps.append(lambda: self.runner.stop(timeout=0))
-        steps.append(lambda: tour.goodbye(self))
+        steps.append(lambda: console.goodbye(self))
         problems = [self._attempt(step) for step in steps]
         while self._parts:
             problems.append(self._attempt(self._parts.pop()))

@@ -17,8 +17,8 @@ from oslo_log import log as oslo_logging
 
 from computed import conf as computed_conf
 from computed import exception
-from computed import rpc
 from computed.conf import validation
+from computed.rpc import transport as rpc
 from computed.service import notify
 
 LOG = oslo_logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """_poll_bandwidth_usage: how many bytes each interface carried, by period.
 
-What is counted and how is decided in :mod:`computed.bandwidth`.
+What is counted and how is decided in :mod:`computed.usage.counters`.
 """
 
 from computed import periodic

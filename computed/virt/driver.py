@@ -2,8 +2,9 @@
 
 Methods block; they are called in worker threads. Guests are named by the
 instance's uuid. A method that changes a guest takes the live
-:class:`computed.permit.Claim` for it and begins with ``claim.ensure_live()``;
-on an existing guest also with ``claim.ensure_ours(mark)``.
+:class:`computed.virt.claim.Claim` for it and begins with
+``claim.ensure_live()``; on an existing guest also with
+``claim.ensure_ours(mark)``.
 """
 
 import abc
@@ -11,7 +12,7 @@ import collections.abc
 import dataclasses
 
 from computed import exception
-from computed import permit
+from computed.virt import claim as virt_claim
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class InstanceInfo:
     power_state: int
     reason: str | None = None
     exit_code: int | None = None
-    mark: permit.Mark | None = None
+    mark: virt_claim.Mark | None = None
     details: dict = dataclasses.field(default_factory=dict)
 
 

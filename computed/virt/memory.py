@@ -1,6 +1,7 @@
 """A driver for tests: guests are entries of a dictionary, faults scripted.
 
-Held to the same contract as the real ones (``tests/driver_contract.py``).
+Held to the same contract as the real ones
+(``tests/support/driver_contract.py``).
 """
 
 import collections

@@ -3,9 +3,9 @@
 import sqlalchemy as sa
 
 from computed import exception
-from computed.db import models
-from computed.db import revision
-from computed.db import routing
+from computed.db.cell import models
+from computed.db.cell import revision
+from computed.db.routing import database as routing
 
 
 @routing.read

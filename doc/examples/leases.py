@@ -4,13 +4,13 @@ import datetime
 
 from oslo_config import cfg
 
-from computed import brakes
 from computed import exception
 from computed import periodic
 from computed import states
 from computed.objects import instance as instance_obj
 from computed.operations import operation
 from computed.operations import power
+from computed.repair import brakes
 
 # begin options
 OPTS = [

@@ -11,8 +11,8 @@ from oslo_log import log as logging
 
 from computed import exception
 from computed import files
-from computed import permit
 from computed import states
+from computed.virt import claim as virt_claim
 from computed.virt import driver
 
 LOG = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class PaperDriver(driver.ComputeDriver):
         guest = self._read(uuid)
         return driver.InstanceInfo(
             uuid=uuid, power_state=guest['power_state'],
-            mark=permit.Mark(**guest['mark']))
+            mark=virt_claim.Mark(**guest['mark']))
 
     def console_log(self, uuid, max_bytes):
         return self._read(uuid)['printed'][-max_bytes:] if max_bytes else ''

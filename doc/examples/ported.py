@@ -5,7 +5,7 @@ import os
 from oslo_service import periodic_task
 
 from computed import context
-from computed import runner
+from computed.periodic import runner
 
 
 # begin manager

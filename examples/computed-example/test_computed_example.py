@@ -10,7 +10,7 @@ from oslo_config import cfg
 
 from computed import conf as computed_conf
 from computed import exception
-from tests import driver_contract
+from tests.support import driver_contract
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import time
 from computed import context
 from computed import exception
 from computed.objects import instance as instance_obj
-from tests import fixtures
-from tests import waiting
+from tests.support import fixtures
+from tests.support import waiting
 
 HOST = 'host-1'
 # How many read at the same time.

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from computed.db import migration
+from computed.db.cell import migration
 from tests import servers
 from tests.benchmarks import databases
 

@@ -9,8 +9,8 @@ import uuid
 import pymysql
 import sqlalchemy as sa
 
-from computed.db import migration
-from computed.db import models
+from computed.db.cell import migration
+from computed.db.cell import models
 from tests import servers
 
 TABLE = models.Instance.__table__

@@ -7,10 +7,10 @@ import subprocess
 import tempfile
 import typing
 
-from tests import fixtures
-from tests import waiting
 from tests.benchmarks import empty
 from tests.benchmarks import transports
+from tests.support import fixtures
+from tests.support import waiting
 
 
 @dataclasses.dataclass

@@ -6,7 +6,7 @@ import sys
 
 import oslo_messaging as messaging
 
-from tests import fixtures
+from tests.support import fixtures
 
 TOPIC = 'empty'
 

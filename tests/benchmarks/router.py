@@ -13,11 +13,11 @@ import types
 from oslo_db.sqlalchemy import enginefacade
 
 from computed import context
-from computed.db import instance
-from tests import many
-from tests import routed
+from computed.db.cell import instance
 from tests.benchmarks import bad_days
 from tests.benchmarks import clusters
+from tests.support import many
+from tests.support import routed
 
 HOST = 'host-1'
 

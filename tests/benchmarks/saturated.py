@@ -15,12 +15,12 @@ from oslo_versionedobjects import base as ovo
 
 from computed import context
 from computed import objects
-from computed import rpc
 from computed.conductor import manager
-from tests import fixtures
-from tests import waiting
+from computed.rpc import transport as rpc
 from tests.benchmarks import empty
 from tests.benchmarks import lists
+from tests.support import fixtures
+from tests.support import waiting
 
 SIZE = 100
 # Clients that ask, each as soon as it has its answer; in two processes, and

@@ -11,10 +11,10 @@ import time
 import pytest
 
 from computed import context
-from computed.db import instance
-from tests import many
+from computed.db.cell import instance
 from tests import servers
 from tests.benchmarks import databases
+from tests.support import many
 
 COUNT = 100000
 LENGTH = 100

@@ -6,7 +6,7 @@ import itertools
 import pathlib
 import typing
 
-from tests import servers_rabbitmq
+from tests.servers import rabbitmq as rabbitmq_server
 
 _numbers = itertools.count(1)
 
@@ -33,7 +33,7 @@ def unix(folder):
 @contextlib.contextmanager
 def rabbitmq(folder):
     """A private broker, kept below ``folder``."""
-    broker = servers_rabbitmq.RabbitMQ(pathlib.Path(folder) / 'rabbitmq')
+    broker = rabbitmq_server.RabbitMQ(pathlib.Path(folder) / 'rabbitmq')
     try:
         broker.start()
         yield of_broker(broker)

@@ -7,12 +7,12 @@ import random
 import sys
 import tempfile
 
-from tests import load
 from tests import servers
-from tests import waiting
 from tests.chaos import guests as guests_module
 from tests.chaos import plan
 from tests.chaos import site as site_module
+from tests.support import load
+from tests.support import waiting
 
 ENGINES = {'mariadb': servers.mariadb_cluster,
            'postgresql': servers.postgresql_cluster}

@@ -18,7 +18,7 @@ from computed import exception
 from computed import states
 from computed.objects import instance as instance_obj
 from computed.virt import memory
-from tests import fixtures
+from tests.support import fixtures
 
 # Each has an instance of its own; the guests of some end by themselves.
 USERS, MORTALS = 4, 2

@@ -4,10 +4,10 @@ import contextlib
 import signal
 import time
 
-from computed.db import migration
-from tests import fixtures
+from computed.db.cell import migration
 from tests import servers
-from tests import waiting
+from tests.support import fixtures
+from tests.support import waiting
 
 NAME = 'computed_chaos'
 CONDUCTORS = 2

@@ -8,15 +8,15 @@ import sys
 import tempfile
 import traceback
 
-from computed import brakes
 from computed import context
-from computed import journal
+from computed.claims import journal
 from computed.objects import instance as instance_obj
 from computed.operations import recover
-from tests import fixtures
+from computed.repair import brakes
 from tests.crashes import guests
 from tests.crashes import points
 from tests.crashes import scenarios
+from tests.support import fixtures
 
 CREATED = '2026-01-01 00:00:00.000000'
 REVISION = 7

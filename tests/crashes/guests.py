@@ -4,8 +4,8 @@ import json
 import pathlib
 
 from computed import files
-from computed import permit
 from computed import states
+from computed.virt import claim as virt_claim
 from computed.virt import driver
 from computed.virt import memory
 
@@ -23,7 +23,7 @@ class LastingDriver(memory.MemoryDriver):
         self._points = points
         self._guests = {
             uuid: driver.InstanceInfo(uuid=uuid, power_state=power_state,
-                                      mark=permit.Mark(*mark))
+                                      mark=virt_claim.Mark(*mark))
             for uuid, (power_state, mark) in read_json(self._path).items()}
 
     def interface_counters(self, uuids=None):

@@ -3,9 +3,9 @@
 import dataclasses
 import typing
 
-from computed import claims
 from computed import context
 from computed import states
+from computed.claims import claims
 from computed.operations import operation
 from computed.operations import power
 

@@ -10,8 +10,8 @@ import pytest
 from computed import context
 from computed import exception
 from computed.virt import memory
-from tests import fixtures
-from tests import waiting
+from tests.support import fixtures
+from tests.support import waiting
 
 # The one calls nobody; the hosts of the other are programs of their own.
 ON_UNIX_ONLY = ('test_status', 'test_crashes')

@@ -11,19 +11,19 @@ import types
 
 import pytest
 
-from computed import bandwidth
 from computed import context
 from computed import exception
 from computed import states
 from computed.objects import bandwidth as bandwidth_obj
 from computed.operations import build
-from computed.operations import metering
 from computed.operations import operation
 from computed.operations import power
+from computed.usage import counters as usage_counters
+from computed.usage import meter
 from computed.virt import process
-from tests import fixtures
-from tests import waiting
 from tests.functional import test_process_driver as real
+from tests.support import fixtures
+from tests.support import waiting
 
 UUID = fixtures.UUID
 MAC = '02:00:00:00:00:01'
@@ -57,7 +57,7 @@ def manager(fresh, virt, pair, clock):
 
 def managed(side, virt, clock):
     found = side.manager(virt)
-    found.meter = metering.Meter(found, clock)
+    found.meter = meter.Meter(found, clock)
     return found
 
 
@@ -241,7 +241,7 @@ def test_the_next_life_of_the_daemon_goes_on_where_this_one_ended(
         manager, virt, pair, clock):
     carry(virt, 1000)
     poll(manager)
-    manager.meter = metering.Meter(manager, clock)
+    manager.meter = meter.Meter(manager, clock)
     carry(virt, 1500)
     poll(manager)
     assert usage(pair) == [(MAY, 500, 0)]
@@ -483,7 +483,7 @@ def test_a_database_that_takes_no_usage_does_not_hinder_the_end(
 
 def test_an_end_does_not_wait_for_a_pass_that_hangs(
         manager, virt, pair, monkeypatch):
-    monkeypatch.setattr(metering, 'WAIT', 0)
+    monkeypatch.setattr(meter, 'WAIT', 0)
     carry(virt, 1000)
     poll(manager)
     carry(virt, 1600)
@@ -500,8 +500,8 @@ def test_the_moment_of_a_row_is_the_readings(manager, virt, pair):
     poll(manager)
     [found] = bandwidth_obj.BandwidthUsageList.get_by_uuid(
         context.new(), UUID, 5)
-    row = metering.as_row(found)
-    assert isinstance(row, bandwidth.Row)
+    row = meter.as_row(found)
+    assert isinstance(row, usage_counters.Row)
     assert row.last_refreshed == NOW * 1_000_000
 
 

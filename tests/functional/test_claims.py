@@ -6,19 +6,19 @@ from concurrent import futures
 
 import pytest
 
-from computed import claims
 from computed import context
 from computed import exception
 from computed import files
-from computed import journal
 from computed import states
-from computed.conductor import rpcapi
+from computed.claims import claims
+from computed.claims import journal
+from computed.conductor import client as conductor_client
 from computed.objects import grant
 from computed.objects import instance as instance_obj
 from computed.operations import operation
 from computed.operations import power
 from computed.operations import recover
-from tests import fixtures
+from tests.support import fixtures
 
 UUID = fixtures.UUID
 FACTS = {'vm_state': 'active', 'task_state': None}
@@ -485,7 +485,7 @@ def test_a_claim_given_up_is_given_back_though_the_disk_is_full(
 
 def test_a_reply_from_a_newer_conductor_is_understood():
     ctxt = context.new()
-    origin = rpcapi.learn(ctxt, {
+    origin = conductor_client.learn(ctxt, {
         'origin': {'role': 'replica', 'node': 'n', 'reason': 'r', 'age': 1.0,
                    'revision': 5, 'shard': 'x'},
         'tokens': {'incarnation': 'd', 'revisions': {'h1': 4}, 'cell': 'x'}},

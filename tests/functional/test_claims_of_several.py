@@ -4,16 +4,16 @@ import uuid
 
 import pytest
 
-from computed import claims
 from computed import context
 from computed import exception
-from computed import journal
 from computed import states
+from computed.claims import claims
+from computed.claims import journal
 from computed.objects import instance as instance_obj
 from computed.operations import operation
 from computed.operations import power
 from computed.operations import recover
-from tests import fixtures
+from tests.support import fixtures
 
 FIRST = fixtures.UUID
 SECOND = '22222222-2222-4333-8444-555555555555'

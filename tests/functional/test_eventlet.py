@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from computed import concurrency
-from tests import fixtures
-from tests import waiting
+from tests.support import fixtures
+from tests.support import waiting
 
 ROOT = pathlib.Path(__file__).parents[2]
 FUNCTIONAL = 'tests/functional/'
@@ -23,7 +23,7 @@ concurrency.choose()
 import sys
 from eventlet import patcher
 from computed.service import mainloop
-from tests import fixtures
+from tests.support import fixtures
 
 class Service:
     def start(self):

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from tests import fixtures
-from tests import venvs
-from tests import waiting
 from tests.functional import test_programs
+from tests.support import fixtures
+from tests.support import venvs
+from tests.support import waiting
 
 ROOT = pathlib.Path(__file__).parents[2]
 NAME = 'computed-example'

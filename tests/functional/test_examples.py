@@ -7,15 +7,15 @@ from computed import conf as computed_conf
 from computed import context
 from computed import exception
 from computed import manager as computed_manager
-from computed import rpc
 from computed import states
 from computed.conductor import manager as conductor_manager
-from computed.db import database
-from computed.db import router as router_module
-from computed.db import routing
+from computed.db.cell import identity
+from computed.db.routing import database as routing
+from computed.db.routing import router as router_module
+from computed.rpc import transport as rpc
 from computed.virt import memory
-from tests import documents
-from tests import fixtures
+from tests.support import documents
+from tests.support import fixtures
 
 UUID = fixtures.UUID
 LONG_AGO = '2020-01-01 00:00:00.000000'
@@ -87,7 +87,7 @@ class TestInstanceFault:
         conf([], default_config_files=[])
         router = router_module.Router(conf.database, pair.url(pair.primary))
         routing.configure(router)
-        router.life.database_id = database.get_id(context.new())
+        router.life.database_id = identity.get_id(context.new())
         with documents.example('fault_object') as found:
             yield found.InstanceFault
 

@@ -13,9 +13,9 @@ from computed.objects import host as host_obj
 from computed.operations import operation
 from computed.operations import power
 from computed.operations import recover
-from computed.tasks import power_states
-from tests import fixtures
+from computed.tasks.power_states import task as power_states
 from tests.functional import test_claims_of_several as several
+from tests.support import fixtures
 
 UUID = fixtures.UUID
 ACTIVE = {'vm_state': 'active', 'task_state': None}

@@ -8,7 +8,7 @@ from computed import context
 from computed.objects import host as host_obj
 from computed.service import heartbeat
 from computed.service import identity
-from tests import fixtures
+from tests.support import fixtures
 
 SERVICE = str(uuid.UUID(int=1))
 

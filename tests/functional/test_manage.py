@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from computed import rpc
 from computed.cmd.manage import app
+from computed.rpc import transport as rpc
 
 
 @pytest.fixture

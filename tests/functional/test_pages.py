@@ -6,7 +6,7 @@ from computed import context
 from computed import exception
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
-from tests import fixtures
+from tests.support import fixtures
 
 
 @pytest.fixture

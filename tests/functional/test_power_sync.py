@@ -7,15 +7,15 @@ it changes between the guard and the write.
 
 import pytest
 
-from computed import brakes
 from computed import context
 from computed import exception
 from computed import metrics
-from computed import permit
 from computed import states
-from computed.tasks import power_states
+from computed.repair import brakes
+from computed.tasks.power_states import task as power_states
+from computed.virt import claim as virt_claim
 from computed.virt import driver
-from tests import fixtures
+from tests.support import fixtures
 
 UUID = fixtures.UUID
 OTHER = '22222222-2222-4333-8444-555555555555'
@@ -445,7 +445,7 @@ def test_a_replica_that_has_lost_its_rows_stops_nothing(
 
 def test_a_foreign_guest_is_not_touched(manager, virt, pair):
     put(pair, vm_state='stopped', power_state=4)
-    virt.add_foreign(UUID, permit.Mark('another', 'database'))
+    virt.add_foreign(UUID, virt_claim.Mark('another', 'database'))
     manager._sync_power_states(context.new())
     assert power_of(virt) == states.RUNNING
     assert row(pair)[0] == 'stopped'

@@ -22,8 +22,8 @@ from computed.virt import process
 from computed.virt.process import network
 from computed.virt.process import proc
 from computed.virt.process import watcher
-from tests import driver_contract
-from tests import waiting
+from tests.support import driver_contract
+from tests.support import waiting
 
 claim_on = driver_contract.claim_on
 

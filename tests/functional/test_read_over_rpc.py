@@ -7,8 +7,8 @@ from computed import exception
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.objects import resources as resources_obj
-from tests import fixtures
-from tests import waiting
+from tests.support import fixtures
+from tests.support import waiting
 
 NAMES = {fixtures.PRIMARY: 'primary', fixtures.REPLICA: 'replica'}
 

@@ -12,11 +12,11 @@ from alembic import command
 
 from computed import context
 from computed import exception
-from computed.db import migration
+from computed.db.cell import migration
 from computed.objects import host as host_obj
 from computed.objects import resources as resources_obj
 from computed.virt import memory
-from tests import fixtures
+from tests.support import fixtures
 
 HOST = fixtures.HOST
 OURS = str(uuid.UUID(int=1))        # the identity of fixtures' manager

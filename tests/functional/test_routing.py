@@ -8,14 +8,14 @@ from sqlalchemy import event
 
 from computed import context
 from computed import exception
-from computed.db import beat
-from computed.db import database
-from computed.db import instance
-from computed.db import revision
-from computed.db import router as router_module
-from computed.db import routing
-from tests import fixtures
-from tests import routed
+from computed.db.cell import identity
+from computed.db.cell import instance
+from computed.db.cell import revision
+from computed.db.routing import database as routing
+from computed.db.routing import heartbeat
+from computed.db.routing import router as router_module
+from tests.support import fixtures
+from tests.support import routed
 
 pair = routed.pair
 clock = routed.clock
@@ -74,7 +74,7 @@ def test_the_age_is_that_of_the_newest_beat_seen(fresh, clock):
 def test_a_beat_that_has_not_arrived_keeps_the_replica_old(
         fresh, pair, clock):
     clock.now += 8
-    beat.send(context.new(), 'c1', fresh.beats.next(clock.now))
+    heartbeat.send(context.new(), 'c1', fresh.beats.next(clock.now))
     clock.now += 4
     assert routed.answered(routed.tolerant()) == 'primary'
 
@@ -240,7 +240,7 @@ def test_tolerant_reads_leave_threads_to_strict_ones(pair, settings, clock):
         settings, pair.url(pair.primary), [pair.url(pair.replica)],
         tolerant_threads=1, clock=clock)
     routing.configure(router)
-    router.life.database_id = database.get_id(context.new())
+    router.life.database_id = identity.get_id(context.new())
     routed.show_beat(router, pair)
     entered, leave = threading.Event(), threading.Event()
 
@@ -293,7 +293,7 @@ def test_a_server_that_refuses_writes_answers_no_strict_read(
     assert routed.answered(context.new()) == 'primary'
     refusing.append(True)
     with pytest.raises(exception.PrimaryReadOnly):
-        beat.send(context.new(), 'c1', 1)
+        heartbeat.send(context.new(), 'c1', 1)
     with pytest.raises(exception.PrimaryReadOnly):
         routed.answered(context.new())
     refusing.clear()
@@ -302,7 +302,7 @@ def test_a_server_that_refuses_writes_answers_no_strict_read(
 
 def test_another_server_at_the_primarys_address_is_found_out(
         router, pair):
-    beat.send(context.new(), 'c1', 1)
+    heartbeat.send(context.new(), 'c1', 1)
     router.primary.identity = 'the former one'
     assert routed.answered(context.new()) == 'primary'
     assert router.primary.identity == str(pair.primary)
@@ -322,7 +322,7 @@ def test_a_proxy_that_splits_reads_from_writes_is_found_out(router):
     router.primary.dispose()
     router.primary.heartbeats.dispose()
     with pytest.raises(exception.PrimaryDivided):
-        beat.send(context.new(), 'c1', 1)
+        heartbeat.send(context.new(), 'c1', 1)
     with pytest.raises(exception.PrimaryDivided):
         routed.answered(context.new())
     splits.clear()
@@ -352,7 +352,7 @@ def test_rows_of_dead_conductors_are_removed(router, pair):
                        ('far', '2999-01-01 00:00:00.000000')):
         pair.sql(pair.primary, 'INSERT INTO replica_beats VALUES (?, 1, ?)',
                  name, when)
-    beat.purge(context.new(), 'mine')
+    heartbeat.purge(context.new(), 'mine')
     assert pair.sql(pair.primary, 'SELECT conductor_id FROM '
                     'replica_beats') == [('far',)]
 

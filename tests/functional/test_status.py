@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests import fixtures
+from tests.support import fixtures
 
 
 def run(*argv):

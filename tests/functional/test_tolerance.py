@@ -14,9 +14,9 @@ from computed import context
 from computed import exception
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
-from tests import fixtures
-from tests import waiting
 from tests.functional import test_read_over_rpc as over_rpc
+from tests.support import fixtures
+from tests.support import waiting
 
 
 def tolerant(**kwargs):

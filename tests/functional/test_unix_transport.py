@@ -22,10 +22,10 @@ from oslo_messaging import conffixture
 from oslo_messaging._drivers import base
 
 from computed import exception
-from computed import unix_server
-from computed import unix_transport
-from computed import unix_wire
-from tests import waiting
+from computed.rpc.unix import driver as unix_driver
+from computed.rpc.unix import server as unix_server
+from computed.rpc.unix import wire as unix_wire
+from tests.support import waiting
 
 NOBODY = 65534
 SERVER = """
@@ -228,7 +228,7 @@ def test_the_library_still_asks_for_what_this_driver_gives():
     for method in ('send', 'listen', 'listen_for_notifications'):
         theirs, ours = (
             list(inspect.signature(getattr(cls, method)).parameters)
-            for cls in (base.BaseDriver, unix_transport.UnixDriver))
+            for cls in (base.BaseDriver, unix_driver.UnixDriver))
         assert ours == theirs
 
 
@@ -515,7 +515,7 @@ def test_a_call_whose_server_is_killed_fails_at_once_and_is_not_repeated(
     spawn('two')
     process.kill()
 
-    with pytest.raises(unix_transport.WentAway, match='may have been done'):
+    with pytest.raises(unix_driver.WentAway, match='may have been done'):
         call.result(5)
     assert log.read_text() == 'executed\n'
     assert isinstance(call.exception(),

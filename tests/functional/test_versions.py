@@ -4,13 +4,13 @@ import pytest
 
 from computed import context
 from computed import exception
-from computed.db import migration
+from computed.db.cell import migration
 from computed.objects import base
 from computed.objects import instance as instance_obj
 from computed.objects import versions
-from tests import fixtures
-from tests import waiting
 from tests.functional import conftest
+from tests.support import fixtures
+from tests.support import waiting
 
 
 @pytest.fixture

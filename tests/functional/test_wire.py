@@ -6,11 +6,11 @@ import pytest
 
 import computed
 from computed import manager
-from computed import rpc
 from computed.cmd.manage import instances
 from computed.cmd.manage import tasks
 from computed.objects import base
 from computed.objects import versions
+from computed.rpc import transport as rpc
 from computed.service import host
 from tests.wire import calls
 from tests.wire import hosts

@@ -8,10 +8,10 @@ import sys
 
 import psutil
 
-from computed.db import migration
-from tests import fixtures
-from tests import servers_rabbitmq
-from tests import waiting
+from computed.db.cell import migration
+from tests.servers import rabbitmq as rabbitmq_server
+from tests.support import fixtures
+from tests.support import waiting
 
 _numbers = itertools.count(1)
 # All that anybody has to say, where a password could show.
@@ -70,7 +70,7 @@ class Cell:
             [sys.executable, '-m', 'computed.cmd.manage',
              *(arguments or self.arguments()), *words],
             capture_output=True, text=True, timeout=60)
-        assert servers_rabbitmq.PASSWORD not in done.stdout + done.stderr
+        assert rabbitmq_server.PASSWORD not in done.stdout + done.stderr
         if check:
             assert done.returncode == 0, done.stderr
         return done
@@ -94,4 +94,4 @@ class Cell:
                 process.kill()
         for program in self.programs:
             assert 'amqp' in program.output()       # it was loud
-            assert servers_rabbitmq.PASSWORD not in program.output()
+            assert rabbitmq_server.PASSWORD not in program.output()

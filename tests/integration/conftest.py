@@ -6,10 +6,10 @@ import tempfile
 
 import pytest
 
-from computed.db import migration
-from tests import fixtures
+from computed.db.cell import migration
 from tests import servers
 from tests.integration import cell as cell_module
+from tests.support import fixtures
 
 _numbers = itertools.count(1)
 

@@ -2,7 +2,7 @@
 business here.
 """
 
-from computed.db import migration
+from computed.db.cell import migration
 from tests.benchmarks import databases
 from tests.benchmarks import router
 

@@ -6,13 +6,13 @@ import pytest
 
 from computed import context
 from computed import exception
-from computed import journal
-from computed import rpcapi
+from computed.claims import journal
+from computed.rpc import hostapi
 from computed.virt import memory
-from tests import fixtures
-from tests import load as loads
 from tests import servers
-from tests import waiting
+from tests.support import fixtures
+from tests.support import load as loads
+from tests.support import waiting
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_caller_that_is_cut_off_is_not_held_for_long(
         proxy.hold()
         began = time.monotonic()
         with pytest.raises(exception.BrokerUnavailable):
-            rpcapi.HostAPI(side.transport).list_tasks(context.new(), 'h1')
+            hostapi.HostAPI(side.transport).list_tasks(context.new(), 'h1')
         assert time.monotonic() - began < 40
         assert proxy.held[servers.TO_SERVER] > 0
         proxy.release()

@@ -8,25 +8,25 @@ from concurrent import futures
 import pytest
 from sqlalchemy import event
 
-from computed import claims
 from computed import context
 from computed import exception
-from computed import journal
 from computed import states
-from computed.db import claim as claim_module
-from computed.db import freeze as freeze_module
-from computed.db import router as router_module
-from computed.db import routing
+from computed.claims import claims
+from computed.claims import journal
+from computed.db.cell import claim as claim_module
+from computed.db.cell import freeze as freeze_module
+from computed.db.routing import database as routing
+from computed.db.routing import router as router_module
 from computed.objects import freeze as freeze_obj
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.operations import recover
 from computed.virt import memory
-from tests import fixtures
-from tests import waiting
 from tests.functional import conftest
 from tests.integration import test_primary
 from tests.integration import test_replication
+from tests.support import fixtures
+from tests.support import waiting
 
 pytestmark = test_replication.on_each_engine
 

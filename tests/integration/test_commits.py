@@ -13,18 +13,18 @@ from oslo_config import cfg
 from computed import conf as computed_conf
 from computed import context
 from computed import exception
-from computed.db import beat
-from computed.db import database as database_queries
-from computed.db import instance
-from computed.db import migration
-from computed.db import models
-from computed.db import nodes
-from computed.db import router as router_module
-from computed.db import routing
-from tests import fixtures
-from tests import ledger
+from computed.db.cell import identity
+from computed.db.cell import instance
+from computed.db.cell import migration
+from computed.db.cell import models
+from computed.db.routing import database as routing
+from computed.db.routing import heartbeat
+from computed.db.routing import nodes
+from computed.db.routing import router as router_module
 from tests import servers
-from tests import waiting
+from tests.support import fixtures
+from tests.support import ledger
+from tests.support import waiting
 
 UUID = fixtures.UUID
 
@@ -45,7 +45,7 @@ def settings():
 def router_on(settings, *urls):
     router = router_module.Router(settings, urls[0], urls[1:])
     routing.configure(router)
-    router.life.database_id = database_queries.get_id(context.new())
+    router.life.database_id = identity.get_id(context.new())
     yield router
     for node in (router.primary, router.primary.heartbeats,
                  *router.replicas.values()):
@@ -54,7 +54,7 @@ def router_on(settings, *urls):
 
 def send_beat(router):
     number = router.next_beat(time.monotonic())
-    beat.send(context.new(), 'here', number)
+    heartbeat.send(context.new(), 'here', number)
     return number
 
 

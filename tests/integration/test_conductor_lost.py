@@ -7,13 +7,13 @@ import pytest
 
 from computed import context
 from computed import exception
-from computed import journal
+from computed.claims import journal
 from computed.objects import instance as instance_obj
 from computed.virt import memory
-from tests import fixtures
-from tests import load as loads
-from tests import waiting
 from tests.integration import test_replication as replication
+from tests.support import fixtures
+from tests.support import load as loads
+from tests.support import waiting
 
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 side = replication.side

@@ -10,9 +10,9 @@ import sys
 import psutil
 import pytest
 
-from computed.db import migration
-from tests import fixtures
-from tests import waiting
+from computed.db.cell import migration
+from tests.support import fixtures
+from tests.support import waiting
 
 COLUMNS = 'vm_state, power_state, task_state, claim_id'
 

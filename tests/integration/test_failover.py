@@ -14,13 +14,13 @@ import pytest
 
 from computed import context
 from computed import exception
-from computed.db import migration
+from computed.db.cell import migration
 from computed.objects import instance as instance_obj
 from computed.virt import memory
-from tests import fixtures
-from tests import load as loads
 from tests import servers
-from tests import waiting
+from tests.support import fixtures
+from tests.support import load as loads
+from tests.support import waiting
 
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 _numbers = itertools.count(1)

@@ -14,11 +14,11 @@ import pytest
 import sqlalchemy as sa
 
 from computed import context
-from tests import conductors
-from tests import fixtures
-from tests import ledger
 from tests import servers
-from tests import waiting
+from tests.support import conductors
+from tests.support import fixtures
+from tests.support import ledger
+from tests.support import waiting
 
 READS = int(os.environ.get('READS', '1200'))
 UUID = fixtures.UUID

@@ -12,11 +12,11 @@ from alembic import command
 from oslo_db.sqlalchemy import engines as oslo_engines
 
 from computed import context
-from computed.db import migration
+from computed.db.cell import migration
 from computed.objects import instance as instance_obj
-from tests import fixtures
-from tests import waiting
 from tests.integration import test_replication as replication
+from tests.support import fixtures
+from tests.support import waiting
 
 side = replication.side
 STEPS = list(zip(migration.known(), migration.known()[1:], strict=False))

@@ -11,11 +11,11 @@ import pytest
 
 from computed import context
 from computed import exception
-from computed.db import migration
-from computed.db import survey
-from tests import conductors
-from tests import fixtures
-from tests import waiting
+from computed.db.cell import migration
+from computed.db.engine import inspect
+from tests.support import conductors
+from tests.support import fixtures
+from tests.support import waiting
 
 HOST = fixtures.HOST
 FACTS = {'vm_state': 'active', 'task_state': None}
@@ -299,7 +299,7 @@ def test_a_node_given_as_replica_of_its_own_cluster_is_used(
 
 def test_each_node_is_a_server_of_its_own_and_no_replica_that_may_write(
         schema):
-    found = [survey.look(url, 5) for url in urls(schema)]
+    found = [inspect.look(url, 5) for url in urls(schema)]
     assert len({server.identity for server in found}) == 3
     assert {server.replicating for server in found} == {None}
 

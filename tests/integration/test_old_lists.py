@@ -13,9 +13,9 @@ from computed.objects import base
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.virt import memory
-from tests import fixtures
 from tests.functional import test_power_sync as power_sync
 from tests.integration import test_replication as replication
+from tests.support import fixtures
 
 pytestmark = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 side = replication.side

@@ -3,9 +3,9 @@
 import pytest
 
 from computed import context
-from computed.db import host
-from computed.db import instance
-from tests import many
+from computed.db.cell import host
+from computed.db.cell import instance
+from tests.support import many
 
 COUNT = 20000
 LENGTH = 100

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from oslo_db import exception as db_exc
 from oslo_db.sqlalchemy import engines as oslo_engines
 
-from computed.db import engines
-from computed.db import migration
-from computed.db import models
-from computed.db import scope
-from tests import waiting
+from computed.db.cell import migration
+from computed.db.cell import models
+from computed.db.engine import setup as engines
+from computed.db.routing import transaction
+from tests.support import waiting
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_write_on_a_standby_is_known_to_be_refused(schema, connect):
     with connect(standby.url(database=schema.name)).connect() as connection:
         with pytest.raises(db_exc.DBError) as refused:
             connection.execute(sa.update(models.Database).values(id=1))
-    assert scope.is_read_only(refused.value)
+    assert transaction.is_read_only(refused.value)
 
 
 def test_a_server_that_is_not_there_is_a_connection_error(connect):
@@ -139,7 +139,7 @@ def test_a_statement_that_takes_too_long_is_stopped_by_the_server(
     with connect(timeout=1).connect() as connection:
         with pytest.raises(sa.exc.OperationalError) as stopped:
             connection.execute(sa.text('SELECT pg_sleep(60)'))
-    assert engines.sqlstate(stopped.value) == scope.CANCELLED
+    assert engines.sqlstate(stopped.value) == transaction.CANCELLED
 
 
 def test_transactions_that_wait_for_one_another_are_a_deadlock(

@@ -11,15 +11,15 @@ from sqlalchemy import event
 from computed import conf as computed_conf
 from computed import context
 from computed import exception
-from computed.db import beat
-from computed.db import host
-from computed.db import instance
-from computed.db import migration
-from computed.db import router as router_module
-from computed.db import routing
-from tests import fixtures
+from computed.db.cell import host
+from computed.db.cell import instance
+from computed.db.cell import migration
+from computed.db.routing import database as routing
+from computed.db.routing import heartbeat
+from computed.db.routing import router as router_module
 from tests import servers
-from tests import waiting
+from tests.support import fixtures
+from tests.support import waiting
 
 OTHER = '22222222-2222-4333-8444-555555555555'
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
@@ -119,7 +119,7 @@ def test_who_comes_back_must_take_a_write_before_it_is_believed(
     finally:
         primary.accept_writes()
     assert instances() == []
-    beat.send(context.new(), 'c1', 1)
+    heartbeat.send(context.new(), 'c1', 1)
 
 
 @on_each_engine
@@ -266,13 +266,13 @@ def test_no_heartbeat_goes_to_a_former_primary_that_still_takes_it(
         cluster.caught_up()
         router = route(former.url().replace(
             f':{former.port}/', f':{address.port}/'), settings)
-        beat.send(context.new(), 'c1', 1)
+        heartbeat.send(context.new(), 'c1', 1)
         with pools(router)[1].connect():
             standby.promote()
             address.point_to(standby.port)
-            beat.send(context.new(), 'c1', 2)
+            heartbeat.send(context.new(), 'c1', 2)
         for number in (3, 4, 5):
-            beat.send(context.new(), 'c1', number)
+            heartbeat.send(context.new(), 'c1', number)
             assert standby.sql('SELECT beat FROM replica_beats',
                                database='computed') == [(number,)]
     finally:

@@ -10,9 +10,9 @@ from computed import exception
 from computed import states
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
-from tests import fixtures
-from tests import waiting
 from tests.integration import test_replication as replication
+from tests.support import fixtures
+from tests.support import waiting
 
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 # How old a tolerant answer may be here, in seconds.

@@ -8,19 +8,19 @@ import time
 
 import pytest
 
-from computed import broker
 from computed import context
 from computed import exception
-from computed import journal
-from computed import rpc
-from computed import rpcapi
+from computed.claims import journal
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
+from computed.rpc import hostapi
+from computed.rpc import rabbit
+from computed.rpc import transport as rpc
 from computed.virt import memory
-from tests import fixtures
-from tests import load as loads
-from tests import servers_rabbitmq
-from tests import waiting
+from tests.servers import rabbitmq as rabbitmq_server
+from tests.support import fixtures
+from tests.support import load as loads
+from tests.support import waiting
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_without_a_conductor_the_error_comes_at_once(cell, side):
     with pytest.raises(exception.ConductorUnavailable):
         side.conductor.list_replicas(context.new())
     with pytest.raises(exception.HostUnavailable):
-        rpcapi.HostAPI(side.transport).list_tasks(context.new(), 'h1')
+        hostapi.HostAPI(side.transport).list_tasks(context.new(), 'h1')
     assert time.monotonic() - began < 30
     assert 'conductor' in cell.rabbitmq.queues(cell.vhost)
 
@@ -120,7 +120,7 @@ def test_without_a_conductor_the_error_comes_at_once(cell, side):
 def test_a_second_broker_of_the_url_takes_over(cell, tmp_path):
     cell.conductors()
     url = cell.url.replace('@127', '@127.0.0.1:1,computed:'
-                           f'{servers_rabbitmq.PASSWORD}@127')
+                           f'{rabbitmq_server.PASSWORD}@127')
     for _ in range(3):      # the order is drawn
         with fixtures.HostSide(cell.folder, tmp_path,
                                transport_url=url) as side:
@@ -239,20 +239,20 @@ def test_calls_travel_encrypted(cell, tmp_path):
 
 
 def test_a_broker_with_another_certificate_is_refused(cell):
-    other = servers_rabbitmq.trustme.CA()
+    other = rabbitmq_server.trustme.CA()
     path = cell.folder / 'other.pem'
     other.cert_pem.write_to_path(path)
     conf = fixtures.make_conf(cell.folder, transport_url=cell.rabbitmq.url(
         cell.vhost, port=cell.rabbitmq.tls_port,
         options=f'?ssl=1&ssl_ca_file={path}'))
     with pytest.raises(exception.BrokerUnavailable, match='certificate'):
-        rpc.reach(rpc.get_transport(conf), rpcapi.target('h1'))
+        rpc.reach(rpc.get_transport(conf), hostapi.target('h1'))
 
 
 def test_the_broker_is_asked_nothing_with_another_transport(tmp_path):
     conf = fixtures.make_conf(tmp_path)
     transport = rpc.get_transport(conf)
-    rpc.reach(transport, rpcapi.target('h1'))
-    with broker.Servers(transport, 'conductor').reached():
+    rpc.reach(transport, hostapi.target('h1'))
+    with rabbit.Servers(transport, 'conductor').reached():
         pass
-    broker.close(transport)
+    rabbit.close(transport)

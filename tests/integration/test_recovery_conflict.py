@@ -6,11 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from computed import context
-from computed.db import engines
-from computed.db import migration
-from computed.db import routing
-from tests import routed
-from tests import waiting
+from computed.db.cell import migration
+from computed.db.engine import setup as engines
+from computed.db.routing import database as routing
+from tests.support import routed
+from tests.support import waiting
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from computed.db import migration
-from tests import documents
-from tests import routed
-from tests import waiting
+from computed.db.cell import migration
+from tests.support import documents
+from tests.support import routed
+from tests.support import waiting
 
 OPTIONS = (documents.SOURCE / 'replicas/options.rst').read_text()
 ENGINES = ['mariadb', 'postgresql']

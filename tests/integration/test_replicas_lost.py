@@ -9,14 +9,14 @@ import time
 
 import pytest
 
-from computed import broker
 from computed import context
 from computed import exception
 from computed import objects
 from computed.objects import base
-from tests import fixtures
-from tests import waiting
+from computed.rpc import rabbit
 from tests.integration import test_replication as replication
+from tests.support import fixtures
+from tests.support import waiting
 
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 # Reads a second that the primary gives to all conductors together.
@@ -60,7 +60,7 @@ class Conductor:
         return self.nodes()[0]['fallback']['conductors'] == 2
 
     def end(self):
-        broker.close(self.side.transport)
+        rabbit.close(self.side.transport)
         self.program.end()
 
 

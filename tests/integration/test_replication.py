@@ -13,13 +13,13 @@ from oslo_db.sqlalchemy import test_migrations
 from computed import context
 from computed import exception
 from computed import states
-from computed.db import migration
-from computed.db import models
+from computed.db.cell import migration
+from computed.db.cell import models
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.virt import memory
-from tests import fixtures
-from tests import waiting
+from tests.support import fixtures
+from tests.support import waiting
 
 UUID = fixtures.UUID
 

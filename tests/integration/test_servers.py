@@ -5,7 +5,7 @@ import contextlib
 import pymysql
 import pytest
 
-from tests import waiting
+from tests.support import waiting
 
 
 def connect(server, database, user='computed', **options):

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from tests import servers
-from tests import waiting
+from tests.support import waiting
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from computed.cmd import status
-from computed.db import migration
-from computed.db import survey
+from computed.db.cell import migration
+from computed.db.engine import inspect
 
 pytestmark = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 
@@ -20,7 +20,7 @@ def schema(database):
 
 
 def look(url, timeout=5):
-    return survey.look(url, timeout)
+    return inspect.look(url, timeout)
 
 
 def test_a_healthy_cluster_is_ready(schema):

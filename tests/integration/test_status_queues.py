@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tests import fixtures
-from tests import servers_rabbitmq
+from tests.servers import rabbitmq as rabbitmq_server
+from tests.support import fixtures
 
 
 def check(cell, **options):
@@ -20,7 +20,7 @@ def check(cell, **options):
          'upgrade', 'check', '--json'],
         capture_output=True, text=True, timeout=60)
     assert done.stderr == ''
-    assert servers_rabbitmq.PASSWORD not in done.stdout
+    assert rabbitmq_server.PASSWORD not in done.stdout
     [found] = [one for one in json.loads(done.stdout)['checks']
                if one['check'] == 'Quorum queues']
     return done.returncode, found['details']
@@ -53,7 +53,7 @@ def test_a_queue_of_another_type_is_named_and_the_remedy_works(cell):
 
 
 @pytest.mark.parametrize('port, user, problem', [
-    (1, servers_rabbitmq.USER, 'Connection refused'),
+    (1, rabbitmq_server.USER, 'Connection refused'),
     (None, 'nobody', 'it refuses the user or the password')])
 def test_a_broker_that_is_away_is_one_line(cell, port, user, problem):
     status, said = check(cell, transport_url=cell.rabbitmq.url(

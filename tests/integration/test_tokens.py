@@ -7,12 +7,12 @@ import pytest
 from computed import context
 from computed import exception
 from computed import states
-from computed.db import incarnation
+from computed.db.routing import incarnation
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
-from tests import fixtures
-from tests import waiting
 from tests.integration import test_replication as replication
+from tests.support import fixtures
+from tests.support import waiting
 
 UUID = fixtures.UUID
 on_each_engine = replication.on_each_engine

@@ -10,8 +10,8 @@ import zipfile
 import psutil
 import pytest
 
-from tests import venvs
-from tests import waiting
+from tests.support import venvs
+from tests.support import waiting
 
 ROOT = pathlib.Path(__file__).parents[2]
 # What a clone does not have, or not only.

@@ -6,9 +6,9 @@ import sys
 import pytest
 import sqlalchemy as sa
 
-from computed.db import engines
-from computed.db import migration
-from tests import fixtures
+from computed.db.cell import migration
+from computed.db.engine import setup as engines
+from tests.support import fixtures
 
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 WRONG = {

@@ -36,40 +36,41 @@ FAULTS = [
           'twin = copy.copy(self)', 'twin = self',
           'unit/test_context.py::'
           'test_a_tolerant_copy_does_not_change_the_original'),
-    Fault('a claim rests on nothing', 'db/claim.py',
+    Fault('a claim rests on nothing', 'db/cell/claim.py',
           'facts = {**kind.defaults, **expected}', 'facts = {}',
           'functional/test_claims.py::'
           'test_a_fact_that_no_longer_holds_loses_the_claim'),
-    Fault('a replica is believed to be fresh', 'db/lag.py',
+    Fault('a replica is believed to be fresh', 'db/routing/lag.py',
           'math.inf if sent is None else now - sent',
           'math.inf if sent is None else 0.0',
           'functional/test_read_over_rpc.py::'
           'test_a_replica_that_stands_still_is_left_within_the_bound'),
-    Fault('a stale object may overwrite a newer row', 'db/instance.py',
+    Fault('a stale object may overwrite a newer row', 'db/cell/instance.py',
           'models.Instance.revision == expected_revision', 'sa.true()',
           'functional/test_read_over_rpc.py::'
           'test_an_object_from_a_stale_replica_cannot_overwrite_a_newer_row'),
-    Fault('another life of the database goes unnoticed', 'db/router.py',
+    Fault('another life of the database goes unnoticed',
+          'db/routing/router.py',
           'if need.revisions and replica.life != self.life.number:',
           'if False:',
-          'functional/test_ladder.py::'
+          'functional/test_selection.py::'
           'test_a_replica_still_in_the_former_life_satisfies_no_token'),
-    Fault('an exact read is not checked', 'db/router.py',
+    Fault('an exact read is not checked', 'db/routing/router.py',
           'if not computed_context.reached(scope.revisions, '
           'need.revisions):', 'if False:',
-          'functional/test_ladder.py::'
+          'functional/test_selection.py::'
           'test_an_exact_read_is_not_answered_by_a_replica_behind'),
-    Fault('a claim is granted on a frozen host', 'db/claim.py',
+    Fault('a claim is granted on a frozen host', 'db/cell/claim.py',
           'freeze.refuse_if_frozen(context, new, operation)', 'pass',
           'functional/test_freeze.py::'
           'test_users_are_refused_with_the_reason'),
-    Fault('conductors do not share the budget', 'db/budget.py',
+    Fault('conductors do not share the budget', 'db/routing/budget.py',
           'now, rate = self._clock(), self._rate() / self.conductors',
           'now, rate = self._clock(), self._rate()',
-          'unit/db/test_budget.py::test_conductors_share_it'),
-    Fault('an answer beyond its bound may be acted on', 'claims.py',
+          'unit/db/routing/test_budget.py::test_conductors_share_it'),
+    Fault('an answer beyond its bound may be acted on', 'claims/claims.py',
           'if context.reads.beyond_bound:', 'if False:',
-          'unit/test_claims.py'),
+          'unit/claims/test_claims.py'),
 ]
 
 

@@ -15,7 +15,7 @@ import typing
 import psutil
 import pytest
 
-from tests import waiting
+from tests.support import waiting
 
 # An ordinary user's PATH has no sbin, where servers live, nor Debian's
 # folder for the newest PostgreSQL.

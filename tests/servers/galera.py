@@ -7,9 +7,9 @@ import subprocess
 
 import pymysql
 
-from tests import waiting
 from tests.servers import base
 from tests.servers import mariadb
+from tests.support import waiting
 
 PROVIDER = pathlib.Path('/usr/lib/galera/libgalera_smm.so')
 

@@ -8,8 +8,8 @@ import subprocess
 import pymysql
 import pymysql.cursors
 
-from tests import waiting
 from tests.servers import base
+from tests.support import waiting
 
 # Safe from a killed server, not from a power cut: nothing is synced to disk.
 SMALL_AND_QUICK = (

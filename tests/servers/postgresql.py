@@ -12,8 +12,8 @@ import subprocess
 
 import psycopg
 
-from tests import waiting
 from tests.servers import base
+from tests.support import waiting
 
 # Safe from a killed server, not from a power cut: nothing is synced to disk.
 SETTINGS = {

@@ -21,8 +21,8 @@ from computed import states
 from computed.cmd.manage import app
 from computed.conductor import manager as conductor_manager
 from computed.service import host
-from tests import documents
-from tests import driver_contract
+from tests.support import documents
+from tests.support import driver_contract
 
 NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 PAGES = sorted(documents.SOURCE.rglob('*.rst'))

@@ -7,11 +7,11 @@ import prometheus_client as prom
 from computed import context
 from computed import metrics
 from computed.conf import database
-from tests import documents
+from tests.support import documents
 
 GUIDE = {page.stem: page.read_text()
          for page in (documents.SOURCE / 'replicas').glob('*.rst')}
-DB = documents.ROOT / 'computed/db'
+DB = documents.ROOT / 'computed/db/routing'
 
 
 def calls(module, *names):
@@ -71,7 +71,7 @@ def test_every_metric_of_replicas_and_reads_is_shown():
 def test_every_reason_of_a_read_is_explained():
     found = {context.AVAILABILITY, *texts(
         [*calls('router', 'NodeUnfit', 'Need', 'read', '_on_primary'),
-         *assigned('router', 'reason'), *returned('ladder', 'why_none')])}
+         *assigned('router', 'reason'), *returned('selection', 'why_none')])}
     assert {'strict', 'after_host', 'no_replica', 'replica_failed',
             'replica_lagging', 'in_transaction'} < found
     for reason in found:
@@ -81,7 +81,7 @@ def test_every_reason_of_a_read_is_explained():
 def test_every_refusal_is_explained():
     found = {*texts(calls('router', 'refusal')), *(
         getattr(node.func, 'attr', None) for node in returned(
-            'ladder', 'refusal'))}
+            'selection', 'refusal'))}
     assert {'Busy', 'TooStale', 'Resync', 'lane_full'} == found
     for reason in found:
         assert f'``{reason}``' in rows('watching'), reason

@@ -14,7 +14,7 @@ from computed.objects import grant as grant_obj
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.objects import resources as resources_obj
-from tests import fixtures
+from tests.support import fixtures
 
 DATABASE = '00000000-0000-4000-8000-00000000000d'
 LIFE = '00000000-0000-4000-8000-00000000000e'
@@ -32,7 +32,7 @@ USAGE = {'uuid': OTHER, 'mac_address': '02:00:00:00:00:01',
 def make(conductor):
     """Make every call, and hand in an object that is to be translated.
 
-    :param conductor: a :class:`computed.conductor.rpcapi.ConductorAPI`
+    :param conductor: a :class:`computed.conductor.client.ConductorAPI`
     """
     ctxt = context.new()
     host = fixtures.HOST

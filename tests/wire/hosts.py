@@ -7,12 +7,12 @@ import types
 import oslo_messaging as messaging
 
 from computed import context
-from computed import rpc
-from computed import rpcapi
-from computed import runner
+from computed.periodic import runner
+from computed.rpc import hostapi
+from computed.rpc import transport as rpc
 from computed.service import host
 from computed.virt import memory
-from tests import fixtures
+from tests.support import fixtures
 from tests.wire import calls
 from tests.wire import loopback
 
@@ -67,7 +67,7 @@ def serving(folder):
 def made(folder):
     """``[(request, reply)]`` of every call to a host."""
     transport = rpc.get_transport(fixtures.make_conf(folder))
-    api = rpcapi.HostAPI(transport)
+    api = hostapi.HostAPI(transport)
     with serving(folder) as serve:
         api._client = loopback.Client(serve, rpc.Serializer())
         calls.ask_host(api)

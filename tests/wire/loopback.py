@@ -9,13 +9,13 @@ import oslo_messaging as messaging
 
 from computed import context
 from computed import objects
-from computed import rpc
+from computed.conductor import client as conductor_client
 from computed.conductor import manager
-from computed.conductor import rpcapi as conductor_rpcapi
-from computed.db import migration
+from computed.db.cell import migration
 from computed.objects import base
-from tests import fixtures
-from tests import many
+from computed.rpc import transport as rpc
+from tests.support import fixtures
+from tests.support import many
 from tests.wire import calls
 
 
@@ -96,7 +96,7 @@ def answered(dispatcher, request):
 def host_side(conductor, folder):
     """This process as a host of ``conductor``, while the block lasts."""
     transport = rpc.get_transport(fixtures.make_conf(folder))
-    api = conductor_rpcapi.ConductorAPI(transport, 'loopback')
+    api = conductor_client.ConductorAPI(transport, 'loopback')
     api._client = Client(conductor.serve, rpc.BackportingSerializer())
     api._translator = Client(conductor.serve, rpc.Serializer(), '1.1')
     base.ComputedObject.indirection_api = api

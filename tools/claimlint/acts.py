@@ -10,7 +10,7 @@ from tools.claimlint.module import path_of
 
 # Methods of a host's claims: what they return rests on the primary.
 DOORS = frozenset(['claim', 'claim_all', 'claim_absence', 'adopt'])
-# What only computed.claims calls.
+# What only computed.claims.claims calls.
 GRANTS = frozenset(['grant_claim', 'adopt_claim', 'settle_claim',
                     'grant_guest_claim', 'settle_guest_claim'])
 
@@ -20,7 +20,7 @@ DECIDED_ON_LAG = (
     'claim the row: `claims.claim(context, uuid, operation, {every fact})`, '
     'and go on with claim.instance only')
 NEEDS_A_CLAIM = 'take one with `claims.claim(...)` and pass it'
-THE_ONE_DOOR = 'leave it to computed/claims.py'
+THE_ONE_DOOR = 'leave it to computed/claims/claims.py'
 
 
 def sounds_like_claim(path):

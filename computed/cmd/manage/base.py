@@ -7,14 +7,14 @@ from cliff import command
 from cliff import lister
 from cliff import show
 
-from computed import broker
 from computed import context
 from computed import objects
-from computed import rpc
-from computed import rpcapi
 from computed.cmd.manage import columns
-from computed.conductor import rpcapi as conductor_rpcapi
+from computed.conductor import client as conductor_client
 from computed.objects import base
+from computed.rpc import hostapi
+from computed.rpc import rabbit
+from computed.rpc import transport as rpc
 
 
 class Session:
@@ -26,18 +26,18 @@ class Session:
 
     def __init__(self, conf):
         objects.register_all()
-        broker.set_brief(conf)
+        rabbit.set_brief(conf)
         self._transport = transport = rpc.get_transport(conf)
         self.context = context.new()
-        self.hosts = rpcapi.HostAPI(transport)
-        self.conductor = conductor_rpcapi.ConductorAPI(
+        self.hosts = hostapi.HostAPI(transport)
+        self.conductor = conductor_client.ConductorAPI(
             transport, rpc.address(conf))
         base.ComputedObject.indirection_api = (
             self.conductor)     # type: ignore[assignment]
 
     def close(self):
         """Leave nothing behind."""
-        broker.close(self._transport)
+        rabbit.close(self._transport)
 
 
 class Command(command.Command):

@@ -1,15 +1,17 @@
 """``db``: the only commands that open the database themselves."""
 
-from computed import db
-from computed import rpc
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
+from computed.db import cell
+from computed.db import engine
+from computed.db import routing
+from computed.rpc import transport as rpc
 
 
 def primary(conf, make):
-    """The URL of the primary; see :func:`computed.db.connections.from_conf`.
+    """The URL of the primary; see :func:`computed.db.engine.urls.from_conf`.
     """
-    return db.connections.from_conf(
+    return engine.urls.from_conf(
         conf, rpc.is_standalone(conf), make).primary
 
 
@@ -18,8 +20,8 @@ class Sync(base.Command):
 
     def take_action(self, parsed_args):
         url = primary(self.conf, make=True)
-        with db.migration.reachable(url):
-            before, after = db.migration.sync(url)
+        with cell.migration.reachable(url):
+            before, after = cell.migration.sync(url)
         if before == after:
             said = f'The schema is {after}, which is the newest.'
         else:
@@ -32,12 +34,12 @@ class Version(base.ShowOne):
 
     def take_action(self, parsed_args):
         url = primary(self.conf, make=False)
-        with db.migration.reachable(url):
-            found = db.migration.version(url)
+        with cell.migration.reachable(url):
+            found = cell.migration.version(url)
         return self.dict2columns({
             'version': columns.Cell(found),
-            'needed': db.migration.NEEDED,
-            'newest': db.migration.known()[-1]})
+            'needed': cell.migration.NEEDED,
+            'newest': cell.migration.known()[-1]})
 
 
 class NewIncarnation(base.Command):
@@ -45,9 +47,9 @@ class NewIncarnation(base.Command):
 
     def take_action(self, parsed_args):
         url = primary(self.conf, make=False)
-        with db.migration.reachable(url):
-            db.migration.check(url)
-            number = db.incarnation.renew(url)
+        with cell.migration.reachable(url):
+            cell.migration.check(url)
+            number = routing.incarnation.renew(url)
         self.app.stdout.write(
             f'The incarnation is {number} now; within '
             f'{self.conf.database.resync_window:g} s every host reads '

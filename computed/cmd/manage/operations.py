@@ -10,7 +10,7 @@ from computed.objects import instance as instance_obj
 class Operation(base.Command):
     """Begins one operation on each instance that is named.
 
-    :cvar operation: its name, one of ``computed.rpcapi.OPERATIONS``
+    :cvar operation: its name, one of ``computed.rpc.hostapi.OPERATIONS``
     """
 
     operation = ''

@@ -20,7 +20,7 @@ import shutil
 import stat
 
 from computed import exception
-from computed import permit
+from computed.virt import claim as virt_claim
 from computed.virt import driver
 from computed.virt.process import network
 from computed.virt.process import proc
@@ -44,7 +44,7 @@ class Record:
     """
 
     spec: driver.InstanceSpec
-    mark: permit.Mark | None
+    mark: virt_claim.Mark | None
     interface: network.Interface | None
 
 
@@ -145,7 +145,7 @@ class Folder:
             mark, interface = data.pop('mark'), data.pop('interface')
             return Record(
                 spec=driver.InstanceSpec(**data),
-                mark=mark and permit.Mark(**mark),
+                mark=mark and virt_claim.Mark(**mark),
                 interface=interface and network.Interface(**interface))
 
     def mark(self):

@@ -15,8 +15,8 @@ import threading
 from oslo_log import log as logging
 
 from computed import exception
-from computed import permit
 from computed import states
+from computed.virt import claim as virt_claim
 from computed.virt import driver
 from computed_example import options
 
@@ -39,7 +39,7 @@ def as_info(text):
     """The guest that a file tells of."""
     fields = json.loads(text)
     return driver.InstanceInfo(
-        **{**fields, 'mark': permit.Mark(**fields['mark'])})
+        **{**fields, 'mark': virt_claim.Mark(**fields['mark'])})
 
 
 class PaperDriver(driver.ComputeDriver):

@@ -2,17 +2,17 @@ import dataclasses
 
 import pytest
 
-from computed import broker
 from computed.cmd import status
-from computed.db import survey
+from computed.db.engine import inspect
+from computed.rpc import rabbit
 
-PRIMARY = survey.Server(
+PRIMARY = inspect.Server(
     'db1/computed', schema='a2', database_id='d', identity='one',
     replicating=False, may_write=True, skew=0.1)
-REPLICA = survey.Server(
+REPLICA = inspect.Server(
     'db2/computed', schema='a2', database_id='d', identity='two',
     replicating=True, may_write=False, skew=-0.1)
-DOWN = survey.Server('db3/computed', error='refused')
+DOWN = inspect.Server('db3/computed', error='refused')
 
 
 def replica(**changes):
@@ -20,7 +20,7 @@ def replica(**changes):
 
 
 def service(version, host='h1'):
-    return survey.Service(host, version, 3.0)
+    return inspect.Service(host, version, 3.0)
 
 
 @pytest.mark.parametrize('found, code, said', [
@@ -119,7 +119,7 @@ QUORUM = {'x-queue-type': 'quorum', 'x-delivery-limit': 3}
     ({}, {'compute': 'the type'}, status.FAILURE, 'would declare: the type')])
 def test_the_queues(arguments, differences, code, said):
     result = status.queues(
-        broker.Queues('v', arguments, differences), 'rabbit://h/')
+        rabbit.Queues('v', arguments, differences), 'rabbit://h/')
     assert result.code == code
     assert said in result.details
 

@@ -4,8 +4,8 @@ from oslo_log import log as logging
 
 from computed import conf as computed_conf
 from computed import exception
-from computed import rpc
 from computed.conf import validation
+from computed.rpc import transport as rpc
 
 
 @pytest.fixture

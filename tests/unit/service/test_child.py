@@ -6,7 +6,7 @@ import sys
 import threading
 
 from computed.service import child
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 def test_a_conductor_for_which_there_is_no_process_is_tried_again(

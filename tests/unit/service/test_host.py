@@ -2,14 +2,14 @@
 
 import pytest
 
-from computed import claims
 from computed import exception
-from computed import journal
-from computed import permit
-from computed.service import hints
+from computed.claims import claims
+from computed.claims import journal
 from computed.service import host
+from computed.service import lifecycle_events
+from computed.virt import claim as virt_claim
 from computed.virt import memory
-from tests import fixtures
+from tests.support import fixtures
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def service(tmp_path):
     found.claims = claims.Claims('db', fixtures.HOST, 's', 'b',
                                  journal.Journal(tmp_path / 'claims'))
     found.driver = memory.MemoryDriver(found.conf)
-    found.driver.add_foreign(fixtures.UUID, permit.Mark('db', 'another'))
+    found.driver.add_foreign(fixtures.UUID, virt_claim.Mark('db', 'another'))
     return found
 
 
 def test_an_end_that_fails_in_part_is_an_end(service):
     ended = []
-    service._hints = hints.Hints(ended.append, lambda: 0)
+    service._hints = lifecycle_events.Hints(ended.append, lambda: 0)
     service._hints.start()
     service.driver.fail_next('subscribe', OSError(5, 'broken'))
     service._parts = [lambda: ended.append('last'), lambda: 1 / 0,

@@ -10,10 +10,10 @@ from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
 from computed import manager
-from computed import periodic
+from computed.periodic import collect
 from computed.service import plugins
 
-BUILTIN = periodic.collect(manager.ComputeManager)
+BUILTIN = collect.collect(manager.ComputeManager)
 CODE = """
     from oslo_config import cfg
 

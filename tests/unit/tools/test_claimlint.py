@@ -172,7 +172,7 @@ def test_an_act_without_a_claim_is_found(source):
 
 @pytest.mark.parametrize('source', [
     'permit.Claim("id", "stop", row, mark)',
-    'from computed.permit import Claim\nClaim("id", "stop", row, mark)',
+    'from computed.virt.claim import Claim\nClaim("id", "stop", row, mark)',
     'Grant.grant_claim(context, uuid)',
     'grant_obj.Grant.settle_guest_claim(context, uuid)',
 ])
@@ -257,6 +257,6 @@ def test_an_allowance_that_allows_nothing_is_reported(monkeypatch):
 
 def test_an_act_that_is_not_allowed_is_reported(monkeypatch):
     monkeypatch.setattr(program, 'ALLOWED', {})
-    assert all(line.startswith('computed/tasks/power_states.py:')
+    assert all(line.startswith('computed/tasks/power_states/task.py:')
                for line in program.check(ROOT))
     assert program.main([str(ROOT)]) == 1

@@ -5,8 +5,8 @@ import pytest
 from computed import exception
 from computed import states
 from computed.virt import memory
-from tests import driver_contract
-from tests import waiting
+from tests.support import driver_contract
+from tests.support import waiting
 
 
 class TestMemoryDriver(driver_contract.DriverContract):

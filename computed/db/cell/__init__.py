@@ -1,0 +1,23 @@
+"""The database of a cell: tables, migrations, queries.
+
+Modules load at first use.
+"""
+
+import typing
+
+from computed.db import lazy
+
+if typing.TYPE_CHECKING:
+    from computed.db.cell import bandwidth as bandwidth
+    from computed.db.cell import claim as claim
+    from computed.db.cell import freeze as freeze
+    from computed.db.cell import guest_claim as guest_claim
+    from computed.db.cell import host as host
+    from computed.db.cell import identity as identity
+    from computed.db.cell import instance as instance
+    from computed.db.cell import migration as migration
+    from computed.db.cell import models as models
+    from computed.db.cell import resources as resources
+    from computed.db.cell import revision as revision
+else:
+    __getattr__ = lazy.modules(__name__)

@@ -1,0 +1,152 @@
+"""Queries on hosts, their services and their compute nodes."""
+
+import dataclasses
+
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+from sqlalchemy import orm
+
+from computed import exception
+from computed.db.cell import models
+from computed.db.engine import pages
+from computed.db.routing import database as routing
+
+
+@dataclasses.dataclass(frozen=True)
+class HostRow:
+    """A host with its parts; each part may be None.
+
+    :ivar silent_for: seconds since its service was heard, by the
+        database's clock
+    :ivar freeze: that of all hosts before its own
+    """
+
+    host: models.Host
+    service: models.Service | None
+    compute_node: models.ComputeNode | None
+    instances: int
+    silent_for: float | None
+    freeze: models.Freeze | None
+
+
+def _query():
+    # For each host in the answer, not for all before any is chosen.
+    counted = (sa.select(sa.func.count()).select_from(models.Instance)
+               .where(models.Instance.host == models.Host.name,
+                      models.Instance.deleted == sa.false())
+               .correlate(models.Host).scalar_subquery())
+    frozen, all_frozen = orm.aliased(models.Freeze), models.Freeze
+    return (sa.select(models.Host, models.Service, models.ComputeNode,
+                      counted, models.utcnow(), frozen, all_frozen)
+            .outerjoin(models.Service,
+                       models.Service.host == models.Host.name)
+            .outerjoin(models.ComputeNode,
+                       models.ComputeNode.host == models.Host.name)
+            .outerjoin(frozen, frozen.host == models.Host.name)
+            # Named with a host, or SQLAlchemy warns of a product.
+            .outerjoin(all_frozen, sa.and_(
+                all_frozen.host == models.ALL_HOSTS,
+                all_frozen.host != models.Host.name))
+            .where(models.Host.name != models.NO_HOST))
+
+
+def _row(context, found):
+    host, service, compute_node, instances, now, frozen, all_frozen = found
+    routing.saw(context, host.name, host.revision)
+    silent_for = None
+    if service is not None:
+        silent_for = max((now - service.last_seen).total_seconds(), 0.0)
+    return HostRow(host, service, compute_node, instances, silent_for,
+                   all_frozen or frozen)
+
+
+@routing.read
+def get_page(context, limit, marker):
+    """Hosts, by name; see :func:`pages.read`."""
+    found = pages.read(context.session, _query(), (models.Host.name,),
+                       limit, marker)
+    return pages.Page([_row(context, row) for row in found.rows],
+                      found.next_marker)
+
+
+@routing.read
+def get_compute_nodes_page(context, limit, marker):
+    """Compute nodes, by host; see :func:`pages.read`."""
+    node = models.ComputeNode
+    query = (sa.select(node, models.Host.revision)
+             .join(models.Host, models.Host.name == node.host))
+    found = pages.read(context.session, query, (node.host,), limit, marker)
+    for row, revision_ in found.rows:
+        routing.saw(context, row.host, revision_)
+    return pages.Page([row for row, _ in found.rows], found.next_marker)
+
+
+@routing.read
+def get(context, name):
+    """One host.
+
+    :raises computed.exception.HostNotFound: there is none
+    """
+    found = context.session.execute(
+        _query().where(models.Host.name == name)).one_or_none()
+    if found is None:
+        raise exception.HostNotFound(host=name)
+    return _row(context, found)
+
+
+# As a heartbeat: it may be the first to meet a new primary.
+@routing.liveness
+def register(context, host, service_id, boot_id, host_boot_id, version,
+             down_after):
+    """Make ``host`` belong to this service, from now on.
+
+    :param down_after: seconds of silence after which another service may
+        take a host over
+    :raises computed.exception.HostTaken: another live service has it
+    """
+    session = context.session
+    # The row lock keeps two services from registering one host at once.
+    if session.get(models.Host, host, with_for_update=True) is None:
+        _add(session, host)
+    before = session.get(models.Service, host)
+    now = session.scalar(sa.select(models.utcnow()))
+    values = {'service_id': service_id, 'boot_id': boot_id,
+              'host_boot_id': host_boot_id, 'version': version,
+              'last_seen': models.utcnow(), 'digest': '{}'}
+    if before is None:
+        session.execute(
+            sa.insert(models.Service).values(host=host, **values))
+        return
+    age = (now - before.last_seen).total_seconds()
+    if before.service_id != service_id and age < down_after:
+        raise exception.HostTaken(host=host, service=before.service_id,
+                                  age=age)
+    session.execute(sa.update(models.Service)
+                    .where(models.Service.host == host).values(**values)
+                    .execution_options(synchronize_session=False))
+
+
+def _add(session, host):
+    try:
+        session.execute(sa.insert(models.Host).values(
+            name=host, revision=0, created_at=models.utcnow()))
+    except db_exc.DBDuplicateEntry as error:
+        # Another service was first, and there was no row yet to wait at:
+        # as with a deadlock, all is done again, and its row is seen.
+        raise db_exc.DBDeadlock(error) from error
+
+
+@routing.liveness
+def report(context, host, service_id, boot_id, digest):
+    """Note that the service of ``host`` lives. Bumps no revision.
+
+    :returns: False if the host belongs to another service now
+    """
+    changed = context.session.execute(
+        sa.update(models.Service)
+        .where(models.Service.host == host,
+               models.Service.service_id == service_id,
+               models.Service.boot_id == boot_id)
+        .values(last_seen=models.utcnow(), digest=digest)
+        .execution_options(synchronize_session=False))
+    return bool(changed.rowcount)

@@ -1,0 +1,96 @@
+"""What a person in front of the terminal is told: what is here, what next.
+"""
+
+import os
+import shlex
+import sys
+
+from oslo_log import log as logging
+
+from computed import states
+from computed.rpc import transport as rpc
+
+LOG = logging.getLogger(__name__)
+
+# Without configuration somebody is watching: short intervals, short lines.
+LINE = '%(asctime)s %(levelname)-7s %(message)s'
+STANDALONE: dict[str | None, dict] = {
+    None: {'logging_default_format_string': LINE,
+           'logging_context_format_string': LINE + ' [%(request_id)s]',
+           'log_date_format': '%H:%M:%S',
+           'periodic_fuzzy_delay': 2,
+           'graceful_shutdown_timeout': 20},
+    'tasks': {'sync_power_state_interval': 10,
+              'bandwidth_poll_interval': 10},
+    'virt': {'stopped_event_delay': 1.0, 'shutdown_timeout': 10},
+}
+
+
+def standalone_defaults(conf):
+    """Change defaults where no ``transport_url`` is configured."""
+    if rpc.is_standalone(conf):
+        for group, options in STANDALONE.items():
+            for name, value in options.items():
+                conf.set_default(name, value, group)
+
+
+def hello(conf, manager, instances):
+    """Say that the host is up, what it has, and the next command."""
+    LOG.info('Host %(host)s is managed: driver %(driver)s, %(count)d '
+             'instances, state in %(state)s.',
+             {'host': conf.host, 'driver': conf.virt.driver,
+              'count': len(instances), 'state': short(conf.state_path)})
+    if not rpc.is_standalone(conf):
+        return
+    for instance in instances:
+        say(f'Instance {instance.name} is here again: {instance.vm_state}.')
+    say(f'Guests and records are compared every '
+        f'{conf.tasks.sync_power_state_interval} s. Ctrl-C ends this; '
+        'guests keep running.')
+    words = ('instance list' if instances else
+             "instance create web --command 'sleep 1000' --wait")
+    say(f'Next, in another terminal:\n    {command(conf, words)}')
+
+
+def goodbye(service):
+    """Say which guests keep running, and how to stop them."""
+    try:
+        guests = service.driver.list_instances().instances
+    except Exception:       # it is ending anyway, perhaps half started
+        return
+    running = sorted(uuid for uuid, info in guests.items()
+                     if info.power_state in (states.RUNNING,
+                                             states.POWER_PAUSED) and
+                     info.mark == service.claims.mark)
+    if not running:
+        say('Ending. No instance keeps running.')
+        return
+    say(f'Ending. Instances that keep running: {len(running)}. The next '
+        'start finds them again. To stop them, start and type:\n'
+        f'    {command(service.conf, "instance stop " + " ".join(running))}')
+
+
+def say(text):
+    """Tell the person in front of the terminal; no matter for a log."""
+    print(text, flush=True)
+
+
+def command(conf, words):
+    """The exact line to type for ``computed-manage WORDS``."""
+    program = os.path.join(os.path.dirname(sys.argv[0]), 'computed-manage')
+    line = [shlex.quote(short(program))]
+    for path in conf.config_file or []:
+        if path in conf.default_config_files:
+            continue
+        line.append(f'--config-file {shlex.quote(short(path))}')
+    location = conf.get_location('state_path')
+    if location.location.is_user_controlled:
+        line.append(f'--state-path {shlex.quote(short(conf.state_path))}')
+    return ' '.join([*line, words])
+
+
+def short(path):
+    """``path`` as seen from here, if that is shorter."""
+    path = os.path.abspath(path)
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(path) else path

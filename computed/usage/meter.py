@@ -1,0 +1,218 @@
+"""The counters of this host's interfaces, made into rows of usage.
+
+Only this host writes the rows of its instances, so what it wrote last need
+not be read again, and no replica's lag can matter. It goes on counting in
+memory while the database is away.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import datetime
+import threading
+import time
+
+from oslo_log import log as logging
+
+from computed import metrics
+from computed.conf import audit_period
+from computed.objects import bandwidth as bandwidth_obj
+from computed.usage import counters as usage_counters
+
+LOG = logging.getLogger(__name__)
+
+CAPABILITY = 'interface_counters'
+# One call carries at most so many rows, or uuids.
+CHUNK = 1000
+# Seconds that an operation waits for a pass that is at the same work.
+WAIT = 5
+
+
+class Meter:
+    """Reads counters, and writes usage. Any thread may call it."""
+
+    def __init__(self, manager, clock=time.time):
+        """:param clock: seconds since 1970"""
+        self._manager = manager
+        self._clock = clock
+        # Samples are kept in the order in which they were taken: else an
+        # old one, late, would look like a reset.
+        self._looking = threading.Lock()
+        self._samples = collections.deque()
+        # Guards what follows.
+        self._writing = threading.Lock()
+        self._known = {}        # interface: {start_period: Row}
+        self._unwritten = {}    # (interface, start_period): Row
+
+    @property
+    def able(self):
+        """Whether the driver has counters to read."""
+        return CAPABILITY in self._manager.driver.capabilities
+
+    def look(self, uuids, timeout=-1):
+        """Read the counters of these guests; asks nobody but the driver.
+
+        :param timeout: seconds to wait for another look; -1 for ever
+        :returns: how many interfaces had counters of no use
+        :raises computed.exception.DriverError: as the driver says
+        """
+        if not self._looking.acquire(timeout=timeout):
+            LOG.warning('Counters are being read for too long; the bytes '
+                        'that %s carried last are not counted.',
+                        ', '.join(uuids))
+            return 0
+        try:
+            return self._look(uuids)
+        finally:
+            self._looking.release()
+
+    def _look(self, uuids):
+        found = self._manager.driver.interface_counters(uuids)
+        now = self._clock()
+        period = audit_period.parse(
+            self._manager.conf.tasks.instance_usage_audit_period)
+        previous, start = (
+            int(border.timestamp()) for border in period.last_completed(
+                datetime.datetime.fromtimestamp(now, datetime.UTC)))
+        samples = [usage_counters.sample(counters, int(now * 1_000_000), start,
+                                    previous)
+                   for counters in found]
+        good = [sample for sample in samples if sample is not None]
+        self._samples.extend(good)
+        metrics.bandwidth_skipped.inc(len(samples) - len(good))
+        return len(samples) - len(good)
+
+    def write(self, context, timeout=-1, present=None):
+        """Account all samples taken, and write what came of them.
+
+        What cannot be read or written now is kept for the next time.
+
+        :param timeout: seconds to wait for another who writes; -1 for ever
+        :param present: uuids of all guests there are: the others' rows need
+            not be remembered
+        :returns: how many rows were written
+        """
+        if not self._writing.acquire(timeout=timeout):
+            return 0
+        try:
+            if present is not None:
+                waiting = {interface for interface, _ in self._unwritten}
+                self._known = {
+                    interface: rows for interface, rows
+                    in self._known.items()
+                    if interface[0] in present or interface in waiting}
+            self._account(context)
+            return self._send(context)
+        finally:
+            self._writing.release()
+
+    def _account(self, context):
+        samples = [self._samples.popleft()
+                   for _ in range(len(self._samples))]
+        try:
+            launched = self._learn(context, samples)
+        except BaseException:
+            self._samples.extendleft(reversed(usage_counters.compacted(samples)))
+            raise
+        for sample in samples:
+            rows = self._known.get(sample.interface, {})
+            if not rows and sample.uuid not in launched:
+                continue    # a guest without an instance
+            current = rows.get(sample.start_period)
+            earlier = max((row for row in rows.values()
+                           if row is not current), default=None,
+                          key=lambda row: row.last_refreshed)
+            self._keep(usage_counters.account(
+                current, earlier, sample,
+                _since(launched.get(sample.uuid), sample.previous_period)))
+
+    def _learn(self, context, samples):
+        """Read the rows that are needed and not known, on the primary.
+
+        :returns: ``{uuid: seconds since 1970}``, when those of the samples
+            were launched that have no row
+        """
+        asked = [sample for sample in samples if usage_counters.needs_rows(
+            self._known.get(sample.interface), sample)]
+        uuids = sorted({sample.uuid for sample in asked})
+        starts = sorted({start for sample in asked for start in (
+            sample.start_period, sample.previous_period)})
+        launched = {}
+        for first in range(0, len(uuids), CHUNK):
+            found = bandwidth_obj.BandwidthUsageList.get_by_uuids(
+                context, uuids[first:first + CHUNK], starts,
+                use_slave=False)
+            launched.update(found.launched)
+            for usage in found:
+                row = as_row(usage)
+                rows = self._known.setdefault(row.interface, {})
+                mine = rows.get(row.start_period)
+                if mine is None or mine.last_refreshed < row.last_refreshed:
+                    rows[row.start_period] = row
+        return launched
+
+    def _keep(self, row):
+        rows = self._known.setdefault(row.interface, {})
+        rows[row.start_period] = row
+        for old in sorted(rows.values(),
+                          key=lambda one: one.last_refreshed)[:-2]:
+            del rows[old.start_period]
+        self._unwritten[row.interface, row.start_period] = row
+
+    def _send(self, context):
+        rows = list(self._unwritten.values())
+        for first in range(0, len(rows), CHUNK):
+            part = rows[first:first + CHUNK]
+            bandwidth_obj.BandwidthUsageList.record(
+                context, [dataclasses.asdict(row) for row in part])
+            for row in part:
+                del self._unwritten[row.interface, row.start_period]
+        return len(rows)
+
+
+def as_row(usage):
+    """The :class:`computed.usage.counters.Row` in a BandwidthUsage."""
+    names = (field.name for field in dataclasses.fields(usage_counters.Row))
+    values = {name: getattr(usage, name) for name in names}
+    values['start_period'] = int(usage.start_period.timestamp())
+    return usage_counters.Row(**values)
+
+
+def _since(launched, previous_period):
+    """Whether a guest without rows has only bytes that nobody counted.
+
+    A reading after its launch would have left a row in this period or the
+    one before, unless the launch is older than both.
+
+    :param launched: seconds since 1970; None for one still being built
+    """
+    return launched is None or launched >= previous_period
+
+
+@contextlib.contextmanager
+def last_look(manager, claim):
+    """Around what ends a guest: its counters end with it.
+
+    They are read before and written after, and nothing that goes wrong with
+    either is in the way of the end.
+    """
+    if not manager.meter.able:
+        yield
+        return
+    with _harmless(claim):
+        manager.meter.look([claim.uuid], timeout=WAIT)
+    try:
+        yield
+    finally:
+        with _harmless(claim):
+            manager.meter.write(claim.instance.obj_context, timeout=WAIT)
+
+
+@contextlib.contextmanager
+def _harmless(claim):
+    try:
+        yield
+    except Exception as error:      # whatever a driver raises
+        LOG.warning('The last bytes of instance %(uuid)s are not counted or '
+                    'not recorded yet: %(error)s',
+                    {'uuid': claim.uuid, 'error': error})

@@ -1,0 +1,529 @@
+"""The lower rungs, exact reads and former lives of a database, on a real
+router.
+"""
+
+import contextlib
+import sqlite3
+import threading
+
+import pytest
+import sqlalchemy as sa
+from oslo_db import exception as db_exc
+from sqlalchemy import event
+
+from computed import context
+from computed import exception
+from computed.db.cell import host
+from computed.db.cell import instance
+from computed.db.cell import resources
+from computed.db.routing import database as routing
+from computed.db.routing import heartbeat
+from computed.db.routing import incarnation
+from computed.db.routing import primary
+from tests.support import fixtures
+from tests.support import routed
+
+pair = routed.pair
+clock = routed.clock
+settings = routed.settings
+router = routed.router
+fresh = routed.fresh
+
+
+@contextlib.contextmanager
+def primary_down(router):
+    """Nothing can be asked of the primary while the block lasts."""
+    def refuse(dialect, record, arguments, parameters):
+        raise dialect.loaded_dbapi.OperationalError(
+            'unable to open database file')
+    engines = [node.facade.writer.get_engine()
+               for node in (router.primary, router.primary.heartbeats)]
+    for engine in engines:
+        event.listen(engine, 'do_connect', refuse)
+        engine.dispose()
+    yield
+    for engine in engines:
+        event.remove(engine, 'do_connect', refuse)
+
+
+def change(ctxt, old=fixtures.PRIMARY, new=4):
+    assert instance.record_power_states(ctxt, fixtures.HOST, [
+        {'uuid': fixtures.UUID, 'vm_state': 'active', 'old': old,
+         'new': new}])
+
+
+# -- the primary is down
+
+def test_within_the_bound_nobody_notices_that_the_primary_is_down(fresh):
+    with primary_down(fresh):
+        assert routed.answered(routed.tolerant()) == 'replica'
+
+
+def test_beyond_the_bound_the_age_is_said(fresh, clock):
+    clock.now += 11
+    with primary_down(fresh), pytest.raises(
+            exception.TooStale, match='may be 11.0 s old.*at most 10') as no:
+        routed.answered(routed.tolerant())
+    assert no.value.kwargs['age'] == pytest.approx(11)
+    assert no.value.kwargs['retry_after'] > 0
+
+
+def test_a_replica_never_measured_has_no_age_to_be_said(router):
+    with primary_down(router), pytest.raises(
+            exception.TooStale, match='cannot be measured'):
+        routed.answered(routed.tolerant())
+
+
+def test_a_primary_that_took_no_heartbeat_is_not_waited_for(fresh, clock):
+    clock.now += 11
+    fresh.primary.silent = True
+    with pytest.raises(exception.TooStale):
+        routed.answered(routed.tolerant())
+    assert routed.answered(context.new()) == 'primary'
+
+
+def test_who_prefers_an_old_answer_to_none_gets_it_with_its_age(
+        fresh, clock):
+    clock.now += 1000
+    ctxt = routed.tolerant(availability=True)
+    with primary_down(fresh):
+        assert routed.answered(ctxt) == 'replica'
+    assert ctxt.reads.last.reason == context.AVAILABILITY
+    assert ctxt.reads.last.age == pytest.approx(1000)
+    assert ctxt.reads.beyond_bound
+
+
+def test_an_old_answer_is_given_by_a_replica_found_too_old_as_well(
+        fresh, clock):
+    clock.now += 1000
+    routed.probe(fresh)
+    assert fresh.status()[1]['reason'] == 'lagging'
+    with primary_down(fresh):
+        assert routed.answered(routed.tolerant(availability=True)) == (
+            'replica')
+
+
+def test_an_old_answer_is_given_however_long_the_primary_is_down(
+        fresh, clock):
+    for _ in range(10000):
+        clock.now += 1
+        fresh.next_beat(clock.now)      # and nobody takes it
+    routed.probe(fresh)
+    ctxt = routed.tolerant(availability=True)
+    with primary_down(fresh):
+        assert routed.answered(ctxt) == 'replica'
+    assert ctxt.reads.last.age == pytest.approx(10000)
+
+
+def test_who_prefers_old_answers_still_gets_good_ones_first(fresh, clock):
+    clock.now += 1000
+    assert routed.answered(routed.tolerant(availability=True)) == 'primary'
+
+
+def test_a_strict_read_gets_no_old_answer(fresh):
+    with primary_down(fresh), pytest.raises(exception.PrimaryUnavailable):
+        routed.answered(context.RequestContext(availability=True))
+
+
+def test_an_old_answer_in_place_of_a_spent_budget(fresh, clock):
+    clock.now += 11
+    with pytest.raises(exception.Busy):
+        for _ in range(51):
+            routed.answered(routed.tolerant())
+    assert routed.answered(routed.tolerant(availability=True)) == 'replica'
+
+
+def test_a_primary_that_hangs_does_not_hold_every_thread(fresh):
+    fresh.primary.silent = True
+    depth = []
+
+    @routing.read
+    def look(found):
+        depth.append(True)
+        return look(context.new())
+
+    with pytest.raises(exception.PrimaryUnavailable):
+        look(context.new())
+    assert len(depth) == primary.WAITING
+    # What finds out that it is back does not wait in that line.
+    assert heartbeat.send(context.new(), 'c1', 1)
+    assert routed.answered(context.new()) == 'primary'
+
+
+def test_hosts_that_report_to_a_primary_that_hangs_do_not_hold_every_thread(
+        fresh, pair):
+    fresh.primary.silent = True
+    refused, reported = threading.Semaphore(0), []
+
+    def report():
+        try:
+            reported.append(host.report(
+                context.new(), fixtures.HOST, 'nobody', 'b', '{}'))
+        except exception.PrimaryUnavailable:
+            refused.release()
+
+    threads = [threading.Thread(target=report)
+               for _ in range(primary.WAITING + 4)]
+    with contextlib.closing(sqlite3.connect(pair.primary)) as hanging:
+        hanging.execute('BEGIN IMMEDIATE')
+        for thread in threads:
+            thread.start()
+        for _ in range(4):
+            assert refused.acquire(timeout=5)
+    for thread in threads:
+        thread.join()
+    assert len(reported) == primary.WAITING
+
+
+def test_a_heartbeat_taken_before_it_went_away_proves_nothing(fresh):
+    engine = fresh.primary.heartbeats.facade.writer.get_engine()
+
+    @event.listens_for(engine, 'commit', once=True)
+    def _(connection):
+        with primary_down(fresh), pytest.raises(
+                exception.PrimaryUnavailable):
+            routed.answered(context.new())
+
+    assert heartbeat.send(context.new(), 'c1', 1)
+    assert fresh.primary.doubtful
+    assert routed.answered(context.new()) == 'primary'
+    assert not fresh.primary.doubtful
+
+
+# -- the budget, shared
+
+def test_a_beat_tells_how_many_conductors_live(router, pair):
+    assert heartbeat.send(context.new(), 'c1', 1).conductors == 1
+    assert heartbeat.send(context.new(), 'c2', 1).conductors == 2
+    pair.sql(pair.primary, 'UPDATE replica_beats SET beaten_at = '
+             "'2026-01-01 00:00:00.000000' WHERE conductor_id = 'c1'")
+    assert heartbeat.send(context.new(), 'c2', 2).conductors == 1
+
+
+def test_conductors_that_beat_seldom_share_the_budget_too(router, pair):
+    heartbeat.send(context.new(), 'c1', 1, 30)
+    pair.sql(pair.primary, "UPDATE replica_beats SET beaten_at ="
+             " strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-20 seconds')")
+    assert heartbeat.send(context.new(), 'c2', 1, 30).conductors == 2
+
+
+def test_conductors_share_the_budget(router):
+    router.budget.conductors = 2
+    answers = []
+    with pytest.raises(exception.Busy):
+        for _ in range(51):
+            answers.append(routed.answered(routed.tolerant()))
+    assert len(answers) == 25
+
+
+# -- exact reads
+
+def exactly():
+    return context.new().exact_for(fixtures.HOST)
+
+
+def test_an_exact_read_is_answered_by_a_replica_that_has_it_all(fresh):
+    ctxt = exactly()
+    assert routed.answered(ctxt) == 'replica'
+    assert ctxt.reads.last.reason == 'after_host'
+
+
+def test_an_exact_read_is_not_answered_by_a_replica_behind(fresh):
+    change(context.new())
+    ctxt = exactly()
+    [row] = instance.get_all_by_host(ctxt, fixtures.HOST)
+    assert row.power_state == 4
+    assert routed.reason(ctxt) == 'replica_behind_token'
+
+
+def test_an_exact_read_takes_any_age_that_is_proven(fresh, pair, clock):
+    clock.now += 9
+    ctxt = exactly()
+    assert routed.answered(ctxt) == 'replica'
+    assert ctxt.reads.last.age < 1
+
+
+def test_an_exact_read_of_a_host_without_a_row_says_so(fresh):
+    with pytest.raises(exception.HostNotFound):
+        resources.get_usage(context.new().exact_for('h9'), 'h9', 's')
+
+
+def test_an_exact_read_fails_with_the_primary(fresh):
+    with primary_down(fresh), pytest.raises(exception.PrimaryUnavailable):
+        routed.answered(exactly())
+
+
+def test_an_exact_read_has_no_budget(router):
+    for _ in range(60):
+        ctxt = exactly()
+        assert routed.answered(ctxt) == 'primary'
+    assert routed.reason(ctxt) == 'strict'
+
+
+def test_a_write_in_an_exact_context_is_refused(fresh):
+    with pytest.raises(exception.ReadOnlyScope):
+        change(exactly())
+
+
+def test_an_exact_read_trusts_no_replica_of_a_former_life(fresh, pair):
+    fresh.life.learn('another')
+    assert routed.answered(exactly()) == 'primary'
+
+
+# -- lives
+
+def end_life(pair, router):
+    """As a restore, or a failover, that a conductor has heard of."""
+    number = incarnation.renew(pair.url(pair.primary))
+    router.life.learn(heartbeat.send(context.new(), 'c1', 99).incarnation)
+    assert router.life.number == number
+
+
+def test_a_life_stays_while_the_server_does(router):
+    assert router.life.number
+    assert incarnation.observe(context.new()) == router.life.number
+
+
+def test_another_lineage_begins_another_life_once(router, pair):
+    pair.sql(pair.primary, "UPDATE databases SET lineage = 'server 9'")
+    [first, second] = [incarnation.observe(context.new()) for _ in '12']
+    assert first == second != router.life.number
+
+
+def test_a_token_of_a_former_life_is_refused_with_a_time(fresh, pair):
+    ctxt = context.new()
+    change(ctxt)
+    end_life(pair, fresh)
+    with pytest.raises(exception.Resync) as refused:
+        routed.answered(ctxt.tolerating_lag(True))
+    assert 1 <= refused.value.kwargs['retry_after'] <= 120
+
+
+@pytest.mark.parametrize('begin', [
+    lambda pair: pair.sql(pair.primary,
+                          "UPDATE databases SET lineage = 'server 9'"),
+    lambda pair: incarnation.renew(pair.url(pair.primary)),
+], ids=['failover', 'restore'])
+def test_what_was_read_in_a_former_life_cannot_be_saved_over_another(
+        fresh, pair, begin):
+    """A revision that was lost is not given a second time."""
+    def rename(revision, name):
+        return instance.update(context.new(), fixtures.UUID, fixtures.HOST,
+                               revision, {'name': name}).revision
+    lost = rename(7, 'lost')
+    for table in ('hosts', 'instances'):
+        pair.sql(pair.primary, f'UPDATE {table} SET revision = 7')
+    begin(pair)
+    # What finds out that the server is another one.
+    fresh.primary.identity = 'another'
+    kept = rename(7, 'kept')
+    assert lost < kept
+    with pytest.raises(exception.InstanceChanged):
+        rename(lost, 'over it')
+
+
+def test_a_strict_read_needs_no_life(fresh, pair):
+    ctxt = context.new()
+    change(ctxt)
+    end_life(pair, fresh)
+    instance.get_all_by_host(ctxt, fixtures.HOST)
+    assert routed.reason(ctxt) == 'strict'
+
+
+def test_a_new_write_ends_the_wait_for_the_old(fresh, pair):
+    ctxt = context.new()
+    change(ctxt)
+    end_life(pair, fresh)
+    change(ctxt, old=4, new=1)
+    assert ctxt.tokens.incarnation == fresh.life.number
+    assert routed.answered(ctxt.tolerating_lag(True)) == 'primary'
+
+
+def test_who_has_not_heard_of_a_new_life_asks_before_refusing(fresh, pair):
+    ctxt = context.new()
+    change(ctxt)
+    # Another conductor knew first.
+    number = incarnation.renew(pair.url(pair.primary))
+    ctxt.tokens.incarnation = number
+    [row] = instance.get_all_by_host(ctxt.tolerating_lag(True),
+                                     fixtures.HOST)
+    assert row.power_state == 4
+    assert fresh.life.number == number
+
+
+def test_a_replica_still_in_the_former_life_satisfies_no_token(
+        fresh, pair):
+    end_life(pair, fresh)
+    ctxt = context.new()
+    change(ctxt)
+    # It has the revision, but of another history.
+    pair.sql(pair.replica, 'UPDATE hosts SET revision = ?', 2 ** 40)
+    again = ctxt.tolerating_lag(True)
+    [row] = instance.get_all_by_host(again, fixtures.HOST)
+    assert row.power_state == 4
+    assert routed.reason(again) == 'replica_behind_token'
+
+
+def test_a_token_of_another_database_is_answered_by_the_primary(fresh):
+    ctxt = routed.tolerant()
+    ctxt.tokens.advance('another database', 'x', fixtures.HOST, 1)
+    assert routed.answered(ctxt) == 'primary'
+
+
+# -- the lane of those who read everything anew
+
+def test_reads_anew_have_a_limit_of_their_own(fresh, settings):
+    inside = []
+
+    @routing.read
+    def look(found):
+        if len(inside) < settings.resync_concurrency:
+            inside.append(True)
+            return look(context.new(context.RESYNC))
+        return routed.answered(context.new(context.RESYNC))
+
+    with pytest.raises(exception.LaneFull):
+        look(context.new(context.RESYNC))
+    assert routed.answered(context.new()) == 'primary'
+    inside[:] = [True] * settings.resync_concurrency
+    assert look(context.new(context.RESYNC)) == 'primary'
+
+
+# -- what operators see
+
+def test_a_node_tells_what_it_answered_and_why(fresh):
+    routed.answered(routed.tolerant())
+    routed.answered(context.new())
+    primary, replica = fresh.status()
+    assert replica['queries'] == {
+        'instance.get_all_by_host': {'lag_tolerant': 1}}
+    assert primary['queries']['instance.get_all_by_host'] == {'strict': 1}
+    assert replica['beat_seen'] == replica['beat_sent'] == 1
+    assert primary['incarnation'] == replica['incarnation'] is not None
+    assert primary['fallback']['conductors'] == 1
+
+
+def test_the_age_of_one_server_is_not_taken_for_anothers(
+        fresh, pair, monkeypatch):
+    # Between the choice and the read the replica's address passes to a
+    # server that has fallen behind, and the prober notices.
+    replica = next(iter(fresh.replicas.values()))
+    reading = replica.reading
+
+    def passed_on():
+        routed.probe(fresh)
+        return reading()
+    replica.identity = 'the server before'
+    monkeypatch.setattr(replica, 'reading', passed_on)
+    ctxt = routed.tolerant()
+    assert routed.answered(ctxt) == 'primary'
+    assert replica.identity != 'the server before'
+    assert routed.reason(ctxt) == 'replica_failed'
+
+
+def test_no_age_is_as_good_as_any_if_it_is_not_known(
+        fresh, clock, monkeypatch):
+    # The replica's address has passed to a server not looked at yet.
+    clock.now += 1000
+    replica = next(iter(fresh.replicas.values()))
+    shown = replica.shown
+
+    def passed_on():
+        replica.identity = 'the server before'
+        routed.probe(fresh)
+        return shown()
+    monkeypatch.setattr(replica, 'shown', passed_on)
+    with primary_down(fresh), pytest.raises(exception.TooStale):
+        routed.answered(routed.tolerant(availability=True))
+
+
+def test_what_a_former_server_had_is_forgotten(fresh):
+    replica = next(iter(fresh.replicas.values()))
+    replica.identity = 'the server before'
+    routed.probe(fresh)
+    assert (replica.seen, replica.life) == (None, None)
+    assert not replica.candidate(fresh.beats).usable
+
+
+# -- a failover, and whose revisions a token counts
+
+@pytest.fixture
+def failed_over(fresh, pair):
+    """Another server is the primary; it lacks what the replica has."""
+    pair.sql(pair.replica, 'UPDATE hosts SET revision = 1000')
+    incarnation.renew(pair.url(pair.primary))
+    fresh.primary.identity = 'the former one'
+    return fresh
+
+
+def test_what_is_written_after_a_failover_is_read(failed_over):
+    before = failed_over.life.number
+    ctxt = context.new()
+    change(ctxt)
+    assert ctxt.tokens.incarnation != before
+    reading = routed.tolerant(tokens=ctxt.tokens.to_dict())
+    instance.get_all_by_host(reading, fixtures.HOST)
+    assert routed.reason(reading) == 'replica_behind_token'
+
+
+def test_so_it_is_if_a_heartbeat_was_the_first_to_meet_the_new_primary(
+        failed_over):
+    host.report(context.new(), fixtures.HOST, 'nobody', 'b', '{}')
+    ctxt = context.new()
+    change(ctxt)
+    reading = routed.tolerant(tokens=ctxt.tokens.to_dict())
+    instance.get_all_by_host(reading, fixtures.HOST)
+    assert routed.reason(reading) == 'replica_behind_token'
+
+
+def test_a_write_counts_in_the_life_in_which_it_began(fresh):
+    before, ctxt = fresh.life.number, context.new()
+
+    @routing.write
+    def slow(inner):
+        routing.saw(inner, fixtures.HOST, 9)
+        fresh.life.learn('the next one')
+
+    slow(ctxt)
+    assert ctxt.tokens.incarnation == before
+
+
+def test_of_a_host_that_is_no_more_no_replica_is_asked(fresh, pair):
+    pair.sql(pair.primary, 'DELETE FROM hosts WHERE name = ?', fixtures.HOST)
+    ctxt = context.new().exact_for(fixtures.HOST)
+    assert instance.get_all_by_host(ctxt, fixtures.HOST) == []
+
+
+# -- whose fault it is
+
+@pytest.mark.parametrize('words', [
+    'readonly database', 'database is locked', '1290 read-only'])
+def test_what_a_user_writes_is_not_taken_for_what_the_server_says(
+        router, words):
+    values = {**fixtures.INSTANCE, 'uuid': fixtures.UUID, 'host': None,
+              'name': words}
+    with pytest.raises(db_exc.DBDuplicateEntry):
+        instance.create(context.new(), values)
+
+
+def test_no_connection_in_time_is_an_error_of_ours(router):
+    @routing.read
+    def look(found):
+        raise sa.exc.TimeoutError('QueuePool limit')
+
+    with pytest.raises(exception.PrimaryUnavailable):
+        look(context.new())
+    assert not router.primary.doubtful
+
+
+def test_exact_reads_have_no_more_threads_than_tolerant_ones(
+        fresh):
+    taken = []
+    while fresh._tolerant.acquire(blocking=False):
+        taken.append(True)
+    ctxt = context.new().exact_for(fixtures.HOST)
+    assert routed.answered(ctxt) == 'primary'
+    assert routed.reason(ctxt) == 'replica_busy'
+    for _ in taken:
+        fresh._tolerant.release()
+    assert routed.answered(ctxt) == 'replica'

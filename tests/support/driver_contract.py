@@ -1,0 +1,256 @@
+"""What every driver must do; each driver's tests inherit the class here."""
+
+import dataclasses
+import types
+import uuid
+
+import pytest
+
+from computed import exception
+from computed import states
+from computed.virt import claim as virt_claim
+from computed.virt import driver
+from tests.support import waiting
+
+MARK = virt_claim.Mark(database_id='database-1', host='host-1')
+OTHER_MARK = virt_claim.Mark(database_id='database-2', host='host-1')
+
+# All but spawn: what changes a guest that is there, by its name.
+CHANGES = {
+    'destroy': lambda driver, claim: driver.destroy(claim),
+    'power_on': lambda driver, claim: driver.power_on(claim),
+    'power_off': lambda driver, claim: driver.power_off(claim, 0),
+    'reboot': lambda driver, claim: driver.reboot(claim, True, 0),
+    'pause': lambda driver, claim: driver.pause(claim),
+    'unpause': lambda driver, claim: driver.unpause(claim),
+}
+changes = pytest.mark.parametrize(
+    'change', CHANGES.values(), ids=list(CHANGES))
+
+
+def claim_on(instance_uuid, mark=MARK):
+    """A claim as the primary would grant it."""
+    return virt_claim.Claim(
+        claim_id=str(uuid.uuid4()), operation='test', mark=mark,
+        instance=types.SimpleNamespace(uuid=instance_uuid))
+
+
+def ended_claim_on(instance_uuid):
+    """A claim that was settled already."""
+    claim = claim_on(instance_uuid)
+    claim.live = False
+    return claim
+
+
+class DriverContract:
+    """Inherit, and give a fixture ``driver``: ready, with mark ``MARK``."""
+
+    #: something a guest can run for as long as it is let
+    command = 'sleep 1000'
+
+    def spec(self, **changed):
+        """What to spawn; ``changed`` says what differs."""
+        return dataclasses.replace(driver.InstanceSpec(
+            uuid=str(uuid.uuid4()), name='guest', command=self.command,
+            vcpus=1, memory_mb=0, disk_gb=1, network='host'), **changed)
+
+    def spawned(self, driver, **changed):
+        """The uuid of a new guest."""
+        spec = self.spec(**changed)
+        driver.spawn(claim_on(spec.uuid), spec)
+        return spec.uuid
+
+    def state(self, driver, guest):
+        return driver.get_instance(guest).power_state
+
+    def test_a_new_guest_runs_and_carries_our_mark(self, driver):
+        guest = self.spawned(driver)
+        info = driver.get_instance(guest)
+        assert info.uuid == guest
+        assert info.power_state == states.RUNNING
+        assert info.mark == MARK
+        assert info.exit_code is None
+
+    def test_all_guests_are_listed_as_they_are(self, driver):
+        running, stopped = self.spawned(driver), self.spawned(driver)
+        driver.power_off(claim_on(stopped), 0)
+        snapshot = driver.list_instances()
+        assert snapshot.complete
+        assert {guest: info.power_state for guest, info
+                in snapshot.instances.items()} == {
+                    running: states.RUNNING, stopped: states.SHUTDOWN}
+        assert snapshot.instances[running] == driver.get_instance(running)
+
+    def test_a_host_without_guests_lists_none_and_is_sure_of_it(
+            self, driver):
+        snapshot = driver.list_instances()
+        assert snapshot.complete
+        assert snapshot.instances == {}
+
+    def test_a_second_spawn_is_refused_and_leaves_the_first_alone(
+            self, driver):
+        spec = self.spec()
+        driver.spawn(claim_on(spec.uuid), spec)
+        before = driver.get_instance(spec.uuid)
+        with pytest.raises(exception.DriverError, match='exists already'):
+            driver.spawn(claim_on(spec.uuid), spec)
+        assert driver.get_instance(spec.uuid) == before
+
+    def test_a_claim_on_one_guest_does_not_spawn_another(self, driver):
+        spec = self.spec()
+        with pytest.raises(exception.DriverError, match='claim is for'):
+            driver.spawn(claim_on(str(uuid.uuid4())), spec)
+        assert driver.list_instances().instances == {}
+
+    def test_an_ended_claim_spawns_nothing(self, driver):
+        spec = self.spec()
+        with pytest.raises(exception.ClaimNotLive):
+            driver.spawn(ended_claim_on(spec.uuid), spec)
+        assert driver.list_instances().instances == {}
+
+    def test_a_claim_of_another_database_spawns_nothing(self, driver):
+        spec = self.spec()
+        with pytest.raises(exception.ForeignGuest):
+            driver.spawn(claim_on(spec.uuid, OTHER_MARK), spec)
+        assert driver.list_instances().instances == {}
+
+    @changes
+    def test_an_ended_claim_changes_nothing(self, driver, change):
+        guest = self.spawned(driver)
+        before = driver.get_instance(guest)
+        with pytest.raises(exception.ClaimNotLive):
+            change(driver, ended_claim_on(guest))
+        assert driver.get_instance(guest) == before
+
+    @changes
+    def test_a_guest_of_another_database_is_left_alone(self, driver, change):
+        guest = self.spawned(driver)
+        before = driver.get_instance(guest)
+        with pytest.raises(exception.ForeignGuest, match='is left alone'):
+            change(driver, claim_on(guest, OTHER_MARK))
+        assert driver.get_instance(guest) == before
+
+    @changes
+    def test_only_destroying_an_absent_guest_succeeds(self, driver, change):
+        claim = claim_on(str(uuid.uuid4()))
+        if change is CHANGES['destroy']:
+            change(driver, claim)
+            return
+        with pytest.raises(exception.GuestNotFound):
+            change(driver, claim)
+
+    def test_an_absent_guest_is_not_found(self, driver):
+        with pytest.raises(exception.GuestNotFound):
+            driver.get_instance(str(uuid.uuid4()))
+        with pytest.raises(exception.GuestNotFound):
+            driver.console_log(str(uuid.uuid4()), 100)
+
+    @pytest.mark.parametrize('timeout_s', [0, 10])
+    def test_power_off_and_on(self, driver, timeout_s):
+        guest = self.spawned(driver)
+        for _ in range(2):      # the second finds it done
+            driver.power_off(claim_on(guest), timeout_s)
+            assert self.state(driver, guest) == states.SHUTDOWN
+        for _ in range(2):
+            driver.power_on(claim_on(guest))
+            assert self.state(driver, guest) == states.RUNNING
+
+    def test_pause_and_unpause(self, driver):
+        guest = self.spawned(driver)
+        for _ in range(2):
+            driver.pause(claim_on(guest))
+            assert self.state(driver, guest) == states.POWER_PAUSED
+        for _ in range(2):
+            driver.unpause(claim_on(guest))
+            assert self.state(driver, guest) == states.RUNNING
+
+    def test_a_paused_guest_can_be_powered_off(self, driver):
+        guest = self.spawned(driver)
+        driver.pause(claim_on(guest))
+        driver.power_off(claim_on(guest), 10)
+        assert self.state(driver, guest) == states.SHUTDOWN
+
+    @pytest.mark.parametrize('change', ['pause', 'unpause'])
+    def test_a_stopped_guest_cannot_be_paused(self, driver, change):
+        guest = self.spawned(driver)
+        driver.power_off(claim_on(guest), 0)
+        with pytest.raises(exception.DriverError, match='does not run'):
+            CHANGES[change](driver, claim_on(guest))
+        assert self.state(driver, guest) == states.SHUTDOWN
+
+    @pytest.mark.parametrize('hard', [True, False])
+    def test_a_guest_runs_after_a_reboot_from_any_state(self, driver, hard):
+        guest = self.spawned(driver)
+        driver.reboot(claim_on(guest), hard, 10)
+        assert self.state(driver, guest) == states.RUNNING
+        driver.pause(claim_on(guest))
+        driver.reboot(claim_on(guest), hard, 10)
+        assert self.state(driver, guest) == states.RUNNING
+        driver.power_off(claim_on(guest), 0)
+        driver.reboot(claim_on(guest), hard, 10)
+        assert self.state(driver, guest) == states.RUNNING
+
+    def test_a_destroyed_guest_is_absent_and_can_be_made_again(self, driver):
+        spec = self.spec()
+        driver.spawn(claim_on(spec.uuid), spec)
+        driver.destroy(claim_on(spec.uuid))
+        assert driver.list_instances().instances == {}
+        with pytest.raises(exception.GuestNotFound):
+            driver.get_instance(spec.uuid)
+        driver.spawn(claim_on(spec.uuid), spec)
+        assert self.state(driver, spec.uuid) == states.RUNNING
+
+    def test_the_console_is_text_of_at_most_the_wanted_length(self, driver):
+        guest = self.spawned(driver)
+        assert isinstance(driver.console_log(guest, 1000), str)
+        assert len(driver.console_log(guest, 3)) <= 3
+        assert driver.console_log(guest, 0) == ''
+
+    def test_subscribers_hear_of_starts_and_ends(self, driver):
+        heard = []
+        driver.subscribe(heard.append)
+        guest = self.spawned(driver)
+        waiting.wait_for(lambda: guest in heard)
+        heard.clear()
+        driver.power_off(claim_on(guest), 0)
+        waiting.wait_for(lambda: guest in heard)
+
+    def test_a_failing_subscriber_hears_of_the_next_guest_too(self, driver):
+        heard = []
+
+        def fail(guest):
+            heard.append(guest)
+            raise RuntimeError('on purpose')
+
+        driver.subscribe(fail)
+        for guest in (self.spawned(driver), self.spawned(driver)):
+            waiting.wait_for(lambda guest=guest: guest in heard)
+
+    def test_nobody_hears_of_anything_after_the_subscription(self, driver):
+        before, after = [], []
+        driver.subscribe(before.append)
+        driver.subscribe(None)
+        driver.power_off(claim_on(self.spawned(driver)), 0)
+        # What a later subscriber hears comes after anything overdue.
+        driver.subscribe(after.append)
+        guest = self.spawned(driver)
+        waiting.wait_for(lambda: guest in after)
+        assert before == []
+
+    def test_bytes_are_counted_or_it_is_said_that_they_are_not(self, driver):
+        guest = self.spawned(driver)
+        if 'interface_counters' not in driver.capabilities:
+            with pytest.raises(exception.NotSupported):
+                driver.interface_counters()
+            return
+        # On the host's network a guest has no interface of its own.
+        assert driver.interface_counters() == []
+        assert driver.interface_counters([guest, str(uuid.uuid4())]) == []
+
+    def test_the_host_has_resources(self, driver):
+        found = driver.host_resources()
+        assert found.vcpus >= 1
+        assert 0 < found.memory_mb_available <= found.memory_mb
+        assert 0 <= found.disk_gb_free <= found.disk_gb
+        assert found.hypervisor_type
+        assert isinstance(found.hypervisor_version, str)

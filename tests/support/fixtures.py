@@ -1,0 +1,233 @@
+"""Real parts for tests: two databases that differ, and programs on them.
+
+Primary and replica are seeded with different data on purpose: which of the
+two answered can be read off the answer.
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import uuid
+
+from oslo_config import cfg
+from oslo_messaging import conffixture
+
+from computed import conf as computed_conf
+from computed import context
+from computed import manager
+from computed import objects
+from computed.claims import claims
+from computed.claims import journal
+from computed.conductor import client as conductor_client
+from computed.db.cell import migration
+from computed.objects import base
+from computed.objects import host as host_obj
+from computed.rpc import rabbit
+from computed.rpc import transport as rpc
+from tests.support import waiting
+
+HOST = 'h1'
+UUID = '11111111-2222-4333-8444-555555555555'
+PRIMARY, REPLICA = 1, 3      # the power states that tell them apart
+
+INSTANCE = {
+    'uuid': UUID, 'name': 'web', 'host': HOST, 'vm_state': 'active',
+    'power_state': 1, 'command': 'sleep 1000', 'vcpus': 1, 'memory_mb': 0,
+    'disk_gb': 0, 'network': 'host',
+}
+
+
+def add_counter(database):
+    """A host and an instance in a ``servers.Database``; its vcpus are 0."""
+    values = {**INSTANCE, 'vcpus': 0, 'revision': 1,
+              'created_at': '2026-01-01', 'updated_at': '2026-01-01'}
+    database.sql(
+        f"INSERT INTO hosts VALUES ('{HOST}', 1, '2026-01-01')",
+        f"INSERT INTO instances ({', '.join(values)}, deleted) VALUES (" +
+        ', '.join(repr(value) for value in values.values()) + ', false)')
+
+
+class SqlitePair:
+    """A primary and a replica in two files; only beats are replicated, and
+    in which of its lives the database is.
+    """
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.primary = self.folder / 'primary.sqlite'
+        self.replica = self.folder / 'replica.sqlite'
+        migration.sync(self.url(self.primary))
+        self.sql(self.primary, 'PRAGMA wal_checkpoint(TRUNCATE)')
+        shutil.copy(self.primary, self.replica)
+        self.reset()
+        self._stopping = threading.Event()
+        self._thread = None
+
+    def reset(self):
+        """One host with one instance, which the two know differently."""
+        for path, power_state in ((self.primary, PRIMARY),
+                                  (self.replica, REPLICA)):
+            for table in ('instances', 'services', 'compute_nodes',
+                          'bandwidth_usage', 'guest_claims', 'freezes'):
+                self.sql(path, f'DELETE FROM {table}')
+            self.sql(path, 'INSERT OR REPLACE INTO hosts VALUES '
+                     "(?, 7, '2026-01-01 00:00:00.000000')", HOST)
+            self.add_instance(path, power_state=power_state)
+
+    @staticmethod
+    def url(path):
+        return f'sqlite:///{path}'
+
+    @staticmethod
+    def sql(path, statement, *arguments):
+        """Run one statement on one of the two, as from outside."""
+        connection = sqlite3.connect(path, timeout=10)
+        try:
+            with connection:
+                return connection.execute(statement, arguments).fetchall()
+        finally:
+            connection.close()
+
+    def add_instance(self, path, **columns):
+        values = {**INSTANCE, 'deleted': 0, 'revision': 7,
+                  'created_at': '2026-01-01 00:00:00.000000',
+                  'updated_at': '2026-01-01 00:00:00.000000', **columns}
+        self.sql(path, f"INSERT INTO instances ({', '.join(values)}) VALUES "
+                 f"({', '.join('?' * len(values))})", *values.values())
+
+    def replicate_beats(self):
+        """Carry heartbeats from the primary to the replica, from now on."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._carry, daemon=True)
+        self._thread.start()
+
+    def carry_once(self):
+        """Carry the heartbeats that are there now."""
+        for row in self.sql(self.primary, 'SELECT * FROM replica_beats'):
+            self.sql(self.replica,
+                     'INSERT OR REPLACE INTO replica_beats VALUES (?, ?, ?)',
+                     *row)
+        [life] = self.sql(self.primary,
+                          'SELECT incarnation, lineage FROM databases')
+        self.sql(self.replica,
+                 'UPDATE databases SET incarnation = ?, lineage = ?', *life)
+
+    def _carry(self):
+        while not self._stopping.wait(0.02):
+            self.carry_once()
+
+    def stop_replication(self):
+        """The replica stays as it is, and does not say so."""
+        if self._thread is not None:
+            self._stopping.set()
+            self._thread.join()
+            self._thread = None
+
+
+class Program:
+    """One of our programs as a real process."""
+
+    def __init__(self, name, folder, *arguments, python=sys.executable,
+                 **environment):
+        self.log = pathlib.Path(folder) / f'{name}-{uuid.uuid4().hex[:6]}.log'
+        module = name.removeprefix('computed-')
+        with open(self.log, 'w') as stream:
+            self.process = subprocess.Popen(
+                [python, '-m', f'computed.cmd.{module}', *arguments],
+                stdout=stream, stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment})
+
+    def output(self):
+        return self.log.read_text()
+
+    def wait_for_output(self, text, seconds=20):
+        """Wait until the program has said ``text``."""
+        def said():
+            assert self.process.poll() is None or text in self.output(), (
+                self.output())
+            return text in self.output()
+        try:
+            waiting.wait_for(said, seconds, text)
+        except AssertionError as error:
+            raise AssertionError(f'{error}\n{self.output()}') from None
+
+    def end(self, number=signal.SIGTERM, seconds=30):
+        """Send a signal and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+
+def make_conf(folder, **overrides):
+    """A private configuration for a host whose conductor is a process.
+
+    :param overrides: ``group__option=value``, or ``option=value``
+    """
+    conf = cfg.ConfigOpts()
+    computed_conf.register_opts(conf)
+    rpc.register_opts(conf)
+    # Options that the library registers on the global configuration only.
+    conffixture.ConfFixture(conf, transport_url=f'unix://{folder}/rpc')
+    conf(['--state-path', str(folder)], default_config_files=[])
+    for option, value in {'host': HOST, **overrides}.items():
+        group, _, name = option.rpartition('__')
+        conf.set_override(name, value, group=group or None)
+    return conf
+
+
+def write_config(path, database, **options):
+    """A computed.conf for a program; returns the arguments that name it."""
+    options = {'transport_url': f'unix://{path.parent}/rpc', **options}
+    lines = ['[DEFAULT]', f'host = {HOST}',
+             f'state_path = {path.parent}',
+             *(f'{name} = {value}' for name, value in options.items()),
+             '[database]',
+             *(f'{name} = {value}' for name, value in database.items())]
+    path.write_text('\n'.join(lines) + '\n')
+    return ['--config-file', str(path)]
+
+
+class HostSide:
+    """This process in the role of a host: objects go to a conductor."""
+
+    def __init__(self, folder, state, **overrides):
+        """:param folder: where the conductor's sockets are
+        :param state: this host's own folder
+        """
+        self.conf = make_conf(folder, **overrides)
+        self.state = state
+        self.transport = rpc.get_transport(self.conf)
+        self.conductor = conductor_client.ConductorAPI(
+            self.transport, rpc.address(self.conf))
+
+    def __enter__(self):
+        objects.register_all()
+        base.ComputedObject.indirection_api = self.conductor
+        return self
+
+    def __exit__(self, *error):
+        base.ComputedObject.indirection_api = None
+        rabbit.close(self.transport)
+
+    def manager(self, driver, **kwargs):
+        """A compute manager on ``driver``, registered with the conductor."""
+        registered = host_obj.Service.register(
+            context.new(), self.conf.host, str(uuid.UUID(int=1)),
+            str(uuid.uuid4()), 'boot', '0', 60)
+        granted = claims.Claims(
+            registered['database_id'], self.conf.host,
+            str(uuid.UUID(int=1)), str(uuid.uuid4()),
+            journal.Journal(os.path.join(self.state, 'claims')))
+        driver.init_host(granted.mark)
+        return manager.ComputeManager(self.conf, driver, granted, **kwargs)

@@ -1,0 +1,123 @@
+"""A real router over two databases that differ, on a clock of the test's; or
+over servers, which it measures by itself.
+"""
+
+import contextlib
+
+import pytest
+from oslo_config import cfg
+
+from computed import conf as computed_conf
+from computed import context
+from computed.db.cell import identity
+from computed.db.cell import instance
+from computed.db.routing import database as routing
+from computed.db.routing import heartbeat
+from computed.db.routing import incarnation
+from computed.db.routing import monitor
+from computed.db.routing import nodes
+from computed.db.routing import router as router_module
+from tests.support import fixtures
+from tests.support import waiting
+
+NAMES = {fixtures.PRIMARY: 'primary', fixtures.REPLICA: 'replica'}
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def pair(tmp_path):
+    return fixtures.SqlitePair(tmp_path)
+
+
+def make_settings(**options):
+    """The options of ``[database]``, as they are without a file."""
+    conf = cfg.ConfigOpts()
+    computed_conf.register_opts(conf)
+    conf([], default_config_files=[])
+    for name, value in options.items():
+        conf.set_override(name, value, 'database')
+    return conf.database
+
+
+@pytest.fixture
+def settings():
+    return make_settings()
+
+
+@contextlib.contextmanager
+def measuring(url, replica_urls, **options):
+    """The router of this process, once it has every replica in use."""
+    router = router_module.Router(make_settings(**options), url, replica_urls)
+    routing.configure(router)
+    router.life.database_id = identity.get_id(context.new())
+    running = monitor.Monitor(router)
+    running.start()
+    try:
+        waiting.wait_for(lambda: all(
+            node['usable'] for node in router.status()), 15, 'every replica')
+        yield router
+    finally:
+        running.stop()
+        for node in (router.primary, router.primary.heartbeats,
+                     *router.replicas.values()):
+            node.dispose()
+
+
+def make_router(pair, settings, clock, replicas=1):
+    router = router_module.Router(
+        settings, pair.url(pair.primary),
+        [pair.url(pair.replica)][:replicas], clock=clock)
+    routing.configure(router)
+    router.life.database_id = identity.get_id(context.new())
+    router.life.learn(incarnation.observe(context.new()))
+    return router
+
+
+@pytest.fixture
+def router(pair, settings, clock):
+    return make_router(pair, settings, clock)
+
+
+def show_beat(router, pair):
+    """One heartbeat, carried to the replica and seen there by a probe."""
+    number = router.next_beat(router.clock())
+    heartbeat.send(context.new(), 'c1', number)
+    pair.carry_once()
+    probe(router)
+
+
+def probe(router):
+    for replica in router.replicas.values():
+        replica.probe('c1', lambda: nodes.Expected(
+            router.life.database_id, router.primary.identity, ['a0']),
+            router.beats)
+
+
+@pytest.fixture
+def fresh(router, pair):
+    show_beat(router, pair)
+    return router
+
+
+def answered(ctxt):
+    [row] = instance.get_all_by_host(ctxt, fixtures.HOST)
+    return NAMES[row.power_state]
+
+
+def tolerant(**kwargs):
+    return context.RequestContext(lag_tolerant=True, **kwargs)
+
+
+def reason(ctxt):
+    return ctxt.reads.last.reason

@@ -1,0 +1,101 @@
+"""What is decided without a broker, and what we need of the library."""
+
+import errno
+
+import amqp
+import kombu.exceptions
+import pytest
+from oslo_config import cfg
+from oslo_messaging._drivers import amqpdriver
+from oslo_messaging._drivers import impl_rabbit
+
+from computed import exception
+from computed.rpc import rabbit
+from computed.rpc import transport as rpc
+
+
+@pytest.mark.parametrize('url, shown', [
+    ('unix:///run/computed/rpc', 'unix:///run/computed/rpc'),
+    ('rabbit://h1:5672/', 'rabbit://h1:5672/'),
+    ('rabbit://u:PASS@h1/v', 'rabbit://***@h1/v'),
+    ('rabbit://u:PASS@h1:1,u:PASS@h2:2/v', 'rabbit://***@h1:1,***@h2:2/v'),
+    ('rabbit://u:PASS@[::1]:1,u:PASS@h2/', 'rabbit://***@[::1]:1,***@h2/'),
+    # not quoted as it should be
+    ('rabbit://u:PASS@PASS@h1/', 'rabbit://***@h1/'),
+    ('rabbit://u:PASS,PASS@h1/', 'rabbit://***,***@h1/'),
+    ('rabbit://u:PASS/PASS@h1/', 'rabbit://***@h1/'),
+    ('rabbit://u:PASS?PASS@h1/', 'rabbit://***@h1/'),
+])
+def test_no_password_is_shown(url, shown):
+    assert rpc.shown(url) == shown
+    assert 'PASS' not in rpc.shown(url)
+
+
+@pytest.mark.parametrize('url', [
+    'rabbit://u:PASS@h1:PORT/', 'rabbit://u:PASS/PASS@h1/',
+    'rabbit://u:PASS#PASS@h1/', 'carrier://u:PASS@h1/', 'rabbit://u:[PASS@h'])
+def test_an_unusable_url_is_one_line_without_the_password(url):
+    conf = cfg.ConfigOpts()
+    rpc.register_opts(conf)
+    conf([], default_config_files=[])
+    conf.set_override('transport_url', url)
+    with pytest.raises(exception.ConfigError, match='transport_url') as got:
+        rpc.get_transport(conf)
+    assert 'PASS' not in str(got.value)
+    assert '\n' not in str(got.value)
+
+
+def library_error(cause):
+    try:
+        raise kombu.exceptions.OperationalError(str(cause)) from cause
+    except kombu.exceptions.OperationalError as error:
+        return error
+
+
+@pytest.mark.parametrize('error, problem', [
+    (library_error(ConnectionRefusedError(
+        errno.ECONNREFUSED, 'Connection refused')), 'Connection refused'),
+    (library_error(amqp.AccessRefused('Login was refused\nby h1')),
+     'it refuses the user or the password'),
+    (library_error(amqp.NotAllowed('vhost x not found')),
+     'it refuses the virtual host (vhost x not found)'),
+    (TimeoutError(), 'TimeoutError'),
+])
+def test_what_is_wrong_with_the_broker_is_one_line(error, problem):
+    assert rabbit.problem_of(error) == problem
+
+
+def test_queues_are_replicated_unless_the_operator_says_no(tmp_path):
+    def read(text):
+        path = tmp_path / 'computed.conf'
+        path.write_text(text)
+        conf = cfg.ConfigOpts()
+        rpc.register_opts(conf)
+        conf(['--config-file', str(path)])
+        options = conf.oslo_messaging_rabbit
+        return (options.rabbit_quorum_queue,
+                options.rabbit_transient_quorum_queue)
+    assert read('') == (True, True)
+    assert read('[oslo_messaging_rabbit]\nrabbit_quorum_queue = false\n'
+                ) == (False, True)
+
+
+def test_the_library_still_has_what_the_broker_needs():
+    """All that is private and used: a new release must not lose it."""
+    conf = cfg.ConfigOpts()
+    rpc.register_opts(conf)
+    conf([], default_config_files=[])
+    conf.set_override('transport_url', 'rabbit://u:p@127.0.0.1:1/')
+    transport = rpc.get_transport(conf)
+    driver = rabbit.driver_of(transport)
+    assert isinstance(driver, impl_rabbit.RabbitDriver)
+    assert driver._connection_pool.connection_cls is impl_rabbit.Connection
+    assert driver._reply_q is driver._reply_q_conn is driver._waiter is None
+    assert driver._reply_q_lock and driver._url.hosts
+    assert impl_rabbit._get_queue_arguments.__code__.co_varnames[:5] == (
+        'rabbit_ha_queues', 'rabbit_queue_ttl', 'rabbit_quorum_queue',
+        'rabbit_quorum_queue_config', 'rabbit_stream_fanout')
+    assert callable(amqpdriver.ReplyWaiter.stop)
+    assert callable(impl_rabbit.Connection.set_transport_socket_timeout)
+    assert impl_rabbit.Connection.ensure.__code__.co_varnames[1:3] == (
+        'method', 'retry')

@@ -1,0 +1,20 @@
+"""A hint that cannot be handed on costs no later one."""
+
+from computed.service import lifecycle_events
+from tests.support.waiting import wait_for
+
+
+def test_what_cannot_be_looked_at_now_ends_no_other_hint(caplog):
+    looked = []
+
+    def look(uuid):
+        if uuid == 'a':
+            raise RuntimeError("can't start new thread")
+        looked.append(uuid)
+    found = lifecycle_events.Hints(look, lambda: 0)
+    found.start()
+    found.hint('a')
+    wait_for(lambda: caplog.records)
+    found.hint('b')
+    wait_for(lambda: looked == ['b'])
+    found.stop()
