@@ -14,8 +14,6 @@ from oslo_context import context
 
 # Why a read was answered although it is older than its bound.
 AVAILABILITY = 'availability'
-# The lane of those who read everything anew: at start, after a Resync.
-RESYNC = 'resync'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,8 +136,8 @@ class RequestContext(context.RequestContext):
     :ivar availability: rather an older answer than a refusal
     :ivar after: a host's name: reads must be exact for it, but need not
         be answered by the primary; None: no such wish
-    :ivar lane: ``resync`` for reads of those who read everything anew,
-        which have a limit of their own; else None
+    :ivar resync: this request reads everything again, at start or after a
+        ``Resync``; such reads have a limit of their own
     :ivar tokens: what this request wrote, see :class:`Tokens`
     :ivar reads: what it read; stays in this process
     :ivar accept_repairs: how many repairs an operator accepts of this run,
@@ -147,17 +145,17 @@ class RequestContext(context.RequestContext):
     """
 
     FROM_DICT_EXTRA_KEYS = ['lag_tolerant', 'max_staleness', 'availability',
-                            'after', 'lane', 'tokens']
+                            'after', 'resync', 'tokens']
 
     def __init__(self, lag_tolerant=False, max_staleness=None,
-                 availability=False, after=None, lane=None, tokens=None,
+                 availability=False, after=None, resync=False, tokens=None,
                  **kwargs):
         super().__init__(**kwargs)
         self.reads = Reads()
         self.accept_repairs = None
         self.max_staleness = max_staleness
         self.tokens = Tokens()
-        self.lane = RESYNC if lane == RESYNC else None
+        self.resync = resync is True
         understood = is_bound(max_staleness)
         if tokens is not None:
             try:
@@ -178,7 +176,7 @@ class RequestContext(context.RequestContext):
                 'max_staleness': self.max_staleness,
                 'availability': self.availability,
                 'after': self.after,
-                'lane': self.lane,
+                'resync': self.resync,
                 'tokens': self.tokens.to_dict()}
 
     def tolerating_lag(self, tolerant, max_staleness=None):
@@ -216,6 +214,6 @@ def is_bound(seconds):
         not isinstance(seconds, bool) and 0 <= seconds <= sys.float_info.max)
 
 
-def new(lane=None):
+def new(resync=False):
     """A fresh strict context, as each task run and command gets one."""
-    return RequestContext(is_admin=True, lane=lane)
+    return RequestContext(is_admin=True, resync=resync)

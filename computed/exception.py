@@ -122,7 +122,7 @@ class Resync(PutOff):
 what it wrote may be lost. Read anew in {retry_after:.1f} s."""
 
 
-class LaneFull(PutOff):
+class ResyncFull(PutOff):
     """Too many hosts read everything anew just now; repeat in \
 {retry_after:.1f} s."""
 

@@ -35,7 +35,7 @@ db_reads = prom.Counter(
     ['query', 'role', 'reason'])
 
 # Reads that no node may answer: Busy (the budget is spent), TooStale (the
-# primary is down), Resync (of a former life of the database), lane_full.
+# primary is down), Resync (of a former life of the database), resync_full.
 db_reads_refused = prom.Counter(
     'computed_db_reads_refused', 'Database reads refused, by why.',
     ['query', 'reason'])

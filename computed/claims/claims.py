@@ -70,9 +70,9 @@ class Claims:
 
     def __init__(self, database_id, host, service_id, boot_id, entries):
         """``entries`` is the :class:`computed.claims.journal.Journal`."""
-        self.mark = virt_claim.Mark(database_id, host)
+        self.owner = virt_claim.Owner(database_id, host)
         self.service_id = service_id
-        self.owner = f'{service_id}:{boot_id}'
+        self.claim_owner = f'{service_id}:{boot_id}'
         self._journal = entries
         # Claims asked for or held by this life of the service.
         self._in_hand = set()
@@ -110,7 +110,7 @@ class Claims:
         """
         refuse_stale(context, operation, wanted[0].uuid)
         rows = [{'kind': 'instance', 'key': one.uuid,
-                 'host': one.host or self.mark.host, 'values': one.values,
+                 'host': one.host or self.owner.host, 'values': one.values,
                  'expected': _plain(one.expected)} for one in wanted]
         entry = self._begin(operation, [
             journal.Row(row['kind'], row['key'], row['host'])
@@ -119,8 +119,8 @@ class Claims:
             entry, entry.with_values({
                 row['key']: dict.fromkeys(row['values']) for row in rows}),
             lambda: grant_obj.Grant.grant_claim(
-                context.tolerating_lag(False), self.mark.database_id,
-                entry.claim_id, self.owner, operation, rows))
+                context.tolerating_lag(False), self.owner.database_id,
+                entry.claim_id, self.claim_owner, operation, rows))
         return self._granted(entry, granted.instances)
 
     def listing(self, context):
@@ -131,7 +131,7 @@ class Claims:
         """
         self.release_guests(context)
         found = instance_obj.InstanceList.get_by_host(
-            context, self.mark.host, use_slave=False)
+            context, self.owner.host, use_slave=False)
         return Listing((instance.uuid for instance in found),
                        found.origin.revision)
 
@@ -150,17 +150,17 @@ class Claims:
         if uuid in listing.uuids:
             raise exception.ClaimLost(uuid=uuid, operation=operation)
         entry = self._begin(operation, [
-            journal.Row('guest', uuid, self.mark.host)])
+            journal.Row('guest', uuid, self.owner.host)])
         # One after the other: each grant makes the next revision.
         with listing.lock:
             granted = self._ask(
                 entry, entry.with_values({uuid: {}}),
                 lambda: grant_obj.Grant.grant_guest_claim(
-                    context.tolerating_lag(False), self.mark.database_id,
-                    entry.claim_id, self.owner, operation, uuid,
-                    self.mark.host, listing.revision))
+                    context.tolerating_lag(False), self.owner.database_id,
+                    entry.claim_id, self.claim_owner, operation, uuid,
+                    self.owner.host, listing.revision))
             listing.revision = granted.revision
-        return virt_claim.Claim(entry.claim_id, operation, None, self.mark,
+        return virt_claim.Claim(entry.claim_id, operation, None, self.owner,
                             guest=uuid)
 
     def adopt(self, context, instance, operation):
@@ -172,12 +172,12 @@ class Claims:
         :raises computed.exception.ClaimLost: it is not ours to take
         """
         entry = self._begin(operation, [
-            journal.Row('instance', instance.uuid, self.mark.host)])
+            journal.Row('instance', instance.uuid, self.owner.host)])
         try:
             granted = repeated(lambda: grant_obj.Grant.adopt_claim(
                 context.tolerating_lag(False), instance.uuid,
                 instance.claim_id, self.service_id, entry.claim_id,
-                self.owner))
+                self.claim_owner))
         except BaseException:
             # Adopted or not, it is found again by its owner.
             self._end(entry.claim_id)
@@ -189,7 +189,7 @@ class Claims:
 
     def _granted(self, entry, rows):
         return virt_claim.Claim(entry.claim_id, entry.operation, rows[0],
-                            self.mark, rows=tuple(rows))
+                            self.owner, rows=tuple(rows))
 
     def _begin(self, operation, rows):
         """Journal a claim about to be asked for; returns its entry."""
@@ -262,7 +262,7 @@ class Claims:
                         values.get(row.uuid, {'task_state': None}),
                         row.revision)
             for row in claim.rows) or (
-                journal.Row('guest', claim.guest, self.mark.host, {}),))
+                journal.Row('guest', claim.guest, self.owner.host, {}),))
         self._keep_end(entry)
         try:
             found = self._settle(context, entry)
@@ -336,7 +336,7 @@ class Claims:
                 ours.setdefault(instance.claim_id, instance)
         return list(ours.values())
 
-    def reap(self, context, instances):
+    def release_orphaned(self, context, instances):
         """Release claims of this service that nobody here has in hand.
 
         A grant may come true after it was given up: its request was late.

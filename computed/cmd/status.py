@@ -234,7 +234,7 @@ class Checks(upgradecheck.UpgradeCommands):
         hosts = {self.conf.host,
                  *(service.host for service in self.primary.services)}
         try:
-            found = rabbit.survey(self.transport, queue_names(hosts))
+            found = rabbit.inspect_queues(self.transport, queue_names(hosts))
         except rabbit.Unreachable as error:
             return upgradecheck.Result(FAILURE, str(
                 exception.BrokerUnavailable(url=url, problem=error.problem)))

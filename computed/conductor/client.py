@@ -45,17 +45,17 @@ class ConductorAPI:
                 objmethod=objmethod, object_versions=object_versions,
                 args=args, kwargs=kwargs)
         except exception.ComputedError as error:
-            learn(context, {'origin': error.kwargs.pop('origin', None)},
+            adopt_reply(context, {'origin': error.kwargs.pop('origin', None)},
                   began)
             raise
-        origin = learn(context, answer, began)
-        return stamped(answer['result'], context, origin)
+        origin = adopt_reply(context, answer, began)
+        return set_origin(answer['result'], context, origin)
 
     def object_action(self, context, objinst, objmethod, args, kwargs):
         began = time.monotonic()
         answer = self._call(context, 'object_action', objinst=objinst,
                             objmethod=objmethod, args=args, kwargs=kwargs)
-        learn(context, answer, began)
+        adopt_reply(context, answer, began)
         return answer['updates'], answer['result']
 
     def object_backport_versions(self, context, objinst, object_versions):
@@ -76,7 +76,7 @@ class ConductorAPI:
         return self._call(context, 'list_replicas')
 
 
-def learn(context, answer, began):
+def adopt_reply(context, answer, began):
     """Take over from a reply where it was read and what was written.
 
     :param began: monotonic seconds; the data has aged since
@@ -95,7 +95,7 @@ def learn(context, answer, began):
     return origin
 
 
-def stamped(result, context, origin):
+def set_origin(result, context, origin):
     """``result``; objects in it know where they were read."""
     for member in base.members(result):
         member._context = context

@@ -39,7 +39,7 @@ def reply(context, **values):
 
 
 @contextlib.contextmanager
-def owning_up(context):
+def attach_origin(context):
     """An error that is the answer of a node too old says so, too."""
     try:
         yield
@@ -78,7 +78,7 @@ class ConductorManager:
             raise exception.NotRemotable(method=f'{objname}.{objmethod}')
         cls = base.ComputedObject.obj_class_from_name(
             objname, versions.common(objname, object_versions[objname]))
-        with owning_up(context):
+        with attach_origin(context):
             result = remote_method(cls, objmethod)(context, *args, **kwargs)
         if isinstance(result, base.ComputedObject):
             result = as_known(result, object_versions)

@@ -19,10 +19,11 @@ Without any, every read goes to the primary.
 """),
     cfg.FloatOpt('max_replica_lag', min=0, default=10, mutable=True, help="""
 Seconds that the answer to a read that tolerates lag may be old, unless the
-request names its own bound. A bound smaller than ``replica_beat_interval``
-plus ``replica_probe_interval`` cannot be proven and always means the primary.
+request names its own bound. A bound smaller than
+``replica_heartbeat_interval`` plus ``replica_probe_interval`` cannot be proven
+and always means the primary.
 """),
-    cfg.FloatOpt('replica_beat_interval', min=0.05, default=1.0, help="""
+    cfg.FloatOpt('replica_heartbeat_interval', min=0.05, default=1.0, help="""
 Seconds between two heartbeats that this conductor writes to the primary to
 measure how far behind each replica is. None are written without replicas.
 """),

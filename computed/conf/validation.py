@@ -11,7 +11,7 @@ from computed import exception
 from computed.conf import audit_period
 
 # What threads can wait for, and a column of the database can hold.
-MOST = 2 ** 31 - 1
+MAX_INT32 = 2 ** 31 - 1
 OURS = ('tasks', 'virt')
 
 
@@ -107,10 +107,11 @@ def _read(conf, group, name):
         raise exception.ConfigError(
             option=f'[{group or "DEFAULT"}] {name}', value=value,
             problem='not a finite number', remedy='Write a number.')
-    if isinstance(value, int | float) and abs(value) > MOST:
+    if isinstance(value, int | float) and abs(value) > MAX_INT32:
         raise exception.ConfigError(
             option=f'[{group or "DEFAULT"}] {name}', value=value,
-            problem=f'larger than {MOST}, the most that any option can be',
+            problem=f'larger than {MAX_INT32}, the most that any option can '
+                    'be',
             remedy='Write a smaller number.')
     return value
 

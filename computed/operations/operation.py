@@ -98,7 +98,7 @@ def claimed(manager, context, operation, uuid):
             context, uuid, use_slave=False)
         # By a request of ours that had been given up, perhaps; a pass of
         # the task that would find it may be far away, or turned off.
-        manager.claims.reap(context, [instance])
+        manager.claims.release_orphaned(context, [instance])
         raise refusal(instance, operation, manager.host) or lost from None
 
 
@@ -155,8 +155,8 @@ def outcome(manager, operation, claim, **parameters):
                  else LOG.exception)
         level('Instance %(name)s: %(operation)s failed: %(error)s',
               {'name': name, 'operation': operation.name,
-               'error': said(error)})
-        values = {'fault': f'{operation.name}: {said(error)}',
+               'error': error_text(error)})
+        values = {'fault': f'{operation.name}: {error_text(error)}',
                   **observed(manager, claim.uuid)}
         if operation.failed_state:
             values['vm_state'] = operation.failed_state
@@ -173,11 +173,11 @@ def observed(manager, uuid):
         return {'power_state': states.NOSTATE}
     except BaseException as error:      # whatever a driver raises
         LOG.warning('Instance %(uuid)s cannot be looked at: %(error)s',
-                    {'uuid': uuid, 'error': said(error)})
+                    {'uuid': uuid, 'error': error_text(error)})
         return {}
 
 
-def said(error):
+def error_text(error):
     """What an error says, or what it is, as text that every database keeps.
 
     One that refused it would refuse the end of the claim with it.

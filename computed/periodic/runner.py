@@ -17,7 +17,6 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from computed import concurrency
-from computed import context as computed_context
 from computed import exception
 from computed import metrics
 from computed import periodic
@@ -307,8 +306,8 @@ def perform(slot, run, manager, new_context):
         record.request_id = context.request_id
         reads = context.reads.by_role
         context.accept_repairs = run.accept
-        if slot.anew:
-            context.lane, slot.anew = computed_context.RESYNC, False
+        if slot.resync:
+            context.resync, slot.resync = True, False
         LOG.debug('Periodic task %s begins.', slot.name)
         report = slot.task(manager, context)
         if isinstance(report, periodic.Report):
@@ -317,7 +316,8 @@ def perform(slot, run, manager, new_context):
         record.outcome, record.error = history.PUT_OFF, one_line(error)
         retry_after = error.kwargs.get('retry_after',
                                        timetable.DEFAULT_SPACING)
-        slot.anew = isinstance(error, exception.Resync | exception.LaneFull)
+        slot.resync = isinstance(
+            error, exception.Resync | exception.ResyncFull)
         LOG.info('Periodic task %s is put off: %s', slot.name, record.error)
     # Whatever it is, even SystemExit: a task may fail, the runner may not.
     except BaseException as error:

@@ -185,8 +185,8 @@ class Slot:
     :ivar run: the run under way, or None
     :ivar queued_at: since when it waits for a thread, or None
     :ivar requests: ``(future, accept)`` of those who asked for the next run
-    :ivar anew: the next run reads everything anew: what was read before is
-        of a former life of the database
+    :ivar resync: the next run reads everything again: what was read before
+        belongs to an earlier incarnation of the database
     """
 
     name: str
@@ -198,7 +198,7 @@ class Slot:
     runs: int = 0
     failures: int = 0
     skipped_overlap: int = 0
-    anew: bool = False
+    resync: bool = False
 
     @property
     def busy(self):

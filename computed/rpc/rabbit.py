@@ -122,7 +122,7 @@ class Queues(typing.NamedTuple):
     differences: dict
 
 
-def survey(transport, names):
+def inspect_queues(transport, names):
     """Which of the queues exist, and are they what a server would declare?
 
     None is made. Queues whose names are drawn anew at each start, those of

@@ -111,7 +111,7 @@ def reach(transport, target):
     :raises computed.exception.WrongQueue: its queue is none of ours
     """
     with errors(None, 'connect', 0):
-        found = rabbit.survey(transport, rabbit.queues_of(
+        found = rabbit.inspect_queues(transport, rabbit.queues_of(
             target.topic, [target.server]))
     for name, difference in found.differences.items() if found else ():
         if difference:

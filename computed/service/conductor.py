@@ -88,12 +88,12 @@ class ConductorService:
                 1, self.conf.executor_thread_pool_size // 2))
         routing.database.configure(router)
         engine.pages.configure(lambda: self.conf.conductor.max_page)
-        router.life.database_id = cell.identity.get_id(context.new())
+        router.incarnation.database_id = cell.identity.get_id(context.new())
         # A primary that takes no write yet still answers; the heartbeats
         # find out when it does.
         with contextlib.suppress(exception.PrimaryReadOnly,
                                  exception.PerhapsDone):
-            router.life.learn(routing.incarnation.observe(context.new()))
+            router.incarnation.adopt(routing.incarnation.observe(context.new()))
         return router
 
     def stop(self):

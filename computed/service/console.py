@@ -61,7 +61,7 @@ def goodbye(service):
     running = sorted(uuid for uuid, info in guests.items()
                      if info.power_state in (states.RUNNING,
                                              states.POWER_PAUSED) and
-                     info.mark == service.claims.mark)
+                     info.owner == service.claims.owner)
     if not running:
         say('Ending. No instance keeps running.')
         return

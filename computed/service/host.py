@@ -89,7 +89,8 @@ class HostService:
         self.child = child
         # Called with the error that ends the service; set by the program.
         self.end = None
-        self.driver = self.manager = self.runner = self._hints = None
+        self.driver = self.manager = self.runner = None
+        self._lifecycle_events = None
         self._stopping = threading.Event()
         self._parts = []        # stopped in reverse
 
@@ -120,7 +121,7 @@ class HostService:
             journal.Journal(os.path.join(state_path, 'claims')))
         self.driver = make_driver(self.conf)
         self._until_possible(
-            lambda: self.driver.init_host(self.claims.mark))
+            lambda: self.driver.init_host(self.claims.owner))
         self._parts.append(self.driver.close)
         self._until_possible(self._refuse_strangers)
         self._manage(state_path)
@@ -175,22 +176,22 @@ class HostService:
         if not snapshot.complete:
             raise exception.DriverNotReady(reason='its list is incomplete')
         guests = snapshot.instances.values()
-        mark = self.claims.mark
-        foreign = [guest for guest in guests if guest.mark != mark]
+        owner = self.claims.owner
+        foreign = [guest for guest in guests if guest.owner != owner]
         for guest in foreign:
-            LOG.warning('Guest %(uuid)s is not ours (%(mark)s); it is left '
-                        'alone.', {'uuid': guest.uuid, 'mark': guest.mark})
-        marks = {guest.mark for guest in foreign if guest.mark}
-        ours = any(guest.mark == mark for guest in guests)
+            LOG.warning('Guest %(uuid)s is not ours (%(owner)s); it is left '
+                        'alone.', {'uuid': guest.uuid, 'owner': guest.owner})
+        marks = {guest.owner for guest in foreign if guest.owner}
+        ours = any(guest.owner == owner for guest in guests)
         for other in () if ours else marks:
-            if other.database_id == mark.database_id:
+            if other.database_id == owner.database_id:
                 raise exception.ConfigError(
-                    option='[DEFAULT] host', value=mark.host,
+                    option='[DEFAULT] host', value=owner.host,
                     problem=f'the guests here belong to host {other.host}',
                     remedy='Give it its former name, or another '
                            '--state-path.')
             raise exception.WrongDatabase(
-                expected=other.database_id, found=mark.database_id)
+                expected=other.database_id, found=owner.database_id)
 
     def _manage(self, state_path):
         self.manager = manager.ComputeManager(
@@ -209,23 +210,24 @@ class HostService:
             lambda: notify.waiting('finishing what was begun', 120)))
         self._until_possible(
             lambda: resources.update(
-                self.manager, context.new(context.RESYNC)))
+                self.manager, context.new(resync=True)))
 
     def instances(self):
         """The live instances of this host, read on the primary."""
         return list(instance_obj.InstanceList.get_by_host(
-            context.new(context.RESYNC), self.conf.host, use_slave=False))
+            context.new(resync=True), self.conf.host, use_slave=False))
 
     def _subscribe(self):
-        self._hints = lifecycle_events.Hints(
-            lambda uuid: self.manager.workers.submit(self._look_at, uuid),
+        self._lifecycle_events = lifecycle_events.LifecycleEvents(
+            lambda uuid: self.manager.workers.submit(
+                self._check_instance, uuid),
             lambda: self.conf.virt.stopped_event_delay)
-        self._hints.start()
-        self.driver.subscribe(self._hints.hint)
+        self._lifecycle_events.start()
+        self.driver.subscribe(self._lifecycle_events.hint)
 
-    def _look_at(self, uuid):
+    def _check_instance(self, uuid):
         try:
-            power_states.look_at(self.manager, context.new(), uuid)
+            power_states.check_instance(self.manager, context.new(), uuid)
         except exception.ComputedError as error:
             LOG.info('A hint about instance %(uuid)s is left to the next '
                      'pass: %(error)s', {'uuid': uuid, 'error': error})
@@ -270,8 +272,9 @@ class HostService:
         if self.manager is not None:
             self.manager.stopping.set()
         steps = []
-        if self._hints is not None:
-            steps += [lambda: self.driver.subscribe(None), self._hints.stop]
+        if self._lifecycle_events is not None:
+            steps += [lambda: self.driver.subscribe(None),
+                      self._lifecycle_events.stop]
         if self.runner is not None:
             steps.append(lambda: self.runner.stop(timeout=0))
         steps.append(lambda: console.goodbye(self))

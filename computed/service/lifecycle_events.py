@@ -12,7 +12,7 @@ from oslo_log import log as logging
 LOG = logging.getLogger(__name__)
 
 
-class Hints:
+class LifecycleEvents:
     """Calls ``look(uuid)`` once no hint about it came for a while."""
 
     def __init__(self, look, delay):

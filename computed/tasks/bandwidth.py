@@ -18,7 +18,7 @@ def poll_bandwidth_usage(manager, context):
     if not snapshot.complete:
         return periodic.Report(note='the list of guests is incomplete')
     ours = [uuid for uuid, info in snapshot.instances.items()
-            if info.mark == manager.claims.mark]
+            if info.owner == manager.claims.owner]
     refused = manager.meter.look(ours)
     return periodic.Report(
         refused=refused,

@@ -8,7 +8,7 @@ absolute: written twice, or one left out, they are right all the same.
 import dataclasses
 
 # The greatest number that every database keeps; counters have a bit more.
-MOST = 2 ** 63 - 1
+MAX_BIGINT = 2 ** 63 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +71,7 @@ def sample(counters, taken_at, start_period, previous_period):
     if not counters.mac_address or any(
             value is None or value < 0 for value in pair):
         return None
-    ctr_in, ctr_out = (min(value, MOST) for value in pair)
+    ctr_in, ctr_out = (min(value, MAX_BIGINT) for value in pair)
     return Sample(counters.uuid, counters.mac_address.lower(), ctr_in,
                   ctr_out, counters.epoch, taken_at, start_period,
                   previous_period)
@@ -92,8 +92,8 @@ def account(current, earlier, taken, launched_since):
     return Row(
         uuid=taken.uuid, mac_address=taken.mac_address,
         start_period=taken.start_period,
-        bw_in=min((current.bw_in if current else 0) + more_in, MOST),
-        bw_out=min((current.bw_out if current else 0) + more_out, MOST),
+        bw_in=min((current.bw_in if current else 0) + more_in, MAX_BIGINT),
+        bw_out=min((current.bw_out if current else 0) + more_out, MAX_BIGINT),
         last_ctr_in=taken.ctr_in, last_ctr_out=taken.ctr_out,
         last_epoch=taken.epoch,
         # The clock may have been set back since.

@@ -110,7 +110,7 @@ class Meter:
         samples = [self._samples.popleft()
                    for _ in range(len(self._samples))]
         try:
-            launched = self._learn(context, samples)
+            launched = self._read_rows(context, samples)
         except BaseException:
             self._samples.extendleft(reversed(usage_counters.compacted(samples)))
             raise
@@ -126,7 +126,7 @@ class Meter:
                 current, earlier, sample,
                 _since(launched.get(sample.uuid), sample.previous_period)))
 
-    def _learn(self, context, samples):
+    def _read_rows(self, context, samples):
         """Read the rows that are needed and not known, on the primary.
 
         :returns: ``{uuid: seconds since 1970}``, when those of the samples

@@ -11,7 +11,7 @@ from computed import exception
 
 
 @dataclasses.dataclass(frozen=True)
-class Mark:
+class Owner:
     """Whose guest this is: the database and the host that made it.
 
     Each guest carries one. A guest with another mark is listed, and never
@@ -40,7 +40,7 @@ class Claim:
     claim_id: str
     operation: str
     instance: typing.Any
-    mark: Mark
+    owner: Owner
     guest: str | None = None
     rows: tuple = ()
     whole: 'Claim | None' = None
@@ -74,14 +74,14 @@ class Claim:
         """From now on nothing may be done under it."""
         (self.whole or self).live = False
 
-    def ensure_ours(self, mark):
+    def ensure_ours(self, owner):
         """Refuse a guest that carries another mark, or none.
 
         :param mark: what the guest carries, a :class:`Mark` or ``None``
         :raises computed.exception.ForeignGuest: it is not ours
         """
-        if mark != self.mark:
+        if owner != self.owner:
             raise exception.ForeignGuest(
                 uuid=self.uuid,
-                owner='nobody' if mark is None else
-                f'host {mark.host} of database {mark.database_id}')
+                owner='nobody' if owner is None else
+                f'host {owner.host} of database {owner.database_id}')

@@ -30,7 +30,7 @@ class InstanceInfo:
     power_state: int
     reason: str | None = None
     exit_code: int | None = None
-    mark: virt_claim.Mark | None = None
+    owner: virt_claim.Owner | None = None
     details: dict = dataclasses.field(default_factory=dict)
 
 
@@ -112,7 +112,7 @@ class ComputeDriver(abc.ABC):
         self.conf = conf
 
     @abc.abstractmethod
-    def init_host(self, mark):
+    def init_host(self, owner):
         """Get ready; guests made from now on carry ``mark``.
 
         :raises computed.exception.DriverNotReady: with the reason

@@ -57,7 +57,7 @@ class MemoryDriver(driver.ComputeDriver):
         self._starts = collections.Counter()    # by uuid: the epoch
         self._interfaces = {}   # (uuid, mac): InterfaceCounters
         self._faults = collections.defaultdict(collections.deque)
-        self._mark = None
+        self._owner = None
         self._callback = None
         self._events = collections.deque()
         self._lock = threading.RLock()
@@ -86,11 +86,11 @@ class MemoryDriver(driver.ComputeDriver):
         with self._lock:
             del self._guests[uuid]
 
-    def add_foreign(self, uuid, mark, power_state=states.RUNNING):
+    def add_foreign(self, uuid, owner, power_state=states.RUNNING):
         """Add a guest of somebody else; ``mark`` None: of nobody."""
         with self._lock:
             self._guests[uuid] = driver.InstanceInfo(
-                uuid=uuid, power_state=power_state, mark=mark)
+                uuid=uuid, power_state=power_state, owner=owner)
 
     def set_counters(self, uuid, mac_address, rx_bytes, tx_bytes,
                      device='eth0'):
@@ -108,8 +108,8 @@ class MemoryDriver(driver.ComputeDriver):
     # The interface
 
     @_scripted
-    def init_host(self, mark):
-        self._mark = mark
+    def init_host(self, owner):
+        self._owner = owner
 
     @_scripted
     def close(self):
@@ -143,19 +143,19 @@ class MemoryDriver(driver.ComputeDriver):
     @_scripted
     def spawn(self, claim, spec):
         claim.ensure_live()
-        if self._mark is None:
+        if self._owner is None:
             raise exception.DriverNotReady(reason='it was not started')
-        claim.ensure_ours(self._mark)
+        claim.ensure_ours(self._owner)
         if spec.uuid != claim.uuid:
             raise exception.DriverError(
                 reason=f'the claim is for guest {claim.uuid}, '
                        f'not {spec.uuid}')
         if guest := self._guests.get(spec.uuid):
-            claim.ensure_ours(guest.mark)
+            claim.ensure_ours(guest.owner)
             raise exception.DriverError(
                 reason=f'guest {spec.uuid} exists already')
         self._guests[spec.uuid] = driver.InstanceInfo(
-            uuid=spec.uuid, power_state=states.SHUTDOWN, mark=self._mark,
+            uuid=spec.uuid, power_state=states.SHUTDOWN, owner=self._owner,
             details={'name': spec.name, 'interfaces': []})
         self._change(spec.uuid, states.RUNNING)
 
@@ -163,7 +163,7 @@ class MemoryDriver(driver.ComputeDriver):
     def destroy(self, claim):
         claim.ensure_live()
         if guest := self._guests.get(claim.uuid):
-            claim.ensure_ours(guest.mark)
+            claim.ensure_ours(guest.owner)
             self._change(claim.uuid, states.SHUTDOWN)
             del self._guests[claim.uuid]
 
@@ -210,7 +210,7 @@ class MemoryDriver(driver.ComputeDriver):
     def _ours(self, claim):
         claim.ensure_live()
         guest = self._existing(claim.uuid)
-        claim.ensure_ours(guest.mark)
+        claim.ensure_ours(guest.owner)
         return guest
 
     def _running(self, claim):

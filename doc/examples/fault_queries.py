@@ -23,7 +23,8 @@ def get(context, uuid):
         .where(instance.uuid == uuid)).one_or_none()
     if found is None:
         raise exception.InstanceNotFound(instance=uuid)
-    routing.saw(context, found.host or models.NO_HOST, found.host_revision)
+    routing.record_revision(
+        context, found.host or models.NO_HOST, found.host_revision)
     return found
 
 

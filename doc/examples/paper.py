@@ -27,16 +27,16 @@ class PaperDriver(driver.ComputeDriver):
         super().__init__(conf)
         self._folder = pathlib.Path(conf.state_path) / 'paper'
         self._lock = threading.RLock()
-        self._mark = None
+        self._owner = None
         self._callback = None
 
-    def init_host(self, mark):
+    def init_host(self, owner):
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise exception.DriverNotReady(
                 reason=f'{self._folder}: {error.strerror}') from error
-        self._mark = mark
+        self._owner = owner
 
     def close(self):
         self._callback = None
@@ -58,7 +58,7 @@ class PaperDriver(driver.ComputeDriver):
         guest = self._read(uuid)
         return driver.InstanceInfo(
             uuid=uuid, power_state=guest['power_state'],
-            mark=virt_claim.Mark(**guest['mark']))
+            owner=virt_claim.Owner(**guest['owner']))
 
     def console_log(self, uuid, max_bytes):
         return self._read(uuid)['printed'][-max_bytes:] if max_bytes else ''
@@ -89,23 +89,23 @@ class PaperDriver(driver.ComputeDriver):
     # begin change
     def spawn(self, claim, spec):
         claim.ensure_live()
-        claim.ensure_ours(self._mark)
+        claim.ensure_ours(self._owner)
         if spec.uuid != claim.uuid:
             raise exception.DriverError(
                 reason=f'the claim is for guest {claim.uuid}')
         with self._lock:
             if self._path(spec.uuid).exists():
-                claim.ensure_ours(self.get_instance(spec.uuid).mark)
+                claim.ensure_ours(self.get_instance(spec.uuid).owner)
                 raise exception.DriverError(
                     reason=f'guest {spec.uuid} exists already')
             self._write(spec.uuid, states.RUNNING, {
-                'mark': dataclasses.asdict(self._mark), 'printed': ''})
+                'owner': dataclasses.asdict(self._owner), 'printed': ''})
 
     def destroy(self, claim):
         claim.ensure_live()
         with self._lock:
             if self._path(claim.uuid).exists():
-                claim.ensure_ours(self.get_instance(claim.uuid).mark)
+                claim.ensure_ours(self.get_instance(claim.uuid).owner)
                 files.remove(self._path(claim.uuid))
         self._tell(claim.uuid)
 
@@ -132,7 +132,7 @@ class PaperDriver(driver.ComputeDriver):
         """The guest of ``claim``, which may be changed under it."""
         claim.ensure_live()
         info = self.get_instance(claim.uuid)
-        claim.ensure_ours(info.mark)
+        claim.ensure_ours(info.owner)
         return info
     # end change
 

@@ -20,7 +20,7 @@ def driver(tmp_path):
     paper.register_opts(conf)
     conf(['--state-path', str(tmp_path)], default_config_files=[])
     made = paper.PaperDriver(conf)
-    made.init_host(driver_contract.MARK)
+    made.init_host(driver_contract.OWNER)
     yield made
     made.close()
 

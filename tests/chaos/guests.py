@@ -51,7 +51,7 @@ class Guests:
         for uuid in self.uuids:
             instance_obj.Instance(context.new(), **{
                 **fixtures.INSTANCE, 'uuid': uuid, 'name': uuid}).create()
-            self._virt.add_foreign(uuid, self.manager.claims.mark,
+            self._virt.add_foreign(uuid, self.manager.claims.owner,
                                    states.RUNNING)
         for thread in self._threads:
             thread.start()

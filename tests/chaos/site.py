@@ -11,7 +11,7 @@ from tests.support import waiting
 
 NAME = 'computed_chaos'
 CONDUCTORS = 2
-OPTIONS = {'max_replica_lag': 3, 'replica_beat_interval': 0.2,
+OPTIONS = {'max_replica_lag': 3, 'replica_heartbeat_interval': 0.2,
            'replica_probe_interval': 0.2, 'replica_good_samples': 3,
            'replica_ramp': 2, 'replica_timeout': 1, 'primary_timeout': 3}
 

@@ -23,8 +23,8 @@ class LastingDriver(memory.MemoryDriver):
         self._points = points
         self._guests = {
             uuid: driver.InstanceInfo(uuid=uuid, power_state=power_state,
-                                      mark=virt_claim.Mark(*mark))
-            for uuid, (power_state, mark) in read_json(self._path).items()}
+                                      owner=virt_claim.Owner(*owner))
+            for uuid, (power_state, owner) in read_json(self._path).items()}
 
     def interface_counters(self, uuids=None):
         return [driver.InterfaceCounters(
@@ -56,7 +56,7 @@ class LastingDriver(memory.MemoryDriver):
     def _keep(self, effect):
         write_json(self._path, {
             uuid: (guest.power_state,
-                   (guest.mark.database_id, guest.mark.host))
+                   (guest.owner.database_id, guest.owner.host))
             for uuid, guest in self._guests.items()})
         with open(effects_path(self._path), 'a', encoding='ascii') as stream:
             stream.write(f'{effect}\n')
@@ -67,12 +67,12 @@ def effects_path(path):
     return f'{path}.effects'
 
 
-def prepare(path, guests, mark):
+def prepare(path, guests, owner):
     """Have these guests, and nothing told of them yet.
 
     :param guests: ``{uuid: power state}``
     :param mark: ``(database id, host)``
     """
     pathlib.Path(path).write_text(json.dumps(
-        {uuid: (state, mark) for uuid, state in guests.items()}))
+        {uuid: (state, owner) for uuid, state in guests.items()}))
     pathlib.Path(effects_path(path)).write_text('')

@@ -32,7 +32,7 @@ def start_conductor(pair, listening=None, **options):
     arguments = fixtures.write_config(pair.folder / 'computed.conf', {
         'connection': pair.url(pair.primary),
         'replica_connections': pair.url(pair.replica),
-        'replica_beat_interval': 0.1, 'replica_probe_interval': 0.1,
+        'replica_heartbeat_interval': 0.1, 'replica_probe_interval': 0.1,
         'replica_good_samples': 1, 'replica_ramp': 0,
         'max_replica_lag': 2}, **options)
     program = fixtures.Program('computed-conductor', pair.folder, *arguments)
@@ -135,5 +135,5 @@ def virt(host_side):
 def manager(host_side, virt):
     """Of a host whose one instance has its guest."""
     found = host_side.manager(virt)
-    virt.add_foreign(fixtures.UUID, found.claims.mark)
+    virt.add_foreign(fixtures.UUID, found.claims.owner)
     return found

@@ -51,7 +51,7 @@ def manager(fresh, virt, pair, clock):
     found = managed(fresh, virt, clock)
     for path in (pair.primary, pair.replica):
         pair.sql(path, 'UPDATE instances SET launched_at = ?', LONG_AGO)
-    virt.add_foreign(UUID, found.claims.mark)
+    virt.add_foreign(UUID, found.claims.owner)
     return found
 
 
@@ -136,7 +136,7 @@ def test_1000_interfaces_are_one_read_and_one_write(
     for number in range(500):
         uuid = f'00000000-0000-4000-8000-{number:012}'
         pair.add_instance(pair.primary, uuid=uuid)
-        virt.add_foreign(uuid, manager.claims.mark)
+        virt.add_foreign(uuid, manager.claims.owner)
         for mac in ('02:01', '02:02'):
             carry(virt, number + 1, 1, uuid, mac)
     assert poll(manager).recorded == 1000
@@ -382,7 +382,7 @@ def test_what_waits_to_be_written_is_newer_than_the_database(
             virt.vanish(UUID)
             with pytest.raises(exception.PrimaryUnavailable):
                 poll(manager)
-            virt.add_foreign(UUID, manager.claims.mark, states.SHUTDOWN)
+            virt.add_foreign(UUID, manager.claims.owner, states.SHUTDOWN)
     virt.set_power_state(UUID, states.RUNNING)
     carry(virt, 20)
     poll(manager)

@@ -144,7 +144,7 @@ def successor(manager):
     """The claims of the same service after a new start."""
     old = manager.claims
     manager.claims = claims.Claims(
-        old.mark.database_id, old.mark.host, old.service_id,
+        old.owner.database_id, old.owner.host, old.service_id,
         str(uuid.uuid4()), old._journal)
 
 
@@ -372,8 +372,8 @@ def test_an_operation_that_another_thread_got_hold_of_is_not_taken_back(
 
 def granted_late(manager, claim_id='a request that was given up'):
     grant.Grant.grant_claim(
-        context.new(), manager.claims.mark.database_id, claim_id,
-        manager.claims.owner, 'stop',
+        context.new(), manager.claims.owner.database_id, claim_id,
+        manager.claims.claim_owner, 'stop',
         [{'kind': 'instance', 'key': UUID, 'host': fixtures.HOST,
           'values': {}, 'expected': FACTS}])
 
@@ -403,7 +403,7 @@ def test_a_claim_that_comes_twice_does_not_come_to_its_former_end(
     assert row(pair)[0] == 'active', 'and the guest would be stopped next'
     [instance] = instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST)
-    manager.claims.reap(context.new(), [instance])
+    manager.claims.release_orphaned(context.new(), [instance])
     assert row(pair) == ('active', None, None)
 
 
@@ -420,10 +420,10 @@ def test_a_late_grant_is_left_to_the_next_pass_while_the_disk_is_full(
     [found] = instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST)
     disk.full = True
-    manager.claims.reap(context.new(), [found])
+    manager.claims.release_orphaned(context.new(), [found])
     assert row(pair)[2] is not None
     disk.full = False
-    manager.claims.reap(context.new(), [found])
+    manager.claims.release_orphaned(context.new(), [found])
     assert row(pair) == ('active', None, None)
 
 
@@ -485,7 +485,7 @@ def test_a_claim_given_up_is_given_back_though_the_disk_is_full(
 
 def test_a_reply_from_a_newer_conductor_is_understood():
     ctxt = context.new()
-    origin = conductor_client.learn(ctxt, {
+    origin = conductor_client.adopt_reply(ctxt, {
         'origin': {'role': 'replica', 'node': 'n', 'reason': 'r', 'age': 1.0,
                    'revision': 5, 'shard': 'x'},
         'tokens': {'incarnation': 'd', 'revisions': {'h1': 4}, 'cell': 'x'}},

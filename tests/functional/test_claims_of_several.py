@@ -27,7 +27,7 @@ def manager(host_side, virt, pair):
     pair.add_instance(pair.primary, uuid=SECOND, name='second')
     found = host_side.manager(virt)
     for guest in (FIRST, SECOND, GUEST):
-        virt.add_foreign(guest, found.claims.mark)
+        virt.add_foreign(guest, found.claims.owner)
     return found
 
 
@@ -66,7 +66,7 @@ def successor(manager):
     """The claims of the same service after a new start."""
     old = manager.claims
     manager.claims = claims.Claims(
-        old.mark.database_id, old.mark.host, old.service_id,
+        old.owner.database_id, old.owner.host, old.service_id,
         str(uuid.uuid4()), old._journal)
     return manager.claims
 
@@ -208,8 +208,8 @@ def test_an_adoption_whose_reply_was_lost_has_all_rows(
 
 def test_a_late_grant_is_released_whole(manager, pair):
     pair.sql(pair.primary, "UPDATE instances SET claim_id = 'late', "
-             'claim_owner = ?', manager.claims.owner)
-    manager.claims.reap(context.new(), listed()[:1])
+             'claim_owner = ?', manager.claims.claim_owner)
+    manager.claims.release_orphaned(context.new(), listed()[:1])
     assert rows(pair) == [('active', None, None)] * 2
 
 
@@ -356,7 +356,7 @@ def test_a_list_ends_late_claims_but_none_in_hand(manager, pair):
         context.new(), listing, GUEST, 'remove')
     pair.sql(pair.primary, 'INSERT INTO guest_claims VALUES '
              "('late', 'h1', 'c', ?, '2026-01-01 00:00:00.000000')",
-             manager.claims.owner)
+             manager.claims.claim_owner)
     manager.claims.listing(context.new())
     assert guests_claimed(pair) == [(GUEST, got.claim_id)]
 

@@ -37,7 +37,7 @@ class TestLeases:
                 computed_manager.ComputeManager, '_end_leases',
                 leases.end_leases, raising=False)
             found = fresh.manager(virt)
-            virt.add_foreign(UUID, found.claims.mark, states.RUNNING)
+            virt.add_foreign(UUID, found.claims.owner, states.RUNNING)
             yield found
 
     def put(self, pair, launched_at, *paths):
@@ -87,7 +87,7 @@ class TestInstanceFault:
         conf([], default_config_files=[])
         router = router_module.Router(conf.database, pair.url(pair.primary))
         routing.configure(router)
-        router.life.database_id = identity.get_id(context.new())
+        router.incarnation.database_id = identity.get_id(context.new())
         with documents.example('fault_object') as found:
             yield found.InstanceFault
 

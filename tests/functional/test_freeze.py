@@ -144,7 +144,7 @@ def test_a_task_says_so_once_and_still_records(
         uuid = f'00000000-0000-4000-8000-{number:012}'
         for path in (pair.primary, pair.replica):
             pair.add_instance(path, uuid=uuid, name='m')
-        virt.add_foreign(uuid, manager.claims.mark, states.CRASHED)
+        virt.add_foreign(uuid, manager.claims.owner, states.CRASHED)
     manager.conf.set_override('sync_power_state_pool_size', 1, 'tasks')
     freeze()
     report = manager._sync_power_states(context.new())
@@ -161,7 +161,7 @@ def test_a_task_says_so_once_and_still_records(
 def test_a_hint_still_records(manager, virt, pair):
     virt.set_power_state(UUID, states.CRASHED)
     freeze()
-    power_states.look_at(manager, context.new(), UUID)
+    power_states.check_instance(manager, context.new(), UUID)
     assert several.rows(pair, 'vm_state, power_state') == [
         ('active', states.CRASHED)]
 

@@ -18,7 +18,7 @@ class Bench:
         self.identity = identity.Identity(
             SERVICE, str(uuid.uuid4()), 'boot', None)
         self.ended = []
-        self.beats = heartbeat.Heartbeat(
+        self.heartbeats = heartbeat.Heartbeat(
             side.conf, self.identity, side.manager(Driver()).claims, dict,
             self.register, self.ended.append)
         self.register()
@@ -32,7 +32,7 @@ class Bench:
 class Driver:
     """One without guests; a manager wants to have one."""
 
-    def init_host(self, mark):
+    def init_host(self, owner):
         pass
 
 
@@ -54,31 +54,31 @@ def ours(pair, bench):
 
 def test_a_registration_that_a_failover_has_lost_is_made_again(bench, pair):
     put(pair, boot_id=str(uuid.uuid4()))
-    bench.beats.beat()
+    bench.heartbeats.beat()
     assert not ours(pair, bench)
-    bench.beats.beat()
+    bench.heartbeats.beat()
     assert ours(pair, bench)
-    bench.beats.beat()
+    bench.heartbeats.beat()
     assert bench.ended == []
 
 
 def test_so_is_the_first_ever(bench, pair):
     pair.sql(pair.primary, 'DELETE FROM services')
-    bench.beats.beat()
+    bench.heartbeats.beat()
     assert ours(pair, bench)
     assert bench.ended == []
 
 
 def test_a_later_life_that_reports_ends_the_former(bench, pair):
     put(pair, boot_id=str(uuid.uuid4()))
-    bench.beats.beat()
+    bench.heartbeats.beat()
     put(pair, last_seen='2026-01-01 00:00:00.000000')
-    bench.beats.beat()
+    bench.heartbeats.beat()
     assert len(bench.ended) == 1
     assert not ours(pair, bench)
 
 
 def test_another_service_ends_it_at_once(bench, pair):
     put(pair, service_id=str(uuid.uuid4()), boot_id=str(uuid.uuid4()))
-    bench.beats.beat()
+    bench.heartbeats.beat()
     assert len(bench.ended) == 1

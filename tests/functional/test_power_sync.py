@@ -27,7 +27,7 @@ def manager(fresh, virt):
 
 
 def add_guest(manager, virt, uuid=UUID, power_state=states.RUNNING):
-    virt.add_foreign(uuid, manager.claims.mark, power_state)
+    virt.add_foreign(uuid, manager.claims.owner, power_state)
 
 
 def put(pair, where='both', **columns):
@@ -292,7 +292,7 @@ def test_hints_are_held_by_the_same_brake(manager, virt, pair):
     add_guest(manager, virt, power_state=states.SHUTDOWN)
     while manager.hourly.take(10):
         pass
-    power_states.look_at(manager, context.new(), UUID)
+    power_states.check_instance(manager, context.new(), UUID)
     assert row(pair) == ('active', None, states.SHUTDOWN, None)
 
 
@@ -334,7 +334,7 @@ def test_turned_off_it_looks_at_nothing(manager, virt, pair):
     virt.calls.clear()
     ctxt = context.new()
     assert manager._sync_power_states(ctxt).note == 'mode is off'
-    power_states.look_at(manager, ctxt, UUID)
+    power_states.check_instance(manager, ctxt, UUID)
     assert not ctxt.reads.by_role
     assert virt.calls == []
 
@@ -346,7 +346,7 @@ def test_observing_claims_nothing(manager, virt, pair, caplog):
     add_guest(manager, virt, power_state=states.CRASHED)
     manager.claims.claim = None
     assert manager._sync_power_states(context.new()).refused == 1
-    power_states.look_at(manager, context.new(), UUID)
+    power_states.check_instance(manager, context.new(), UUID)
     assert 'would have repaired web' in caplog.text
 
 
@@ -419,7 +419,7 @@ def test_a_pass_repairs_nothing_more_once_the_service_ends(
     report = manager._sync_power_states(context.new())
     assert (report.acted, report.refused) == (1, 3)
     assert acted(pair) == 1
-    power_states.look_at(manager, context.new(), many_uuid(3))
+    power_states.check_instance(manager, context.new(), many_uuid(3))
     assert acted(pair) == 1
 
 
@@ -445,7 +445,7 @@ def test_a_replica_that_has_lost_its_rows_stops_nothing(
 
 def test_a_foreign_guest_is_not_touched(manager, virt, pair):
     put(pair, vm_state='stopped', power_state=4)
-    virt.add_foreign(UUID, virt_claim.Mark('another', 'database'))
+    virt.add_foreign(UUID, virt_claim.Owner('another', 'database'))
     manager._sync_power_states(context.new())
     assert power_of(virt) == states.RUNNING
     assert row(pair)[0] == 'stopped'
@@ -458,7 +458,7 @@ def test_a_hint_is_checked_on_the_primary(manager, virt, pair):
     put(pair, 'replica', vm_state='stopped')
     add_guest(manager, virt, power_state=states.CRASHED)
     ctxt = context.new()
-    power_states.look_at(manager, ctxt, UUID)
+    power_states.check_instance(manager, ctxt, UUID)
     assert ctxt.reads.by_role == {'primary': 1}
     assert row(pair) == ('stopped', None, states.CRASHED, None)
 
@@ -467,7 +467,7 @@ def test_a_hint_about_an_instance_that_is_worked_on_is_dropped(
         manager, virt, pair):
     put(pair, power_state=1, task_state='rebooting')
     add_guest(manager, virt, power_state=states.SHUTDOWN)
-    power_states.look_at(manager, context.new(), UUID)
+    power_states.check_instance(manager, context.new(), UUID)
     assert row(pair) == ('active', 'rebooting', 1, None)
 
 
@@ -527,7 +527,7 @@ def test_a_claim_granted_after_it_was_given_up_is_released(
     add_guest(manager, virt)
     for path in (pair.primary, pair.replica):
         pair.sql(path, "UPDATE instances SET claim_id = 'late', "
-                 'claim_owner = ?', manager.claims.owner)
+                 'claim_owner = ?', manager.claims.claim_owner)
     manager._sync_power_states(context.new())
     assert row(pair) == ('active', None, 1, None)
 

@@ -81,11 +81,11 @@ def make_driver(root):
     """Makes a driver as a (re)started daemon would; closed at the end."""
     made = []
 
-    def make(mark=driver_contract.MARK):
+    def make(owner=driver_contract.OWNER):
         driver = process.ProcessDriver(
             types.SimpleNamespace(state_path=str(root.parent)))
         made.append(driver)
-        driver.init_host(mark)
+        driver.init_host(owner)
         return driver
 
     yield make
@@ -98,8 +98,8 @@ def driver(make_driver):
     driver = make_driver()
     yield driver
     for guest, info in driver.list_instances().instances.items():
-        if info.mark is not None:
-            driver.destroy(claim_on(guest, info.mark))
+        if info.owner is not None:
+            driver.destroy(claim_on(guest, info.owner))
 
 
 def shell(script):
@@ -423,7 +423,7 @@ def test_guests_of_the_same_uuid_in_two_places_are_two(guests, tmp_path):
     spec = TestContract().spec()
     other = process.ProcessDriver(
         types.SimpleNamespace(state_path=str(tmp_path / 'other')))
-    other.init_host(driver_contract.MARK)
+    other.init_host(driver_contract.OWNER)
     for driver in (guests.driver, other):
         driver.spawn(claim_on(spec.uuid), spec)
     guests.driver.destroy(claim_on(spec.uuid))
@@ -440,10 +440,10 @@ def test_guests_outlive_the_daemon_that_made_them(guests, root):
         'from computed import concurrency\n'
         'concurrency.choose()\n'
         'from computed.virt import process\n'
-        'from tests import driver_contract\n'
+        'from tests.support import driver_contract\n'
         'driver = process.ProcessDriver('
         'types.SimpleNamespace(state_path=sys.argv[1]))\n'
-        'driver.init_host(driver_contract.MARK)\n'
+        'driver.init_host(driver_contract.OWNER)\n'
         'print(driver_contract.DriverContract().spawned(driver))\n'
         'sys.stdout.flush()\n'
         'import os, signal\n'
@@ -478,11 +478,11 @@ def test_a_guest_that_ended_without_a_daemon_is_known_to_have(
 def test_guests_of_another_mark_are_listed_and_left_alone(
         guests, make_driver):
     guest = guests.spawn()
-    other = make_driver(driver_contract.OTHER_MARK)
+    other = make_driver(driver_contract.OTHER_OWNER)
     info = other.list_instances().instances[guest]
-    assert info.mark == driver_contract.MARK
+    assert info.owner == driver_contract.OWNER
     with pytest.raises(exception.ForeignGuest):
-        other.destroy(claim_on(guest, driver_contract.OTHER_MARK))
+        other.destroy(claim_on(guest, driver_contract.OTHER_OWNER))
     assert guests.info(guest).power_state == states.RUNNING
 
 
@@ -619,7 +619,7 @@ def test_a_host_without_its_directory_is_not_ready(tmp_path):
     driver = process.ProcessDriver(
         types.SimpleNamespace(state_path=str(tmp_path)))
     with pytest.raises(exception.DriverNotReady, match='instances'):
-        driver.init_host(driver_contract.MARK)
+        driver.init_host(driver_contract.OWNER)
 
 
 def test_a_driver_that_was_not_started_spawns_nothing(tmp_path):

@@ -56,7 +56,7 @@ def written(pair):
     """The tables in which rows were written, one entry a row."""
     tables = [name for [name] in pair.sql(
         pair.primary, "SELECT name FROM sqlite_master WHERE type = 'table'")
-        if name != 'replica_beats']
+        if name != 'replica_heartbeats']
     pair.sql(pair.primary, 'CREATE TABLE written (name TEXT)')
     for name, event in itertools.product(
             tables, ('INSERT', 'UPDATE', 'DELETE')):

@@ -64,7 +64,7 @@ def test_the_caller_may_bear_more_or_less_than_the_default(fresh, clock):
     assert routed.answered(routed.tolerant(max_staleness=5)) == 'primary'
 
 
-def test_the_age_is_that_of_the_newest_beat_seen(fresh, clock):
+def test_the_age_is_that_of_the_newest_heartbeat_seen(fresh, clock):
     clock.now += 4
     ctxt = routed.tolerant()
     assert routed.answered(ctxt) == 'replica'
@@ -74,7 +74,7 @@ def test_the_age_is_that_of_the_newest_beat_seen(fresh, clock):
 def test_a_beat_that_has_not_arrived_keeps_the_replica_old(
         fresh, pair, clock):
     clock.now += 8
-    heartbeat.send(context.new(), 'c1', fresh.beats.next(clock.now))
+    heartbeat.send(context.new(), 'c1', fresh.heartbeats.next(clock.now))
     clock.now += 4
     assert routed.answered(routed.tolerant()) == 'primary'
 
@@ -207,7 +207,7 @@ def test_a_replica_that_is_missing_is_not_made(
         pair, settings, clock, tmp_path):
     pair.replica = tmp_path / 'missing.sqlite'
     router = routed.make_router(pair, settings, clock)
-    router.replicas[str(pair.replica)].probe('c1', None, router.beats)
+    router.replicas[str(pair.replica)].probe('c1', None, router.heartbeats)
     assert not pair.replica.exists()
     assert not router.status()[1]['usable']
 
@@ -240,7 +240,7 @@ def test_tolerant_reads_leave_threads_to_strict_ones(pair, settings, clock):
         settings, pair.url(pair.primary), [pair.url(pair.replica)],
         tolerant_threads=1, clock=clock)
     routing.configure(router)
-    router.life.database_id = identity.get_id(context.new())
+    router.incarnation.database_id = identity.get_id(context.new())
     routed.show_beat(router, pair)
     entered, leave = threading.Event(), threading.Event()
 
@@ -334,7 +334,7 @@ def test_a_replica_that_went_back_in_time_is_as_old_as_it_says(
     for _ in range(3):
         clock.now += 3
         routed.show_beat(fresh, pair)
-    pair.sql(pair.replica, 'UPDATE replica_beats SET beat = 1')
+    pair.sql(pair.replica, 'UPDATE replica_heartbeats SET heartbeat = 1')
     routed.probe(fresh)
     ctxt = routed.tolerant()
     assert routed.answered(ctxt) == 'replica'
@@ -350,11 +350,11 @@ def test_a_replica_with_a_newer_schema_is_used(fresh, pair):
 def test_rows_of_dead_conductors_are_removed(router, pair):
     for name, when in (('dead', '2026-01-01 00:00:00.000000'),
                        ('far', '2999-01-01 00:00:00.000000')):
-        pair.sql(pair.primary, 'INSERT INTO replica_beats VALUES (?, 1, ?)',
-                 name, when)
+        pair.sql(pair.primary,
+                 'INSERT INTO replica_heartbeats VALUES (?, 1, ?)', name, when)
     heartbeat.purge(context.new(), 'mine')
     assert pair.sql(pair.primary, 'SELECT conductor_id FROM '
-                    'replica_beats') == [('far',)]
+                    'replica_heartbeats') == [('far',)]
 
 
 def test_a_primary_gone_read_only_is_said_in_one_line(router, pair):

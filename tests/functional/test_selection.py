@@ -107,7 +107,7 @@ def test_an_old_answer_is_given_however_long_the_primary_is_down(
         fresh, clock):
     for _ in range(10000):
         clock.now += 1
-        fresh.next_beat(clock.now)      # and nobody takes it
+        fresh.next_heartbeat(clock.now)      # and nobody takes it
     routed.probe(fresh)
     ctxt = routed.tolerant(availability=True)
     with primary_down(fresh):
@@ -195,14 +195,14 @@ def test_a_heartbeat_taken_before_it_went_away_proves_nothing(fresh):
 def test_a_beat_tells_how_many_conductors_live(router, pair):
     assert heartbeat.send(context.new(), 'c1', 1).conductors == 1
     assert heartbeat.send(context.new(), 'c2', 1).conductors == 2
-    pair.sql(pair.primary, 'UPDATE replica_beats SET beaten_at = '
+    pair.sql(pair.primary, 'UPDATE replica_heartbeats SET sent_at = '
              "'2026-01-01 00:00:00.000000' WHERE conductor_id = 'c1'")
     assert heartbeat.send(context.new(), 'c2', 2).conductors == 1
 
 
 def test_conductors_that_beat_seldom_share_the_budget_too(router, pair):
     heartbeat.send(context.new(), 'c1', 1, 30)
-    pair.sql(pair.primary, "UPDATE replica_beats SET beaten_at ="
+    pair.sql(pair.primary, "UPDATE replica_heartbeats SET sent_at ="
              " strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-20 seconds')")
     assert heartbeat.send(context.new(), 'c2', 1, 30).conductors == 2
 
@@ -266,7 +266,7 @@ def test_a_write_in_an_exact_context_is_refused(fresh):
 
 
 def test_an_exact_read_trusts_no_replica_of_a_former_life(fresh, pair):
-    fresh.life.learn('another')
+    fresh.incarnation.adopt('another')
     assert routed.answered(exactly()) == 'primary'
 
 
@@ -275,19 +275,20 @@ def test_an_exact_read_trusts_no_replica_of_a_former_life(fresh, pair):
 def end_life(pair, router):
     """As a restore, or a failover, that a conductor has heard of."""
     number = incarnation.renew(pair.url(pair.primary))
-    router.life.learn(heartbeat.send(context.new(), 'c1', 99).incarnation)
-    assert router.life.number == number
+    router.incarnation.adopt(
+        heartbeat.send(context.new(), 'c1', 99).incarnation)
+    assert router.incarnation.number == number
 
 
 def test_a_life_stays_while_the_server_does(router):
-    assert router.life.number
-    assert incarnation.observe(context.new()) == router.life.number
+    assert router.incarnation.number
+    assert incarnation.observe(context.new()) == router.incarnation.number
 
 
 def test_another_lineage_begins_another_life_once(router, pair):
     pair.sql(pair.primary, "UPDATE databases SET lineage = 'server 9'")
     [first, second] = [incarnation.observe(context.new()) for _ in '12']
-    assert first == second != router.life.number
+    assert first == second != router.incarnation.number
 
 
 def test_a_token_of_a_former_life_is_refused_with_a_time(fresh, pair):
@@ -335,7 +336,7 @@ def test_a_new_write_ends_the_wait_for_the_old(fresh, pair):
     change(ctxt)
     end_life(pair, fresh)
     change(ctxt, old=4, new=1)
-    assert ctxt.tokens.incarnation == fresh.life.number
+    assert ctxt.tokens.incarnation == fresh.incarnation.number
     assert routed.answered(ctxt.tolerating_lag(True)) == 'primary'
 
 
@@ -348,7 +349,7 @@ def test_who_has_not_heard_of_a_new_life_asks_before_refusing(fresh, pair):
     [row] = instance.get_all_by_host(ctxt.tolerating_lag(True),
                                      fixtures.HOST)
     assert row.power_state == 4
-    assert fresh.life.number == number
+    assert fresh.incarnation.number == number
 
 
 def test_a_replica_still_in_the_former_life_satisfies_no_token(
@@ -379,14 +380,14 @@ def test_reads_anew_have_a_limit_of_their_own(fresh, settings):
     def look(found):
         if len(inside) < settings.resync_concurrency:
             inside.append(True)
-            return look(context.new(context.RESYNC))
-        return routed.answered(context.new(context.RESYNC))
+            return look(context.new(resync=True))
+        return routed.answered(context.new(resync=True))
 
-    with pytest.raises(exception.LaneFull):
-        look(context.new(context.RESYNC))
+    with pytest.raises(exception.ResyncFull):
+        look(context.new(resync=True))
     assert routed.answered(context.new()) == 'primary'
     inside[:] = [True] * settings.resync_concurrency
-    assert look(context.new(context.RESYNC)) == 'primary'
+    assert look(context.new(resync=True)) == 'primary'
 
 
 # -- what operators see
@@ -398,7 +399,7 @@ def test_a_node_tells_what_it_answered_and_why(fresh):
     assert replica['queries'] == {
         'instance.get_all_by_host': {'lag_tolerant': 1}}
     assert primary['queries']['instance.get_all_by_host'] == {'strict': 1}
-    assert replica['beat_seen'] == replica['beat_sent'] == 1
+    assert replica['heartbeat_seen'] == replica['heartbeat_sent'] == 1
     assert primary['incarnation'] == replica['incarnation'] is not None
     assert primary['fallback']['conductors'] == 1
 
@@ -441,8 +442,8 @@ def test_what_a_former_server_had_is_forgotten(fresh):
     replica = next(iter(fresh.replicas.values()))
     replica.identity = 'the server before'
     routed.probe(fresh)
-    assert (replica.seen, replica.life) == (None, None)
-    assert not replica.candidate(fresh.beats).usable
+    assert (replica.seen, replica.incarnation) == (None, None)
+    assert not replica.candidate(fresh.heartbeats).usable
 
 
 # -- a failover, and whose revisions a token counts
@@ -457,7 +458,7 @@ def failed_over(fresh, pair):
 
 
 def test_what_is_written_after_a_failover_is_read(failed_over):
-    before = failed_over.life.number
+    before = failed_over.incarnation.number
     ctxt = context.new()
     change(ctxt)
     assert ctxt.tokens.incarnation != before
@@ -477,12 +478,12 @@ def test_so_it_is_if_a_heartbeat_was_the_first_to_meet_the_new_primary(
 
 
 def test_a_write_counts_in_the_life_in_which_it_began(fresh):
-    before, ctxt = fresh.life.number, context.new()
+    before, ctxt = fresh.incarnation.number, context.new()
 
     @routing.write
     def slow(inner):
-        routing.saw(inner, fixtures.HOST, 9)
-        fresh.life.learn('the next one')
+        routing.record_revision(inner, fixtures.HOST, 9)
+        fresh.incarnation.adopt('the next one')
 
     slow(ctxt)
     assert ctxt.tokens.incarnation == before

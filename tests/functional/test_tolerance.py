@@ -42,7 +42,7 @@ def without(*names):
 
 # -- peers of other releases
 
-OURS = ('lag_tolerant', 'max_staleness', 'availability', 'after', 'lane',
+OURS = ('lag_tolerant', 'max_staleness', 'availability', 'after', 'resync',
         'tokens')
 
 

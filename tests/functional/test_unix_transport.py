@@ -287,17 +287,17 @@ def test_a_call_that_takes_too_long_times_out(serve, client):
 def test_signs_of_life_keep_a_long_call_alive(
         serve, client, threads, monkeypatch):
     _, endpoint = serve()
-    beats = []
+    heartbeats = []
     heartbeat = unix_server.Incoming.heartbeat
 
     def counted(incoming):
         heartbeat(incoming)
-        beats.append(incoming)
+        heartbeats.append(incoming)
     monkeypatch.setattr(unix_server.Incoming, 'heartbeat', counted)
 
     call = threads.submit(client.prepare(call_monitor_timeout=2).call, {},
                           'hold', value='long')
-    waiting.wait_for(lambda: len(beats) == 3)       # one a second
+    waiting.wait_for(lambda: len(heartbeats) == 3)       # one a second
     endpoint.released.set()
 
     assert call.result(10) == 'long'

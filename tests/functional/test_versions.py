@@ -119,7 +119,7 @@ def schema_to_come(tmp_path):
     for path in (found.primary, found.replica):
         found.sql(path, 'CREATE TABLE shine (id INTEGER PRIMARY KEY)')
         for table in ('hosts', 'instances', 'services', 'compute_nodes',
-                      'replica_beats', 'databases'):
+                      'replica_heartbeats', 'databases'):
             found.sql(path, f'ALTER TABLE {table} ADD COLUMN shine TEXT')
         found.sql(path, "UPDATE alembic_version SET version_num = 'z9'")
     return found
@@ -152,8 +152,8 @@ def test_this_code_runs_on_a_schema_to_come(schema_to_come, tmp_path):
 
 def carried(pair):
     """Beats, carried by what they are called: there is one more column."""
-    for row in pair.sql(pair.primary, 'SELECT conductor_id, beat, beaten_at '
-                        'FROM replica_beats'):
-        pair.sql(pair.replica, 'INSERT OR REPLACE INTO replica_beats '
-                 '(conductor_id, beat, beaten_at) VALUES (?, ?, ?)', *row)
+    for row in pair.sql(pair.primary, 'SELECT conductor_id, heartbeat, '
+                        'sent_at FROM replica_heartbeats'):
+        pair.sql(pair.replica, 'INSERT OR REPLACE INTO replica_heartbeats '
+                 '(conductor_id, heartbeat, sent_at) VALUES (?, ?, ?)', *row)
     return True

@@ -53,7 +53,7 @@ def side(tmp_path, database):
             instance_obj.Instance(context.new(), **{
                 **fixtures.INSTANCE, 'uuid': name, 'host': host}).create()
         for name in (HERE, GUEST):
-            found.virt.add_foreign(name, found.made.claims.mark)
+            found.virt.add_foreign(name, found.made.claims.owner)
         yield found
     program.end()
 
@@ -123,7 +123,7 @@ def deadlocks(database):
 def test_opposite_claims_do_not_wait_for_one_another(
         granted, database, tmp_path):
     other = claims.Claims(
-        granted.mark.database_id, 'another', THERE, 'boot',
+        granted.owner.database_id, 'another', THERE, 'boot',
         journal.Journal(tmp_path / 'other'))
     before = deadlocks(database)
     won = []
@@ -199,7 +199,7 @@ def test_the_successor_of_a_host_that_died_finishes_all(
     granted.claim_absence(
         context.new(), granted.listing(context.new()), GUEST, 'remove')
     side.made.claims = claims.Claims(
-        granted.mark.database_id, granted.mark.host, granted.service_id,
+        granted.owner.database_id, granted.owner.host, granted.service_id,
         str(uuid.uuid4()), granted._journal)
     recover.recover(
         side.made, context.new(), list(

@@ -35,7 +35,7 @@ def settings():
     computed_conf.register_opts(conf)
     conf([], default_config_files=[])
     for name, value in (('primary_timeout', 1),
-                        ('replica_beat_interval', 0.05),
+                        ('replica_heartbeat_interval', 0.05),
                         ('replica_probe_interval', 0.05)):
         conf.set_override(name, value, group='database')
     return conf.database
@@ -45,7 +45,7 @@ def settings():
 def router_on(settings, *urls):
     router = router_module.Router(settings, urls[0], urls[1:])
     routing.configure(router)
-    router.life.database_id = identity.get_id(context.new())
+    router.incarnation.database_id = identity.get_id(context.new())
     yield router
     for node in (router.primary, router.primary.heartbeats,
                  *router.replicas.values()):
@@ -53,7 +53,7 @@ def router_on(settings, *urls):
 
 
 def send_beat(router):
-    number = router.next_beat(time.monotonic())
+    number = router.next_heartbeat(time.monotonic())
     heartbeat.send(context.new(), 'here', number)
     return number
 
@@ -61,8 +61,8 @@ def send_beat(router):
 def probe(router):
     [replica] = router.replicas.values()
     replica.probe('here', lambda: nodes.Expected(
-        router.life.database_id, router.primary.identity,
-        migration.outdated()), router.beats)
+        router.incarnation.database_id, router.primary.identity,
+        migration.outdated()), router.heartbeats)
     return replica
 
 

@@ -27,7 +27,7 @@ class Deployment:
         urls = {'connection': database.url}
         if replicas:
             urls.update(replica_connections=','.join(database.replica_urls),
-                        replica_beat_interval=0.2,
+                        replica_heartbeat_interval=0.2,
                         replica_probe_interval=0.2)
         self.arguments = fixtures.write_config(
             self.folder / 'computed.conf', urls, periodic_fuzzy_delay=0)

@@ -124,7 +124,7 @@ def site(cluster, address, connection, tmp_path):
         'connection': connection,
         'replica_connections': ','.join(
             server.url('computed_ro', NAME) for server in cluster.servers),
-        'max_replica_lag': BOUND, 'replica_beat_interval': 0.2,
+        'max_replica_lag': BOUND, 'replica_heartbeat_interval': 0.2,
         'replica_probe_interval': 0.1, 'replica_good_samples': 2,
         'replica_ramp': 0})
     program = fixtures.Program('computed-conductor', tmp_path, *arguments)

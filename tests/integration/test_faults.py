@@ -283,21 +283,21 @@ def test_at_one_moment_different_bounds_use_different_replicas(
 @on_each_engine
 def test_conductors_whose_beats_are_far_apart_believe_their_own(
         tmp_path, schema, book, writer):
-    def beats():
+    def heartbeats():
         [[oldest, newest]] = schema.sql(
-            'SELECT MIN(beat), MAX(beat) FROM replica_beats')
+            'SELECT MIN(heartbeat), MAX(heartbeat) FROM replica_heartbeats')
         return oldest or 0, newest or 0
-    quick = {'replica_beat_interval': 0.05}
+    quick = {'replica_heartbeat_interval': 0.05}
     with conducted(tmp_path / 'old', schema, **quick) as old:
-        waiting.wait_for(lambda: beats()[1] > 60)
+        waiting.wait_for(lambda: heartbeats()[1] > 60)
         with conducted(tmp_path / 'young', schema, **quick) as young:
-            oldest, newest = beats()
+            oldest, newest = heartbeats()
             assert newest - oldest > 30
             for replica in schema.cluster.replicas:
                 replica.stop_applying()
             # The young one comes to where the old one stood: a number in
             # common would make the replicas look fresh again.
-            waiting.wait_for(lambda: beats()[0] > newest + 5, 30)
+            waiting.wait_for(lambda: heartbeats()[0] > newest + 5, 30)
             for conductor in (old, young):
                 read_until(conductor, book, lambda c=conductor: not any(
                     node['usable'] for node in c.replicas().values()))

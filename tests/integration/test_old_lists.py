@@ -39,7 +39,7 @@ def manager(side, virt):
 def begin(manager, virt, database, vm_state, guest):
     """One instance, of which all servers know."""
     replication.create(vm_state=vm_state, power_state=guest)
-    virt.add_foreign(UUID, manager.claims.mark, guest)
+    virt.add_foreign(UUID, manager.claims.owner, guest)
     database.caught_up()
 
 

@@ -273,7 +273,7 @@ def test_no_heartbeat_goes_to_a_former_primary_that_still_takes_it(
             heartbeat.send(context.new(), 'c1', 2)
         for number in (3, 4, 5):
             heartbeat.send(context.new(), 'c1', number)
-            assert standby.sql('SELECT beat FROM replica_beats',
+            assert standby.sql('SELECT heartbeat FROM replica_heartbeats',
                                database='computed') == [(number,)]
     finally:
         if address:

@@ -61,7 +61,7 @@ def differing(side, database):
     instance_obj.Instance(context.new(), **{
         **fixtures.INSTANCE, 'uuid': uuid(99), 'vm_state': 'error',
         'power_state': states.RUNNING}).create()
-    virt.add_foreign(uuid(99), found.claims.mark, states.SHUTDOWN)
+    virt.add_foreign(uuid(99), found.claims.owner, states.SHUTDOWN)
     database.caught_up()
     return found, virt
 

@@ -35,7 +35,8 @@ def router(impatient):
     migration.sync(impatient.url)
     impatient.caught_up()
     with routed.measuring(
-            impatient.url, impatient.replica_urls, replica_beat_interval=0.1,
+            impatient.url, impatient.replica_urls,
+            replica_heartbeat_interval=0.1,
             replica_probe_interval=0.1) as found:
         yield found
 

@@ -27,7 +27,8 @@ def measuring(database):
     migration.sync(database.url)
     database.caught_up()
     with routed.measuring(
-            database.url, database.replica_urls, replica_beat_interval=0.1,
+            database.url, database.replica_urls,
+            replica_heartbeat_interval=0.1,
             replica_probe_interval=0.1) as router:
         yield router
 
@@ -52,8 +53,8 @@ def between(server, user, begins):
 @pytest.mark.parametrize('engine', ENGINES)
 def test_measuring_costs_what_the_guide_says(measuring, database, engine):
     cluster = database.cluster
-    assert [between(cluster.primary, 'computed', 'UPDATE replica_beats'),
+    assert [between(cluster.primary, 'computed', 'UPDATE replica_heartbeats'),
             0] == promised("A conductor's heartbeat", engine)
     assert [0, between(cluster.replicas[0], 'computed_ro',
-                       'SELECT (SELECT replica_beats')] == promised(
+                       'SELECT (SELECT replica_heartbeats')] == promised(
         "A conductor's look", engine)

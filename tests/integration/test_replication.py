@@ -37,7 +37,7 @@ def start_conductor(folder, database, replicas=True, **options):
     if replicas:
         database.caught_up()
         urls.update(replica_connections=','.join(database.replica_urls),
-                    replica_beat_interval=0.2, replica_probe_interval=0.2,
+                    replica_heartbeat_interval=0.2, replica_probe_interval=0.2,
                     replica_good_samples=2, replica_ramp=0,
                     replica_timeout=TIMEOUT)
     arguments = fixtures.write_config(folder / 'computed.conf', urls)
@@ -100,7 +100,7 @@ def managed(side, count, power_state=states.RUNNING):
     create(count, power_state=power_state)
     for number in range(count):
         virt.add_foreign(f'00000000-0000-4000-8000-{number:012}',
-                         found.claims.mark, power_state)
+                         found.claims.owner, power_state)
     return found, virt
 
 
@@ -308,7 +308,7 @@ class Counted:
     @staticmethod
     def _measuring(logged):
         return {thread for thread, _, text in logged
-                if 'replica_beats' in str(text)}
+                if 'replica_heartbeats' in str(text)}
 
     def statements(self, server):
         logged = server.statements(self.user(server))

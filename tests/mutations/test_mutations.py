@@ -51,7 +51,8 @@ FAULTS = [
           'test_an_object_from_a_stale_replica_cannot_overwrite_a_newer_row'),
     Fault('another life of the database goes unnoticed',
           'db/routing/router.py',
-          'if need.revisions and replica.life != self.life.number:',
+          'if need.revisions and '
+          'replica.incarnation != self.incarnation.number:',
           'if False:',
           'functional/test_selection.py::'
           'test_a_replica_still_in_the_former_life_satisfies_no_token'),

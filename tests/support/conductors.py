@@ -17,7 +17,7 @@ from tests.support import fixtures
 from tests.support import waiting
 
 # Quick to notice what happens.
-QUICK = {'replica_beat_interval': 0.2, 'replica_probe_interval': 0.2,
+QUICK = {'replica_heartbeat_interval': 0.2, 'replica_probe_interval': 0.2,
          'replica_good_samples': 2, 'replica_ramp': 0}
 
 

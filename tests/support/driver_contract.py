@@ -12,8 +12,8 @@ from computed.virt import claim as virt_claim
 from computed.virt import driver
 from tests.support import waiting
 
-MARK = virt_claim.Mark(database_id='database-1', host='host-1')
-OTHER_MARK = virt_claim.Mark(database_id='database-2', host='host-1')
+OWNER = virt_claim.Owner(database_id='database-1', host='host-1')
+OTHER_OWNER = virt_claim.Owner(database_id='database-2', host='host-1')
 
 # All but spawn: what changes a guest that is there, by its name.
 CHANGES = {
@@ -28,10 +28,10 @@ changes = pytest.mark.parametrize(
     'change', CHANGES.values(), ids=list(CHANGES))
 
 
-def claim_on(instance_uuid, mark=MARK):
+def claim_on(instance_uuid, owner=OWNER):
     """A claim as the primary would grant it."""
     return virt_claim.Claim(
-        claim_id=str(uuid.uuid4()), operation='test', mark=mark,
+        claim_id=str(uuid.uuid4()), operation='test', owner=owner,
         instance=types.SimpleNamespace(uuid=instance_uuid))
 
 
@@ -68,7 +68,7 @@ class DriverContract:
         info = driver.get_instance(guest)
         assert info.uuid == guest
         assert info.power_state == states.RUNNING
-        assert info.mark == MARK
+        assert info.owner == OWNER
         assert info.exit_code is None
 
     def test_all_guests_are_listed_as_they_are(self, driver):
@@ -111,7 +111,7 @@ class DriverContract:
     def test_a_claim_of_another_database_spawns_nothing(self, driver):
         spec = self.spec()
         with pytest.raises(exception.ForeignGuest):
-            driver.spawn(claim_on(spec.uuid, OTHER_MARK), spec)
+            driver.spawn(claim_on(spec.uuid, OTHER_OWNER), spec)
         assert driver.list_instances().instances == {}
 
     @changes
@@ -127,7 +127,7 @@ class DriverContract:
         guest = self.spawned(driver)
         before = driver.get_instance(guest)
         with pytest.raises(exception.ForeignGuest, match='is left alone'):
-            change(driver, claim_on(guest, OTHER_MARK))
+            change(driver, claim_on(guest, OTHER_OWNER))
         assert driver.get_instance(guest) == before
 
     @changes

@@ -108,14 +108,14 @@ class SqlitePair:
 
     def carry_once(self):
         """Carry the heartbeats that are there now."""
-        for row in self.sql(self.primary, 'SELECT * FROM replica_beats'):
-            self.sql(self.replica,
-                     'INSERT OR REPLACE INTO replica_beats VALUES (?, ?, ?)',
-                     *row)
-        [life] = self.sql(self.primary,
+        for row in self.sql(self.primary, 'SELECT * FROM replica_heartbeats'):
+            self.sql(self.replica, 'INSERT OR REPLACE INTO '
+                     'replica_heartbeats VALUES (?, ?, ?)', *row)
+        [incarnation] = self.sql(self.primary,
                           'SELECT incarnation, lineage FROM databases')
         self.sql(self.replica,
-                 'UPDATE databases SET incarnation = ?, lineage = ?', *life)
+                 'UPDATE databases SET incarnation = ?, lineage = ?',
+                 *incarnation)
 
     def _carry(self):
         while not self._stopping.wait(0.02):
@@ -229,5 +229,5 @@ class HostSide:
             registered['database_id'], self.conf.host,
             str(uuid.UUID(int=1)), str(uuid.uuid4()),
             journal.Journal(os.path.join(self.state, 'claims')))
-        driver.init_host(granted.mark)
+        driver.init_host(granted.owner)
         return manager.ComputeManager(self.conf, driver, granted, **kwargs)

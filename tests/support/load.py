@@ -155,7 +155,7 @@ class Load:
                 # Held still, for nobody answered its end, or that was lost:
                 # told again, and released, as the passes of a host do.
                 self.claims.replay(context.new())
-                self.claims.reap(context.new(), [
+                self.claims.release_orphaned(context.new(), [
                     instance_obj.Instance.get_by_uuid(context.new(),
                                                       CLAIMED)])
                 return

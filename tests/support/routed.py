@@ -60,7 +60,7 @@ def measuring(url, replica_urls, **options):
     """The router of this process, once it has every replica in use."""
     router = router_module.Router(make_settings(**options), url, replica_urls)
     routing.configure(router)
-    router.life.database_id = identity.get_id(context.new())
+    router.incarnation.database_id = identity.get_id(context.new())
     running = monitor.Monitor(router)
     running.start()
     try:
@@ -79,8 +79,8 @@ def make_router(pair, settings, clock, replicas=1):
         settings, pair.url(pair.primary),
         [pair.url(pair.replica)][:replicas], clock=clock)
     routing.configure(router)
-    router.life.database_id = identity.get_id(context.new())
-    router.life.learn(incarnation.observe(context.new()))
+    router.incarnation.database_id = identity.get_id(context.new())
+    router.incarnation.adopt(incarnation.observe(context.new()))
     return router
 
 
@@ -91,7 +91,7 @@ def router(pair, settings, clock):
 
 def show_beat(router, pair):
     """One heartbeat, carried to the replica and seen there by a probe."""
-    number = router.next_beat(router.clock())
+    number = router.next_heartbeat(router.clock())
     heartbeat.send(context.new(), 'c1', number)
     pair.carry_once()
     probe(router)
@@ -100,8 +100,8 @@ def show_beat(router, pair):
 def probe(router):
     for replica in router.replicas.values():
         replica.probe('c1', lambda: nodes.Expected(
-            router.life.database_id, router.primary.identity, ['a0']),
-            router.beats)
+            router.incarnation.database_id, router.primary.identity, ['a0']),
+            router.heartbeats)
 
 
 @pytest.fixture

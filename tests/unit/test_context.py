@@ -48,17 +48,17 @@ def test_what_is_missing_or_malformed_makes_a_context_strict(changes):
 
 @pytest.mark.parametrize('name, value', [
     ('availability', 1), ('availability', 'yes'), ('availability', KeyError),
-    ('after', 7), ('after', KeyError), ('lane', 'fast'), ('lane', KeyError),
+    ('after', 7), ('after', KeyError), ('resync', 'yes'), ('resync', KeyError),
 ])
 def test_a_wish_that_is_not_understood_is_none(name, value):
     assert not getattr(travelled(**{name: value}), name)
 
 
 def test_wishes_cross_the_wire():
-    sent = context.RequestContext(availability=True, lane=context.RESYNC)
+    sent = context.RequestContext(availability=True, resync=True)
     came = context.RequestContext.from_dict(sent.exact_for('h1').to_dict())
-    assert (came.availability, came.after, came.lane) == (
-        True, 'h1', context.RESYNC)
+    assert (came.availability, came.after, came.resync) == (
+        True, 'h1', True)
 
 
 def test_unknown_keys_of_a_newer_peer_are_ignored():

@@ -36,7 +36,7 @@ class TestPaperDriver(driver_contract.DriverContract):
         with documents.example('paper') as paper:
             found = paper.PaperDriver(
                 types.SimpleNamespace(state_path=str(tmp_path)))
-            found.init_host(driver_contract.MARK)
+            found.init_host(driver_contract.OWNER)
             yield found
             found.close()
 

@@ -82,7 +82,7 @@ def test_every_refusal_is_explained():
     found = {*texts(calls('router', 'refusal')), *(
         getattr(node.func, 'attr', None) for node in returned(
             'selection', 'refusal'))}
-    assert {'Busy', 'TooStale', 'Resync', 'lane_full'} == found
+    assert {'Busy', 'TooStale', 'Resync', 'resync_full'} == found
     for reason in found:
         assert f'``{reason}``' in rows('watching'), reason
 

@@ -65,8 +65,8 @@ class Conductor:
         fixtures.SqlitePair.add_instance(
             types.SimpleNamespace(sql=sql), path)
         self.router = many.route(url)
-        self.router.life.database_id = calls.DATABASE
-        self.router.life.learn(calls.LIFE)
+        self.router.incarnation.database_id = calls.DATABASE
+        self.router.incarnation.adopt(calls.LIFE)
         self.sql = functools.partial(sql, path)
         self._dispatcher = messaging.RPCDispatcher(
             [manager.ConductorManager(self.router.status)], rpc.Serializer(),

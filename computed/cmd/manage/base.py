@@ -140,19 +140,19 @@ def add_wait(parser):
 
 
 # What a column of the database holds.
-MOST = 2 ** 31 - 1
+MAX_INT32 = 2 ** 31 - 1
 
 
 def at_least(minimum):
     """An argument's type: whole numbers from ``minimum`` to ``MOST``."""
     def parse(text):
         try:
-            if minimum <= (value := int(text)) <= MOST:
+            if minimum <= (value := int(text)) <= MAX_INT32:
                 return value
         except ValueError:
             pass
         raise argparse.ArgumentTypeError(
-            f'{text} is not a whole number from {minimum} to {MOST}')
+            f'{text} is not a whole number from {minimum} to {MAX_INT32}')
     return parse
 
 

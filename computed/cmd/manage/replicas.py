@@ -70,9 +70,9 @@ def describe_fully(node):
 
 def measured_by(node):
     """How it is known how old the data of a node is."""
-    if 'beat_seen' not in node:
+    if 'heartbeat_seen' not in node:
         return None
-    if node['beat_seen'] is None:
+    if node['heartbeat_seen'] is None:
         return 'no heartbeat of this conductor was seen there yet'
-    return (f"heartbeat {node['beat_seen']} of this conductor was seen "
-            f"there; {node['beat_sent']} were sent")
+    return (f"heartbeat {node['heartbeat_seen']} of this conductor was seen "
+            f"there; {node['heartbeat_sent']} were sent")

@@ -52,7 +52,7 @@ def _query():
 
 def _row(context, found):
     host, service, compute_node, instances, now, frozen, all_frozen = found
-    routing.saw(context, host.name, host.revision)
+    routing.record_revision(context, host.name, host.revision)
     silent_for = None
     if service is not None:
         silent_for = max((now - service.last_seen).total_seconds(), 0.0)
@@ -77,7 +77,7 @@ def get_compute_nodes_page(context, limit, marker):
              .join(models.Host, models.Host.name == node.host))
     found = pages.read(context.session, query, (node.host,), limit, marker)
     for row, revision_ in found.rows:
-        routing.saw(context, row.host, revision_)
+        routing.record_revision(context, row.host, revision_)
     return pages.Page([row for row, _ in found.rows], found.next_marker)
 
 

@@ -30,7 +30,7 @@ def get_all_by_host(context, host):
              .order_by(models.Instance.uuid))
     found = context.session.execute(query).all()
     if found:
-        routing.saw(context, host, found[0][0])
+        routing.record_revision(context, host, found[0][0])
     return [row for _, row in found if row is not None]
 
 
@@ -84,7 +84,7 @@ def get(context, uuid):
     if found is None:
         raise exception.InstanceNotFound(instance=uuid)
     row, host_revision = found
-    routing.saw(context, row.host or models.NO_HOST, host_revision)
+    routing.record_revision(context, row.host or models.NO_HOST, host_revision)
     return row
 
 

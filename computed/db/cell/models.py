@@ -203,14 +203,14 @@ class Freeze(Base):
     frozen_at = sa.Column(sa.DateTime, nullable=False)
 
 
-class ReplicaBeat(Base):
+class ReplicaHeartbeat(Base):
     """One row a conductor process: the newest beat it sent."""
 
-    __tablename__ = 'replica_beats'
+    __tablename__ = 'replica_heartbeats'
 
     conductor_id = sa.Column(sa.String(36), primary_key=True)
-    beat = sa.Column(sa.BigInteger, nullable=False)
-    beaten_at = sa.Column(sa.DateTime, nullable=False)
+    heartbeat = sa.Column(sa.BigInteger, nullable=False)
+    sent_at = sa.Column(sa.DateTime, nullable=False)
 
 
 class BandwidthUsage(Base):

@@ -98,7 +98,7 @@ def get_usage(context, host, service_id):
         .where(models.Host.name == host)).one_or_none()
     if found is None:
         raise exception.HostNotFound(host=host)
-    routing.saw(context, host, found.revision)
+    routing.record_revision(context, host, found.revision)
     node = found.ComputeNode
     return Usage(
         # MariaDB adds integers up to a decimal number.

@@ -48,7 +48,7 @@ def _raised(context, name, floor):
     if revision <= floor:
         revision = floor + 1
         _set(context, name, revision)
-    routing.saw(context, name, revision)
+    routing.record_revision(context, name, revision)
     return revision
 
 
@@ -64,7 +64,7 @@ def bump_if(context, host, expected):
         .execution_options(synchronize_session=False)).rowcount
     if not changed:
         return None
-    routing.saw(context, host, expected + 1)
+    routing.record_revision(context, host, expected + 1)
     return expected + 1
 
 

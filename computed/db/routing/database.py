@@ -14,7 +14,7 @@ from computed import context as computed_context
 enginefacade.transaction_context_provider(computed_context.RequestContext)
 
 
-def saw(context, host, revision):
+def record_revision(context, host, revision):
     """Record that the rows just read or written belong to this revision.
 
     Call it inside a query function. On a read it must come from the same
@@ -74,12 +74,12 @@ def write(function):
     return wrapper
 
 
-def liveness(function, **how):
+def liveness(function, **options):
     """As :func:`write`, on a connection that only heartbeats use."""
     @functools.wraps(function)
     def wrapper(context, *args, **kwargs):
         return _router.write(function, context, args, kwargs,
-                             heartbeat=True, **how)
+                             heartbeat=True, **options)
     return wrapper
 
 
@@ -89,4 +89,4 @@ own_liveness = functools.partial(liveness, ours=True)
 
 def database_id():
     """Which database this conductor answers for; None before it knows."""
-    return _router.life.database_id
+    return _router.incarnation.database_id

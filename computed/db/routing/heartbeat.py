@@ -29,14 +29,14 @@ class Taken:
 
 
 @routing.own_liveness
-def send(context, conductor_id, beat, interval=0):
+def send(context, conductor_id, number, interval=0):
     """Write the newest beat of this conductor.
 
     :param interval: seconds between two beats, of every conductor
     :rtype: Taken
     """
-    row = models.ReplicaBeat
-    values = {'beat': beat, 'beaten_at': models.utcnow()}
+    row = models.ReplicaHeartbeat
+    values = {'heartbeat': number, 'sent_at': models.utcnow()}
     changed = context.session.execute(
         sa.update(row).where(row.conductor_id == conductor_id)
         .values(**values).execution_options(synchronize_session=False))
@@ -44,7 +44,7 @@ def send(context, conductor_id, beat, interval=0):
         context.session.execute(
             sa.insert(row).values(conductor_id=conductor_id, **values))
     beaten = context.session.execute(
-        sa.select(row.beaten_at, models.utcnow(),
+        sa.select(row.sent_at, models.utcnow(),
                   engines.server(context.session))).all()
     transaction.ensure_undivided(context, beaten[0].server)
     live_for = max(LIVE_FOR, 3 * interval)
@@ -55,11 +55,11 @@ def send(context, conductor_id, beat, interval=0):
 @routing.liveness
 def purge(context, conductor_id):
     """Remove the rows of conductors that have ended."""
-    row = models.ReplicaBeat
+    row = models.ReplicaHeartbeat
     now = context.session.scalar(sa.select(models.utcnow()))
     dead = [found.conductor_id for found in context.session.scalars(
         sa.select(row).where(row.conductor_id != conductor_id))
-        if (now - found.beaten_at).total_seconds() > DEAD_AFTER]
+        if (now - found.sent_at).total_seconds() > DEAD_AFTER]
     if dead:
         context.session.execute(
             sa.delete(row).where(row.conductor_id.in_(dead))

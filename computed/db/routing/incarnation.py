@@ -21,7 +21,7 @@ from computed.db.routing import database as routing
 STRIDE = 2 ** 20
 
 
-class Life:
+class Incarnation:
     """The life that a conductor knows its database to be in.
 
     :ivar database_id: which database; None before it is known
@@ -34,7 +34,7 @@ class Life:
         self._clock = clock
         self._since = clock()
 
-    def learn(self, number):
+    def adopt(self, number):
         """It is in this life now."""
         if number != self.number:
             self.number, self._since = number, self._clock()

@@ -11,7 +11,7 @@ import collections
 import math
 
 
-class Beats:
+class Heartbeats:
     """When each beat was sent; of the last ``keep``, and what is shown."""
 
     def __init__(self, keep=4096):
@@ -29,7 +29,7 @@ class Beats:
         self._sent[self.newest] = now
         if len(self._sent) > self._keep:
             del self._sent[next(
-                beat for beat in self._sent if beat not in shown)]
+                number for number in self._sent if number not in shown)]
         return self.newest
 
     def age(self, seen, now):
@@ -42,10 +42,10 @@ class Beats:
         return math.inf if sent is None else now - sent
 
 
-def provable(bound, beat_interval, probe_interval):
+def provable(bound, heartbeat_interval, probe_interval):
     """Whether any replica could be shown to be within ``bound`` seconds.
 
     The newest beat that can have been seen is up to one beat interval plus
     one probe interval old.
     """
-    return bound >= beat_interval + probe_interval
+    return bound >= heartbeat_interval + probe_interval

@@ -41,7 +41,7 @@ class Monitor:
                 functools.partial(self._age, replica))
             metrics.replica_usable.labels(replica.name).set_function(
                 functools.partial(getattr, replica.health, 'usable'))
-        self._start('beat', self._beat)
+        self._start('replica heartbeat', self._send_heartbeats)
         for replica in self.router.replicas.values():
             self._start(f'probe {replica.name}', self._probe, replica)
 
@@ -59,10 +59,10 @@ class Monitor:
             thread.join(timeout=1)
 
     def _age(self, replica):
-        return replica.candidate(self.router.beats).age
+        return replica.candidate(self.router.heartbeats).age
 
-    def _beat(self):
-        interval = self.router.settings.replica_beat_interval
+    def _send_heartbeats(self):
+        interval = self.router.settings.replica_heartbeat_interval
         rounds = 0
         while True:
             began = time.monotonic()
@@ -78,10 +78,10 @@ class Monitor:
     def _send(self, began, interval):
         # Sending begins here: whatever is committed from now on may be
         # missing where this beat has arrived.
-        number = self.router.next_beat(began)
+        number = self.router.next_heartbeat(began)
         taken = heartbeat.send(
             context.new(), self.conductor_id, number, interval)
-        self.router.life.learn(taken.incarnation)
+        self.router.incarnation.adopt(taken.incarnation)
         self.router.budget.conductors = max(1, taken.conductors)
 
     def _done(self, function, *args):
@@ -98,9 +98,9 @@ class Monitor:
         interval = self.router.settings.replica_probe_interval
         while not self._stopping.is_set():
             replica.probe(self.conductor_id, self._expected,
-                          self.router.beats)
+                          self.router.heartbeats)
             self._stopping.wait(interval)
 
     def _expected(self):
-        return nodes.Expected(self.router.life.database_id,
+        return nodes.Expected(self.router.incarnation.database_id,
                               self.router.primary.identity, self._outdated)

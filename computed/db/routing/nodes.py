@@ -65,7 +65,7 @@ class Replica(Node):
         self.settings = settings
         self.clock = clock
         self.seen = None
-        self.life = None
+        self.incarnation = None
         self.schema = None
         self.latency = 0.0
         self.in_flight = 0
@@ -76,12 +76,12 @@ class Replica(Node):
         self._lock = threading.Lock()
         self._engine = None
 
-    def candidate(self, beats):
+    def candidate(self, heartbeats):
         """What the ladder needs to know."""
         now = self.clock()
         with self._lock:
             return selection.Candidate(
-                self.name, self.health.usable, beats.age(self.seen, now),
+                self.name, self.health.usable, heartbeats.age(self.seen, now),
                 self.health.share(now) if self.health.usable else 1.0,
                 # Whoever comes next waits for those before.
                 self.latency * (1 + self.in_flight),
@@ -127,7 +127,7 @@ class Replica(Node):
             LOG.warning('Replica %(name)s is not used: %(reason)s.',
                         {'name': self.name, 'reason': reason})
 
-    def probe(self, conductor_id, expected, beats):
+    def probe(self, conductor_id, expected, heartbeats):
         """Look once: which of our beats has arrived, and is the node fit?
 
         :param expected: callable, the :class:`Expected` of a fit node
@@ -135,13 +135,13 @@ class Replica(Node):
         """
         began = self.clock()
         try:
-            beat, found = self._look(conductor_id)
+            heartbeat, found = self._look(conductor_id)
         except Exception as error:      # whatever it is, it is unusable
             LOG.debug('Probe of %s failed.', self.name, exc_info=True)
             self.failed(f'error ({type(error).__name__})')
             return
         problem = expected().unfit(found)
-        if problem is None and beat is None:
+        if problem is None and heartbeat is None:
             problem = 'shows no heartbeat of this conductor yet'
         if problem:
             self.failed(problem)
@@ -150,7 +150,7 @@ class Replica(Node):
             self.failed('another server answers')
             with self._lock:
                 # What the former one had says nothing of this one.
-                self.seen = self.life = None
+                self.seen = self.incarnation = None
                 self.identity = found['identity']
             self.dispose()
             return
@@ -159,10 +159,11 @@ class Replica(Node):
             self.identity = found['identity']
             # Reads alone would leave one that was slow once aside for ever.
             self._took(now - began)
-            self.seen = beat
-            self.life = found['incarnation']
+            self.seen = heartbeat
+            self.incarnation = found['incarnation']
             self.schema = found['schema_revision']
-            lags = beats.age(self.seen, now) > self.settings.max_replica_lag
+            lags = (heartbeats.age(self.seen, now) >
+                    self.settings.max_replica_lag)
             back = not lags and self.health.good(now)
         if lags:
             self.failed(LAGGING)
@@ -174,12 +175,12 @@ class Replica(Node):
             # Of its own, so that a probe never waits for a pool of reads.
             self._engine = engines.single(self.url)
             engines.tune(self._engine, must_exist=True)
-        beat = (sa.select(models.ReplicaBeat.beat)
-                .where(models.ReplicaBeat.conductor_id == conductor_id))
+        heartbeat = (sa.select(models.ReplicaHeartbeat.heartbeat)
+                .where(models.ReplicaHeartbeat.conductor_id == conductor_id))
         schema = sa.select(sa.column('version_num')).select_from(
             sa.table('alembic_version'))
         statement = sa.select(
-            beat.scalar_subquery().label('beat'),
+            heartbeat.scalar_subquery().label('heartbeat'),
             sa.select(models.Database.uuid).scalar_subquery()
             .label('database_id'),
             sa.select(models.Database.incarnation).scalar_subquery()
@@ -189,11 +190,11 @@ class Replica(Node):
             .label('identity'))
         with self._engine.connect() as connection:
             row = connection.execute(statement).mappings().one()
-        return row['beat'], dict(row)
+        return row['heartbeat'], dict(row)
 
-    def status(self, beats):
+    def status(self, heartbeats):
         """What ``replica list`` shows, as plain values; age in seconds."""
-        candidate = self.candidate(beats)
+        candidate = self.candidate(heartbeats)
         age = candidate.age
         with self._lock:
             return {
@@ -203,9 +204,10 @@ class Replica(Node):
                 'age': None if math.isinf(age) else round(age, 3),
                 'share': round(self.health.share(self.clock()), 2),
                 'reads': self.reads, 'ejections': self.ejections,
-                'identity': self.identity, 'incarnation': self.life,
+                'identity': self.identity, 'incarnation': self.incarnation,
                 'schema': self.schema,
-                'beat_seen': self.seen, 'beat_sent': beats.newest,
+                'heartbeat_seen': self.seen,
+                'heartbeat_sent': heartbeats.newest,
                 'latency': round(self.latency, 6),
                 'good_samples': self.health.good_in_a_row}
 

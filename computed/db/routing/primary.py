@@ -41,13 +41,13 @@ class Primary(nodes.Node):
         :class:`computed.db.routing.incarnation.Life`
     """
 
-    def __init__(self, url, settings, life):
+    def __init__(self, url, settings, incarnation):
         """``life`` is told of each life that is begun or found."""
         super().__init__(url, 'primary', settings.primary_timeout)
-        self.life = life
+        self.incarnation = incarnation
         # One that hangs must not make every replica look old.
         self.heartbeats = nodes.Node(
-            url, 'primary', max(2, 2 * settings.replica_beat_interval))
+            url, 'primary', max(2, 2 * settings.replica_heartbeat_interval))
         self.silent = False
         self._waiting = threading.BoundedSemaphore(WAITING)
         self._reporting = threading.BoundedSemaphore(WAITING)
@@ -127,7 +127,7 @@ class Primary(nodes.Node):
             self._doubt()
             raise exception.PrimaryUnavailable() from error
         # First: what is written there from now on is of that life.
-        self.life.learn(number)
+        self.incarnation.adopt(number)
         self._is_now(touched.identity, doubts)
 
     def _is_now(self, identity, doubts):

@@ -6,7 +6,7 @@ import threading
 from computed import metrics
 
 
-class Tally:
+class ReadStats:
     """Counts the reads of one conductor, by query, node and reason."""
 
     def __init__(self):

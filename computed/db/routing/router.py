@@ -49,23 +49,23 @@ class Router:
                  tolerant_threads=32, clock=time.monotonic):
         self.settings = settings
         self.clock = clock
-        self.life = incarnation.Life(clock)
-        self.primary = primary.Primary(connection, settings, self.life)
+        self.incarnation = incarnation.Incarnation(clock)
+        self.primary = primary.Primary(connection, settings, self.incarnation)
         self.replicas = {replica.name: replica for replica in (
             nodes.Replica(url, settings, clock) for url in replicas)}
-        self.beats = lag.Beats()
+        self.heartbeats = lag.Heartbeats()
         self.budget = budget.Budget(
             lambda: settings.fallback_reads_per_second,
             lambda: settings.fallback_concurrency, clock)
-        self.tally = read_stats.Tally()
+        self.read_stats = read_stats.ReadStats()
         # Frozen replicas may hold these threads; strict calls have others.
         self._tolerant = threading.BoundedSemaphore(tolerant_threads)
         self._resync = threading.BoundedSemaphore(
             settings.resync_concurrency)
 
-    def next_beat(self, now):
+    def next_heartbeat(self, now):
         """Number a beat of ours, about to be sent at ``now``."""
-        return self.beats.next(
+        return self.heartbeats.next(
             now, {replica.seen for replica in self.replicas.values()})
 
     # -- reads
@@ -78,17 +78,17 @@ class Router:
         call = functools.partial(function, context, *args, **kwargs)
         scope = transaction.open_scope(context)
         if scope is not None:
-            self.tally.read(name, scope.node, 'in_transaction')
+            self.read_stats.read(name, scope.node, 'in_transaction')
             with scope.node.facade.reader.allow_async.using(context):
                 return call()
-        if context.lane == computed_context.RESYNC:
-            return self._in_lane(name, call, context)
+        if context.resync:
+            return self._limited_resync(name, call, context)
         return self._routed(name, call, context)
 
-    def _in_lane(self, name, call, context):
+    def _limited_resync(self, name, call, context):
         if not self._resync.acquire(blocking=False):
-            self.tally.refusal(name, 'lane_full')
-            raise exception.LaneFull(retry_after=1.0)
+            self.read_stats.refusal(name, 'resync_full')
+            raise exception.ResyncFull(retry_after=1.0)
         try:
             return self._routed(name, call, context)
         finally:
@@ -101,7 +101,7 @@ class Router:
             return self._on_primary(name, call, context, 'strict')
         bound = self._bound(context)
         reason = selection.why_none(
-            self.replicas, bound, self.settings.replica_beat_interval,
+            self.replicas, bound, self.settings.replica_heartbeat_interval,
             self.settings.replica_probe_interval)
         if reason == 'no_replica':
             return self._on_primary(name, call, context, reason)
@@ -140,7 +140,7 @@ class Router:
                 pass
         refusal = selection.refusal(wait, self._candidates(),
                                  self._bound(context))
-        self.tally.refusal(name, type(refusal).__name__)
+        self.read_stats.refusal(name, type(refusal).__name__)
         raise refusal
 
     def _of_this_life(self, name, tokens):
@@ -151,20 +151,20 @@ class Router:
         """
         if not tokens.revisions:
             return True
-        if tokens.cell != self.life.database_id:
+        if tokens.cell != self.incarnation.database_id:
             return False
-        if tokens.incarnation != self.life.number:
+        if tokens.incarnation != self.incarnation.number:
             try:
                 # Or is it we who have not heard of a newer one yet?
-                self.life.learn(incarnation.observe(computed_context.new()))
+                self.incarnation.adopt(incarnation.observe(computed_context.new()))
             except (exception.PrimaryUnavailable, exception.PrimaryReadOnly,
                     exception.PerhapsDone):
                 return False
-        if tokens.incarnation != self.life.number:
-            self.tally.refusal(name, 'Resync')
+        if tokens.incarnation != self.incarnation.number:
+            self.read_stats.refusal(name, 'Resync')
             raise exception.Resync(retry_after=incarnation.resync_after(
                 min(tokens.revisions), self.settings.resync_window,
-                self.life.age()))
+                self.incarnation.age()))
         return True
 
     def _exactly(self, name, call, context):
@@ -195,7 +195,7 @@ class Router:
         return self._on_primary(name, call, context, reason)
 
     def _candidates(self):
-        return [replica.candidate(self.beats)
+        return [replica.candidate(self.heartbeats)
                 for replica in self.replicas.values()]
 
     def _on_some_replica(self, name, call, context, need):
@@ -225,7 +225,7 @@ class Router:
         :param current_at: when it was last known to be current, if not by
             the replica's heartbeat
         """
-        if need.revisions and replica.life != self.life.number:
+        if need.revisions and replica.incarnation != self.incarnation.number:
             raise transaction.NodeUnfit('replica_behind_token')
         # Before the snapshot: a beat seen later need not be in it.
         (seen, server), began = replica.shown(), self.clock()
@@ -248,7 +248,7 @@ class Router:
         if scope.identity != server:
             raise transaction.NodeUnfit('replica_failed')
         now = self.clock()
-        age = (self.beats.age(seen, now) if current_at is None
+        age = (self.heartbeats.age(seen, now) if current_at is None
                else now - current_at)
         if age > need.bound:
             raise transaction.NodeUnfit('replica_lagging')
@@ -268,17 +268,17 @@ class Router:
         return result
 
     def _note(self, name, context, scope, reason, age, now):
-        self.tally.read(name, scope.node, reason)
+        self.read_stats.read(name, scope.node, reason)
         revision = next(iter(scope.revisions.values()), None)
         context.reads.note(computed_context.Origin(
             scope.node.role, scope.node.name, reason, age, revision), now)
 
     # -- writes
 
-    def write(self, function, context, args, kwargs, **how):
+    def write(self, function, context, args, kwargs, **options):
         """Run a statement function on the primary, in a transaction.
 
-        :param how: see :meth:`computed.db.routing.primary.Primary.run`
+        :param options: see :meth:`computed.db.routing.primary.Primary.run`
         """
         call = functools.partial(function, context, *args, **kwargs)
         scope = transaction.open_scope(context)
@@ -288,35 +288,36 @@ class Router:
         if scope is not None:
             with scope.node.facade.writer.using(context):
                 return call()
-        return self._write(call, context, how)
+        return self._write(call, context, options)
 
-    def _write(self, call, context, how):
+    def _write(self, call, context, options):
         def begun():
             # The life it is of: at its end there may be another.
-            return self.life.number, call()
+            return self.incarnation.number, call()
 
         try:
-            (life, result), scope = self._repeated(begun, context, how)
+            (number, result), scope = self._repeated(
+                begun, context, options)
         except db_exc.DBDeadlock as error:
             raise exception.Contended() from error
         for host, revision in scope.revisions.items():
-            context.tokens.advance(self.life.database_id, life, host,
-                                   revision)
+            context.tokens.advance(
+                self.incarnation.database_id, number, host, revision)
         return result
 
     # A deadlock victim was rolled back whole, so repeating is safe. On
     # Galera it is whoever commits second, which happens all the time.
     @oslo_db_api.wrap_db_retry(retry_interval=0.05, max_retry_interval=0.5,
                                max_retries=8, retry_on_deadlock=True)
-    def _repeated(self, call, context, how):
-        return self.primary.run(call, context, writes=True, **how)
+    def _repeated(self, call, context, options):
+        return self.primary.run(call, context, writes=True, **options)
 
     def status(self):
         """Each node's state, as plain values: what ``replica list`` shows.
         """
         return [self._primary_status(), *(
-            {**replica.status(self.beats),
-             'queries': self.tally.of(replica)}
+            {**replica.status(self.heartbeats),
+             'queries': self.read_stats.of(replica)}
             for replica in self.replicas.values())]
 
     def _primary_status(self):
@@ -326,9 +327,9 @@ class Router:
                 'reason': 'takes no heartbeat' if silent else None,
                 'age': 0.0, 'share': 1.0, 'reads': None, 'ejections': None,
                 'identity': self.primary.identity,
-                'incarnation': self.life.number,
+                'incarnation': self.incarnation.number,
                 'fallback': self.budget.status(),
-                'queries': self.tally.of(self.primary)}
+                'queries': self.read_stats.of(self.primary)}
 
 
 def current_revision(context, host):

@@ -54,14 +54,14 @@ def order(candidates, bound, default_bound, random=random_module):
     return [c.name for c in first + ramped[2:] + rest]
 
 
-def why_none(candidates, bound, beat_interval, probe_interval):
+def why_none(candidates, bound, heartbeat_interval, probe_interval):
     """Why a tolerant read goes to the primary before any replica is tried.
 
     :returns: ``no_replica`` or ``bound_too_small``; None: replicas may do
     """
     if not candidates:
         return 'no_replica'
-    if not lag.provable(bound, beat_interval, probe_interval):
+    if not lag.provable(bound, heartbeat_interval, probe_interval):
         return 'bound_too_small'
     return None
 

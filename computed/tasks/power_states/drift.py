@@ -73,7 +73,7 @@ def _unexpectedly_on(actual, unexpected):
     return 'stop', None
 
 
-def compare(instances, snapshot, **how):
+def compare(instances, snapshot, **options):
     """``[(instance, verdict)]`` of the instances about which anything is to
     be done or said. Pure.
 
@@ -86,7 +86,7 @@ def compare(instances, snapshot, **how):
             continue
         info = snapshot.instances.get(instance.uuid, ABSENT)
         verdict = judge(instance.vm_state, instance.power_state,
-                        info.power_state, info.exit_code, **how)
+                        info.power_state, info.exit_code, **options)
         if verdict or verdict.warning:
             found.append((instance, verdict))
     return found

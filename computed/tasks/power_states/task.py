@@ -64,7 +64,7 @@ def sync_power_states(manager, context):
         return put_off(report, unanswered)
     if not report.refused:
         manager.reboot_is_over()
-    manager.claims.reap(context, instances)
+    manager.claims.release_orphaned(context, instances)
     return report
 
 
@@ -78,7 +78,7 @@ def put_off(report, reason):
     return report
 
 
-def how(manager):
+def judge_options(manager):
     """What the options say, as arguments of :func:`.drift.judge`."""
     return {'unexpected': manager.conf.tasks.stop_unexpectedly_running,
             'resume': manager.after_reboot and
@@ -99,7 +99,8 @@ def look(manager, context, use_slave):
         raise exception.DriverNotReady(reason='its list is incomplete')
     known = {instance.uuid for instance in instances}
     metrics.unknown_guests.set(len(snapshot.instances.keys() - known))
-    return drift.compare(instances, snapshot, **how(manager)), instances
+    return drift.compare(
+        instances, snapshot, **judge_options(manager)), instances
 
 
 def warn(manager, found):
@@ -146,7 +147,7 @@ def guest_of(manager, uuid):
     except exception.GuestNotFound:
         return drift.ABSENT
     except Exception as error:      # whatever a driver raises
-        problem = operation.said(error)
+        problem = operation.error_text(error)
     LOG.warning('Instance %(uuid)s cannot be looked at: %(problem)s',
                 {'uuid': uuid, 'problem': problem})
     return None
@@ -278,7 +279,7 @@ def act(manager, context, claim, allowed):
         info = guest_of(manager, fresh.uuid)
         verdict = info and drift.judge(
             fresh.vm_state, fresh.power_state, info.power_state,
-            info.exit_code, **how(manager))
+            info.exit_code, **judge_options(manager))
     except BaseException:
         manager.claims.release(context, claim)
         raise
@@ -318,7 +319,7 @@ REPAIRS = {
 }
 
 
-def look_at(manager, context, uuid):
+def check_instance(manager, context, uuid):
     """Check one instance of this host now: a driver hinted at it.
 
     A hint is no fact: both sides are read afresh, the row on the primary.
@@ -338,7 +339,8 @@ def look_at(manager, context, uuid):
     if info is None:
         return
     verdict = drift.judge(instance.vm_state, instance.power_state,
-                          info.power_state, info.exit_code, **how(manager))
+                          info.power_state, info.exit_code,
+                          **judge_options(manager))
     done = frozen = None
     if verdict.repair and mode == 'enforce':
         try:

@@ -39,12 +39,12 @@ class ProcessDriver(driver.ComputeDriver):
         super().__init__(conf)
         self._root = os.path.join(os.path.abspath(conf.state_path),
                                   'instances')
-        self._mark = None
+        self._owner = None
         self._watcher = watcher.Watcher()
         # Addresses are chosen by looking at those that are taken.
         self._choosing = threading.Lock()
 
-    def init_host(self, mark):
+    def init_host(self, owner):
         try:
             os.makedirs(self._root, mode=0o700, exist_ok=True)
             if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
@@ -55,7 +55,7 @@ class ProcessDriver(driver.ComputeDriver):
             raise exception.DriverNotReady(
                 reason=f'{error.strerror} '
                        f'({error.filename or "pidfd_open"})') from error
-        self._mark = mark
+        self._owner = owner
 
     def close(self):
         self._watcher.close()
@@ -100,9 +100,9 @@ class ProcessDriver(driver.ComputeDriver):
 
     def spawn(self, claim, spec):
         claim.ensure_live()
-        if self._mark is None:
+        if self._owner is None:
             raise exception.DriverNotReady(reason='it was not started')
-        claim.ensure_ours(self._mark)
+        claim.ensure_ours(self._owner)
         if spec.uuid != claim.uuid:
             raise exception.DriverError(
                 reason=f'the claim is for guest {claim.uuid}, '
@@ -124,7 +124,7 @@ class ProcessDriver(driver.ComputeDriver):
         claim.ensure_live()
         guest = folder.Folder(self._root, claim.uuid)
         if guest.exists():
-            claim.ensure_ours(guest.mark())
+            claim.ensure_ours(guest.owner())
             self._end(guest, 0)
         with folder.plain_errors():
             guest.remove()
@@ -174,7 +174,7 @@ class ProcessDriver(driver.ComputeDriver):
         """The guest of a claim, if it may be changed."""
         claim.ensure_live()
         guest = self._existing(claim.uuid)
-        claim.ensure_ours(guest.mark())
+        claim.ensure_ours(guest.owner())
         return guest
 
     def _running_tree(self, claim):
@@ -199,10 +199,10 @@ class ProcessDriver(driver.ComputeDriver):
         Damage in one folder says nothing about the others: such a guest is
         there, in no known state.
         """
-        mark, details = None, {}
+        owner, details = None, {}
         try:
             record = guest.record()
-            mark = record.mark
+            owner = record.owner
             details = _details(record)
             found = self._judge(guest, boot_id)
             if found.power_state in _ON:
@@ -214,7 +214,7 @@ class ProcessDriver(driver.ComputeDriver):
             found = state.Judgement(states.NOSTATE, error.kwargs['reason'])
         return driver.InstanceInfo(
             uuid=guest.uuid, power_state=found.power_state,
-            reason=found.reason, exit_code=found.exit_code, mark=mark,
+            reason=found.reason, exit_code=found.exit_code, owner=owner,
             details=details)
 
     def _create(self, guest, spec):
@@ -222,7 +222,7 @@ class ProcessDriver(driver.ComputeDriver):
             interface = None
             if spec.network == 'private' and network.available():
                 interface = network.plan(guest.uuid, self._taken())
-            guest.create(folder.Record(spec=spec, mark=self._mark,
+            guest.create(folder.Record(spec=spec, owner=self._owner,
                                        interface=interface))
 
     def _taken(self):
@@ -239,7 +239,7 @@ class ProcessDriver(driver.ComputeDriver):
 
         :raises computed.exception.DriverError: it is a whole guest
         """
-        claim.ensure_ours(guest.mark())
+        claim.ensure_ours(guest.owner())
         if guest.run() is not None:
             raise exception.DriverError(
                 reason=f'guest {guest.uuid} exists already')

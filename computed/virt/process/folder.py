@@ -44,7 +44,7 @@ class Record:
     """
 
     spec: driver.InstanceSpec
-    mark: virt_claim.Mark | None
+    owner: virt_claim.Owner | None
     interface: network.Interface | None
 
 
@@ -115,7 +115,7 @@ class Folder:
             os.mkdir(os.path.join(new, 'disk'), mode=0o700)
             _write(os.path.join(new, 'spec.json'), {
                 **dataclasses.asdict(record.spec),
-                'mark': dataclasses.asdict(record.mark),
+                'owner': dataclasses.asdict(record.owner),
                 'interface': record.interface
                 and dataclasses.asdict(record.interface)})
             os.rename(new, self.path)
@@ -142,16 +142,16 @@ class Folder:
         """
         data = self._read('spec.json', missing_ok=False)
         with _understood('spec.json'):
-            mark, interface = data.pop('mark'), data.pop('interface')
+            owner, interface = data.pop('owner'), data.pop('interface')
             return Record(
                 spec=driver.InstanceSpec(**data),
-                mark=mark and virt_claim.Mark(**mark),
+                owner=owner and virt_claim.Owner(**owner),
                 interface=interface and network.Interface(**interface))
 
-    def mark(self):
+    def owner(self):
         """Whose it is; None if that cannot be told."""
         try:
-            return self.record().mark
+            return self.record().owner
         except exception.DriverError:
             return None
 

@@ -39,7 +39,7 @@ def as_info(text):
     """The guest that a file tells of."""
     fields = json.loads(text)
     return driver.InstanceInfo(
-        **{**fields, 'mark': virt_claim.Mark(**fields['mark'])})
+        **{**fields, 'owner': virt_claim.Owner(**fields['owner'])})
 
 
 class PaperDriver(driver.ComputeDriver):
@@ -48,17 +48,17 @@ class PaperDriver(driver.ComputeDriver):
     def __init__(self, conf):
         super().__init__(conf)
         self.folder = pathlib.Path(conf.state_path, 'paper')
-        self._mark = None
+        self._owner = None
         self._callback = None
         # One change at a time; what is read is always a whole file.
         self._lock = threading.Lock()
 
-    def init_host(self, mark):
+    def init_host(self, owner):
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise exception.DriverNotReady(reason=str(error)) from error
-        self._mark = mark
+        self._owner = owner
 
     def close(self):
         self._callback = None
@@ -109,7 +109,7 @@ class PaperDriver(driver.ComputeDriver):
 
     def spawn(self, claim, spec):
         claim.ensure_live()
-        claim.ensure_ours(self._mark)
+        claim.ensure_ours(self._owner)
         if claim.uuid != spec.uuid:
             raise exception.DriverError(
                 reason=f'the claim is for guest {claim.uuid}, '
@@ -119,7 +119,7 @@ class PaperDriver(driver.ComputeDriver):
                 raise exception.DriverError(
                     reason=f'guest {spec.uuid} exists already')
             self._write(driver.InstanceInfo(
-                uuid=spec.uuid, power_state=states.RUNNING, mark=self._mark,
+                uuid=spec.uuid, power_state=states.RUNNING, owner=self._owner,
                 details={'name': spec.name, 'command': spec.command}))
         self._tell(spec.uuid)
 
@@ -130,7 +130,7 @@ class PaperDriver(driver.ComputeDriver):
                 guest = self.get_instance(claim.uuid)
             except exception.GuestNotFound:
                 return
-            claim.ensure_ours(guest.mark)
+            claim.ensure_ours(guest.owner)
             self._path(claim.uuid).unlink()
         self._tell(claim.uuid)
 
@@ -155,7 +155,7 @@ class PaperDriver(driver.ComputeDriver):
         claim.ensure_live()
         with self._lock:
             guest = self.get_instance(claim.uuid)
-            claim.ensure_ours(guest.mark)
+            claim.ensure_ours(guest.owner)
             if must_be_on and guest.power_state not in ON:
                 raise exception.DriverError(
                     reason=f'guest {claim.uuid} does not run')

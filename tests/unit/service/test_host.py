@@ -18,21 +18,22 @@ def service(tmp_path):
     found.claims = claims.Claims('db', fixtures.HOST, 's', 'b',
                                  journal.Journal(tmp_path / 'claims'))
     found.driver = memory.MemoryDriver(found.conf)
-    found.driver.add_foreign(fixtures.UUID, virt_claim.Mark('db', 'another'))
+    found.driver.add_foreign(fixtures.UUID, virt_claim.Owner('db', 'another'))
     return found
 
 
 def test_an_end_that_fails_in_part_is_an_end(service):
     ended = []
-    service._hints = lifecycle_events.Hints(ended.append, lambda: 0)
-    service._hints.start()
+    service._lifecycle_events = lifecycle_events.LifecycleEvents(
+        ended.append, lambda: 0)
+    service._lifecycle_events.start()
     service.driver.fail_next('subscribe', OSError(5, 'broken'))
     service._parts = [lambda: ended.append('last'), lambda: 1 / 0,
                       lambda: ended.append('first')]
     with pytest.raises(OSError, match='broken'):
         service.stop()
     assert ended == ['first', 'last']
-    assert not service._hints._thread.is_alive()
+    assert not service._lifecycle_events._thread.is_alive()
 
 
 def test_guests_of_another_host_are_refused(service):

@@ -11,7 +11,7 @@ def test_what_cannot_be_looked_at_now_ends_no_other_hint(caplog):
         if uuid == 'a':
             raise RuntimeError("can't start new thread")
         looked.append(uuid)
-    found = lifecycle_events.Hints(look, lambda: 0)
+    found = lifecycle_events.LifecycleEvents(look, lambda: 0)
     found.start()
     found.hint('a')
     wait_for(lambda: caplog.records)

@@ -14,7 +14,7 @@ class TestMemoryDriver(driver_contract.DriverContract):
     @pytest.fixture
     def driver(self):
         driver = memory.MemoryDriver(conf=None)
-        driver.init_host(driver_contract.MARK)
+        driver.init_host(driver_contract.OWNER)
         yield driver
         driver.close()
 
@@ -47,9 +47,9 @@ class TestMemoryDriver(driver_contract.DriverContract):
 
     def test_a_foreign_guest_is_listed_and_left_alone(self, driver):
         guest = str(uuid.uuid4())
-        driver.add_foreign(guest, driver_contract.OTHER_MARK)
+        driver.add_foreign(guest, driver_contract.OTHER_OWNER)
         info = driver.list_instances().instances[guest]
-        assert info.mark == driver_contract.OTHER_MARK
+        assert info.owner == driver_contract.OTHER_OWNER
         with pytest.raises(exception.ForeignGuest):
             driver.destroy(driver_contract.claim_on(guest))
 

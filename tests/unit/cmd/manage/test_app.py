@@ -139,8 +139,9 @@ NODES = [
          'conductors': 2}, 'queries': {'get': {'strict': 3}}},
     {'node': 'db2', 'role': 'replica', 'usable': False, 'reason': 'lagging',
      'age': 12.0, 'share': 0.0, 'reads': 5, 'ejections': 1,
-     'identity': 'x/2', 'incarnation': 'i1', 'schema': 'a5', 'beat_seen': 7,
-     'beat_sent': 19, 'latency': 0.0012, 'good_samples': 0,
+     'identity': 'x/2', 'incarnation': 'i1', 'schema': 'a5',
+     'heartbeat_seen': 7, 'heartbeat_sent': 19, 'latency': 0.0012,
+     'good_samples': 0,
      'queries': {'get': {'lag_tolerant': 4, 'availability': 1}}}]
 
 

@@ -32,10 +32,10 @@ def test_time_that_has_passed_is_not_waited_for_again():
 
 def test_a_life_has_an_age():
     now = [10.0]
-    life = incarnation.Life(lambda: now[0])
-    life.learn('a')
+    known = incarnation.Incarnation(lambda: now[0])
+    known.adopt('a')
     now[0] = 15.0
-    life.learn('a')
-    assert life.age() == 5
-    life.learn('b')
-    assert life.age() == 0
+    known.adopt('a')
+    assert known.age() == 5
+    known.adopt('b')
+    assert known.age() == 0

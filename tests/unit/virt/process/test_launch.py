@@ -16,7 +16,7 @@ def request(environ=(), **changed):
         'memory_mb': 64, 'disk_gb': 1, 'network': 'host', **changed})
     return launch.request(
         folder.Folder('/instances', GUEST),
-        folder.Record(spec=spec, mark=None, interface=None),
+        folder.Record(spec=spec, owner=None, interface=None),
         dict(environ), {0, 1})
 
 

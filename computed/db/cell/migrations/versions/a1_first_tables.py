@@ -17,10 +17,10 @@ def upgrade():
     hosts()
     instances()
     op.create_table(
-        'replica_beats',
+        'replica_heartbeats',
         sa.Column('conductor_id', sa.String(36), primary_key=True),
-        sa.Column('beat', sa.BigInteger, nullable=False),
-        sa.Column('beaten_at', sa.DateTime, nullable=False),
+        sa.Column('heartbeat', sa.BigInteger, nullable=False),
+        sa.Column('sent_at', sa.DateTime, nullable=False),
         **TABLE)
 
 
