@@ -82,7 +82,8 @@ def test_only_computed_is_in_the_wheel(wheel):
             for path in (ROOT / 'computed').rglob('*')
             if path.is_file() and '__pycache__' not in path.parts}
     assert packed == code
-    assert 'computed/db/migrations/script.py.mako' in packed
+    assert {'computed/py.typed',
+            'computed/db/cell/migrations/script.py.mako'} <= packed
 
 
 def test_the_code_that_runs_is_that_of_the_wheel(installed, prefix):
