@@ -41,6 +41,11 @@ SHUTDOWN = 4
 CRASHED = 6
 POWER_SUSPENDED = 7
 
+# Power states of a guest that is on, and of one that has ended. NOSTATE is
+# neither.
+ON = (RUNNING, POWER_PAUSED, POWER_SUSPENDED)
+OFF = (SHUTDOWN, CRASHED)
+
 POWER_STATE_NAMES = {
     NOSTATE: 'NOSTATE',
     RUNNING: 'RUNNING',

@@ -59,8 +59,7 @@ def goodbye(service):
     except Exception:       # it is ending anyway, perhaps half started
         return
     running = sorted(uuid for uuid, info in guests.items()
-                     if info.power_state in (states.RUNNING,
-                                             states.POWER_PAUSED) and
+                     if info.power_state in states.ON and
                      info.owner == service.claims.owner)
     if not running:
         say('Ending. No instance keeps running.')

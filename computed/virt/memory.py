@@ -17,8 +17,6 @@ from computed.virt import driver
 
 LOG = logging.getLogger(__name__)
 
-_ON = (states.RUNNING, states.POWER_PAUSED)
-
 
 def _scripted(method):
     """Record the call; raise what the test asked for instead of acting."""
@@ -138,7 +136,8 @@ class MemoryDriver(driver.ComputeDriver):
             dataclasses.replace(counters, epoch=str(self._starts[uuid]))
             for (uuid, _), counters in self._interfaces.items()
             if (uuids is None or uuid in uuids) and
-            uuid in self._guests and self._guests[uuid].power_state in _ON]
+            uuid in self._guests and
+            self._guests[uuid].power_state in states.ON]
 
     @_scripted
     def spawn(self, claim, spec):
@@ -169,12 +168,12 @@ class MemoryDriver(driver.ComputeDriver):
 
     @_scripted
     def power_on(self, claim):
-        if self._ours(claim).power_state not in _ON:
+        if self._ours(claim).power_state not in states.ON:
             self._change(claim.uuid, states.RUNNING)
 
     @_scripted
     def power_off(self, claim, timeout_s):
-        if self._ours(claim).power_state in _ON:
+        if self._ours(claim).power_state in states.ON:
             self._change(claim.uuid, states.SHUTDOWN, 'was stopped')
 
     @_scripted
@@ -214,15 +213,15 @@ class MemoryDriver(driver.ComputeDriver):
         return guest
 
     def _running(self, claim):
-        if self._ours(claim).power_state not in _ON:
+        if self._ours(claim).power_state not in states.ON:
             raise exception.DriverError(
                 reason=f'guest {claim.uuid} does not run')
 
     def _change(self, uuid, power_state, reason=None, exit_code=None):
         guest = self._existing(uuid)
-        if (guest.power_state in _ON) != (power_state in _ON):
+        if (guest.power_state in states.ON) != (power_state in states.ON):
             self._events.append(uuid)
-            if power_state in _ON:
+            if power_state in states.ON:
                 self._restart_counters(uuid)
         self._guests[uuid] = dataclasses.replace(
             guest, power_state=power_state, reason=reason,

@@ -1,12 +1,9 @@
 """A driver: guests that exist on paper, a file for each."""
 
 import dataclasses
-import os
 import pathlib
-import shutil
 import threading
 
-import psutil
 from oslo_log import log as logging
 
 from computed import exception
@@ -14,9 +11,9 @@ from computed import files
 from computed import states
 from computed.virt import claim as virt_claim
 from computed.virt import driver
+from computed.virt import host_figures
 
 LOG = logging.getLogger(__name__)
-ON = (states.RUNNING, states.POWER_PAUSED)
 
 
 # begin start
@@ -78,13 +75,9 @@ class PaperDriver(driver.ComputeDriver):
     # end look
 
     def host_resources(self):
-        memory = psutil.virtual_memory()
-        disk = shutil.disk_usage(self._folder)
         return driver.HostResources(
             hypervisor_type='paper', hypervisor_version='1',
-            vcpus=os.cpu_count(), memory_mb=memory.total >> 20,
-            memory_mb_available=memory.available >> 20,
-            disk_gb=disk.total >> 30, disk_gb_free=disk.free >> 30)
+            **host_figures.measure(self._folder))
 
     # begin change
     def spawn(self, claim, spec):
@@ -137,7 +130,7 @@ class PaperDriver(driver.ComputeDriver):
     # end change
 
     def _ensure_on(self, claim):
-        if self._ours(claim).power_state not in ON:
+        if self._ours(claim).power_state not in states.ON:
             raise exception.DriverError(
                 reason=f'guest {claim.uuid} does not run')
 

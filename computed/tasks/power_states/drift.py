@@ -9,8 +9,6 @@ from computed import states
 from computed.virt import driver
 
 ABSENT = driver.InstanceInfo(uuid='', power_state=states.NOSTATE)
-OFF = (states.SHUTDOWN, states.CRASHED)
-ON = (states.RUNNING, states.POWER_PAUSED, states.POWER_SUSPENDED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +44,7 @@ def judge(vm_state, recorded, actual, exit_code=None, unexpected='stop',
     """
     repair = warning = None
     if vm_state == states.ACTIVE:
-        if actual in OFF:
+        if actual in states.OFF:
             repair = 'resume' if resume else 'stop'
         elif actual == states.POWER_SUSPENDED:
             repair = 'stop'
@@ -54,14 +52,14 @@ def judge(vm_state, recorded, actual, exit_code=None, unexpected='stop',
             warning = 'is paused although active; paused from outside?'
         elif actual == states.NOSTATE:
             warning = 'is active but has no guest; is the hypervisor back?'
-    elif vm_state == states.STOPPED and actual in ON:
+    elif vm_state == states.STOPPED and actual in states.ON:
         repair, warning = _unexpectedly_on(actual, unexpected)
-    elif vm_state == states.PAUSED and actual in OFF:
+    elif vm_state == states.PAUSED and actual in states.OFF:
         repair = 'stop'
     elif vm_state in (states.SOFT_DELETED, states.DELETED):
         if actual not in (states.SHUTDOWN, states.NOSTATE):
             warning = 'is deleted but its guest is still there'
-    proven = actual in OFF and exit_code is not None
+    proven = actual in states.OFF and exit_code is not None
     return Verdict(recorded != actual, repair, warning, proven)
 
 

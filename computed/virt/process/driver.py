@@ -22,8 +22,6 @@ from computed.virt.process import watcher
 
 LOG = logging.getLogger(__name__)
 
-_ON = (states.RUNNING, states.POWER_PAUSED)
-
 
 class ProcessDriver(driver.ComputeDriver):
     """Runs each instance as a tree of processes of this host.
@@ -132,7 +130,7 @@ class ProcessDriver(driver.ComputeDriver):
     def power_on(self, claim):
         guest = self._ours(claim)
         found = self._judge(guest, proc.boot_id())
-        if found.power_state not in _ON:
+        if found.power_state not in states.ON:
             # What a shim killed by somebody has left behind would go on
             # beside the new run.
             tree.Tree(guest, guest.run()).kill()
@@ -179,7 +177,7 @@ class ProcessDriver(driver.ComputeDriver):
 
     def _running_tree(self, claim):
         guest = self._ours(claim)
-        if self._judge(guest, proc.boot_id()).power_state not in _ON:
+        if self._judge(guest, proc.boot_id()).power_state not in states.ON:
             raise exception.DriverError(
                 reason=f'guest {guest.uuid} does not run')
         return tree.Tree(guest, guest.run())
@@ -189,7 +187,7 @@ class ProcessDriver(driver.ComputeDriver):
         stat = run and proc.stat(run.main.pid)
         found = state.judge(run, boot_id, stat, guest.ending(),
                             guest.stopping())
-        if found.power_state in _ON:
+        if found.power_state in states.ON:
             self._watcher.watch(guest.uuid, run.main)
         return found
 
@@ -205,7 +203,7 @@ class ProcessDriver(driver.ComputeDriver):
             owner = record.owner
             details = _details(record)
             found = self._judge(guest, boot_id)
-            if found.power_state in _ON:
+            if found.power_state in states.ON:
                 run = guest.run()
                 details.update(pid=run.main.pid, started_at=run.started_at)
         except exception.DriverError as error:

@@ -9,7 +9,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import shutil
 import threading
 
 from oslo_log import log as logging
@@ -18,11 +17,11 @@ from computed import exception
 from computed import states
 from computed.virt import claim as virt_claim
 from computed.virt import driver
+from computed.virt import host_figures
 from computed_example import options
 
 LOG = logging.getLogger(__name__)
 
-ON = (states.RUNNING, states.POWER_PAUSED)
 
 
 def register_opts(conf):
@@ -92,14 +91,10 @@ class PaperDriver(driver.ComputeDriver):
                 reason=f'{self._path(uuid)}: {error}') from error
 
     def host_resources(self):
-        disk = shutil.disk_usage(self.folder)
-        memory_mb = (os.sysconf('SC_PAGE_SIZE') *
-                     os.sysconf('SC_PHYS_PAGES') >> 20)
+        figures = host_figures.measure(self.folder)
         return driver.HostResources(
             hypervisor_type='paper', hypervisor_version='1',
-            vcpus=self.conf.paper.vcpus,
-            memory_mb=memory_mb, memory_mb_available=memory_mb,
-            disk_gb=disk.total >> 30, disk_gb_free=disk.free >> 30)
+            **{**figures, 'vcpus': self.conf.paper.vcpus})
 
     def console_log(self, uuid, max_bytes):
         text = self.get_instance(uuid).details['command']
@@ -136,7 +131,7 @@ class PaperDriver(driver.ComputeDriver):
 
     def power_on(self, claim):
         self._change(claim, lambda state: (
-            state if state in ON else states.RUNNING))
+            state if state in states.ON else states.RUNNING))
 
     def power_off(self, claim, timeout_s):
         self._change(claim, lambda state: states.SHUTDOWN)
@@ -156,7 +151,7 @@ class PaperDriver(driver.ComputeDriver):
         with self._lock:
             guest = self.get_instance(claim.uuid)
             claim.ensure_ours(guest.owner)
-            if must_be_on and guest.power_state not in ON:
+            if must_be_on and guest.power_state not in states.ON:
                 raise exception.DriverError(
                     reason=f'guest {claim.uuid} does not run')
             self._write(dataclasses.replace(
