@@ -1,23 +1,33 @@
-"""Every error of computed. The docstring is the message.
+"""Every error of computed. The docstring of a class is its message.
 
-Details are keyword arguments; they are all that crosses the wire, so a
-message must be made of nothing else.
+The details of an error are keyword arguments. Only they cross the wire, so a
+message must not use anything else.
 """
+
+import typing
 
 
 class ComputedError(Exception):
     """Something went wrong in computed."""
 
-    def __init__(self, message=None, **kwargs):
+    def __init__(self, message: str | None = None,
+                 **kwargs: typing.Any) -> None:
+        """Make an error.
+
+        :param message: the text, instead of the docstring of the class
+        :param kwargs: the values that the docstring names in braces
+        """
         self.kwargs = kwargs
-        super().__init__(message or self.__doc__.format(**kwargs))
+        super().__init__(message or (self.__doc__ or '').format(**kwargs))
 
 
-def rebuilt(error):
+def rebuilt(error: ComputedError) -> ComputedError:
     """Make a plain error again from one that came over RPC.
 
-    The messaging library returns a subclass whose text carries the peer's
-    traceback; a user wants the one line.
+    The messaging library returns an instance of a subclass, and its text
+    contains the traceback of the peer. A user needs one line only.
+
+    :raises TypeError: ``error`` is not an error of this module
     """
     for cls in type(error).__mro__:
         if cls.__module__ == __name__:
@@ -28,37 +38,41 @@ def rebuilt(error):
 # -- instances, hosts
 
 class InstanceNotFound(ComputedError):
-    """No instance {instance}. `computed-manage instance list` shows all."""
+    """There is no instance {instance}. `computed-manage instance list` \
+shows all."""
 
 
 class InstanceAmbiguous(ComputedError):
-    """{count} instances are named {name}; say which by uuid: {uuids}."""
+    """{count} instances are named {name}. Give the uuid of one of them: \
+{uuids}."""
 
 
 class InstanceChanged(ComputedError):
-    """Instance {uuid} changed since it was read (revision {revision}); \
-read it again and repeat."""
+    """Instance {uuid} has changed since it was read (revision {revision}). \
+Read it again and repeat."""
 
 
 class InstanceBusy(ComputedError):
-    """Instance {instance} is busy: {task_state}. Wait until that ended."""
+    """Instance {instance} is busy: {task_state}. Wait until that has ended."""
 
 
 class InstanceInWrongState(ComputedError):
-    """Cannot {operation} instance {instance} while it is {vm_state}."""
+    """Cannot {operation} instance {instance} while it is {vm_state}. \
+`computed-manage instance show {instance}` shows its state."""
 
 
 class InstanceCrashed(ComputedError):
-    """Instance {instance} ended at once, exit code {exit_code}; \
-`computed-manage instance log {instance}` shows what it printed."""
+    """Instance {instance} ended right after it started, with exit code \
+{exit_code}. `computed-manage instance log {instance}` shows its output."""
 
 
 class HostNotFound(ComputedError):
-    """No host {host}. `computed-manage host list` shows all."""
+    """There is no host {host}. `computed-manage host list` shows all."""
 
 
 class NodeNotFound(ComputedError):
-    """No database node {node}. `computed-manage replica list` shows all."""
+    """There is no database node {node}. `computed-manage replica list` shows \
+all."""
 
 
 class HostUnavailable(ComputedError):
@@ -66,74 +80,78 @@ class HostUnavailable(ComputedError):
 
 
 class HostTaken(ComputedError):
-    """Host {host} already has a live computed (service {service}, seen \
-{age:.0f} s ago); give this one another [DEFAULT] host."""
+    """Another computed already runs as host {host} (service {service}, seen \
+{age:.0f} s ago). Give this one another [DEFAULT] host."""
 
 
 class WrongDatabase(ComputedError):
-    """This host's guests belong to database {expected}, but the conductor \
-answers for {found}; correct [database] connection."""
+    """The guests of this host belong to database {expected}, but the \
+conductor uses database {found}. Correct [database] connection."""
 
 
 # -- claims
 
 class ClaimLost(ComputedError):
-    """Instance {uuid} is no longer as it was when {operation} was decided; \
-nothing was done."""
+    """Instance {uuid} has changed since {operation} was decided. Nothing was \
+done."""
 
 
 class Frozen(ComputedError):
     """{operation} is refused. {scope} is frozen since {since} by {by}: \
-{reason}. `computed-manage thaw` ends that."""
+{reason}. `computed-manage thaw` ends the freeze."""
 
 
 class NotJournaled(ComputedError):
-    """{operation} of instance {uuid} could not be journaled ({reason}); \
-nothing was done."""
+    """Cannot write the claim for {operation} of instance {uuid} to the \
+journal: {reason}. Nothing was done."""
 
 
 class ClaimNotLive(ComputedError):
-    """Claim {claim_id} on instance {uuid} has ended; nothing was done."""
+    """Claim {claim_id} on instance {uuid} has already ended. Nothing was \
+done."""
 
 
 # -- reads and writes
 
 class ReadOnlyScope(ComputedError):
-    """{function} writes, but the request only tolerates lagging reads."""
+    """{function} writes to the database, but this request is tolerant and \
+may only read. Write with a strict context."""
 
 
 class PutOff(ComputedError):
-    """Not now; repeat in {retry_after:.1f} s."""
+    """The request cannot be served now. Repeat it in {retry_after:.1f} s."""
 
 
 class Busy(PutOff):
-    """No replica is fresh enough and the primary's budget for such reads \
-is spent; repeat in {retry_after:.1f} s."""
+    """No replica is fresh enough, and the primary takes no more tolerant \
+reads now (fallback_reads_per_second, fallback_concurrency). Repeat in \
+{retry_after:.1f} s."""
 
 
 class TooStale(PutOff):
-    """The primary does not answer, and of the replicas the freshest \
-{freshest}; at most {bound:g} s are allowed. Repeat in {retry_after:.1f} s, \
-or accept an older answer."""
+    """The primary does not answer, and the freshest replica {freshest}; at \
+most {bound:g} s are allowed. Repeat in {retry_after:.1f} s, or accept an \
+older answer."""
 
 
 class Resync(PutOff):
-    """The database was restored, or failed over, since this request wrote; \
-what it wrote may be lost. Read anew in {retry_after:.1f} s."""
+    """The database was restored or failed over since this request wrote, \
+and its writes may be lost. Read everything again in {retry_after:.1f} s."""
 
 
 class ResyncFull(PutOff):
-    """Too many hosts read everything anew just now; repeat in \
+    """Too many hosts are reading everything again at this moment. Repeat in \
 {retry_after:.1f} s."""
 
 
 class StaleFacts(ComputedError):
-    """{operation} of instance {uuid} rests on an answer that was older than \
-its bound (no better one could be had); nothing was done."""
+    """{operation} of instance {uuid} is refused: the decision rests on a \
+read that was older than its bound, and no fresher read was possible. Nothing \
+was done."""
 
 
 class PrimaryUnavailable(ComputedError):
-    """The primary database does not answer; nothing was written."""
+    """The primary database does not answer. Nothing was written."""
 
 
 class PrimaryUnreachable(PrimaryUnavailable):
@@ -142,9 +160,9 @@ or correct [database] connection."""
 
 
 class PrimaryDivided(PrimaryUnavailable):
-    """The address of the primary database leads reads to another server \
-than writes; nothing was written. Connect to the primary itself, not through \
-a proxy that splits them."""
+    """The address of the primary database sends reads and writes to \
+different servers. Nothing was written. Connect to the primary itself, not to \
+a proxy that splits reads from writes."""
 
 
 class PrimaryReadOnly(ComputedError):
@@ -152,18 +170,18 @@ class PrimaryReadOnly(ComputedError):
 server promoted?"""
 
 
-class Contended(ComputedError):
-    """Others kept changing the same rows at the same time; nothing was \
-written. Repeat it."""
+class WriteConflict(ComputedError):
+    """Other requests changed the same rows at the same time, several times \
+in a row. Nothing was written. Repeat the request."""
 
 
 class InvalidMarker(ComputedError):
-    """Marker {marker} was not given by this list; repeat it as it was \
-printed, or leave it out to begin at the beginning."""
+    """Marker {marker} does not come from this list. Copy it exactly as it \
+was printed, or leave it out to start at the beginning."""
 
 
 class InvalidLimit(ComputedError):
-    """A list cannot be limited to {limit}; give a whole number from 1 up."""
+    """A list cannot be limited to {limit}. Give a whole number from 1 up."""
 
 
 class SchemaMismatch(ComputedError):
@@ -173,8 +191,8 @@ class SchemaMismatch(ComputedError):
 # -- RPC
 
 class ConductorUnavailable(ComputedError):
-    """No conductor answers at {url}. Is `computed` running, or, with a \
-transport_url, `computed-conductor`?"""
+    """No conductor answers at {url}. Start `computed`, or, if transport_url \
+is set, `computed-conductor`."""
 
 
 class BrokerUnavailable(ConductorUnavailable):
@@ -183,37 +201,37 @@ class BrokerUnavailable(ConductorUnavailable):
 
 class WrongQueue(ComputedError):
     """Queue {queue} is another queue than services would declare: \
-{difference}. Stop them, delete it with `rabbitmqctl delete_queue -p {vhost} \
-{queue}`, start them."""
+{difference}. Stop the services, delete the queue with `rabbitmqctl \
+delete_queue -p {vhost} {queue}`, and start the services."""
 
 
-class PerhapsDone(ComputedError):
-    """No answer to {method} (the limit is {timeout} s). It may have been \
-done; look before repeating."""
+class OutcomeUnknown(ComputedError):
+    """{method} was not answered within {timeout} s. It may have been done. \
+Check before you repeat it."""
 
 
 class PeerFailed(ComputedError):
-    """{method} failed at the other end: {error}. Its log says more."""
+    """{method} failed at the other end: {error}. The log there says more."""
 
 
-class PerhapsWritten(PerhapsDone):
-    """The primary database broke off while it committed. The change may \
-have been made; look before repeating."""
+class CommitUnknown(OutcomeUnknown):
+    """The connection to the primary database broke during a commit. The \
+change may have been made. Check before you repeat it."""
 
 
 class NotRemotable(ComputedError):
-    """{method} cannot be called from afar."""
+    """{method} cannot be called over RPC."""
 
 
 class IncompatiblePeer(ComputedError):
-    """{what} of version {version} is not understood here ({known} is); \
-bring both ends to one release, conductors first."""
+    """{what} has version {version}, but this side understands {known}. \
+Upgrade both sides to the same release, conductors first."""
 
 
 class PinnedTooLow(ComputedError):
-    """{method} needs RPC version {version}, but [upgrade_levels] allows \
-{pin}; write the version of the oldest peer, or leave it out once all are of \
-one release."""
+    """{method} needs RPC version {version}, but [upgrade_levels] allows only \
+{pin}. Set it to the version of the oldest peer, or leave it out once all \
+peers have the same release."""
 
 
 # -- drivers
@@ -227,7 +245,7 @@ class DriverNotReady(DriverError):
 
 
 class DriverTimeout(DriverError):
-    """The driver took longer than {timeout} s to {operation}."""
+    """The driver needed more than {timeout} s to {operation}."""
 
 
 class NotSupported(DriverError):
@@ -239,7 +257,7 @@ class GuestNotFound(DriverError):
 
 
 class ForeignGuest(DriverError):
-    """Guest {uuid} is not ours: it belongs to {owner}. It is left alone."""
+    """Guest {uuid} belongs to {owner}, not to this host. It is not touched."""
 
 
 # -- start and configuration
@@ -254,13 +272,14 @@ Correct or uninstall that package."""
 
 
 class DuplicatePlugin(ComputedError):
-    """Both {first} and {second} bring a {name} of {group}. Uninstall one."""
+    """Both {first} and {second} provide {name} of {group}. Uninstall one."""
 
 
 class AlreadyRunning(ComputedError):
-    """Another computed (pid {pid}) uses {path}; stop it first, or give \
+    """Another computed (pid {pid}) already uses {path}. Stop it, or give \
 this one another --state-path."""
 
 
 class TaskNotFound(ComputedError):
-    """No periodic task {name}. `computed-manage task list` shows all."""
+    """There is no periodic task {name}. `computed-manage task list` shows \
+all."""

@@ -21,7 +21,7 @@ from computed.virt import claim as virt_claim
 LOG = logging.getLogger(__name__)
 
 # After these nobody knows whether the request was carried out.
-UNCERTAIN = (exception.PerhapsDone, exception.ConductorUnavailable,
+UNCERTAIN = (exception.OutcomeUnknown, exception.ConductorUnavailable,
              exception.PrimaryUnavailable)
 # After these it is of no use to ask for leave at once again.
 UNANSWERED = (*UNCERTAIN, exception.PrimaryReadOnly)
@@ -91,7 +91,7 @@ class Claims:
         :rtype: computed.virt.claim.Claim
         :raises computed.exception.ClaimLost: a fact no longer holds
         :raises computed.exception.Frozen: nothing may be begun on this host
-        :raises computed.exception.PerhapsDone: no answer; the claim is
+        :raises computed.exception.OutcomeUnknown: no answer; the claim is
             given back as soon as there is one
         :raises computed.exception.NotJournaled: nothing was asked
         :raises computed.exception.StaleFacts: an answer that this request
@@ -295,7 +295,7 @@ class Claims:
         """Tell the primary the ends that it could not be told before.
 
         :raises computed.exception.ComputedError: one of ``UNANSWERED``, or
-            Contended: the rest is not told yet either. Each might wait for
+            WriteConflict: the rest is not told yet either. Each might wait for
             as long, and who is to be heard of is not to be silent.
         """
         for entry in [*self._journal.entries(),
@@ -304,7 +304,7 @@ class Claims:
                 continue
             try:
                 self._settle(context, entry)
-            except (exception.Contended, *UNANSWERED):
+            except (exception.WriteConflict, *UNANSWERED):
                 raise
             except Exception as error:      # the others must be told too
                 LOG.warning('The end of %(operation)s of instance %(uuid)s '
@@ -394,7 +394,7 @@ def refuse_stale(context, operation, uuid):
 def repeated(request):
     """Make a request that may be repeated, until somebody answers.
 
-    :raises computed.exception.PerhapsDone: nobody did
+    :raises computed.exception.OutcomeUnknown: nobody did
     """
     for attempt in range(1, TRIES + 1):
         try:

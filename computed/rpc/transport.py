@@ -197,9 +197,11 @@ def errors(peer_missing, method, timeout):
         raise exception.PeerFailed(
             method=method, error=f'{error.exc_type}: {first}') from None
     except (unix_driver.WentAway, rabbit.Unconfirmed) as error:
-        raise exception.PerhapsDone(method=method, timeout=timeout) from error
+        raise exception.OutcomeUnknown(
+            method=method, timeout=timeout) from error
     except messaging.MessagingTimeout as error:
-        raise exception.PerhapsDone(method=method, timeout=timeout) from error
+        raise exception.OutcomeUnknown(
+            method=method, timeout=timeout) from error
     except messaging.MessageDeliveryFailure as error:
         raise peer_missing from error
 

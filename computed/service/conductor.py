@@ -92,7 +92,7 @@ class ConductorService:
         # A primary that takes no write yet still answers; the heartbeats
         # find out when it does.
         with contextlib.suppress(exception.PrimaryReadOnly,
-                                 exception.PerhapsDone):
+                                 exception.OutcomeUnknown):
             router.incarnation.adopt(routing.incarnation.observe(context.new()))
         return router
 

@@ -39,9 +39,9 @@ from computed.tasks.power_states import task as power_states
 LOG = logging.getLogger(__name__)
 
 # While these last, the start is tried again.
-TEMPORARY = (exception.ConductorUnavailable, exception.PerhapsDone,
+TEMPORARY = (exception.ConductorUnavailable, exception.OutcomeUnknown,
              exception.PrimaryUnavailable, exception.PrimaryReadOnly,
-             exception.Contended, exception.DriverNotReady,
+             exception.WriteConflict, exception.DriverNotReady,
              exception.PutOff)
 RETRY = 0.5
 
@@ -73,7 +73,7 @@ class TaskEndpoint:
             # Nobody waits for it any more; and what somebody accepts of a
             # run now must not hold for one that begins hours later.
             done.cancel()
-            raise exception.PerhapsDone(
+            raise exception.OutcomeUnknown(
                 method=f'run of {name}', timeout=self._timeout) from None
         except futures.CancelledError:
             raise exception.HostUnavailable(

@@ -24,7 +24,7 @@ from tests.support import fixtures
 USERS, MORTALS = 4, 2
 # While these last, a request is made again.
 TROUBLE = (exception.PrimaryUnavailable, exception.PrimaryReadOnly,
-           exception.PerhapsDone, exception.ConductorUnavailable,
+           exception.OutcomeUnknown, exception.ConductorUnavailable,
            exception.PutOff, exception.InstanceBusy)
 
 

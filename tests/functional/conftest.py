@@ -103,11 +103,11 @@ class Lossy:
         if self.lost and self.before:
             self.lost -= 1
             self.late.append(args)
-            raise exception.PerhapsDone(method='x', timeout=1)
+            raise exception.OutcomeUnknown(method='x', timeout=1)
         answer = self.inner.object_class_action_versions(*args)
         if self.lost:
             self.lost -= 1
-            raise exception.PerhapsDone(method='x', timeout=1)
+            raise exception.OutcomeUnknown(method='x', timeout=1)
         return answer
 
     def wake(self):

@@ -166,7 +166,7 @@ def test_a_grant_whose_reply_was_lost_is_the_same(granted, pair, lossy):
 def test_all_are_given_back_when_nobody_answers(
         granted, pair, lossy, tmp_path):
     lossy(claims.TRIES)
-    with pytest.raises(exception.PerhapsDone):
+    with pytest.raises(exception.OutcomeUnknown):
         both(granted, task_state='powering-off')
     assert [state for _, state, _ in rows(pair)] == ['powering-off'] * 2
     lossy(0)
@@ -299,7 +299,7 @@ def test_an_instance_of_a_replica_only_is_no_absence(granted, pair):
 def test_a_release_that_comes_late_ends_no_later_claim(
         granted, pair, lossy):
     slow = lossy(1, before=True)
-    with pytest.raises(exception.PerhapsDone):
+    with pytest.raises(exception.OutcomeUnknown):
         granted.listing(context.new())
     got = granted.claim_absence(
         context.new(), granted.listing(context.new()), GUEST, 'remove')
@@ -333,7 +333,7 @@ def test_an_absence_nobody_answered_for_is_given_back(
         granted, pair, lossy, tmp_path):
     listing = granted.listing(context.new())
     lossy(claims.TRIES)
-    with pytest.raises(exception.PerhapsDone):
+    with pytest.raises(exception.OutcomeUnknown):
         granted.claim_absence(context.new(), listing, GUEST, 'remove')
     assert len(guests_claimed(pair)) == len(journaled(tmp_path)) == 1
     granted.replay(context.new())

@@ -125,7 +125,7 @@ def test_the_same_under_another_name_is_refused(standalone, tmp_path):
     (twin / 'entry_points.txt').write_text(
         '[computed.tasks]\n_check_free_disk = twin:task\n')
     said = refusal(standalone, PYTHONPATH=str(twin.parent))
-    assert 'computed-example 1.0 and twin 2.0 bring a _check_free_disk' in (
+    assert 'computed-example 1.0 and twin 2.0 provide _check_free_disk' in (
         said)
 
 

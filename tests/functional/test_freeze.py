@@ -204,4 +204,4 @@ def test_the_command_line_freezes_and_thaws(manager, pair):
     assert manage(pair, 'thaw', '--host', 'h1') == (
         0, 'The freeze of host h1 is over.\n')
     status, said = manage(pair, 'freeze', '--host', 'no', '--reason', 'x')
-    assert status == 1 and 'No host no.' in said
+    assert status == 1 and 'There is no host no.' in said

@@ -318,7 +318,7 @@ def test_systemd_is_told(tmp_path):
      'service_down_time = 999999999999\n',
      r'^computed: \[DEFAULT\] report_interval = 99999999999: larger'),
     ('[upgrade_levels]\nconductor = 99.9\n',
-     'allows 99.9; write the version of the oldest peer'),
+     'allows only 99.9. Set it to the version of the oldest peer'),
 ], ids=['interval', 'driver', 'transport', 'database', 'same', 'log file',
         'log levels', 'no library', 'large', 'pin'])
 def test_wrong_configuration_is_refused_in_one_line(

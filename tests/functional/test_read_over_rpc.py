@@ -135,7 +135,8 @@ def test_an_error_keeps_its_type_and_its_one_line(fresh):
         instance_obj.Instance.get_by_uuid(context.new(), 'nobody')
     assert type(caught.value) is exception.InstanceNotFound
     assert str(caught.value) == (
-        'No instance nobody. `computed-manage instance list` shows all.')
+        'There is no instance nobody. '
+        '`computed-manage instance list` shows all.')
 
 
 @pytest.mark.parametrize('method', ['_from_rows', 'obj_name', 'from_row'])

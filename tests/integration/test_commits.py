@@ -123,7 +123,7 @@ def test_a_commit_without_an_answer_was_perhaps_made(
         schema, settings, way, written):
     with servers.Proxy(schema.cluster.primary.port) as proxy:
         with router_on(settings, through(schema, proxy)):
-            with pytest.raises(exception.PerhapsWritten):
+            with pytest.raises(exception.CommitUnknown):
                 change(context.new(), nothing, lambda: proxy.hold(way))
             assert proxy.held[way] > 0
             assert schema.sql('SELECT vcpus FROM instances') == [(written,)]
@@ -156,7 +156,7 @@ def test_a_write_that_is_undone_again_and_again_says_so(schema, settings):
             "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, "
             "MESSAGE_TEXT = 'Deadlock found when trying to get lock'"))
     with router_on(settings, schema.url), \
-            pytest.raises(exception.Contended):
+            pytest.raises(exception.WriteConflict):
         meet_another(context.new())
     assert len(tries) > 5
 

@@ -94,7 +94,7 @@ def test_conductors_are_killed_again_and_again_under_load(
             current = another()
         waiting.wait_for(load.all_go_on(), 20, 'the load going on')
     perhaps = [error for _, error in load.failures
-               if isinstance(error, exception.PerhapsDone)]
+               if isinstance(error, exception.OutcomeUnknown)]
     assert perhaps or load.strict_failures or load.put_off
     assert load.wrong(dict(database.sql(
         'SELECT uuid, name FROM instances'))) == {}

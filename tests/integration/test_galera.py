@@ -351,7 +351,7 @@ def test_a_broken_node_loses_no_write_and_raises_only_what_is_documented(
             *(functools.partial(caller.work, over) for caller in callers),
             break_and_mend) == [None] * 3
     written = sum(caller.written for caller in callers)
-    perhaps = sum(error is exception.PerhapsWritten for caller in callers
+    perhaps = sum(error is exception.CommitUnknown for caller in callers
                   for error in caller.failed)
     assert written <= vcpus(schema, instance) <= written + perhaps
 
@@ -373,10 +373,10 @@ class Caller:
             try:
                 increment(self.conductor, self.instance)
                 self.written += 1
-            except (exception.InstanceChanged, exception.Contended):
+            except (exception.InstanceChanged, exception.WriteConflict):
                 pass
             except (exception.PrimaryUnavailable,
-                    exception.PerhapsWritten) as error:
+                    exception.CommitUnknown) as error:
                 self.failed.append(type(error))
 
 

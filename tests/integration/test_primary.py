@@ -71,7 +71,7 @@ def test_a_commit_that_nobody_answered_may_have_been_done(
         done.append(instances_there(database))
         database.cluster.primary.kill()
 
-    with pytest.raises(exception.PerhapsWritten):
+    with pytest.raises(exception.CommitUnknown):
         instance.create(context.new(), fixtures.INSTANCE)
     assert done == [[fixtures.UUID]]
 

@@ -165,7 +165,7 @@ def test_one_conductor_is_killed_in_the_middle_of_calls(cell, side):
             one.name = 'after'
             try:
                 one.save()
-            except exception.PerhapsDone:
+            except exception.OutcomeUnknown:
                 return 'perhaps'
             except exception.InstanceChanged:
                 return 'changed'
@@ -210,7 +210,7 @@ def test_a_call_while_the_broker_is_away_does_not_hang(cell, side):
     who(side)
     cell.rabbitmq.stop()
     began = time.monotonic()
-    with pytest.raises((exception.PerhapsDone,
+    with pytest.raises((exception.OutcomeUnknown,
                         exception.ConductorUnavailable)):
         who(side)       # on a connection that was good
     with pytest.raises(exception.BrokerUnavailable):

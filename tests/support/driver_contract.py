@@ -126,7 +126,7 @@ class DriverContract:
     def test_a_guest_of_another_database_is_left_alone(self, driver, change):
         guest = self.spawned(driver)
         before = driver.get_instance(guest)
-        with pytest.raises(exception.ForeignGuest, match='is left alone'):
+        with pytest.raises(exception.ForeignGuest, match='is not touched'):
             change(driver, claim_on(guest, OTHER_OWNER))
         assert driver.get_instance(guest) == before
 

@@ -23,7 +23,7 @@ COUNTER, CLAIMED = (f'{number}0000000-0000-4000-8000-000000000000'
 # What a write may fail with while there is no primary, or nobody to reach it
 # by: nothing was written, or nobody knows.
 NOTHING = (exception.PrimaryUnavailable, exception.PrimaryReadOnly)
-FAILURES = (*NOTHING, exception.PerhapsDone, exception.ConductorUnavailable)
+FAILURES = (*NOTHING, exception.OutcomeUnknown, exception.ConductorUnavailable)
 
 # Between two requests of one thread, so that the lists stay short.
 PACE = 0.02

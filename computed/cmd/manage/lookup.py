@@ -9,7 +9,7 @@ from computed.objects import instance as instance_obj
 
 # While these last, waiting goes on.
 TEMPORARY = (exception.PutOff, exception.ConductorUnavailable,
-             exception.PerhapsDone, exception.PrimaryUnavailable)
+             exception.OutcomeUnknown, exception.PrimaryUnavailable)
 
 
 def instance(context, name, tolerant=False, deleted=False):

@@ -65,8 +65,8 @@ def write(function):
         inside a read
     :raises computed.exception.PrimaryUnavailable: nothing was written
     :raises computed.exception.PrimaryReadOnly: nothing was written
-    :raises computed.exception.Contended: nothing was written
-    :raises computed.exception.PerhapsWritten: the commit got no answer
+    :raises computed.exception.WriteConflict: nothing was written
+    :raises computed.exception.CommitUnknown: the commit got no answer
     """
     @functools.wraps(function)
     def wrapper(context, *args, **kwargs):

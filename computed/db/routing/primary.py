@@ -82,7 +82,7 @@ class Primary(nodes.Node):
         :raises computed.exception.PrimaryUnavailable: nothing was written
         :raises computed.exception.PrimaryDivided: nothing was written
         :raises computed.exception.PrimaryReadOnly: nothing was written
-        :raises computed.exception.PerhapsWritten: it went away during a commit
+        :raises computed.exception.CommitUnknown: it went away during a commit
         """
         node = self.heartbeats if heartbeat else self
         with self._place(heartbeat, ours), self._errors(writes):
@@ -122,7 +122,7 @@ class Primary(nodes.Node):
         try:
             number, touched = once(functools.partial(touch, context),
                                    context, self.heartbeats, True)
-        except exception.PerhapsWritten as error:
+        except exception.CommitUnknown as error:
             # Whether nothing was changed or not is all the same.
             self._doubt()
             raise exception.PrimaryUnavailable() from error
@@ -159,7 +159,7 @@ class Primary(nodes.Node):
             if writes:
                 raise
             raise exception.PrimaryUnavailable() from error
-        except exception.PerhapsWritten:
+        except exception.CommitUnknown:
             self._doubt()
             raise
         except transaction.ERRORS as error:
@@ -224,7 +224,7 @@ def opened(context, node, writes=False):
     """Open one on ``node``, for the functions called with ``context``.
 
     :raises computed.db.routing.transaction.AnotherServer: it is not who it was
-    :raises computed.exception.PerhapsWritten: it went away in the commit
+    :raises computed.exception.CommitUnknown: it went away in the commit
     """
     facade = node.facade.writer if writes else node.facade.reader
     scope = context.db_scope = transaction.Scope(node, writes)
@@ -240,7 +240,7 @@ def opened(context, node, writes=False):
             committing = writes
     except transaction.ERRORS as error:
         if committing and transaction.is_lost(error):
-            raise exception.PerhapsWritten() from error
+            raise exception.CommitUnknown() from error
         raise
     finally:
         scope.open = False

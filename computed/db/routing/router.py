@@ -158,7 +158,7 @@ class Router:
                 # Or is it we who have not heard of a newer one yet?
                 self.incarnation.adopt(incarnation.observe(computed_context.new()))
             except (exception.PrimaryUnavailable, exception.PrimaryReadOnly,
-                    exception.PerhapsDone):
+                    exception.OutcomeUnknown):
                 return False
         if tokens.incarnation != self.incarnation.number:
             self.read_stats.refusal(name, 'Resync')
@@ -299,7 +299,7 @@ class Router:
             (number, result), scope = self._repeated(
                 begun, context, options)
         except db_exc.DBDeadlock as error:
-            raise exception.Contended() from error
+            raise exception.WriteConflict() from error
         for host, revision in scope.revisions.items():
             context.tokens.advance(
                 self.incarnation.database_id, number, host, revision)

@@ -110,21 +110,21 @@ def test_a_disabled_task_does_not_exist(install):
 def test_a_task_named_like_one_of_ours_is_refused(install):
     install('acme', plugins.TASKS, '_sync_power_states = {module}:sweep')
     assert refusal(kind=exception.DuplicatePlugin) == (
-        'Both computed 0.1.0 and acme 1.5 bring a _sync_power_states of '
+        'Both computed 0.1.0 and acme 1.5 provide _sync_power_states of '
         'computed.tasks. Uninstall one.')
 
 
 def test_two_packages_with_one_name_are_refused(install):
     install('acme', plugins.TASKS, '_sweep = {module}:sweep')
     install('bolt', plugins.TASKS, '_sweep = {module}:sweep')
-    assert 'Both acme 1.5 and bolt 1.5 bring a _sweep' in refusal(
+    assert 'Both acme 1.5 and bolt 1.5 provide _sweep' in refusal(
         kind=exception.DuplicatePlugin)
 
 
 def test_two_packages_that_give_one_name_are_refused(install):
     install('acme', plugins.TASKS, '_one = {module}:given')
     install('bolt', plugins.TASKS, '_two = {module}:given')
-    assert 'Both acme 1.5 and bolt 1.5 bring a renamed' in refusal(
+    assert 'Both acme 1.5 and bolt 1.5 provide renamed' in refusal(
         kind=exception.DuplicatePlugin)
 
 
@@ -185,7 +185,7 @@ def test_an_unknown_driver_is_refused_with_those_there_are():
 def test_a_driver_named_like_one_of_ours_is_refused(install):
     install('acme', plugins.DRIVERS, 'process = {module}:sweep')
     assert refusal(plugins.load_driver, exception.DuplicatePlugin) == (
-        'Both acme 1.5 and computed 0.1.0 bring a process of '
+        'Both acme 1.5 and computed 0.1.0 provide process of '
         'computed.drivers. Uninstall one.')
 
 

@@ -186,7 +186,7 @@ def test_a_list_in_a_cell_is_json_too(manage, deployment):
 def test_a_node_that_is_none_is_said(manage, deployment, caplog):
     deployment.nodes = NODES
     assert manage('replica', 'show', 'db9')[0] == 1
-    assert 'No database node db9. `computed-manage replica list`' in (
+    assert 'There is no database node db9. `computed-manage replica list`' in (
         caplog.text)
 
 
@@ -255,7 +255,8 @@ def test_trouble_with_one_instance_does_not_spare_the_others(
     code, printed = manage('instance', 'stop', 'nope', 'a', 'b')
     assert (code, printed) == (1, 'b: stop begun\n')
     assert deployment.operated == [('stop', fake.UUID.format(2), False)]
-    assert 'No instance nope' in caplog.text and 'is busy' in caplog.text
+    assert 'There is no instance nope' in caplog.text
+    assert 'is busy' in caplog.text
 
 
 def test_a_reboot_can_be_hard(manage, deployment):
