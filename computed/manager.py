@@ -15,7 +15,7 @@ from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
 from computed.repair import brakes
-from computed.rpc import transport as rpc
+from computed.rpc import endpoint
 from computed.tasks import bandwidth
 from computed.tasks import resources
 from computed.tasks.power_states import task as power_states
@@ -41,14 +41,15 @@ class ComputeManager:
     update_available_resource = resources.update_available_resource
     _poll_bandwidth_usage = bandwidth.poll_bandwidth_usage
 
-    build_instance = rpc.exposed(operation.endpoint(build.BUILD))
-    delete_instance = rpc.exposed(operation.endpoint(build.DELETE))
-    start_instance = rpc.exposed(operation.endpoint(power.START))
-    stop_instance = rpc.exposed(operation.endpoint(power.STOP))
-    reboot_instance = rpc.exposed(operation.endpoint(power.REBOOT))
-    reboot_instance_hard = rpc.exposed(operation.endpoint(power.REBOOT_HARD))
-    pause_instance = rpc.exposed(operation.endpoint(power.PAUSE))
-    unpause_instance = rpc.exposed(operation.endpoint(power.UNPAUSE))
+    build_instance = endpoint.exposed(operation.endpoint(build.BUILD))
+    delete_instance = endpoint.exposed(operation.endpoint(build.DELETE))
+    start_instance = endpoint.exposed(operation.endpoint(power.START))
+    stop_instance = endpoint.exposed(operation.endpoint(power.STOP))
+    reboot_instance = endpoint.exposed(operation.endpoint(power.REBOOT))
+    reboot_instance_hard = endpoint.exposed(
+        operation.endpoint(power.REBOOT_HARD))
+    pause_instance = endpoint.exposed(operation.endpoint(power.PAUSE))
+    unpause_instance = endpoint.exposed(operation.endpoint(power.UNPAUSE))
 
     def __init__(self, conf, driver, claims, after_reboot=False,
                  on_reboot_over=None, hourly=None):
@@ -89,12 +90,12 @@ class ComputeManager:
         else:
             self._on_reboot_over = None
 
-    @rpc.exposed
+    @endpoint.exposed
     def get_console_log(self, context, uuid, max_bytes):
         """The end of what an instance printed, as text."""
         return self.driver.console_log(uuid, max_bytes)
 
-    @rpc.exposed
+    @endpoint.exposed
     def get_guest(self, context, uuid):
         """What only the hypervisor knows of an instance, for people.
 

@@ -3,7 +3,7 @@
 import sys
 
 from computed.cmd import setup
-from computed.rpc import transport as rpc
+from computed.rpc import options
 from computed.service import child
 from computed.service import console
 from computed.service import host
@@ -17,7 +17,7 @@ def main(argv=None):
     service = host.HostService(conf)
     loop = mainloop.MainLoop(conf, service)
     service.end = loop.end
-    if rpc.is_standalone(conf):
+    if options.is_standalone(conf):
         service.child = child.ConductorChild(argv, loop.end)
     loop.run()
 

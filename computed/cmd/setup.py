@@ -15,7 +15,7 @@ from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
 from computed.conf import validation
-from computed.rpc import transport as rpc
+from computed.rpc import options
 
 LOG = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def load(argv, prog, description=None):
     """As :func:`configure`, but nothing is done about logging."""
     conf = cfg.CONF
     computed_conf.register_opts(conf)
-    rpc.register_opts(conf)
+    options.register_opts(conf)
     try:
         conf(argv, project='computed', prog=prog, version=computed.__version__,
              description=description)

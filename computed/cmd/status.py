@@ -18,9 +18,11 @@ from computed.cmd import setup
 from computed.conductor import client as conductor_client
 from computed.db import cell
 from computed.db import engine
+from computed.rpc import errors
 from computed.rpc import hostapi
+from computed.rpc import options
 from computed.rpc import rabbit
-from computed.rpc import transport as rpc
+from computed.rpc import transport
 
 NAME = 'computed-status'
 NOT_FOUND_OUT = 255
@@ -180,7 +182,7 @@ def queues(found, url):
         return upgradecheck.Result(
             SUCCESS, f'Not applicable: calls travel over {url}.')
     findings = [
-        (FAILURE, str(rpc.wrong_queue(found, name)))
+        (FAILURE, str(errors.wrong_queue(found, name)))
         for name, difference in found.differences.items() if difference]
     if found.arguments.get('x-queue-type') != 'quorum':
         findings.append((WARNING, (
@@ -230,15 +232,15 @@ class Checks(upgradecheck.UpgradeCommands):
         return oldest_service(self.primary, computed.__version__)
 
     def _queues(self):
-        url = rpc.address(self.conf)
         hosts = {self.conf.host,
                  *(service.host for service in self.primary.services)}
         try:
-            found = rabbit.inspect_queues(self.transport, queue_names(hosts))
+            found = self.transport.inspect_queues(queue_names(hosts))
         except rabbit.Unreachable as error:
             return upgradecheck.Result(FAILURE, str(
-                exception.BrokerUnavailable(url=url, problem=error.problem)))
-        return queues(found, url)
+                exception.BrokerUnavailable(url=self.transport.address,
+                                            problem=error.problem)))
+        return queues(found, self.transport.address)
 
     _upgrade_checks = (
         ('Schema', _schema),
@@ -261,8 +263,8 @@ def main(argv=None):
         conf = setup.load(sys.argv[1:] if argv is None else argv, NAME)
         try:
             checks.urls = engine.urls.from_conf(
-                conf, rpc.is_standalone(conf))
-            checks.transport = rpc.get_transport(conf)
+                conf, options.is_standalone(conf))
+            checks.transport = transport.make(conf)
         except exception.ConfigError as error:
             setup.fail(error)
     except SystemExit as ended:

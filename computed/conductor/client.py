@@ -7,8 +7,9 @@ import oslo_messaging as messaging
 from computed import context as computed_context
 from computed import exception
 from computed.objects import base
-from computed.rpc import rabbit
-from computed.rpc import transport as rpc
+from computed.rpc import errors
+from computed.rpc import serializer
+from computed.rpc import transport as transport_module
 
 # The oldest that has what nearly all calls need.
 TARGET = messaging.Target(topic='conductor', version='1.0')
@@ -17,22 +18,24 @@ TARGET = messaging.Target(topic='conductor', version='1.0')
 class ConductorAPI:
     """The ``indirection_api`` of every object."""
 
-    def __init__(self, transport, url, timeout=None):
-        """``url`` is shown in errors; ``timeout`` is in seconds."""
+    def __init__(self, transport: transport_module.Transport,
+                 timeout: float | None = None) -> None:
+        """:param timeout: seconds; None: ``rpc_response_timeout``"""
         def client(serializer):
-            return rpc.get_client(
-                transport, TARGET, timeout, serializer,
+            return transport.client(
+                TARGET, timeout, serializer,
                 transport.conf.upgrade_levels.conductor)
-        self._client = client(rpc.BackportingSerializer())
+        self._client = client(serializer.BackportingSerializer())
         # What a conductor has translated it need not translate again.
-        self._translator = client(rpc.Serializer()).prepare(version='1.1')
-        self._servers = rabbit.Servers(transport, TARGET.topic)
-        self._url = url
+        self._translator = client(
+            serializer.Serializer()).prepare(version='1.1')
+        self._servers = transport.servers(TARGET.topic)
+        self._url = transport.address
         self._timeout = timeout or transport.conf.rpc_response_timeout
 
     def _call(self, context, method, **kwargs):
         missing = exception.ConductorUnavailable(url=self._url)
-        with rpc.errors(missing, method, self._timeout), \
+        with errors.translated(missing, method, self._timeout), \
                 self._servers.reached():
             return self._client.call(context, method, **kwargs)
 
@@ -66,7 +69,7 @@ class ConductorAPI:
         """
         method = 'object_backport_versions'
         missing = exception.ConductorUnavailable(url=self._url)
-        with rpc.errors(missing, method, self._timeout):
+        with errors.translated(missing, method, self._timeout):
             return self._translator.call(
                 context, method, objinst=objinst,
                 object_versions=object_versions)

@@ -12,7 +12,7 @@ import oslo_messaging as messaging
 from computed import exception
 from computed.objects import base
 from computed.objects import versions
-from computed.rpc import transport as rpc
+from computed.rpc import endpoint
 
 # 1.0: objects' methods, replicas
 # 1.1: object_backport_versions
@@ -70,7 +70,7 @@ class ConductorManager:
         """``replicas()`` lists the state of each database node."""
         self._replicas = replicas
 
-    @rpc.exposed
+    @endpoint.exposed
     def object_class_action_versions(self, context, objname, objmethod,
                                      object_versions, args, kwargs):
         """Run a class method of an object; the peer's versions are kept."""
@@ -84,7 +84,7 @@ class ConductorManager:
             result = as_known(result, object_versions)
         return reply(context, result=result)
 
-    @rpc.exposed
+    @endpoint.exposed
     def object_backport_versions(self, context, objinst, object_versions):
         """An object that a peer does not understand, as old as it needs.
 
@@ -92,7 +92,7 @@ class ConductorManager:
         """
         return as_known(objinst, object_versions)
 
-    @rpc.exposed
+    @endpoint.exposed
     def object_action(self, context, objinst, objmethod, args, kwargs):
         """Run a method of an object; returns the fields it changed."""
         method = remote_method(objinst, objmethod)
@@ -107,7 +107,7 @@ class ConductorManager:
         updates['obj_what_changed'] = sorted(objinst.obj_what_changed())
         return reply(context, updates=updates, result=result)
 
-    @rpc.exposed
+    @endpoint.exposed
     def list_replicas(self, context):
         """The state of each database node, as this conductor sees it."""
         return self._replicas()

@@ -3,8 +3,8 @@
 import oslo_messaging as messaging
 
 from computed import exception
-from computed.rpc import rabbit
-from computed.rpc import transport as rpc
+from computed.rpc import errors
+from computed.rpc import serializer
 
 TOPIC = 'compute'
 
@@ -23,9 +23,9 @@ class HostAPI:
 
     def __init__(self, transport):
         self._transport = transport
-        self._client = rpc.get_client(
-            transport, messaging.Target(topic=TOPIC, version='1.0'),
-            serializer=rpc.BackportingSerializer(),
+        self._client = transport.client(
+            messaging.Target(topic=TOPIC, version='1.0'),
+            serializer=serializer.BackportingSerializer(),
             version_cap=transport.conf.upgrade_levels.compute)
         self._timeout = transport.conf.rpc_response_timeout
 
@@ -33,8 +33,9 @@ class HostAPI:
         if not host:    # it would mean: whichever host is quickest
             raise exception.HostUnavailable(host='(none)')
         missing = exception.HostUnavailable(host=host)
-        servers = rabbit.Servers(self._transport, f'{TOPIC}.{host}')
-        with rpc.errors(missing, method, self._timeout), servers.reached():
+        servers = self._transport.servers(f'{TOPIC}.{host}')
+        with errors.translated(missing, method, self._timeout), \
+                servers.reached():
             return self._client.prepare(server=host).call(
                 context, method, **kwargs)
 

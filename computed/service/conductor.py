@@ -14,7 +14,8 @@ from computed.conductor import manager
 from computed.db import cell
 from computed.db import engine
 from computed.db import routing
-from computed.rpc import transport as rpc
+from computed.rpc import options
+from computed.rpc import transport
 from computed.service import notify
 
 LOG = logging.getLogger(__name__)
@@ -42,22 +43,22 @@ class ConductorService:
         metrics.serve('[conductor] metrics_address',
                       self.conf.conductor.metrics_address)
         objects.register_all()
-        standalone = rpc.is_standalone(self.conf)
+        standalone = options.is_standalone(self.conf)
         urls = engine.urls.from_conf(self.conf, standalone)
-        transport = rpc.get_transport(self.conf)
+        self._transport = transport.make(self.conf)
         router = self._until_possible(
             lambda: self._connect(urls, standalone))
         target = messaging.Target(
             topic=manager.TARGET.topic,
-            server=rpc.server_name(transport, self.conf.host))
-        self._until_possible(lambda: rpc.reach(transport, target))
+            server=self._transport.server_name(self.conf.host))
+        self._until_possible(lambda: self._transport.reach(target))
         if self._stopping.is_set():
             return
         self._monitor = routing.monitor.Monitor(router)
         self._monitor.start()
-        self._server = rpc.get_server(
-            transport, target, [manager.ConductorManager(router.status)])
-        rpc.start(self._server, self.conf)
+        self._server = self._transport.server(
+            target, [manager.ConductorManager(router.status)])
+        self._transport.start(self._server)
         LOG.debug('Conductor ready on %s.', router.primary.name)
 
     def _until_possible(self, attempt):

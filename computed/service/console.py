@@ -8,7 +8,7 @@ import sys
 from oslo_log import log as logging
 
 from computed import states
-from computed.rpc import transport as rpc
+from computed.rpc import options
 
 LOG = logging.getLogger(__name__)
 
@@ -28,9 +28,9 @@ STANDALONE: dict[str | None, dict] = {
 
 def standalone_defaults(conf):
     """Change defaults where no ``transport_url`` is configured."""
-    if rpc.is_standalone(conf):
-        for group, options in STANDALONE.items():
-            for name, value in options.items():
+    if options.is_standalone(conf):
+        for group, defaults in STANDALONE.items():
+            for name, value in defaults.items():
                 conf.set_default(name, value, group)
 
 
@@ -40,7 +40,7 @@ def hello(conf, manager, instances):
              'instances, state in %(state)s.',
              {'host': conf.host, 'driver': conf.virt.driver,
               'count': len(instances), 'state': short(conf.state_path)})
-    if not rpc.is_standalone(conf):
+    if not options.is_standalone(conf):
         return
     for instance in instances:
         say(f'Instance {instance.name} is here again: {instance.vm_state}.')

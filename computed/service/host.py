@@ -24,9 +24,9 @@ from computed.operations import recover
 from computed.periodic import collect
 from computed.periodic import runner
 from computed.repair import brakes
+from computed.rpc import endpoint
 from computed.rpc import hostapi
-from computed.rpc import rabbit
-from computed.rpc import transport as rpc
+from computed.rpc import transport
 from computed.service import console
 from computed.service import heartbeat
 from computed.service import identity
@@ -55,16 +55,16 @@ class TaskEndpoint:
         self._runner = task_runner
         self._timeout = timeout
 
-    @rpc.exposed
+    @endpoint.exposed
     def list_tasks(self, context):
         return self._runner.describe()
 
-    @rpc.exposed
+    @endpoint.exposed
     def get_task_history(self, context, name):
         return [runner.as_dict(record)
                 for record in self._runner.history(name)]
 
-    @rpc.exposed
+    @endpoint.exposed
     def run_task(self, context, name, accept=None):
         done = self._runner.trigger(name, accept=accept)
         try:
@@ -132,10 +132,9 @@ class HostService:
         if self.child is not None:
             self.child.start()
             self._parts.append(self.child.stop)
-        transport = rpc.get_transport(self.conf)
-        self._parts.append(lambda: rabbit.close(transport))
-        conductor = conductor_client.ConductorAPI(
-            transport, rpc.address(self.conf))
+        calls = transport.make(self.conf)
+        self._parts.append(calls.close)
+        conductor = conductor_client.ConductorAPI(calls)
         # The library's base class demands calls that it never makes.
         base.ComputedObject.indirection_api = (
             conductor)      # type: ignore[assignment]
@@ -236,14 +235,14 @@ class HostService:
 
     def _serve(self):
         # Its own: a client gives up soon, a server's replies wait.
-        transport = rpc.get_transport(self.conf)
+        calls = transport.make(self.conf)
         target = hostapi.target(self.conf.host)
-        self._until_possible(lambda: rpc.reach(transport, target))
-        server = rpc.get_server(
-            transport, target,
+        self._until_possible(lambda: calls.reach(target))
+        server = calls.server(
+            target,
             [self.manager,
              TaskEndpoint(self.runner, self.conf.rpc_response_timeout)])
-        rpc.start(server, self.conf)
+        calls.start(server)
         beats = heartbeat.Heartbeat(self.conf, self.identity, self.claims,
                                     self.runner.digest, self._register,
                                     self.end)

@@ -18,7 +18,7 @@ from oslo_log import log as oslo_logging
 from computed import conf as computed_conf
 from computed import exception
 from computed.conf import validation
-from computed.rpc import transport as rpc
+from computed.rpc import options
 from computed.service import notify
 
 LOG = oslo_logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def check_files(conf):
     fresh = cfg.ConfigOpts()
     oslo_logging.register_options(fresh)
     computed_conf.register_opts(fresh)
-    rpc.register_opts(fresh)
+    options.register_opts(fresh)
     fresh([], default_config_files=conf.config_file or [],
           default_config_dirs=conf.config_dir or [])
     validation.check(fresh)

@@ -31,7 +31,7 @@ def start(folder, url):
 def client(transport):
     """A function that makes one empty call."""
     remote = messaging.get_rpc_client(
-        transport, messaging.Target(topic=TOPIC))
+        transport._library, messaging.Target(topic=TOPIC))
     return lambda: remote.call({}, 'nothing')
 
 

@@ -16,7 +16,6 @@ from oslo_versionedobjects import base as ovo
 from computed import context
 from computed import objects
 from computed.conductor import manager
-from computed.rpc import transport as rpc
 from tests.benchmarks import empty
 from tests.benchmarks import lists
 from tests.support import fixtures
@@ -116,10 +115,10 @@ def reading(pid, counts):
 
 def ask(load, counts, first):
     """Be some of the clients, in a process of their own."""
-    transport = rpc.get_transport(fixtures.make_conf(
-        load.folder, transport_url=load.url))
     client = messaging.get_rpc_client(
-        transport, messaging.Target(topic=load.topic))
+        messaging.get_rpc_transport(fixtures.make_conf(
+            load.folder, transport_url=load.url)),
+        messaging.Target(topic=load.topic))
     ended = threading.Event()
 
     def repeat(number):

@@ -12,7 +12,7 @@ from computed.conductor import manager as conductor_manager
 from computed.db.cell import identity
 from computed.db.routing import database as routing
 from computed.db.routing import router as router_module
-from computed.rpc import transport as rpc
+from computed.rpc import serializer
 from computed.virt import memory
 from tests.support import documents
 from tests.support import fixtures
@@ -125,7 +125,8 @@ class TestInstanceFault:
                 ctxt, 'InstanceFault', 'get_by_uuid',
                 {'InstanceFault': '1.0'}, [UUID], {})
         assert answer.keys() == {'result', 'origin', 'tokens'}
-        found = rpc.Serializer().deserialize_entity(ctxt, answer['result'])
+        found = serializer.Serializer().deserialize_entity(
+            ctxt, answer['result'])
         assert (found.uuid, found.host, found.fault, found.revision) == (
             UUID, fixtures.HOST, 'no disk', 7)
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from computed.cmd.manage import app
-from computed.rpc import transport as rpc
+from computed.rpc import options
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def nobody(request, tmp_path):
     url = request.getfixturevalue('lonely')
     config = tmp_path / 'computed.conf'
     config.write_text(f'[DEFAULT]\ntransport_url = {url}\n')
-    return ['--config-file', str(config)], rpc.shown(url)
+    return ['--config-file', str(config)], options.shown(url)
 
 
 def test_without_a_conductor_there_is_one_line(manage, nobody):

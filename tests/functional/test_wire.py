@@ -10,7 +10,7 @@ from computed.cmd.manage import instances
 from computed.cmd.manage import tasks
 from computed.objects import base
 from computed.objects import versions
-from computed.rpc import transport as rpc
+from computed.rpc import serializer
 from computed.service import host
 from tests.wire import calls
 from tests.wire import hosts
@@ -48,7 +48,7 @@ def test_contexts_mean_what_they_meant(recorded):
 
 
 def test_every_object_is_read_and_nothing_of_it_is_lost(recorded):
-    read = rpc.Serializer().deserialize_entity
+    read = serializer.Serializer().deserialize_entity
     for primitive in loopback.objects_in(recorded['calls']):
         again = read(None, primitive).obj_to_primitive()
         assert again[versions.DATA] == primitive[versions.DATA]
@@ -87,7 +87,7 @@ def test_every_request_is_served_and_the_reply_read(recorded, tmp_path):
             assert theirs is None or versions.parsed(
                 one[versions.VERSION]) <= versions.parsed(theirs)
         assert shape(reply) >= shape(call['reply']), args
-        rpc.Serializer().deserialize_entity(None, call['reply'])
+        serializer.Serializer().deserialize_entity(None, call['reply'])
 
 
 def shape(value):

@@ -14,8 +14,7 @@ from computed.claims import journal
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.rpc import hostapi
-from computed.rpc import rabbit
-from computed.rpc import transport as rpc
+from computed.rpc import transport
 from computed.virt import memory
 from tests.servers import rabbitmq as rabbitmq_server
 from tests.support import fixtures
@@ -246,13 +245,13 @@ def test_a_broker_with_another_certificate_is_refused(cell):
         cell.vhost, port=cell.rabbitmq.tls_port,
         options=f'?ssl=1&ssl_ca_file={path}'))
     with pytest.raises(exception.BrokerUnavailable, match='certificate'):
-        rpc.reach(rpc.get_transport(conf), hostapi.target('h1'))
+        transport.make(conf).reach(hostapi.target('h1'))
 
 
 def test_the_broker_is_asked_nothing_with_another_transport(tmp_path):
     conf = fixtures.make_conf(tmp_path)
-    transport = rpc.get_transport(conf)
-    rpc.reach(transport, hostapi.target('h1'))
-    with rabbit.Servers(transport, 'conductor').reached():
+    calls = transport.make(conf)
+    calls.reach(hostapi.target('h1'))
+    with calls.servers('conductor').reached():
         pass
-    rabbit.close(transport)
+    calls.close()

@@ -13,7 +13,6 @@ from computed import context
 from computed import exception
 from computed import objects
 from computed.objects import base
-from computed.rpc import rabbit
 from tests.integration import test_replication as replication
 from tests.support import fixtures
 from tests.support import waiting
@@ -60,7 +59,7 @@ class Conductor:
         return self.nodes()[0]['fallback']['conductors'] == 2
 
     def end(self):
-        rabbit.close(self.side.transport)
+        self.side.transport.close()
         self.program.end()
 
 

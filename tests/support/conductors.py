@@ -11,8 +11,7 @@ from computed import context
 from computed import objects
 from computed.conductor import client as conductor_client
 from computed.objects import base
-from computed.rpc import rabbit
-from computed.rpc import transport as rpc
+from computed.rpc import transport
 from tests.support import fixtures
 from tests.support import waiting
 
@@ -40,15 +39,14 @@ class Conductor:
         waiting.wait_for(lambda: list(folder.glob('rpc/*conductor*')), 20,
                          f'the socket of the conductor in {folder}')
         conf = fixtures.make_conf(folder)
-        self.transport = rpc.get_transport(conf)
-        self.api = conductor_client.ConductorAPI(
-            self.transport, rpc.address(conf))
+        self.transport = transport.make(conf)
+        self.api = conductor_client.ConductorAPI(self.transport)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *error):
-        rabbit.close(self.transport)
+        self.transport.close()
         self.program.end()
 
     def call(self, ctxt, name, method, *args, **kwargs):

@@ -27,8 +27,8 @@ from computed.conductor import client as conductor_client
 from computed.db.cell import migration
 from computed.objects import base
 from computed.objects import host as host_obj
-from computed.rpc import rabbit
-from computed.rpc import transport as rpc
+from computed.rpc import options
+from computed.rpc import transport
 from tests.support import waiting
 
 HOST = 'h1'
@@ -176,7 +176,7 @@ def make_conf(folder, **overrides):
     """
     conf = cfg.ConfigOpts()
     computed_conf.register_opts(conf)
-    rpc.register_opts(conf)
+    options.register_opts(conf)
     # Options that the library registers on the global configuration only.
     conffixture.ConfFixture(conf, transport_url=f'unix://{folder}/rpc')
     conf(['--state-path', str(folder)], default_config_files=[])
@@ -207,9 +207,8 @@ class HostSide:
         """
         self.conf = make_conf(folder, **overrides)
         self.state = state
-        self.transport = rpc.get_transport(self.conf)
-        self.conductor = conductor_client.ConductorAPI(
-            self.transport, rpc.address(self.conf))
+        self.transport = transport.make(self.conf)
+        self.conductor = conductor_client.ConductorAPI(self.transport)
 
     def __enter__(self):
         objects.register_all()
@@ -218,7 +217,7 @@ class HostSide:
 
     def __exit__(self, *error):
         base.ComputedObject.indirection_api = None
-        rabbit.close(self.transport)
+        self.transport.close()
 
     def manager(self, driver, **kwargs):
         """A compute manager on ``driver``, registered with the conductor."""

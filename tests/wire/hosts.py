@@ -9,7 +9,8 @@ import oslo_messaging as messaging
 from computed import context
 from computed.periodic import runner
 from computed.rpc import hostapi
-from computed.rpc import transport as rpc
+from computed.rpc import serializer
+from computed.rpc import transport
 from computed.service import host
 from computed.virt import memory
 from tests.support import fixtures
@@ -59,17 +60,16 @@ def serving(folder):
             yield functools.partial(
                 loopback.answered, messaging.RPCDispatcher(
                     [manager, host.TaskEndpoint(tasks, 10)],
-                    rpc.Serializer(), messaging.ExplicitRPCAccessPolicy))
+                    serializer.Serializer(),
+                    messaging.ExplicitRPCAccessPolicy))
         finally:
             tasks.stop()
 
 
 def made(folder):
     """``[(request, reply)]`` of every call to a host."""
-    transport = rpc.get_transport(fixtures.make_conf(folder))
-    api = hostapi.HostAPI(transport)
+    api = hostapi.HostAPI(transport.make(fixtures.make_conf(folder)))
     with serving(folder) as serve:
-        api._client = loopback.Client(serve, rpc.Serializer())
+        api._client = loopback.Client(serve, serializer.Serializer())
         calls.ask_host(api)
-    transport.cleanup()
     return api._client.seen

@@ -13,7 +13,8 @@ from computed.conductor import client as conductor_client
 from computed.conductor import manager
 from computed.db.cell import migration
 from computed.objects import base
-from computed.rpc import transport as rpc
+from computed.rpc import serializer
+from computed.rpc import transport
 from tests.support import fixtures
 from tests.support import many
 from tests.wire import calls
@@ -69,8 +70,8 @@ class Conductor:
         self.router.incarnation.adopt(calls.LIFE)
         self.sql = functools.partial(sql, path)
         self._dispatcher = messaging.RPCDispatcher(
-            [manager.ConductorManager(self.router.status)], rpc.Serializer(),
-            messaging.ExplicitRPCAccessPolicy)
+            [manager.ConductorManager(self.router.status)],
+            serializer.Serializer(), messaging.ExplicitRPCAccessPolicy)
 
     def serve(self, request):
         """See :func:`answered`."""
@@ -95,16 +96,15 @@ def answered(dispatcher, request):
 @contextlib.contextmanager
 def host_side(conductor, folder):
     """This process as a host of ``conductor``, while the block lasts."""
-    transport = rpc.get_transport(fixtures.make_conf(folder))
-    api = conductor_client.ConductorAPI(transport, 'loopback')
-    api._client = Client(conductor.serve, rpc.BackportingSerializer())
-    api._translator = Client(conductor.serve, rpc.Serializer(), '1.1')
+    api = conductor_client.ConductorAPI(
+        transport.make(fixtures.make_conf(folder)))
+    api._client = Client(conductor.serve, serializer.BackportingSerializer())
+    api._translator = Client(conductor.serve, serializer.Serializer(), '1.1')
     base.ComputedObject.indirection_api = api
     try:
         yield api
     finally:
         base.ComputedObject.indirection_api = None
-        transport.cleanup()
 
 
 def called(recorded):

@@ -14,7 +14,7 @@ from computed.conductor import client as conductor_client
 from computed.objects import base
 from computed.rpc import hostapi
 from computed.rpc import rabbit
-from computed.rpc import transport as rpc
+from computed.rpc import transport
 
 
 class Session:
@@ -27,17 +27,16 @@ class Session:
     def __init__(self, conf):
         objects.register_all()
         rabbit.set_brief(conf)
-        self._transport = transport = rpc.get_transport(conf)
+        self._transport = transport.make(conf)
         self.context = context.new()
-        self.hosts = hostapi.HostAPI(transport)
-        self.conductor = conductor_client.ConductorAPI(
-            transport, rpc.address(conf))
+        self.hosts = hostapi.HostAPI(self._transport)
+        self.conductor = conductor_client.ConductorAPI(self._transport)
         base.ComputedObject.indirection_api = (
             self.conductor)     # type: ignore[assignment]
 
     def close(self):
         """Leave nothing behind."""
-        rabbit.close(self._transport)
+        self._transport.close()
 
 
 class Command(command.Command):

@@ -5,14 +5,14 @@ from computed.cmd.manage import columns
 from computed.db import cell
 from computed.db import engine
 from computed.db import routing
-from computed.rpc import transport as rpc
+from computed.rpc import options
 
 
 def primary(conf, make):
     """The URL of the primary; see :func:`computed.db.engine.urls.from_conf`.
     """
     return engine.urls.from_conf(
-        conf, rpc.is_standalone(conf), make).primary
+        conf, options.is_standalone(conf), make).primary
 
 
 class Sync(base.Command):

@@ -5,7 +5,7 @@ from oslo_log import log as logging
 from computed import conf as computed_conf
 from computed import exception
 from computed.conf import validation
-from computed.rpc import transport as rpc
+from computed.rpc import options
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def configured(tmp_path):
         conf = cfg.ConfigOpts()
         logging.register_options(conf)
         computed_conf.register_opts(conf)
-        rpc.register_opts(conf)
+        options.register_opts(conf)
         conf(['--config-file', str(path)])
         return conf
     return make

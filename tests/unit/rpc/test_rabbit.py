@@ -10,8 +10,9 @@ from oslo_messaging._drivers import amqpdriver
 from oslo_messaging._drivers import impl_rabbit
 
 from computed import exception
+from computed.rpc import options
 from computed.rpc import rabbit
-from computed.rpc import transport as rpc
+from computed.rpc import transport
 
 
 @pytest.mark.parametrize('url, shown', [
@@ -27,8 +28,8 @@ from computed.rpc import transport as rpc
     ('rabbit://u:PASS?PASS@h1/', 'rabbit://***@h1/'),
 ])
 def test_no_password_is_shown(url, shown):
-    assert rpc.shown(url) == shown
-    assert 'PASS' not in rpc.shown(url)
+    assert options.shown(url) == shown
+    assert 'PASS' not in options.shown(url)
 
 
 @pytest.mark.parametrize('url', [
@@ -36,11 +37,11 @@ def test_no_password_is_shown(url, shown):
     'rabbit://u:PASS#PASS@h1/', 'carrier://u:PASS@h1/', 'rabbit://u:[PASS@h'])
 def test_an_unusable_url_is_one_line_without_the_password(url):
     conf = cfg.ConfigOpts()
-    rpc.register_opts(conf)
+    options.register_opts(conf)
     conf([], default_config_files=[])
     conf.set_override('transport_url', url)
     with pytest.raises(exception.ConfigError, match='transport_url') as got:
-        rpc.get_transport(conf)
+        transport.make(conf)
     assert 'PASS' not in str(got.value)
     assert '\n' not in str(got.value)
 
@@ -70,11 +71,11 @@ def test_queues_are_replicated_unless_the_operator_says_no(tmp_path):
         path = tmp_path / 'computed.conf'
         path.write_text(text)
         conf = cfg.ConfigOpts()
-        rpc.register_opts(conf)
+        options.register_opts(conf)
         conf(['--config-file', str(path)])
-        options = conf.oslo_messaging_rabbit
-        return (options.rabbit_quorum_queue,
-                options.rabbit_transient_quorum_queue)
+        found = conf.oslo_messaging_rabbit
+        return (found.rabbit_quorum_queue,
+                found.rabbit_transient_quorum_queue)
     assert read('') == (True, True)
     assert read('[oslo_messaging_rabbit]\nrabbit_quorum_queue = false\n'
                 ) == (False, True)
@@ -83,11 +84,10 @@ def test_queues_are_replicated_unless_the_operator_says_no(tmp_path):
 def test_the_library_still_has_what_the_broker_needs():
     """All that is private and used: a new release must not lose it."""
     conf = cfg.ConfigOpts()
-    rpc.register_opts(conf)
+    options.register_opts(conf)
     conf([], default_config_files=[])
     conf.set_override('transport_url', 'rabbit://u:p@127.0.0.1:1/')
-    transport = rpc.get_transport(conf)
-    driver = rabbit.driver_of(transport)
+    driver = rabbit.driver_of(transport.make(conf)._library)
     assert isinstance(driver, impl_rabbit.RabbitDriver)
     assert driver._connection_pool.connection_cls is impl_rabbit.Connection
     assert driver._reply_q is driver._reply_q_conn is driver._waiter is None

@@ -1,0 +1,72 @@
+"""Objects and contexts on their way over RPC."""
+
+import oslo_messaging as messaging
+from oslo_log import log as logging
+from oslo_versionedobjects import base as ovo
+from oslo_versionedobjects import exception as ovo_exception
+
+from computed import context as computed_context
+from computed import exception
+from computed.objects import base
+from computed.objects import versions
+
+LOG = logging.getLogger(__name__)
+
+
+class Serializer(messaging.Serializer):
+    """Carry objects, and the whole context, over the wire.
+
+    An object that is newer than this release is read as far as it is known.
+    """
+
+    def __init__(self):
+        self._objects = ovo.VersionedObjectSerializer()
+        self._objects.OBJ_BASE_CLASS = base.ComputedObject
+
+    def serialize_entity(self, context, entity):
+        return self._objects.serialize_entity(context, entity)
+
+    def deserialize_entity(self, context, entity):
+        if versions.is_object(entity):
+            try:
+                return base.ComputedObject.obj_from_primitive(
+                    entity, context)
+            except (ovo_exception.IncompatibleObjectVersion,
+                    ovo_exception.UnsupportedObjectError):
+                return self._newer(context, entity)
+        if isinstance(entity, list | tuple):
+            return [self.deserialize_entity(context, member)
+                    for member in entity]
+        if isinstance(entity, dict):
+            return {key: self.deserialize_entity(context, member)
+                    for key, member in entity.items()}
+        return entity
+
+    def _newer(self, context, primitive):
+        return base.ComputedObject.obj_from_primitive(
+            versions.lowered(primitive), context)
+
+    def serialize_context(self, context):
+        return context.to_dict()
+
+    def deserialize_context(self, values):
+        return computed_context.RequestContext.from_dict(values)
+
+
+class BackportingSerializer(Serializer):
+    """As the other, but a conductor translates what is newer, if it can."""
+
+    def _newer(self, context, primitive):
+        conductor = base.ComputedObject.indirection_api
+        if conductor is not None and versions.known(
+                primitive[versions.NAME]):
+            try:
+                return conductor.object_backport_versions(
+                    context, primitive, versions.tree(primitive))
+            except exception.ComputedError as error:
+                LOG.info('No conductor translates %(name)s %(version)s; it '
+                         'is read as far as it is known: %(error)s', {
+                             'name': primitive[versions.NAME],
+                             'version': primitive[versions.VERSION],
+                             'error': error})
+        return super()._newer(context, primitive)
