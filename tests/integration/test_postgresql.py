@@ -12,7 +12,11 @@ from oslo_db.sqlalchemy import engines as oslo_engines
 
 from computed.db.cell import migration
 from computed.db.cell import models
-from computed.db.engine import setup as engines
+from computed.db.engine import address
+from computed.db.engine import deadline
+from computed.db.engine import errors
+from computed.db.engine import server_sql
+from computed.db.engine import setup
 from computed.db.routing import transaction
 from tests.support import waiting
 
@@ -29,8 +33,8 @@ def connect(database):
 
     def make(url=None, timeout=2):
         found = oslo_engines.create_engine(
-            engines.prepared(url or database.url, timeout), max_retries=0)
-        engines.tune(found)
+            address.prepare(url or database.url, timeout), max_retries=0)
+        setup.tune(found)
         made.append(found)
         return found
     yield make
@@ -105,7 +109,8 @@ def test_each_server_is_told_apart_by_a_plain_account(schema, connect):
 
 def test_the_question_who_a_server_is_looks_like_any_other_read(schema):
     """To a proxy that splits reads from writes, by what functions may do."""
-    names = set(re.findall(r'(\w+)\(', engines.IDENTITY['postgresql'].lower()))
+    sql = server_sql.IDENTITY['postgresql'].lower()
+    names = set(re.findall(r'(\w+)\(', sql))
     found = dict(schema.sql(
         'SELECT proname, max(provolatile) FROM pg_proc WHERE proname IN ('
         + ', '.join(f"'{name}'" for name in names) + ') GROUP BY proname'))
@@ -139,7 +144,7 @@ def test_a_statement_that_takes_too_long_is_stopped_by_the_server(
     with connect(timeout=1).connect() as connection:
         with pytest.raises(sa.exc.OperationalError) as stopped:
             connection.execute(sa.text('SELECT pg_sleep(60)'))
-    assert engines.sqlstate(stopped.value) == transaction.CANCELLED
+    assert errors.sqlstate(stopped.value) == transaction.CANCELLED
 
 
 def test_transactions_that_wait_for_one_another_are_a_deadlock(
@@ -199,7 +204,7 @@ def test_a_read_waits_no_longer_than_its_deadline_all_in_all(
         connection.execute(sa.text('SELECT 1'))
     standby.freeze()
     began = time.monotonic()
-    with engines.within(1), pytest.raises(db_exc.DBConnectionError):
+    with deadline.within(1), pytest.raises(db_exc.DBConnectionError):
         # the pool tests its connection, then would make another
         found.connect()
     assert 1 <= time.monotonic() - began < 2

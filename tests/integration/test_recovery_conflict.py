@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from computed import context
 from computed.db.cell import migration
-from computed.db.engine import setup as engines
+from computed.db.engine import errors
 from computed.db.routing import database as routing
 from tests.support import routed
 from tests.support import waiting
@@ -94,7 +94,7 @@ def test_a_query_cancelled_by_replication_is_asked_of_the_next_standby(
         assert answer.result(10) == 1
     # It was what it should have been, ...
     [error] = read.errors
-    assert engines.sqlstate(error) == '40001'
+    assert errors.sqlstate(error) == '40001'
     assert 'conflict with recovery' in str(error)
     waiting.wait_for(
         lambda: conflicts(victim, impatient.name) == before + 1)

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from computed.db.cell import migration
-from computed.db.engine import setup as engines
+from computed.db.engine import address
 from tests.support import fixtures
 
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
@@ -37,7 +37,7 @@ def test_the_command_line_says_it_in_one_line(database, tmp_path, mistake):
         assert (done.returncode, done.stdout) == (1, '')
         [line] = done.stderr.splitlines()
         assert line.startswith('computed-manage: The primary database '
-                               f'{engines.address(url)} cannot be used: ')
+                               f'{address.show(url)} cannot be used: ')
         assert 'an0ther' not in line
 
 
@@ -51,7 +51,7 @@ def test_a_conductor_says_it_once_and_waits(database, tmp_path, mistake):
             tmp_path / 'computed.conf', {'connection': url}))
     try:
         program.wait_for_output('Waiting: The primary database '
-                                f'{engines.address(url)} cannot be used: ')
+                                f'{address.show(url)} cannot be used: ')
     finally:
         status = program.end()
     assert status == 0

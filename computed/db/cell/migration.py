@@ -16,7 +16,9 @@ from alembic.runtime import migration
 from oslo_db import exception as db_exc
 
 from computed import exception
-from computed.db.engine import setup as engines
+from computed.db.engine import address
+from computed.db.engine import errors
+from computed.db.engine import setup
 
 # The oldest schema this code runs on.
 NEEDED = 'a7'
@@ -30,8 +32,8 @@ def _config():
 
 
 def _engine(url):
-    engine = engines.single(engines.prepared(url))
-    engines.tune(engine)
+    engine = setup.single(address.prepare(url))
+    setup.tune(engine)
     return engine
 
 
@@ -97,6 +99,6 @@ def reachable(url):
         yield
     except (db_exc.DBError, sa.exc.SQLAlchemyError) as error:
         raise exception.PrimaryUnreachable(
-            address=engines.address(url),
-            problem=engines.message(error).split('\n', 1)[0].rstrip('.')
+            address=address.show(url),
+            problem=errors.message(error).split('\n', 1)[0].rstrip('.')
         ) from error

@@ -1,28 +1,32 @@
-"""What one database server says of itself, for a look before an upgrade.
+"""What one database server tells about itself, before an upgrade.
 
-It names columns itself, for the schema may be older than the models.
+The schema may be older than the models, so this module names columns itself.
 """
 
 import dataclasses
 import datetime
 import os
-import time
+import typing
+from collections import abc
 
 import sqlalchemy as sa
 from alembic.runtime import migration
 from oslo_db import exception as db_exc
 
+from computed import clock
 from computed.db.cell import models
-from computed.db.engine import setup as engines
+from computed.db.engine import address
+from computed.db.engine import setup
 
-# Naive UTC with its fraction; SQLite's is this machine's own.
+# The server's time, as naive UTC with fractions. SQLite has the time of this
+# machine.
 CLOCKS = {'mysql': 'UTC_TIMESTAMP(6)',
           'postgresql': "timezone('UTC', clock_timestamp())"}
 
-# Whether the server is a replica, as far as it refuses to write.
+# True if the server refuses writes, as a replica does.
 REPLICATING = {'mysql': '@@read_only', 'postgresql': 'pg_is_in_recovery()'}
 
-# Whether the account might write, whatever its server allows.
+# True if the account has the right to write, even if its server refuses.
 MAY_WRITE = {
     'mysql': """(SELECT COUNT(*) FROM (
         SELECT grantee, privilege_type FROM information_schema.user_privileges
@@ -44,7 +48,8 @@ MAY_WRITE = {
 class Service:
     """The daemon of a host.
 
-    :ivar silent_for: seconds since it was heard, by the database's clock
+    :ivar silent_for: seconds since its last heartbeat, by the database's
+        clock
     """
 
     host: str
@@ -54,10 +59,10 @@ class Service:
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """What is known of a server; None: it did not say.
+    """The facts about a server; None: it did not tell.
 
     :ivar name: its address, without a password
-    :ivar error: why nothing else is known
+    :ivar error: why there are no other facts
     :ivar skew: seconds by which its clock is ahead of this machine's
     """
 
@@ -72,19 +77,19 @@ class Server:
     services: tuple[Service, ...] = ()
 
 
-def look(url, timeout):
-    """A :class:`Server`, whatever answers at ``url``, or nothing.
+def look(url: str, timeout: float) -> Server:
+    """Ask the server at ``url`` for its facts; a failure is one of them.
 
-    :param timeout: seconds to wait for it to connect or to answer
+    :param timeout: seconds to wait for a connection and for each answer
     """
-    name = engines.address(url)
+    name = address.show(url)
     parsed = sa.make_url(url)
     if (parsed.get_backend_name() == 'sqlite' and
             not os.path.exists(parsed.database or '')):
-        # To connect would make it.
+        # A connection would create the file.
         return Server(name)
-    engine = engines.single(engines.prepared(url, timeout))
-    engines.tune(engine)
+    engine = setup.single(address.prepare(url, timeout))
+    setup.tune(engine)
     try:
         with engine.connect() as connection:
             return Server(name, **_facts(connection))
@@ -94,10 +99,10 @@ def look(url, timeout):
         engine.dispose()
 
 
-def _facts(connection):
+def _facts(connection: sa.Connection) -> dict[str, typing.Any]:
     kind = connection.dialect.name
 
-    def ask(expression):
+    def ask(expression: str | None) -> typing.Any:
         return expression and connection.scalar(sa.text(
             f'SELECT {expression}'))
     found = {
@@ -120,17 +125,18 @@ def _facts(connection):
     return found
 
 
-def _skew(clock):
-    began = time.time()
-    there = clock()
-    ended = time.time()
+def _skew(server_time: abc.Callable[[], datetime.datetime | None]
+          ) -> float | None:
+    before = clock.time()
+    there = server_time()
+    after = clock.time()
     if there is None:
         return None
-    there = there.replace(tzinfo=datetime.UTC).timestamp()
-    return there - (began + ended) / 2
+    there = there.replace(tzinfo=datetime.UTC)
+    return there.timestamp() - (before + after) / 2
 
 
-def _services(connection):
+def _services(connection: sa.Connection) -> abc.Iterator[Service]:
     table = sa.table('services', sa.column('host'), sa.column('version'),
                      sa.column('last_seen', sa.DateTime))
     for host, version, seen, now in connection.execute(sa.select(

@@ -1,65 +1,78 @@
-"""What PostgreSQL's driver needs, to be as dependable as the others are.
+"""What psycopg needs to be as dependable as the other drivers.
 
-Only an engine on PostgreSQL loads this: psycopg is an extra.
+Only an engine on PostgreSQL loads this module: psycopg is an extra.
 """
+
+import typing
 
 import psycopg
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 from oslo_db.sqlalchemy import exc_filters
+from sqlalchemy import event
 
-from computed.db.engine import setup as engines
+from computed.db.engine import deadline
+from computed.db.engine import errors
 
 DEADLOCK = {'40001', '40P01'}
-# The server ends, or does not serve yet: 57P01 admin_shutdown and others.
+# The server stops, or does not serve yet: 57P01 admin_shutdown and others.
 GOING_AWAY = {'57P01', '57P02', '57P03', '57P05'}
 
 
 class Connection(psycopg.Connection):
-    """A connection that waits for a server no longer than it is patient.
+    """A connection that does not wait for ever for its server.
 
-    The server's ``statement_timeout`` cannot do it, for a server that is
-    frozen does not look at its clock; nor can TCP, for its kernel still
-    acknowledges all that is sent.
+    The server's ``statement_timeout`` is not enough: a server that is frozen
+    does not look at its clock. TCP is not enough either: the kernel of a
+    frozen server still acknowledges all that is sent.
 
     :ivar patience: seconds to wait for an answer; None for ever
     """
 
     patience: float | None = None
 
-    def wait(self, gen, interval=0.1, timeout=None):
-        """As the library's, which has no limit of its own."""
+    def wait(self, gen: typing.Any, interval: float = 0.1,
+             timeout: float | None = None) -> typing.Any:
+        """Wait as psycopg does, but not longer than allowed."""
         timeout = timeout or allowed(self.patience)
         try:
             return super().wait(gen, interval, timeout)
         except psycopg.OperationalError:
-            # Left amid a statement it is of no further use.
+            # A connection that waits for an answer cannot be used again.
             if self.pgconn.transaction_status == (
                     psycopg.pq.TransactionStatus.ACTIVE):
                 self.close()
             raise
 
 
-def allowed(patience):
-    """Seconds that a wait may take, by ``patience`` and the deadline.
+def allowed(patience: float | None) -> float | None:
+    """Return the seconds that a wait may take; None: there is no limit.
 
-    :raises psycopg.OperationalError: none are left
+    :param patience: the limit of a single wait; the deadline is another
+    :raises psycopg.OperationalError: the deadline has passed
     """
-    left = engines.time_left()
+    left = deadline.time_left()
     if left == 0:
-        raise psycopg.OperationalError(engines.TIME_IS_OVER)
+        raise psycopg.OperationalError(deadline.TIME_IS_OVER)
     limits = [limit for limit in (left, patience) if limit is not None]
     return min(limits, default=None)
 
 
-def connect(dialect, record, arguments, parameters):
-    """A listener of ``do_connect``: how every connection is made.
+def tune(engine: sa.Engine) -> None:
+    """Make the connections of ``engine`` with :func:`connect`."""
+    event.listen(engine, 'do_connect', connect)
 
-    :raises oslo_db.exception.DBConnectionError: there is none; oslo.db would
-        know by messages that psycopg 3 does not write
+
+def connect(dialect: typing.Any, record: typing.Any,
+            arguments: typing.Any,
+            parameters: dict[str, typing.Any]) -> Connection:
+    """Connect; a listener of ``do_connect``.
+
+    :raises oslo_db.exception.DBConnectionError: it failed. oslo.db would
+        recognize that by messages that psycopg 3 does not write.
     """
-    patience = parameters.get('connect_timeout')
-    patience = float(patience) if patience else None
+    text = parameters.get('connect_timeout')
+    patience = float(text) if text else None
     try:
         limit = allowed(patience)
         if limit is not None:
@@ -72,13 +85,14 @@ def connect(dialect, record, arguments, parameters):
 
 
 @exc_filters.filters('postgresql', sa.exc.OperationalError, '')
-def translate(error, match, engine_name, is_disconnect):
-    """Tell apart what oslo.db would pass on as any other error.
+def translate(error: Exception, match: typing.Any, engine_name: str,
+              is_disconnect: bool) -> None:
+    """Recognize errors that oslo.db would pass on unchanged.
 
-    :raises oslo_db.exception.DBDeadlock: the transaction is to be repeated
-    :raises oslo_db.exception.DBConnectionError: the server ends
+    :raises oslo_db.exception.DBDeadlock: the caller repeats the transaction
+    :raises oslo_db.exception.DBConnectionError: the server stops
     """
-    state = engines.sqlstate(error)
+    state = errors.sqlstate(error)
     if state in DEADLOCK:
         raise db_exc.DBDeadlock(error)
     if state in GOING_AWAY:

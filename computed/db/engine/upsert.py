@@ -1,4 +1,6 @@
-"""One statement that inserts rows, or replaces those that are older."""
+"""One statement that inserts rows, or replaces older rows."""
+
+import typing
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -6,23 +8,26 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite
 
 
-def newer(dialect, table, rows, guard):
-    """An INSERT of ``rows`` in which, of two of one primary key, the one
-    with the greater ``guard`` stays.
+def newer(dialect: str, table: typing.Any,
+          rows: list[dict[str, typing.Any]], guard: str) -> sa.sql.dml.Insert:
+    """Return an INSERT that never replaces a newer row by an older one.
+
+    Of two rows with one primary key, the row with the greater ``guard``
+    stays.
 
     :param dialect: the name of the engine's dialect
     :param table: a :class:`sqlalchemy.Table`
-    :param rows: ``[{column: value}]``, all of the same columns
+    :param rows: ``[{column: value}]``, all with the same columns
     :param guard: the name of a column
     """
     keys = [column.name for column in table.primary_key]
     changed = [name for name in rows[0] if name not in (*keys, guard)]
-    # Always in this order, or two such statements could deadlock.
+    # Two statements that lock rows in different orders could deadlock.
     rows = sorted(rows, key=lambda row: [row[name] for name in keys])
     if dialect in ('mysql', 'mariadb'):
         statement = mysql.insert(table).values(rows)
         mine, there = statement.inserted, table.c
-        # The guard last: each assignment sees the ones before it.
+        # The guard comes last: each assignment sees the ones before it.
         return statement.on_duplicate_key_update([
             (name, sa.func.IF(mine[guard] > there[guard], mine[name],
                               there[name]))

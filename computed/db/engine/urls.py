@@ -3,17 +3,20 @@
 import dataclasses
 import inspect
 import os
+import typing
 
 import sqlalchemy as sa
+from oslo_config import cfg
+from oslo_db import options
 
 from computed import exception
 from computed.conf import validation
-from computed.db.engine import setup as engines
+from computed.db.engine import address
 
-# Those that eventlet can wait for, and SQLite, which is soon done.
+# Drivers that eventlet does not block on, and SQLite, which is fast.
 COOPERATIVE = ('pymysql', 'pysqlite')
 BACKENDS = ('sqlite', 'mysql', 'mariadb', 'postgresql')
-# What each file of SQLite begins with.
+# The first bytes of each file of SQLite.
 SQLITE = b'SQLite format 3\0'
 REMEDY = ('Write a URL such as mysql+pymysql://user:password@host/computed or '
           'postgresql+psycopg://user:password@host/computed.')
@@ -25,67 +28,83 @@ class Urls:
     replicas: tuple[str, ...]
 
 
-def from_conf(conf, standalone, make=True):
-    """The URLs of the primary and its replicas.
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Add the options of oslo.db (``connection`` and others) to ``conf``."""
+    conf.register_opts(options.database_opts, group='database')
+
+
+def from_conf(conf: cfg.ConfigOpts, standalone: bool,
+              make: bool = True) -> Urls:
+    """Return the URLs of the primary and its replicas.
 
     :param standalone: without a ``connection``, use a file below the state
         path
-    :param make: make the folder of that file if it is missing
-    :raises computed.exception.ConfigError: one is missing, is not usable or
-        is named twice
+    :param make: create the folder of that file if it is missing
+    :raises computed.exception.ConfigError: a URL is missing, cannot be used
+        or is named twice
     """
-    engines.register_opts(conf)
-    primary = conf.database.connection
-    if not primary:
-        if not standalone:
-            raise exception.ConfigError(
-                option='[database] connection', value='nothing',
-                problem='a transport_url is set, so a database is needed',
-                remedy=REMEDY)
-        if conf.database.replica_connections or (
-                conf.database.slave_connection):
-            raise exception.ConfigError(
-                option='[database] connection', value='nothing',
-                problem='replicas of it are named',
-                remedy=REMEDY)
-        path = os.path.join(os.path.abspath(conf.state_path),
-                            'computed.sqlite')
-        if make:
-            make_folder(conf.state_path)
-        primary = f'sqlite:///{path}'
-    check(primary, '[database] connection')
+    register_opts(conf)
     replicas = list(conf.database.replica_connections)
     if conf.database.slave_connection:
         replicas.insert(0, conf.database.slave_connection)
-    seen = {same_server(primary)}
-    for url in replicas:
-        check(url, '[database] replica_connections')
-        if same_server(url) in seen:
+    primary = conf.database.connection
+    if not primary:
+        problem = None
+        if not standalone:
+            problem = 'a transport_url is set, so a database is needed'
+        elif replicas:
+            problem = 'its replicas are named, so it must be named too'
+        if problem:
             raise exception.ConfigError(
-                option='[database] replica_connections',
-                value=engines.address(url),
-                problem='names a database that is named already',
-                remedy='Name the primary once and each replica once.')
-        seen.add(same_server(url))
-        if family(url) != family(primary):
-            raise exception.ConfigError(
-                option='[database] replica_connections',
-                value=engines.address(url),
-                problem=f'{family(url)} cannot be a replica of '
-                        f'{family(primary)}',
-                remedy='Name replicas of [database] connection.')
+                option='[database] connection', value='nothing',
+                problem=problem, remedy=REMEDY)
+        primary = _default(conf.state_path, make)
+    check(primary, '[database] connection')
+    _check_replicas(primary, replicas)
     return Urls(primary, tuple(replicas))
 
 
-def check(url, option):
-    """Refuse a URL that cannot work, whatever answers there."""
+def _default(state_path: str, make: bool) -> str:
+    path = os.path.join(os.path.abspath(state_path), 'computed.sqlite')
+    if make:
+        make_folder(state_path)
+    return f'sqlite:///{path}'
+
+
+def _check_replicas(primary: str, replicas: list[str]) -> None:
+    seen = {address.server(primary)}
+    kind = address.family(primary)
+    for url in replicas:
+        check(url, '[database] replica_connections')
+        if address.server(url) in seen:
+            raise exception.ConfigError(
+                option='[database] replica_connections',
+                value=address.show(url),
+                problem='another URL names the same database',
+                remedy='Name the primary once and each replica once.')
+        seen.add(address.server(url))
+        if address.family(url) != kind:
+            raise exception.ConfigError(
+                option='[database] replica_connections',
+                value=address.show(url),
+                problem=f'{address.family(url)} cannot be a replica of '
+                        f'{kind}',
+                remedy='Name replicas of [database] connection.')
+
+
+def check(url: str, option: str) -> None:
+    """Refuse a URL that cannot work with any server.
+
+    :param option: the option that has it, for the error
+    :raises computed.exception.ConfigError: it cannot work
+    """
     remedy = REMEDY
     try:
         parsed = sa.make_url(url)
         backend = parsed.get_backend_name()
         dialect = parsed.get_dialect()
         problem = None if backend in BACKENDS else f'unknown kind {backend}'
-        # No other driver can be made to leave a server that is frozen.
+        # Only this driver can leave a server that is frozen.
         if backend == 'postgresql' and dialect.driver != 'psycopg':
             problem = f'there is no support for driver {dialect.driver}'
         elif problem is None:
@@ -95,7 +114,7 @@ def check(url, option):
         remedy = 'Install it, for PostgreSQL with computed[postgresql].'
     except sa.exc.NoSuchModuleError:
         problem = f'unknown kind {url.partition(":")[0]}'
-    except ValueError:      # the end of it may be one of a password
+    except ValueError:      # its text may have the end of a password
         problem = ('its port is not a number; is each special character of '
                    'the password written as %XX?')
     except Exception as error:      # noqa: BLE001, libraries differ
@@ -105,11 +124,11 @@ def check(url, option):
             option=option, value=url.rpartition('@')[2], problem=problem,
             remedy=remedy)
     if dialect.driver not in COOPERATIVE:
-        validation.refuse_blocking(option, engines.address(url))
+        validation.refuse_blocking(option, address.show(url))
 
 
-def _unusable(parsed, dialect):
-    """What the library would say only when it connects, or not at all."""
+def _unusable(parsed: sa.URL, dialect: typing.Any) -> str | None:
+    """Return a problem that the driver would report only on connecting."""
     if parsed.get_backend_name() == 'sqlite':
         if parsed.database in (None, '', ':memory:'):
             return 'a database in memory is gone with its connection'
@@ -123,7 +142,7 @@ def _unusable(parsed, dialect):
             parameters.bind(
                 **dialect(dbapi=library).create_connect_args(parsed)[1])
         elif dialect.driver == 'psycopg':
-            # what is none of the library's is one of libpq
+            # An option that the driver does not know is one of libpq.
             library.conninfo.make_conninfo(**dict.fromkeys(
                 parsed.query.keys() - parameters.parameters, ''))
     except (TypeError, library.Error) as error:
@@ -131,36 +150,23 @@ def _unusable(parsed, dialect):
     return None
 
 
-def _no_database(path):
-    """What is wrong with a file, if there is one, as one of SQLite's."""
+def _no_database(path: str) -> str | None:
+    """Return why the file at ``path`` is not a database of SQLite."""
     try:
         with open(path, 'rb') as stream:
             begin = stream.read(len(SQLITE))
     except FileNotFoundError:
-        return None     # to be made, or to be missed
+        return None     # others create it, or report that it is missing
     except OSError as error:
         return error.strerror
-    # One that nothing was written to yet is empty.
+    # A database without any write yet is an empty file.
     return None if begin in (b'', SQLITE) else 'that file is no database'
 
 
-def family(url):
-    """Of which make of server a URL is."""
-    name = sa.make_url(url).get_backend_name()
-    return 'mysql' if name == 'mariadb' else name
+def make_folder(path: str) -> None:
+    """Create the state path, for this user only.
 
-
-def same_server(url):
-    """What two URLs of one database have in common."""
-    url = sa.make_url(url)
-    return (url.get_backend_name(), url.host, url.port, url.database,
-            url.normalized_query.get('host'))
-
-
-def make_folder(path):
-    """Make the state path, for this user only.
-
-    :raises computed.exception.ConfigError: it cannot be made
+    :raises computed.exception.ConfigError: it cannot be created
     """
     try:
         os.makedirs(path, mode=0o700, exist_ok=True)

@@ -5,7 +5,7 @@ import dataclasses
 import sqlalchemy as sa
 
 from computed.db.cell import models
-from computed.db.engine import setup as engines
+from computed.db.engine import server_sql
 from computed.db.routing import database as routing
 from computed.db.routing import incarnation
 from computed.db.routing import transaction
@@ -45,7 +45,7 @@ def send(context, conductor_id, number, interval=0):
             sa.insert(row).values(conductor_id=conductor_id, **values))
     beaten = context.session.execute(
         sa.select(row.sent_at, models.utcnow(),
-                  engines.server(context.session))).all()
+                  server_sql.column(context.session))).all()
     transaction.ensure_undivided(context, beaten[0].server)
     live_for = max(LIVE_FOR, 3 * interval)
     return Taken(incarnation.current(context), sum(

@@ -12,7 +12,9 @@ import zlib
 import sqlalchemy as sa
 
 from computed.db.cell import models
-from computed.db.engine import setup as engines
+from computed.db.engine import address
+from computed.db.engine import server_sql
+from computed.db.engine import setup
 from computed.db.routing import database as routing
 
 # Higher than the number of changes that can be lost with a life of the
@@ -112,7 +114,7 @@ def lineage_of(connection):
         cluster = connection.info['cluster']
         connection.info['lineage'] = (
             f'cluster {cluster}' if cluster else connection.scalar(
-                sa.text(f'SELECT {engines.lineage_sql(connection.engine)}')))
+                sa.text(f'SELECT {server_sql.lineage(connection.engine)}')))
     return connection.info['lineage']
 
 
@@ -121,8 +123,8 @@ def renew(url):
 
     :returns: the new incarnation
     """
-    engine = engines.single(engines.prepared(url))
-    engines.tune(engine, must_exist=True)
+    engine = setup.single(address.prepare(url))
+    setup.tune(engine, must_exist=True)
     number = str(uuid.uuid4())
     with engine.begin() as connection:
         connection.execute(sa.update(models.Database).values(

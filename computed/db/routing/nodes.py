@@ -11,7 +11,9 @@ from oslo_log import log as logging
 
 from computed import metrics
 from computed.db.cell import models
-from computed.db.engine import setup as engines
+from computed.db.engine import address
+from computed.db.engine import server_sql
+from computed.db.engine import setup
 from computed.db.routing import health
 from computed.db.routing import selection
 
@@ -32,9 +34,9 @@ class Node:
 
     def __init__(self, url, role, timeout=None):
         self.role = role
-        self.name = engines.address(url)
+        self.name = address.show(url)
         self.identity = None
-        self.url = engines.prepared(url, timeout)
+        self.url = address.prepare(url, timeout)
         self.facade = enginefacade.transaction_context()
         self.facade.configure(
             connection=self.url.render_as_string(hide_password=False),
@@ -43,7 +45,7 @@ class Node:
             # A node that is down must not hold up the others.
             max_retries=0)
         self.facade.append_on_engine_create(functools.partial(
-            engines.tune, must_exist=role == 'replica',
+            setup.tune, must_exist=role == 'replica',
             strict=role == 'primary'))
 
     def dispose(self):
@@ -173,8 +175,8 @@ class Replica(Node):
     def _look(self, conductor_id):
         if self._engine is None:
             # Of its own, so that a probe never waits for a pool of reads.
-            self._engine = engines.single(self.url)
-            engines.tune(self._engine, must_exist=True)
+            self._engine = setup.single(self.url)
+            setup.tune(self._engine, must_exist=True)
         heartbeat = (sa.select(models.ReplicaHeartbeat.heartbeat)
                 .where(models.ReplicaHeartbeat.conductor_id == conductor_id))
         schema = sa.select(sa.column('version_num')).select_from(
@@ -186,7 +188,7 @@ class Replica(Node):
             sa.select(models.Database.incarnation).scalar_subquery()
             .label('incarnation'),
             schema.scalar_subquery().label('schema_revision'),
-            sa.literal_column(engines.identity_sql(self._engine))
+            sa.literal_column(server_sql.identity(self._engine))
             .label('identity'))
         with self._engine.connect() as connection:
             row = connection.execute(statement).mappings().one()

@@ -15,7 +15,8 @@ from sqlalchemy import event
 
 from computed import exception
 from computed.db.cell import models
-from computed.db.engine import setup as engines
+from computed.db.engine import server_sql
+from computed.db.engine import sqlite
 from computed.db.routing import incarnation
 from computed.db.routing import nodes
 from computed.db.routing import transaction
@@ -205,18 +206,18 @@ def touch(context):
         sa.update(models.Database).values(id=models.Database.id)
         .execution_options(synchronize_session=False))
     transaction.ensure_undivided(context, context.session.scalar(
-        sa.select(engines.server(context.session))))
+        sa.select(server_sql.column(context.session))))
     return incarnation.current(context)
 
 
 def once(call, context, node, writes=False):
     """The result of ``call`` in a transaction on ``node``, and its scope."""
-    token = engines.writing.set(writes)
+    token = sqlite.writing.set(writes)
     try:
         with opened(context, node, writes) as scope:
             return call(), scope
     finally:
-        engines.writing.reset(token)
+        sqlite.writing.reset(token)
 
 
 @contextlib.contextmanager

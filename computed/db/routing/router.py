@@ -13,7 +13,8 @@ from oslo_db import exception as db_exc
 from computed import context as computed_context
 from computed import exception
 from computed.db.cell import models
-from computed.db.engine import setup as engines
+from computed.db.engine import deadline
+from computed.db.engine import errors
 from computed.db.routing import budget
 from computed.db.routing import incarnation
 from computed.db.routing import lag
@@ -231,7 +232,7 @@ class Router:
         (seen, server), began = replica.shown(), self.clock()
         result = refusal = None
         try:
-            with engines.within(self.settings.replica_timeout), \
+            with deadline.within(self.settings.replica_timeout), \
                     replica.reading(), \
                     primary.opened(context, replica) as scope:
                 result = call()
@@ -242,7 +243,7 @@ class Router:
             raise transaction.NodeUnfit('replica_failed') from error
         except transaction.ERRORS as error:
             # If it is the query's fault the primary will say so.
-            if engines.sqlstate(error) != transaction.CANCELLED:
+            if errors.sqlstate(error) != transaction.CANCELLED:
                 replica.failed(f'read failed ({type(error).__name__})')
             raise transaction.NodeUnfit('replica_failed') from error
         if scope.identity != server:

@@ -5,7 +5,7 @@ import contextlib
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
-from computed.db.engine import setup as engines
+from computed.db.engine import errors
 
 # PostgreSQL's: it is a standby; it stopped the statement for its time.
 READ_ONLY = '25006'
@@ -87,8 +87,8 @@ def is_lost(error):
 
 def is_read_only(error):
     """Whether the server refused a write because it is a replica."""
-    text = engines.message(error)
-    return engines.sqlstate(error) == READ_ONLY or (
+    text = errors.message(error)
+    return errors.sqlstate(error) == READ_ONLY or (
         '1290' in text and 'read-only' in text) or (
         'readonly database' in text)
 
@@ -97,9 +97,9 @@ def ran_out_of_time(error):
     """Whether a statement was ended because it, or its turn, took long; or
     none was begun, for no connection came free.
     """
-    return ('database is locked' in engines.message(error) or
+    return ('database is locked' in errors.message(error) or
             isinstance(error, sa.exc.TimeoutError) or
-            engines.sqlstate(error) == CANCELLED)
+            errors.sqlstate(error) == CANCELLED)
 
 
 # Whatever a driver, SQLAlchemy or oslo.db makes of a server's trouble.

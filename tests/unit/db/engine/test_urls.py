@@ -5,7 +5,6 @@ from oslo_config import cfg
 
 from computed import conf as computed_conf
 from computed import exception
-from computed.db.engine import setup as engines
 from computed.db.engine import urls
 
 
@@ -42,7 +41,7 @@ def configured():
     def make(**database):
         conf = cfg.ConfigOpts()
         computed_conf.register_opts(conf)
-        engines.register_opts(conf)
+        urls.register_opts(conf)
         conf([], default_config_files=[])
         for name, value in database.items():
             conf.set_override(name, value, group='database')
@@ -100,17 +99,3 @@ def test_a_driver_that_is_missing_is_named_with_the_remedy(monkeypatch):
     with pytest.raises(exception.ConfigError) as refused:
         urls.check('postgresql://u:p@h/x', 'connection')
     assert 'computed[postgresql]' in str(refused.value)
-
-
-def test_a_timeout_reaches_the_server_unless_the_url_has_its_own():
-    query = engines.prepared('postgresql://h/x?connect_timeout=9', 2).query
-    assert query['connect_timeout'] == '9'
-    assert query['options'] == '-c statement_timeout=1800'
-    assert 'options' not in engines.prepared('postgresql://h/x').query
-
-
-def test_a_primary_among_several_hosts_is_shown_by_all_of_them():
-    url = 'postgresql+psycopg://u:secret@/x?host=a:1&host=b:2'
-    assert engines.address(url) == 'a:1,b:2/x'
-    assert urls.same_server(url) != urls.same_server(
-        url.replace('b:2', 'b:3'))

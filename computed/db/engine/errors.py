@@ -1,0 +1,34 @@
+"""What a database server said in an error.
+
+The driver's error is wrapped by SQLAlchemy, and that one by oslo.db.
+"""
+
+from collections import abc
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """Return the SQLSTATE of ``error``, or None if it has none.
+
+    :param error: of the driver, of SQLAlchemy or of oslo.db
+    """
+    for one in _chain(error):
+        if state := getattr(one, 'sqlstate', None):
+            return state
+    return None
+
+
+def message(error: BaseException) -> str:
+    """Return the driver's text of ``error``.
+
+    It lacks the statement and its parameters, because parameters may be
+    private texts of users.
+    """
+    return str([*_chain(error)][-1])
+
+
+def _chain(error: BaseException | None) -> abc.Iterator[BaseException]:
+    """Yield ``error``, then the error that it wraps, and so on."""
+    while error is not None:
+        yield error
+        error = (getattr(error, 'inner_exception', None) or
+                 getattr(error, 'orig', None) or error.__cause__)
