@@ -1,10 +1,12 @@
-"""Every option of computed, registered on the ConfigOpts one passes in.
+"""Register every option of computed on a ConfigOpts.
 
-Only ``computed.cmd`` knows the process-wide one; everything else is given
-its configuration, so that tests can have two.
+Only ``computed.cmd`` knows the ConfigOpts of the process. All other code gets
+its configuration from its caller, so that one test can use two of them.
 """
 
 import copy
+
+from oslo_config import cfg
 
 from computed.conf import compute
 from computed.conf import conductor
@@ -18,21 +20,21 @@ MODULES = (default, compute, conductor, database, tasks, upgrade_levels,
            virt)
 
 
-def register_opts(conf):
+def register_opts(conf: cfg.ConfigOpts) -> None:
     """Register every option of computed on ``conf``."""
     conf.register_cli_opts(copy.deepcopy(default.CLI_OPTS))
     for module in MODULES:
         group = None
         if module.GROUP is not None:
-            # A copy: oslo.config keeps the values inside the group object
-            # it is given, so two ConfigOpts would share them.
+            # A copy: oslo.config keeps the values inside the group object,
+            # so two ConfigOpts would share them.
             conf.register_group(copy.deepcopy(module.GROUP))
             group = module.GROUP.name
         conf.register_opts(module.OPTS, group=group)
 
 
-def list_opts():
-    """All options by group: what the sample file is generated from."""
+def list_opts() -> list[tuple[cfg.OptGroup | None, list[cfg.Opt]]]:
+    """Return all options by group, for the generator of the sample file."""
     return [(module.GROUP, list(module.OPTS) +
              (default.CLI_OPTS if module is default else []))
             for module in MODULES]

@@ -1,23 +1,28 @@
-"""Periods of accounting: an hour, a day, a month or a year, in UTC. Pure.
+"""An option type for periods of accounting: hour, day, month or year, in UTC.
 
-Written ``unit`` or ``unit@offset``; the offset says where in the hour, day,
-month or year the border between two periods is.
+A period is written ``unit`` or ``unit@offset``. The offset is the minute of
+the hour, the hour of the day, the day of the month or the month of the year
+at which the period begins.
 """
 
 import dataclasses
 import datetime
 import re
 
+from oslo_config import types
+
 _FORM = re.compile(r'(hour|day|month|year)(?:@([0-9]{1,4}))?')
-# What an offset counts, from where to where, by unit. Every month has 28.
+# By unit: what the offset counts, its minimum and its maximum. 28 because
+# every month has a 28th.
 _OFFSETS = {'hour': ('a minute', 0, 59), 'day': ('an hour', 0, 23),
             'month': ('a day', 1, 28), 'year': ('a month', 1, 12)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Period:
-    """Which moments are borders.
+    """The length of the periods of accounting, and where each begins.
 
+    :ivar unit: ``hour``, ``day``, ``month`` or ``year``
     :ivar offset: the minute of the hour, hour of the day, day of the month
         or month of the year at which a period begins
     """
@@ -25,22 +30,23 @@ class Period:
     unit: str
     offset: int
 
-    def last_completed(self, now):
-        """The period that ended last.
+    def last_completed(
+            self, now: datetime.datetime,
+    ) -> tuple[datetime.datetime, datetime.datetime]:
+        """Return the begin and the end of the last period that has ended.
 
-        At the very moment of a border it is the one before: the period that
-        ends there is not over yet.
+        A period that ends exactly at ``now`` is not completed yet.
 
-        :param now: a datetime in UTC
-        :returns: its begin and its end; the end begins the current period
+        :param now: the present time in UTC
+        :returns: ``(begin, end)``; the current period begins at ``end``
         """
-        end = self._within(now)
+        end = self._border_in_unit(now)
         if end >= now:
-            end = self._before(end)
-        return self._before(end), end
+            end = self._border_before(end)
+        return self._border_before(end), end
 
-    def _within(self, now):
-        """The border in the same hour, day, month or year as ``now``."""
+    def _border_in_unit(self, now: datetime.datetime) -> datetime.datetime:
+        """Return the border in the hour, day, month or year of ``now``."""
         hour = now.replace(minute=0, second=0, microsecond=0)
         if self.unit == 'hour':
             return hour.replace(minute=self.offset)
@@ -51,8 +57,8 @@ class Period:
             return day.replace(day=self.offset)
         return day.replace(month=self.offset, day=1)
 
-    def _before(self, border):
-        """The border before ``border``."""
+    def _border_before(self, border: datetime.datetime) -> datetime.datetime:
+        """Return the border that precedes ``border``."""
         if self.unit == 'hour':
             return border - datetime.timedelta(hours=1)
         if self.unit == 'day':
@@ -63,17 +69,45 @@ class Period:
         return last_month.replace(day=self.offset)
 
 
-def parse(text):
-    """The :class:`Period` that ``text`` means; ``month`` is ``month@1``.
+class AuditPeriod(types.ConfigType):
+    """The type of an option whose value is a :class:`Period`."""
 
-    :raises ValueError: it means none; the message says why
-    """
-    found = _FORM.fullmatch(text)
-    if found is None:
-        raise ValueError('neither hour, day, month nor year, with or without '
-                         '@ and a number')
-    unit, offset = found[1], int(found[2] or 0)
-    counted, first, last = _OFFSETS[unit]
-    if offset > last:
-        raise ValueError(f'the offset of {unit} is {counted}, at most {last}')
-    return Period(unit, max(offset, first))
+    def __init__(self, type_name: str = 'audit period') -> None:
+        """Make the type.
+
+        :param type_name: what the sample file and the pages call it
+        """
+        super().__init__(type_name=type_name)
+
+    def __call__(self, value: str) -> Period:
+        """Return the period that ``value`` stands for.
+
+        :param value: such as ``day`` or ``month@15``; ``month`` is
+            ``month@1``
+        :raises ValueError: ``value`` is not a period; the text says what to
+            write instead
+        """
+        found = _FORM.fullmatch(value)
+        if found is None:
+            raise ValueError(
+                'write hour, day, month or year, or one of them with an '
+                'offset, such as month@15')
+        unit, offset = found[1], int(found[2] or 0)
+        counted, first, last = _OFFSETS[unit]
+        if offset > last:
+            raise ValueError(f'the offset of {unit} is {counted}; write '
+                             f'{unit}@{last} at most')
+        return Period(unit, max(offset, first))
+
+    def _formatter(self, value: str) -> str:
+        """Return ``value``, a default, as the sample file shows it."""
+        return value
+
+    def __repr__(self) -> str:
+        return 'AuditPeriod'
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))

@@ -1,4 +1,4 @@
-"""[conductor]: what one call may ask of a conductor, and its metrics."""
+"""[conductor]: the metrics of a conductor and the size of its pages."""
 
 from oslo_config import cfg
 
@@ -6,13 +6,14 @@ GROUP = cfg.OptGroup('conductor', title='Conductor')
 
 OPTS = [
     cfg.StrOpt('metrics_address', default='', help="""
-Where this conductor serves its metrics for Prometheus, as HOST:PORT; the path
-is ``/metrics``. Whoever can reach it can read them. Empty: nowhere.
+HOST:PORT at which this conductor serves its metrics for Prometheus, under the
+path ``/metrics``. Everyone who can connect to this address can read them. An
+empty value turns this off.
 """),
     cfg.IntOpt('max_page', min=1, max=10000, default=1000, mutable=True,
                help="""
-How many rows one call may get of a list that can grow. Who wants more asks
-page by page, as ``computed-manage`` does by itself. A page with very long
-texts in it may be shorter.
+The maximum number of rows that one call gets of a list that can grow. A
+client that wants more asks page by page; ``computed-manage`` does so
+automatically. A page that contains very long texts can have fewer rows.
 """),
 ]

@@ -1,68 +1,75 @@
-"""[database]: replicas, how old they may be, what the primary is spared.
+"""[database]: replicas, their lag, and the limits that protect the primary.
 
-``connection`` and ``slave_connection`` are oslo.db's, in the same group.
+oslo.db registers ``connection`` and ``slave_connection`` in the same group.
 """
 
 from oslo_config import cfg
 
 GROUP = cfg.OptGroup('database', title='Database', help="""
-Used by computed-conductor and ``computed-manage db`` only.
+Only ``computed-conductor``, ``computed-manage db`` and ``computed-status``
+need this section.
 """)
 
 OPTS = [
     cfg.ListOpt('replica_connections', default=[], secret=True, help="""
 URLs of the replicas of ``connection``, separated by commas.
-``slave_connection`` may name one more. Give their accounts the right to read
-and no other.
+``slave_connection`` may name one more. Give the database accounts in these
+URLs the right to read and no other right.
 
-Without any, every read goes to the primary.
+Without replicas, every read goes to the primary.
 """),
     cfg.FloatOpt('max_replica_lag', min=0, default=10, mutable=True, help="""
-Seconds that the answer to a read that tolerates lag may be old, unless the
-request names its own bound. A bound smaller than
-``replica_heartbeat_interval`` plus ``replica_probe_interval`` cannot be proven
-and always means the primary.
+The maximum age in seconds of the answer to a tolerant read, unless the
+request sets its own bound. If a bound is smaller than
+``replica_heartbeat_interval`` plus ``replica_probe_interval``, no replica can
+be proven to be fresh enough, and the read always goes to the primary.
 """),
     cfg.FloatOpt('replica_heartbeat_interval', min=0.05, default=1.0, help="""
-Seconds between two heartbeats that this conductor writes to the primary to
-measure how far behind each replica is. None are written without replicas.
+Seconds between two heartbeats that this conductor writes to the primary in
+order to measure the lag of each replica. Without replicas it writes none.
 """),
     cfg.FloatOpt('replica_probe_interval', min=0.05, default=1.0, help="""
-Seconds between two looks at each replica.
+Seconds between two probes of each replica.
 """),
     cfg.FloatOpt('primary_timeout', min=1, default=30.0, help="""
-Seconds to wait for the primary to connect or to answer one statement, before
-the request fails. A primary that hangs must not hold every thread.
+Seconds to wait for the primary to connect or to answer one statement. After
+that the request fails, so that a primary that hangs does not hold every
+thread.
 """),
     cfg.FloatOpt('replica_timeout', min=0.1, default=5.0, help="""
-Seconds to wait for a replica to connect or to answer, before the read goes
-elsewhere and the replica is not used for a while.
+Seconds to wait for a replica to connect or to answer. After that the read
+goes to another node, and the replica is not used for a while.
 """),
     cfg.IntOpt('replica_good_samples', min=1, default=5, help="""
-How many good looks in a row bring a replica back that had been taken out.
+How many successful probes in a row a replica that was ejected needs before it
+is used again.
 """),
     cfg.FloatOpt('replica_ramp', min=0, default=30.0, help="""
-Seconds over which a replica that came back gets its full share of reads.
+Seconds over which a replica that is used again gets back its full share of
+the reads.
 """),
     cfg.FloatOpt('fallback_reads_per_second', min=0, default=50,
                  mutable=True, help="""
-How many reads a second that tolerate lag may go to the primary because no
-replica is fresh enough. More are refused, to be repeated later, so that lost
-replicas do not become a lost primary. Reads that tolerate no lag are never
-counted or refused.
+How many tolerant reads per second may go to the primary because no replica is
+fresh enough. Reads above this limit are refused and must be repeated later,
+so that a loss of replicas does not overload the primary. Strict reads are
+neither counted nor refused.
 
-The number is the database's: conductors that live divide it among them.
+The limit is for the whole database: the conductors that are alive share it
+equally.
 """),
     cfg.IntOpt('fallback_concurrency', min=1, default=8, mutable=True,
                help="""
-How many of them at the same time; divided as well, but at least 1 each.
+How many of these reads may run on the primary at the same time. The conductors
+that are alive share this limit too, but each may always run at least 1.
 """),
     cfg.FloatOpt('resync_window', min=0, default=120, mutable=True, help="""
-Seconds over which hosts are spread that must read everything anew, because
-the database was restored or failed over since they read it.
+After the database was restored or failed over, every host must read
+everything again. This is the number of seconds over which these reads are
+spread.
 """),
     cfg.IntOpt('resync_concurrency', min=1, default=4, help="""
 How many reads of such hosts, and of hosts that start, one conductor runs at
-the same time. More are refused, to be repeated later.
+the same time. Further reads are refused and must be repeated later.
 """),
 ]

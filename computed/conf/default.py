@@ -1,4 +1,4 @@
-"""[DEFAULT]: who this host is, where it keeps its state, how it reports."""
+"""[DEFAULT]: name, state path, threads and metrics of this host."""
 
 import os
 import socket
@@ -10,11 +10,11 @@ from computed import concurrency
 GROUP = None
 
 
-def state_path():
-    """Where state is kept if nothing else is said.
+def state_path() -> str:
+    """Return the default of ``state_path``.
 
-    ``$COMPUTED_STATE_PATH``, else ``/var/lib/computed`` for root, else the
-    XDG state directory of the user.
+    This is ``$COMPUTED_STATE_PATH`` if it is set, else ``/var/lib/computed``
+    for root, else a folder in the XDG state directory of the user.
     """
     if path := os.environ.get('COMPUTED_STATE_PATH'):
         return path
@@ -29,9 +29,9 @@ CLI_OPTS = [
     cfg.StrOpt('state-path', default=state_path(),
                sample_default='/var/lib/computed',
                help="""
-Directory for everything that must survive a restart: instances of the
-process driver, the claim journal, task records, and, without configuration,
-the database and the sockets.
+Directory for everything that must survive a restart: the instances of the
+process driver, the claim journal and the task records. Without any
+configuration also the database and the sockets are there.
 
 The environment variable COMPUTED_STATE_PATH overrides the default.
 """),
@@ -40,52 +40,55 @@ The environment variable COMPUTED_STATE_PATH overrides the default.
 OPTS = [
     cfg.HostAddressOpt('host', default=socket.gethostname(),
                        sample_default='<hostname>', help="""
-The name of this host in the database. Two hosts must not share it. Changing
-it makes this a new host, which refuses to start while it holds instances.
+The name of this host in the database. Two hosts must not have the same name.
+If you change it, this becomes a new host, which refuses to start while it
+still has instances.
 """),
     cfg.IntOpt('report_interval', min=1, default=10, mutable=True, help="""
 Seconds between two heartbeats of this host.
 """),
     cfg.IntOpt('service_down_time', min=2, default=60, mutable=True, help="""
-Seconds of silence after which a host is shown as down. Must be longer than
-``report_interval``.
+Seconds without a heartbeat after which a host counts as down. It must be more
+than ``report_interval``.
 """),
     cfg.BoolOpt('periodic_enable', default=True, mutable=True, help="""
-Run periodic tasks. False turns all of them off.
+Run periodic tasks. ``false`` turns all of them off.
 """),
     cfg.IntOpt('periodic_fuzzy_delay', min=0, default=60, help="""
-Seconds over which the first runs of tasks that run at start are spread, so
-that hosts started together do not ask together. Each host has its own fixed
-place in that range.
+Some tasks run soon after the start. Their first runs are spread over this
+number of seconds, so that hosts that start together do not load the database
+at the same moment. Each host has a fixed place in this range.
 """),
     cfg.IntOpt('periodic_workers', min=1, default=8, help="""
-Threads for periodic tasks. A task that hangs keeps one.
+Number of threads for periodic tasks. A task that hangs occupies one of them.
 """),
     cfg.IntOpt('operation_workers', min=1, default=8, help="""
-Threads for what users ask of instances: start, stop, delete and so on.
+Number of threads for operations on instances, such as start, stop and delete.
 """),
     cfg.StrOpt('metrics_address', default='', help="""
-Where this host serves its metrics for Prometheus, as HOST:PORT; the path is
-``/metrics``. Whoever can reach it can read them. Empty: nowhere.
+HOST:PORT at which this host serves its metrics for Prometheus, under the path
+``/metrics``. Everyone who can connect to this address can read them. An empty
+value turns this off.
 
-A conductor has its own, ``[conductor] metrics_address``.
+A conductor has an option of its own: ``[conductor] metrics_address``.
 """),
     cfg.StrOpt(concurrency.OPTION, default=concurrency.THREADING,
                choices=[
                    (concurrency.THREADING, 'native threads'),
-                   (concurrency.EVENTLET, 'green threads, all in one native '
-                                          'one; deprecated by its makers')],
+                   (concurrency.EVENTLET, 'green threads inside one native '
+                                          'thread; the eventlet project '
+                                          'itself has deprecated it')],
                help="""
-What the threads of every program are. ``eventlet`` goes with the drivers
-``process`` and ``memory``, with RabbitMQ and ``unix://``, with MySQL or
-MariaDB by PyMySQL and with SQLite. With anything else, programs refuse to
-start: it would wait in its own way, and all threads with it.
+The kind of threads that every program uses. ``eventlet`` works with the
+drivers ``process`` and ``memory``, with RabbitMQ and ``unix://``, with MySQL
+or MariaDB through PyMySQL, and with SQLite. With anything else the programs
+refuse to start, because each wait in such a library would block all threads.
 
-The environment variable COMPUTED_CONCURRENCY_BACKEND overrides it.
+The environment variable COMPUTED_CONCURRENCY_BACKEND overrides this option.
 """),
     cfg.IntOpt('graceful_shutdown_timeout', min=0, default=60, mutable=True,
                help="""
-Seconds that work under way is given to finish when the service is told to
-stop. Afterwards the process ends anyway. 0 waits for as long as it takes.
+Seconds that running work gets to finish after the service was told to stop.
+After that the process ends anyway. 0 waits without a limit.
 """),
 ]

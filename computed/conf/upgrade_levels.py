@@ -1,19 +1,19 @@
-"""[upgrade_levels]: what may be sent while two releases run side by side."""
+"""[upgrade_levels]: RPC versions while two releases run side by side."""
 
 from oslo_config import cfg
 
 GROUP = cfg.OptGroup('upgrade_levels', title='Upgrade levels', help="""
-Upgrade conductors first, then hosts. Without any option a conductor sends
-objects as old as the host that asked understands.
+Upgrade conductors first, then hosts. Without these options a conductor
+answers each host with object versions that this host understands.
 """)
 
 
-def _level(name, peers):
+def _level(name: str, peers: str) -> cfg.StrOpt:
     return cfg.StrOpt(name, regex=r'^\d+\.\d+$', sample_default='1.0',
                       help=f"""
-The highest version of RPC in calls to {peers}, such as 1.0: that of the
-oldest one still running. Calls that need more are not made. None: the version
-of this release.
+The highest RPC version to use in calls to {peers}, such as 1.0. Set it to the
+version of the oldest one that still runs. Calls that need a higher version
+are refused. By default it is the version of this release.
 """)
 
 

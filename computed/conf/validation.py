@@ -1,24 +1,27 @@
-"""Is what was configured usable? Found out at start, said in one line."""
+"""Check the configuration at start, and refuse a bad one in one line."""
 
 import logging
 import math
 import os
+from collections import abc
 
 from oslo_config import cfg
 
 from computed import concurrency
 from computed import exception
-from computed.conf import audit_period
 
-# What threads can wait for, and a column of the database can hold.
+# The largest number that an option or an argument may have. Threads cannot
+# wait longer, and an integer column of the database holds no larger one.
 MAX_INT32 = 2 ** 31 - 1
-OURS = ('tasks', 'virt')
+# Groups in which every option belongs to computed.
+OWN_GROUPS = ('tasks', 'virt')
 
 
-def check(conf):
-    """Refuse values that no option, or only two together, can have.
+def check(conf: cfg.ConfigOpts) -> None:
+    """Refuse bad values, and values that do not fit together.
 
-    :raises computed.exception.ConfigError: naming the first one found
+    :raises computed.exception.ConfigError: an option is bad; the error names
+        the first one found
     """
     for name in conf:
         if isinstance(_read(conf, None, name), cfg.ConfigOpts.GroupAttr):
@@ -28,13 +31,13 @@ def check(conf):
     _check_libraries(conf)
     _check_intervals(conf.tasks)
     _check_down_time(conf)
-    _check_audit_period(conf.tasks)
 
 
-def check_backend(conf):
-    """Refuse to run on another concurrency backend than was asked for.
+def check_backend(conf: cfg.ConfigOpts) -> None:
+    """Refuse to run on another concurrency backend than the configured one.
 
-    :raises computed.exception.ConfigError: why it cannot be had
+    :raises computed.exception.ConfigError: this process uses another backend;
+        the error says why
     """
     option, value = f'[DEFAULT] {concurrency.OPTION}', conf[concurrency.OPTION]
     if os.environ.get(concurrency.VARIABLE):
@@ -44,53 +47,56 @@ def check_backend(conf):
     if value not in concurrency.BACKENDS:
         raise exception.ConfigError(
             option=option, value=value, problem='there is no such backend',
-            remedy=f'Give one of {", ".join(concurrency.BACKENDS)}.')
+            remedy=f'Write one of {", ".join(concurrency.BACKENDS)}.')
     if concurrency.problem():
         raise exception.ConfigError(
             option=option, value=value, problem=concurrency.problem(),
             remedy='Install computed[eventlet], or write threading.')
     raise exception.ConfigError(
         option=option, value=value,
-        problem='it stands where it is read too late',
+        problem='the place of this option is read too late',
         remedy='Write it to computed.conf or to a --config-file, or set '
                f'{concurrency.VARIABLE}.')
 
 
-def refuse_blocking(option, value):
-    """Under eventlet, refuse something that waits in its own way.
+def refuse_blocking(option: str, value: str) -> None:
+    """Refuse, under eventlet, a value whose library blocks all threads.
 
-    :param value: as it may be shown
-    :raises computed.exception.ConfigError: it is eventlet
+    :param option: the name of the option, with its group
+    :param value: its value, without a password
+    :raises computed.exception.ConfigError: this process uses eventlet
     """
     if concurrency.chosen() == concurrency.EVENTLET:
         raise exception.ConfigError(
             option=option, value=value,
-            problem='under eventlet, whatever waits for it would hold every '
-                    'other thread',
+            problem='under eventlet, each wait in this library would block '
+                    'all threads',
             remedy=f'Write {concurrency.OPTION} = {concurrency.THREADING}.')
 
 
-def unknown(conf):
-    """``[group] name`` of what the files set and no program of ours reads.
+def unknown(conf: cfg.ConfigOpts) -> abc.Iterator[str]:
+    """Find the options in the files that no program of computed reads.
 
-    Only in groups that are wholly ours: options of a library may be
-    registered later, or in another program.
+    Only groups that belong to computed alone are checked. In other groups, a
+    library or another program may register the option later.
+
+    :returns: ``[group] name`` of each
     """
     for path in conf.config_file or []:
-        sections: dict = {}
+        sections: dict[str, dict[str, list[str]]] = {}
         cfg.ConfigParser(path, sections).parse()
-        for group in OURS:
+        for group in OWN_GROUPS:
             for name in sections.get(group, ()):
                 if name.replace('-', '_') not in conf[group]:
                     yield f'[{group}] {name}'
 
 
-def _read(conf, group, name):
-    """The value of an option; oslo.config judges it when it is read."""
+def _read(conf: cfg.ConfigOpts, group: str | None, name: str) -> object:
+    """Return the value of an option; oslo.config checks it when it is read."""
     try:
         value = conf[group][name] if group else conf[name]
     except ValueError as error:
-        # The text of its cause is the problem alone.
+        # Only the text of its cause is free of oslo.config's own wording.
         raise exception.ConfigError(
             option=f'[{group or "DEFAULT"}] {name}',
             value=_as_written(conf, group, name),
@@ -99,8 +105,8 @@ def _read(conf, group, name):
     except (cfg.TemplateSubstitutionError, cfg.NoSuchOptError) as error:
         raise exception.ConfigError(
             option=f'[{group or "DEFAULT"}] {name}', value='***',
-            problem='$ begins the name of an option, and there is none of '
-                    'that name',
+            problem='a $ stands before the name of an option, but no option '
+                    'has this name',
             remedy='Write $$ for a dollar sign.') from error
     # "nan" is a float that passes every bound.
     if isinstance(value, float) and not math.isfinite(value):
@@ -110,14 +116,13 @@ def _read(conf, group, name):
     if isinstance(value, int | float) and abs(value) > MAX_INT32:
         raise exception.ConfigError(
             option=f'[{group or "DEFAULT"}] {name}', value=value,
-            problem=f'larger than {MAX_INT32}, the most that any option can '
-                    'be',
+            problem=f'larger than {MAX_INT32}, the maximum of every option',
             remedy='Write a smaller number.')
     return value
 
 
-def _in_plain_words(error):
-    """What is wrong with a value, for somebody who never saw Python."""
+def _in_plain_words(error: BaseException) -> str:
+    """Say what is wrong with a value to a reader who does not know Python."""
     text = str(error).rstrip('.')
     for words, plain in (('invalid literal for int', 'not a whole number'),
                          ('could not convert string to float',
@@ -127,8 +132,8 @@ def _in_plain_words(error):
     return text
 
 
-def _as_written(conf, group, name):
-    """An option's value as text, before it was understood."""
+def _as_written(conf: cfg.ConfigOpts, group: str | None, name: str) -> str:
+    """Return the text of an option as the file has it."""
     twin = cfg.ConfigOpts()
     twin.register_opt(cfg.StrOpt(name), group=group)
     twin([], default_config_files=conf.config_file,
@@ -136,15 +141,15 @@ def _as_written(conf, group, name):
     return twin[group][name] if group else twin[name]
 
 
-def _check_state_path(conf):
-    if not conf.state_path:     # it would mean: wherever we were started
+def _check_state_path(conf: cfg.ConfigOpts) -> None:
+    if not conf.state_path:     # it would mean the working directory
         raise exception.ConfigError(
             option='[DEFAULT] state_path', value='', problem='it is empty',
-            remedy='Give a directory, or leave it out.')
+            remedy='Write a directory, or leave it out.')
 
 
-def _check_libraries(conf):
-    """What libraries find out too late, and say in lines of their own."""
+def _check_libraries(conf: cfg.ConfigOpts) -> None:
+    """Refuse what libraries would refuse too late and in several lines."""
     levels = logging.getLevelNamesMapping()
     pairs = 'default_log_levels' in conf and conf.default_log_levels
     for pair in pairs or ():
@@ -152,18 +157,18 @@ def _check_libraries(conf):
         if level not in levels and not level.isdecimal():
             raise exception.ConfigError(
                 option='[DEFAULT] default_log_levels', value=pair,
-                problem='it does not end with = and a level of a log',
+                problem='it does not end with = and a log level',
                 remedy='Write amqp=ERROR, for example.')
     if ('executor_thread_pool_size' in conf and
             conf.executor_thread_pool_size < 1):
         raise exception.ConfigError(
             option='[DEFAULT] executor_thread_pool_size',
             value=conf.executor_thread_pool_size,
-            problem='without threads no call is answered',
+            problem='without threads no call can be answered',
             remedy='Write at least 1.')
 
 
-def _check_intervals(tasks):
+def _check_intervals(tasks: cfg.ConfigOpts.GroupAttr) -> None:
     for name, value in tasks.items():
         if name.endswith('_interval') and (value or 0) < 0:
             raise exception.ConfigError(
@@ -172,21 +177,11 @@ def _check_intervals(tasks):
                 remedy='Write 0 to turn it off.')
 
 
-def _check_down_time(conf):
+def _check_down_time(conf: cfg.ConfigOpts) -> None:
     if conf.service_down_time <= conf.report_interval:
         raise exception.ConfigError(
             option='[DEFAULT] service_down_time',
             value=conf.service_down_time,
-            problem=f'hosts report every {conf.report_interval} s '
-                    '(report_interval), so each would seem down',
+            problem='each host would seem down, because hosts report every '
+                    f'{conf.report_interval} s (report_interval)',
             remedy=f'Write at least {3 * conf.report_interval}.')
-
-
-def _check_audit_period(tasks):
-    try:
-        audit_period.parse(tasks.instance_usage_audit_period)
-    except ValueError as error:
-        raise exception.ConfigError(
-            option='[tasks] instance_usage_audit_period',
-            value=tasks.instance_usage_audit_period, problem=str(error),
-            remedy='Write month, for example, or month@15.') from error

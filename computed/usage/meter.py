@@ -15,7 +15,6 @@ import time
 from oslo_log import log as logging
 
 from computed import metrics
-from computed.conf import audit_period
 from computed.objects import bandwidth as bandwidth_obj
 from computed.usage import counters as usage_counters
 
@@ -69,8 +68,7 @@ class Meter:
     def _look(self, uuids):
         found = self._manager.driver.interface_counters(uuids)
         now = self._clock()
-        period = audit_period.parse(
-            self._manager.conf.tasks.instance_usage_audit_period)
+        period = self._manager.conf.tasks.instance_usage_audit_period
         previous, start = (
             int(border.timestamp()) for border in period.last_completed(
                 datetime.datetime.fromtimestamp(now, datetime.UTC)))

@@ -163,14 +163,14 @@ def test_what_would_hold_every_thread_is_refused(
     said = refusal(program, tmp_path, text=text.format(tmp_path))
     assert said == (
         f'computed{"-conductor" * (program == "conductor")}: {value}: under '
-        'eventlet, whatever waits for it would hold every other thread. '
+        'eventlet, each wait in this library would block all threads. '
         'Write concurrency_backend = threading.')
 
 
 def test_a_backend_that_there_is_not_is_refused(tmp_path):
     assert refusal('computed', tmp_path, 'gevent') == (
         'computed: COMPUTED_CONCURRENCY_BACKEND = gevent: there is no such '
-        'backend. Give one of threading, eventlet.')
+        'backend. Write one of threading, eventlet.')
 
 
 def test_without_the_package_one_is_told_to_install_it(tmp_path):
@@ -193,8 +193,8 @@ def test_a_choice_that_comes_too_late_is_refused(tmp_path):
          str(tmp_path / 'late.conf'), '--state-path', str(tmp_path)],
         capture_output=True, text=True, timeout=30, env=environment())
     assert done.returncode == 1
-    assert ('concurrency_backend = eventlet: it stands where it is read too '
-            'late. Write it to computed.conf') in done.stderr
+    assert ('concurrency_backend = eventlet: the place of this option is '
+            'read too late. Write it to computed.conf') in done.stderr
 
 
 # -- the end

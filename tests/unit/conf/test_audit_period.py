@@ -1,8 +1,11 @@
 import datetime
 
 import pytest
+from oslo_config import cfg
 
 from computed.conf import audit_period
+
+PARSE = audit_period.AuditPeriod()
 
 
 def at(text):
@@ -32,7 +35,7 @@ def at(text):
     ('year@6', '2026-05-06 07:08', '2024-06-01 00:00', '2025-06-01 00:00'),
 ])
 def test_the_last_completed_period(text, now, begin, end):
-    assert audit_period.parse(text).last_completed(at(now)) == (
+    assert PARSE(text).last_completed(at(now)) == (
         at(begin), at(end))
 
 
@@ -45,17 +48,30 @@ def test_the_last_completed_period(text, now, begin, end):
 ])
 def test_at_the_very_border_the_period_before_it_counts(
         text, border, before):
-    period, tick = audit_period.parse(text), datetime.timedelta(microseconds=1)
+    period, tick = PARSE(text), datetime.timedelta(microseconds=1)
     assert period.last_completed(at(border))[1] == at(before)
     assert period.last_completed(at(border) + tick) == (
         at(before), at(border))
 
 
-@pytest.mark.parametrize('text, said', [
-    ('hour@60', 'a minute, at most 59'), ('day@24', 'an hour, at most 23'),
-    ('month@29', 'a day, at most 28'), ('year@13', 'a month, at most 12'),
-    ('week', 'neither'), ('month@', 'neither'), ('@3', 'neither'),
-    ('hour@-1', 'neither')])
-def test_what_is_no_period_is_refused(text, said):
-    with pytest.raises(ValueError, match=said):
-        audit_period.parse(text)
+@pytest.mark.parametrize('text, remedy', [
+    ('hour@60', 'a minute; write hour@59 at most'),
+    ('day@24', 'an hour; write day@23 at most'),
+    ('month@29', 'a day; write month@28 at most'),
+    ('year@13', 'a month; write year@12 at most'),
+    ('week', 'write hour, day'), ('month@', 'write hour, day'),
+    ('@3', 'write hour, day'), ('hour@-1', 'write hour, day')])
+def test_what_is_no_period_is_refused(text, remedy):
+    with pytest.raises(ValueError, match=remedy):
+        PARSE(text)
+
+
+def test_an_option_of_this_type_is_read_as_a_period():
+    conf = cfg.ConfigOpts()
+    conf.register_opt(cfg.Opt('counted', type=PARSE, default='month'))
+    conf([])
+    assert conf.counted == audit_period.Period('month', 1)
+    conf.set_override('counted', 'day@6')
+    assert conf.counted == audit_period.Period('day', 6)
+    with pytest.raises(ValueError, match='write day@23 at most'):
+        conf.set_override('counted', 'day@24')
