@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import sys
 import threading
+import typing
 
 from oslo_context import context
 
@@ -143,6 +144,11 @@ class RequestContext(context.RequestContext):
     :ivar accept_repairs: how many repairs an operator accepts of this run,
         or None; stays in this process
     """
+
+    # Where there is a database: the session and the scope of the open
+    # transaction, see computed.db.routing.
+    session: typing.Any
+    db_scope: typing.Any
 
     FROM_DICT_EXTRA_KEYS = ['lag_tolerant', 'max_staleness', 'availability',
                             'after', 'resync', 'tokens']

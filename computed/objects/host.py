@@ -4,7 +4,6 @@ from oslo_utils import versionutils
 from oslo_versionedobjects import fields
 
 from computed.db import cell as db
-from computed.db import routing
 from computed.objects import base
 from computed.objects import freeze as freeze_obj
 
@@ -51,7 +50,7 @@ class Service(base.ComputedObject):
         """
         db.host.register(context, host, service_id, boot_id, host_boot_id,
                          version, down_after)
-        return {'database_id': routing.database.database_id()}
+        return {'database_id': db.database.cell.database_id}
 
     @classmethod
     @base.remotable

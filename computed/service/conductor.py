@@ -54,7 +54,8 @@ class ConductorService:
         self._until_possible(lambda: self._transport.reach(target))
         if self._stopping.is_set():
             return
-        self._monitor = routing.monitor.Monitor(router)
+        self._monitor = routing.monitor.Monitor(
+            router, cell.migration.outdated())
         self._monitor.start()
         self._server = self._transport.server(
             target, [manager.ConductorManager(router.status)])
@@ -87,14 +88,14 @@ class ConductorService:
             self.conf.database, urls.primary, urls.replicas,
             tolerant_threads=max(
                 1, self.conf.executor_thread_pool_size // 2))
-        routing.database.configure(router)
-        engine.pages.configure(lambda: self.conf.conductor.max_page)
+        cell.database.cell.configure(
+            router, lambda: self.conf.conductor.max_page)
         router.incarnation.database_id = cell.identity.get_id(context.new())
         # A primary that takes no write yet still answers; the heartbeats
         # find out when it does.
         with contextlib.suppress(exception.PrimaryReadOnly,
                                  exception.OutcomeUnknown):
-            router.incarnation.adopt(routing.incarnation.observe(context.new()))
+            router.incarnation.adopt(router.observe_incarnation())
         return router
 
     def stop(self):

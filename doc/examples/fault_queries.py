@@ -5,10 +5,11 @@ import sqlalchemy as sa
 from computed import exception
 from computed.db.cell import models
 from computed.db.cell import revision
-from computed.db.routing import database as routing
+from computed.db.cell.database import cell
+from computed.db.engine import dialects
 
 
-@routing.read
+@cell.read
 def get(context, uuid):
     """What went wrong with an instance lately.
 
@@ -23,12 +24,12 @@ def get(context, uuid):
         .where(instance.uuid == uuid)).one_or_none()
     if found is None:
         raise exception.InstanceNotFound(instance=uuid)
-    routing.record_revision(
+    cell.record_revision(
         context, found.host or models.NO_HOST, found.host_revision)
     return found
 
 
-@routing.write
+@cell.write
 def clear(context, uuid, host, expected_revision):
     """Forget what went wrong; returns the row's new revision.
 
@@ -42,7 +43,7 @@ def clear(context, uuid, host, expected_revision):
         .where(instance.uuid == uuid, instance.host == host,
                instance.revision == expected_revision,
                instance.claim_id.is_(None))
-        .values(fault=None, revision=new, updated_at=models.utcnow())
+        .values(fault=None, revision=new, updated_at=dialects.utcnow())
         .execution_options(synchronize_session=False))
     if not changed.rowcount:
         # Raised, so that the host's revision is rolled back too.

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from computed.db.cell import migration
 from computed.db.cell import models
+from computed.db.engine import dialects
 from tests import servers
 
 TABLE = models.Instance.__table__
@@ -35,7 +36,7 @@ class Database:
         """Give ``host`` this many instances."""
         engine = sa.create_engine(self.url)
         with engine.begin() as connection:
-            now = connection.scalar(sa.select(models.utcnow()))
+            now = connection.scalar(sa.select(dialects.utcnow()))
             connection.execute(
                 sa.insert(models.Host.__table__),
                 {'name': host, 'revision': 1, 'created_at': now})

@@ -10,7 +10,7 @@ from computed import manager as computed_manager
 from computed import states
 from computed.conductor import manager as conductor_manager
 from computed.db.cell import identity
-from computed.db.routing import database as routing
+from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from computed.rpc import serializer
 from computed.virt import memory
@@ -86,7 +86,7 @@ class TestInstanceFault:
         computed_conf.register_opts(conf)
         conf([], default_config_files=[])
         router = router_module.Router(conf.database, pair.url(pair.primary))
-        routing.configure(router)
+        cell.configure(router, lambda: 1000)
         router.incarnation.database_id = identity.get_id(context.new())
         with documents.example('fault_object') as found:
             yield found.InstanceFault

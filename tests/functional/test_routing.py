@@ -11,8 +11,7 @@ from computed import exception
 from computed.db.cell import identity
 from computed.db.cell import instance
 from computed.db.cell import revision
-from computed.db.routing import database as routing
-from computed.db.routing import heartbeat
+from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from tests.support import fixtures
 from tests.support import routed
@@ -74,7 +73,7 @@ def test_the_age_is_that_of_the_newest_heartbeat_seen(fresh, clock):
 def test_a_beat_that_has_not_arrived_keeps_the_replica_old(
         fresh, pair, clock):
     clock.now += 8
-    heartbeat.send(context.new(), 'c1', fresh.heartbeats.next(clock.now))
+    cell.router.send_heartbeat('c1', fresh.heartbeats.next(clock.now))
     clock.now += 4
     assert routed.answered(routed.tolerant()) == 'primary'
 
@@ -103,7 +102,7 @@ def test_the_age_is_judged_again_after_the_read(fresh, clock):
     ctxt = routed.tolerant()
     passing = iter((11, 0))
 
-    @routing.read
+    @cell.read
     def slow(found):
         clock.now += next(passing)
         return instance.get_all_by_host(found, fixtures.HOST)
@@ -137,7 +136,7 @@ def test_a_spent_budget_does_not_touch_strict_reads(router):
 def test_a_read_inside_a_write_sees_the_write(fresh):
     ctxt = context.new()
 
-    @routing.write
+    @cell.write
     def change(found):
         instance.record_power_states(found, fixtures.HOST, [
             {'uuid': fixtures.UUID, 'vm_state': 'active',
@@ -155,7 +154,7 @@ def test_a_write_in_a_tolerant_context_is_refused_and_names_itself(fresh):
 
 
 def test_a_write_inside_a_read_is_refused(fresh):
-    @routing.read
+    @cell.read
     def look(found):
         return instance.create(found, dict(fixtures.INSTANCE, uuid='u2'))
     with pytest.raises(exception.ReadOnlyScope):
@@ -239,12 +238,12 @@ def test_tolerant_reads_leave_threads_to_strict_ones(pair, settings, clock):
     router = router_module.Router(
         settings, pair.url(pair.primary), [pair.url(pair.replica)],
         tolerant_threads=1, clock=clock)
-    routing.configure(router)
+    cell.configure(router, lambda: 1000)
     router.incarnation.database_id = identity.get_id(context.new())
     routed.show_beat(router, pair)
     entered, leave = threading.Event(), threading.Event()
 
-    @routing.read
+    @cell.read
     def hang(found):
         entered.set()
         leave.wait(10)
@@ -260,7 +259,7 @@ def test_tolerant_reads_leave_threads_to_strict_ones(pair, settings, clock):
 
 
 def test_writers_and_readers_side_by_side_lose_nothing(router):
-    @routing.write
+    @cell.write
     def count(found):
         return revision.bump(found, fixtures.HOST)
 
@@ -293,7 +292,7 @@ def test_a_server_that_refuses_writes_answers_no_strict_read(
     assert routed.answered(context.new()) == 'primary'
     refusing.append(True)
     with pytest.raises(exception.PrimaryReadOnly):
-        heartbeat.send(context.new(), 'c1', 1)
+        cell.router.send_heartbeat('c1', 1)
     with pytest.raises(exception.PrimaryReadOnly):
         routed.answered(context.new())
     refusing.clear()
@@ -302,7 +301,7 @@ def test_a_server_that_refuses_writes_answers_no_strict_read(
 
 def test_another_server_at_the_primarys_address_is_found_out(
         router, pair):
-    heartbeat.send(context.new(), 'c1', 1)
+    cell.router.send_heartbeat('c1', 1)
     router.primary.identity = 'the former one'
     assert routed.answered(context.new()) == 'primary'
     assert router.primary.identity == str(pair.primary)
@@ -322,7 +321,7 @@ def test_a_proxy_that_splits_reads_from_writes_is_found_out(router):
     router.primary.dispose()
     router.primary.heartbeats.dispose()
     with pytest.raises(exception.PrimaryDivided):
-        heartbeat.send(context.new(), 'c1', 1)
+        cell.router.send_heartbeat('c1', 1)
     with pytest.raises(exception.PrimaryDivided):
         routed.answered(context.new())
     splits.clear()
@@ -352,7 +351,7 @@ def test_rows_of_dead_conductors_are_removed(router, pair):
                        ('far', '2999-01-01 00:00:00.000000')):
         pair.sql(pair.primary,
                  'INSERT INTO replica_heartbeats VALUES (?, 1, ?)', name, when)
-    heartbeat.purge(context.new(), 'mine')
+    cell.router.purge_heartbeats('mine')
     assert pair.sql(pair.primary, 'SELECT conductor_id FROM '
                     'replica_heartbeats') == [('far',)]
 

@@ -16,8 +16,7 @@ from computed import exception
 from computed.db.cell import host
 from computed.db.cell import instance
 from computed.db.cell import resources
-from computed.db.routing import database as routing
-from computed.db.routing import heartbeat
+from computed.db.cell.database import cell
 from computed.db.routing import incarnation
 from computed.db.routing import primary
 from tests.support import fixtures
@@ -137,7 +136,7 @@ def test_a_primary_that_hangs_does_not_hold_every_thread(fresh):
     fresh.primary.silent = True
     depth = []
 
-    @routing.read
+    @cell.read
     def look(found):
         depth.append(True)
         return look(context.new())
@@ -146,7 +145,7 @@ def test_a_primary_that_hangs_does_not_hold_every_thread(fresh):
         look(context.new())
     assert len(depth) == primary.WAITING
     # What finds out that it is back does not wait in that line.
-    assert heartbeat.send(context.new(), 'c1', 1)
+    assert cell.router.send_heartbeat('c1', 1)
     assert routed.answered(context.new()) == 'primary'
 
 
@@ -184,7 +183,7 @@ def test_a_heartbeat_taken_before_it_went_away_proves_nothing(fresh):
                 exception.PrimaryUnavailable):
             routed.answered(context.new())
 
-    assert heartbeat.send(context.new(), 'c1', 1)
+    assert cell.router.send_heartbeat('c1', 1)
     assert fresh.primary.doubtful
     assert routed.answered(context.new()) == 'primary'
     assert not fresh.primary.doubtful
@@ -193,18 +192,18 @@ def test_a_heartbeat_taken_before_it_went_away_proves_nothing(fresh):
 # -- the budget, shared
 
 def test_a_beat_tells_how_many_conductors_live(router, pair):
-    assert heartbeat.send(context.new(), 'c1', 1).conductors == 1
-    assert heartbeat.send(context.new(), 'c2', 1).conductors == 2
+    assert cell.router.send_heartbeat('c1', 1).conductors == 1
+    assert cell.router.send_heartbeat('c2', 1).conductors == 2
     pair.sql(pair.primary, 'UPDATE replica_heartbeats SET sent_at = '
              "'2026-01-01 00:00:00.000000' WHERE conductor_id = 'c1'")
-    assert heartbeat.send(context.new(), 'c2', 2).conductors == 1
+    assert cell.router.send_heartbeat('c2', 2).conductors == 1
 
 
 def test_conductors_that_beat_seldom_share_the_budget_too(router, pair):
-    heartbeat.send(context.new(), 'c1', 1, 30)
+    cell.router.send_heartbeat('c1', 1, 30)
     pair.sql(pair.primary, "UPDATE replica_heartbeats SET sent_at ="
              " strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-20 seconds')")
-    assert heartbeat.send(context.new(), 'c2', 1, 30).conductors == 2
+    assert cell.router.send_heartbeat('c2', 1, 30).conductors == 2
 
 
 def test_conductors_share_the_budget(router):
@@ -276,18 +275,18 @@ def end_life(pair, router):
     """As a restore, or a failover, that a conductor has heard of."""
     number = incarnation.renew(pair.url(pair.primary))
     router.incarnation.adopt(
-        heartbeat.send(context.new(), 'c1', 99).incarnation)
+        cell.router.send_heartbeat('c1', 99).incarnation)
     assert router.incarnation.number == number
 
 
 def test_a_life_stays_while_the_server_does(router):
     assert router.incarnation.number
-    assert incarnation.observe(context.new()) == router.incarnation.number
+    assert cell.router.observe_incarnation() == router.incarnation.number
 
 
 def test_another_lineage_begins_another_life_once(router, pair):
     pair.sql(pair.primary, "UPDATE databases SET lineage = 'server 9'")
-    [first, second] = [incarnation.observe(context.new()) for _ in '12']
+    [first, second] = [cell.router.observe_incarnation() for _ in '12']
     assert first == second != router.incarnation.number
 
 
@@ -376,7 +375,7 @@ def test_a_token_of_another_database_is_answered_by_the_primary(fresh):
 def test_reads_anew_have_a_limit_of_their_own(fresh, settings):
     inside = []
 
-    @routing.read
+    @cell.read
     def look(found):
         if len(inside) < settings.resync_concurrency:
             inside.append(True)
@@ -480,9 +479,9 @@ def test_so_it_is_if_a_heartbeat_was_the_first_to_meet_the_new_primary(
 def test_a_write_counts_in_the_life_in_which_it_began(fresh):
     before, ctxt = fresh.incarnation.number, context.new()
 
-    @routing.write
+    @cell.write
     def slow(inner):
-        routing.record_revision(inner, fixtures.HOST, 9)
+        cell.record_revision(inner, fixtures.HOST, 9)
         fresh.incarnation.adopt('the next one')
 
     slow(ctxt)
@@ -508,7 +507,7 @@ def test_what_a_user_writes_is_not_taken_for_what_the_server_says(
 
 
 def test_no_connection_in_time_is_an_error_of_ours(router):
-    @routing.read
+    @cell.read
     def look(found):
         raise sa.exc.TimeoutError('QueuePool limit')
 

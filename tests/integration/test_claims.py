@@ -15,7 +15,7 @@ from computed.claims import claims
 from computed.claims import journal
 from computed.db.cell import claim as claim_module
 from computed.db.cell import freeze as freeze_module
-from computed.db.routing import database as routing
+from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from computed.objects import freeze as freeze_obj
 from computed.objects import host as host_obj
@@ -216,7 +216,7 @@ def test_a_freeze_of_the_second_host_is_seen_by_a_claim_under_way(
         database, side, settings):
     """Imposed after the claim has locked its first host."""
     router = router_module.Router(settings, database.url)
-    routing.configure(router)
+    cell.configure(router, lambda: 1000)
     engine = router.primary.facade.writer.get_engine()
     locked = []
 

@@ -17,8 +17,7 @@ from computed.db.cell import identity
 from computed.db.cell import instance
 from computed.db.cell import migration
 from computed.db.cell import models
-from computed.db.routing import database as routing
-from computed.db.routing import heartbeat
+from computed.db.cell.database import cell
 from computed.db.routing import nodes
 from computed.db.routing import router as router_module
 from tests import servers
@@ -44,7 +43,7 @@ def settings():
 @contextlib.contextmanager
 def router_on(settings, *urls):
     router = router_module.Router(settings, urls[0], urls[1:])
-    routing.configure(router)
+    cell.configure(router, lambda: 1000)
     router.incarnation.database_id = identity.get_id(context.new())
     yield router
     for node in (router.primary, router.primary.heartbeats,
@@ -54,7 +53,7 @@ def router_on(settings, *urls):
 
 def send_beat(router):
     number = router.next_heartbeat(time.monotonic())
-    heartbeat.send(context.new(), 'here', number)
+    cell.router.send_heartbeat('here', number)
     return number
 
 
@@ -104,7 +103,7 @@ def read(bound):
                    'node': ctxt.reads.last.role}
 
 
-@routing.write
+@cell.write
 def change(ctxt, before, after):
     """Set the counter to 1; call the one before and the other after it."""
     before()
@@ -148,7 +147,7 @@ def test_what_got_no_answer_before_its_commit_was_not_written(
 def test_a_write_that_is_undone_again_and_again_says_so(schema, settings):
     tries = []
 
-    @routing.write
+    @cell.write
     def meet_another(ctxt):
         tries.append(ctxt)
         # What the server says to whoever commits second.

@@ -14,6 +14,7 @@ from computed.db.cell import migration
 from computed.db.cell import models
 from computed.db.engine import address
 from computed.db.engine import deadline
+from computed.db.engine import dialects
 from computed.db.engine import errors
 from computed.db.engine import server_sql
 from computed.db.engine import setup
@@ -84,7 +85,7 @@ def test_every_text_is_ordered_bytewise_whatever_the_locale(
     with connect().begin() as connection:
         for name in ('b', 'a', 'B', '_'):
             connection.execute(sa.insert(row).values(
-                name=name, revision=0, created_at=models.utcnow()))
+                name=name, revision=0, created_at=dialects.utcnow()))
         assert connection.scalars(
             sa.select(row.name).where(row.name != models.NO_HOST)
             .order_by(row.name)).all() == ['B', '_', 'a', 'b']
@@ -93,7 +94,7 @@ def test_every_text_is_ordered_bytewise_whatever_the_locale(
 def test_the_clock_is_naive_utc_to_the_second(schema, connect):
     with connect().connect() as connection:
         connection.execute(sa.text("SET timezone TO 'Asia/Kathmandu'"))
-        now = connection.scalar(sa.select(models.utcnow()))
+        now = connection.scalar(sa.select(dialects.utcnow()))
     assert now.tzinfo is None and now.microsecond == 0
     assert abs(now.timestamp() - time.time() - time.timezone) < 5
 

@@ -14,8 +14,7 @@ from computed import exception
 from computed.db.cell import host
 from computed.db.cell import instance
 from computed.db.cell import migration
-from computed.db.routing import database as routing
-from computed.db.routing import heartbeat
+from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from tests import servers
 from tests.support import fixtures
@@ -35,7 +34,7 @@ def settings():
 
 def route(url, settings):
     found = router_module.Router(settings, url)
-    routing.configure(found)
+    cell.configure(found, lambda: 1000)
     return found
 
 
@@ -119,7 +118,7 @@ def test_who_comes_back_must_take_a_write_before_it_is_believed(
     finally:
         primary.accept_writes()
     assert instances() == []
-    heartbeat.send(context.new(), 'c1', 1)
+    cell.router.send_heartbeat('c1', 1)
 
 
 @on_each_engine
@@ -143,7 +142,7 @@ def test_so_must_who_was_away_while_nobody_asked(database, settings):
     assert instances() == []
 
 
-@routing.write
+@cell.write
 def write_twice(ctxt, between):
     touch(ctxt)
     between()
@@ -266,13 +265,13 @@ def test_no_heartbeat_goes_to_a_former_primary_that_still_takes_it(
         cluster.caught_up()
         router = route(former.url().replace(
             f':{former.port}/', f':{address.port}/'), settings)
-        heartbeat.send(context.new(), 'c1', 1)
+        cell.router.send_heartbeat('c1', 1)
         with pools(router)[1].connect():
             standby.promote()
             address.point_to(standby.port)
-            heartbeat.send(context.new(), 'c1', 2)
+            cell.router.send_heartbeat('c1', 2)
         for number in (3, 4, 5):
-            heartbeat.send(context.new(), 'c1', number)
+            cell.router.send_heartbeat('c1', number)
             assert standby.sql('SELECT heartbeat FROM replica_heartbeats',
                                database='computed') == [(number,)]
     finally:

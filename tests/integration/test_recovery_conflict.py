@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from computed import context
 from computed.db.cell import migration
+from computed.db.cell.database import cell
 from computed.db.engine import errors
-from computed.db.routing import database as routing
 from tests.support import routed
 from tests.support import waiting
 
@@ -50,7 +50,7 @@ class Read:
     def __init__(self):
         self.ports = []
         self.errors = []
-        self.run = routing.read(self._run)
+        self.run = cell.read(self._run)
 
     def _run(self, ctxt):
         self.ports.append(ctxt.session.scalar(

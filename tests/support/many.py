@@ -12,8 +12,7 @@ from sqlalchemy import event
 from computed import conf as computed_conf
 from computed.db.cell import migration
 from computed.db.cell import models
-from computed.db.engine import pages
-from computed.db.routing import database as routing
+from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from tests.support import fixtures
 
@@ -60,8 +59,7 @@ def route(url, max_page=1000):
     computed_conf.register_opts(conf)
     conf([], default_config_files=[])
     router = router_module.Router(conf.database, url)
-    routing.configure(router)
-    pages.configure(lambda: max_page)
+    cell.configure(router, lambda: max_page)
     return router
 
 

@@ -11,9 +11,8 @@ from computed import conf as computed_conf
 from computed import context
 from computed.db.cell import identity
 from computed.db.cell import instance
-from computed.db.routing import database as routing
-from computed.db.routing import heartbeat
-from computed.db.routing import incarnation
+from computed.db.cell import migration
+from computed.db.cell.database import cell
 from computed.db.routing import monitor
 from computed.db.routing import nodes
 from computed.db.routing import router as router_module
@@ -59,9 +58,9 @@ def settings():
 def measuring(url, replica_urls, **options):
     """The router of this process, once it has every replica in use."""
     router = router_module.Router(make_settings(**options), url, replica_urls)
-    routing.configure(router)
+    cell.configure(router, lambda: 1000)
     router.incarnation.database_id = identity.get_id(context.new())
-    running = monitor.Monitor(router)
+    running = monitor.Monitor(router, migration.outdated())
     running.start()
     try:
         waiting.wait_for(lambda: all(
@@ -78,9 +77,9 @@ def make_router(pair, settings, clock, replicas=1):
     router = router_module.Router(
         settings, pair.url(pair.primary),
         [pair.url(pair.replica)][:replicas], clock=clock)
-    routing.configure(router)
+    cell.configure(router, lambda: 1000)
     router.incarnation.database_id = identity.get_id(context.new())
-    router.incarnation.adopt(incarnation.observe(context.new()))
+    router.incarnation.adopt(cell.router.observe_incarnation())
     return router
 
 
@@ -92,7 +91,7 @@ def router(pair, settings, clock):
 def show_beat(router, pair):
     """One heartbeat, carried to the replica and seen there by a probe."""
     number = router.next_heartbeat(router.clock())
-    heartbeat.send(context.new(), 'c1', number)
+    cell.router.send_heartbeat('c1', number)
     pair.carry_once()
     probe(router)
 

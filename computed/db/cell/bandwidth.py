@@ -6,8 +6,8 @@ import datetime
 import sqlalchemy as sa
 
 from computed.db.cell import models
+from computed.db.cell.database import cell
 from computed.db.engine import upsert
-from computed.db.routing import database as routing
 
 
 def _moment(seconds):
@@ -16,7 +16,7 @@ def _moment(seconds):
         seconds, datetime.UTC).replace(tzinfo=None)
 
 
-@routing.read
+@cell.read
 def get_by_uuids(context, uuids, periods):
     """The rows of these instances in these periods, in one statement.
 
@@ -40,7 +40,7 @@ def get_by_uuids(context, uuids, periods):
     return rows, launched
 
 
-@routing.read
+@cell.read
 def get_by_uuid(context, uuid, limit):
     """The newest rows of one instance, the newest period first."""
     row = models.BandwidthUsage
@@ -50,7 +50,7 @@ def get_by_uuid(context, uuid, limit):
         .limit(limit)).all()
 
 
-@routing.write
+@cell.write
 def record(context, rows):
     """Write rows in one statement; an older one never replaces a newer.
 

@@ -17,7 +17,8 @@ from computed import states
 from computed.db.cell import freeze
 from computed.db.cell import models
 from computed.db.cell import revision
-from computed.db.routing import database as routing
+from computed.db.cell.database import cell
+from computed.db.engine import dialects
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,8 +107,8 @@ def _update(context, row, conditions, new, claim):
     changed = context.session.execute(
         sa.update(kind.model)
         .where(kind.column == row['key'], same_host, *conditions)
-        .values(revision=top, updated_at=models.utcnow(), **{
-            name: models.utcnow() if value == states.NOW else value
+        .values(revision=top, updated_at=dialects.utcnow(), **{
+            name: dialects.utcnow() if value == states.NOW else value
             for name, value in values.items()})
         .execution_options(synchronize_session=False))
     if not changed.rowcount:
@@ -117,13 +118,13 @@ def _update(context, row, conditions, new, claim):
 
 def _held_by(claim_id, owner):
     return {'claim_id': claim_id, 'claim_owner': owner,
-            'claimed_at': models.utcnow()}
+            'claimed_at': dialects.utcnow()}
 
 
 FREE = {'claim_id': None, 'claim_owner': None, 'claimed_at': None}
 
 
-@routing.write
+@cell.write
 def _grant(context, claim_id, owner, operation, wanted):
     new = _bumped(context, wanted)
     freeze.refuse_if_frozen(context, new, operation)
@@ -140,7 +141,7 @@ def _grant(context, claim_id, owner, operation, wanted):
     return [granted[row['kind'], row['key']] for row in wanted]
 
 
-@routing.read
+@cell.read
 def _held(context, claim_id, wanted):
     """The rows of ``wanted``, if all of them are held under this claim."""
     found = []
@@ -172,7 +173,7 @@ def grant(context, claim_id, owner, operation, wanted):
         return rows
 
 
-@routing.write
+@cell.write
 def settle(context, claim_id, rows):
     """End a claim and write what came of it.
 
@@ -195,7 +196,7 @@ def settle(context, claim_id, rows):
         settled[row['kind'], row['key']] = _update(
             context, row, held, new, FREE)
     if not any(settled.values()):
-        routing.undo(context)
+        cell.undo(context)
     return [settled[row['kind'], row['key']] for row in rows]
 
 
@@ -237,10 +238,10 @@ def adopt(context, uuid, old_claim_id, service_id, claim_id, owner):
     return rows
 
 
-_read_members = routing.read(_members)
+_read_members = cell.read(_members)
 
 
-@routing.write
+@cell.write
 def _adopt(context, uuid, members, old_claim_id, claim_id, owner):
     new = _bumped(context, members)
     adopted = [_update(context, row,

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 
 from computed import exception
 from computed.db.cell import models
-from computed.db.routing import database as routing
+from computed.db.cell.database import cell
+from computed.db.engine import dialects
 
 
 def refuse_if_frozen(context, hosts, operation):
@@ -35,7 +36,7 @@ def described(row):
             'by': row.frozen_by, 'reason': row.reason}
 
 
-@routing.write
+@cell.write
 def impose(context, host, reason, by):
     """Let no claim be granted from now on; again: with another reason.
 
@@ -58,7 +59,7 @@ def impose(context, host, reason, by):
     name = models.ALL_HOSTS if host is None else host
     found = session.get(models.Freeze, name)
     if found is None:
-        found = models.Freeze(host=name, frozen_at=models.utcnow())
+        found = models.Freeze(host=name, frozen_at=dialects.utcnow())
         session.add(found)
     found.reason, found.frozen_by = reason, by
     session.flush()
@@ -66,7 +67,7 @@ def impose(context, host, reason, by):
     return found
 
 
-@routing.write
+@cell.write
 def lift(context, host):
     """End a freeze.
 

@@ -13,7 +13,8 @@ from computed.db.cell import claim
 from computed.db.cell import freeze
 from computed.db.cell import models
 from computed.db.cell import revision
-from computed.db.routing import database as routing
+from computed.db.cell.database import cell
+from computed.db.engine import dialects
 
 
 def grant(context, uuid, host, listed, claim_id, owner, operation):
@@ -41,7 +42,7 @@ def grant(context, uuid, host, listed, claim_id, owner, operation):
         raise exception.ClaimLost(uuid=uuid, operation=operation) from error
 
 
-@routing.write
+@cell.write
 def _grant(context, uuid, host, listed, claim_id, owner, operation):
     now = revision.bump_if(context, host, listed)
     freeze.refuse_if_frozen(context, [host], operation)
@@ -54,11 +55,11 @@ def _grant(context, uuid, host, listed, claim_id, owner, operation):
         raise exception.ClaimLost(uuid=uuid, operation=operation)
     context.session.execute(sa.insert(models.GuestClaim).values(
         uuid=uuid, host=host, claim_id=claim_id, claim_owner=owner,
-        claimed_at=models.utcnow()))
+        claimed_at=dialects.utcnow()))
     return now
 
 
-@routing.read
+@cell.read
 def _held(context, uuid, host, claim_id):
     found = context.session.execute(
         sa.select(models.Host.revision)
@@ -68,7 +69,7 @@ def _held(context, uuid, host, claim_id):
     return found and found.revision
 
 
-@routing.write
+@cell.write
 def settle(context, uuid, claim_id):
     """End a claim; returns whether it was held.
 
@@ -80,7 +81,7 @@ def settle(context, uuid, claim_id):
         .execution_options(synchronize_session=False)).rowcount)
 
 
-@routing.read
+@cell.read
 def get_all_of(context, service_id):
     """``{claim_id: uuid}`` of the claims that a service holds."""
     row = models.GuestClaim

@@ -8,8 +8,9 @@ from sqlalchemy import orm
 
 from computed import exception
 from computed.db.cell import models
+from computed.db.cell.database import cell
+from computed.db.engine import dialects
 from computed.db.engine import pages
-from computed.db.routing import database as routing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,7 @@ def _query():
                .correlate(models.Host).scalar_subquery())
     frozen, all_frozen = orm.aliased(models.Freeze), models.Freeze
     return (sa.select(models.Host, models.Service, models.ComputeNode,
-                      counted, models.utcnow(), frozen, all_frozen)
+                      counted, dialects.utcnow(), frozen, all_frozen)
             .outerjoin(models.Service,
                        models.Service.host == models.Host.name)
             .outerjoin(models.ComputeNode,
@@ -52,7 +53,7 @@ def _query():
 
 def _row(context, found):
     host, service, compute_node, instances, now, frozen, all_frozen = found
-    routing.record_revision(context, host.name, host.revision)
+    cell.record_revision(context, host.name, host.revision)
     silent_for = None
     if service is not None:
         silent_for = max((now - service.last_seen).total_seconds(), 0.0)
@@ -60,28 +61,29 @@ def _row(context, found):
                    all_frozen or frozen)
 
 
-@routing.read
+@cell.read
 def get_page(context, limit, marker):
     """Hosts, by name; see :func:`pages.read`."""
     found = pages.read(context.session, _query(), (models.Host.name,),
-                       limit, marker)
+                       limit, marker, cell.max_page())
     return pages.Page([_row(context, row) for row in found.rows],
                       found.next_marker)
 
 
-@routing.read
+@cell.read
 def get_compute_nodes_page(context, limit, marker):
     """Compute nodes, by host; see :func:`pages.read`."""
     node = models.ComputeNode
     query = (sa.select(node, models.Host.revision)
              .join(models.Host, models.Host.name == node.host))
-    found = pages.read(context.session, query, (node.host,), limit, marker)
+    found = pages.read(context.session, query, (node.host,), limit, marker,
+                       cell.max_page())
     for row, revision_ in found.rows:
-        routing.record_revision(context, row.host, revision_)
+        cell.record_revision(context, row.host, revision_)
     return pages.Page([row for row, _ in found.rows], found.next_marker)
 
 
-@routing.read
+@cell.read
 def get(context, name):
     """One host.
 
@@ -95,7 +97,7 @@ def get(context, name):
 
 
 # As a heartbeat: it may be the first to meet a new primary.
-@routing.liveness
+@cell.liveness
 def register(context, host, service_id, boot_id, host_boot_id, version,
              down_after):
     """Make ``host`` belong to this service, from now on.
@@ -109,10 +111,10 @@ def register(context, host, service_id, boot_id, host_boot_id, version,
     if session.get(models.Host, host, with_for_update=True) is None:
         _add(session, host)
     before = session.get(models.Service, host)
-    now = session.scalar(sa.select(models.utcnow()))
+    now = session.scalar(sa.select(dialects.utcnow()))
     values = {'service_id': service_id, 'boot_id': boot_id,
               'host_boot_id': host_boot_id, 'version': version,
-              'last_seen': models.utcnow(), 'digest': '{}'}
+              'last_seen': dialects.utcnow(), 'digest': '{}'}
     if before is None:
         session.execute(
             sa.insert(models.Service).values(host=host, **values))
@@ -129,14 +131,14 @@ def register(context, host, service_id, boot_id, host_boot_id, version,
 def _add(session, host):
     try:
         session.execute(sa.insert(models.Host).values(
-            name=host, revision=0, created_at=models.utcnow()))
+            name=host, revision=0, created_at=dialects.utcnow()))
     except db_exc.DBDuplicateEntry as error:
         # Another service was first, and there was no row yet to wait at:
         # as with a deadlock, all is done again, and its row is seen.
         raise db_exc.DBDeadlock(error) from error
 
 
-@routing.liveness
+@cell.liveness
 def report(context, host, service_id, boot_id, digest):
     """Note that the service of ``host`` lives. Bumps no revision.
 
@@ -147,6 +149,6 @@ def report(context, host, service_id, boot_id, digest):
         .where(models.Service.host == host,
                models.Service.service_id == service_id,
                models.Service.boot_id == boot_id)
-        .values(last_seen=models.utcnow(), digest=digest)
+        .values(last_seen=dialects.utcnow(), digest=digest)
         .execution_options(synchronize_session=False))
     return bool(changed.rowcount)

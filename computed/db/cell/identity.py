@@ -4,10 +4,10 @@ import sqlalchemy as sa
 
 from computed import exception
 from computed.db.cell import models
-from computed.db.routing import database as routing
+from computed.db.cell.database import cell
 
 
-@routing.read
+@cell.read
 def get_id(context):
     """The uuid drawn when the schema was made."""
     return context.session.scalar(sa.select(models.Database.uuid))
@@ -18,6 +18,6 @@ def ensure_is(context, database_id):
 
     :raises computed.exception.WrongDatabase: they are
     """
-    found = routing.database_id()
+    found = cell.database_id
     if found != database_id:
         raise exception.WrongDatabase(expected=database_id, found=found)

@@ -5,8 +5,9 @@ import sqlalchemy as sa
 from computed import exception
 from computed.db.cell import models
 from computed.db.cell import revision
+from computed.db.cell.database import cell
+from computed.db.engine import dialects
 from computed.db.engine import pages
-from computed.db.routing import database as routing
 
 # One statement names at most so many uuids.
 CHUNK = 500
@@ -16,7 +17,7 @@ def _live():
     return models.Instance.deleted == sa.false()
 
 
-@routing.read
+@cell.read
 def get_all_by_host(context, host):
     """Every live instance placed on ``host``, by uuid.
 
@@ -30,11 +31,11 @@ def get_all_by_host(context, host):
              .order_by(models.Instance.uuid))
     found = context.session.execute(query).all()
     if found:
-        routing.record_revision(context, host, found[0][0])
+        cell.record_revision(context, host, found[0][0])
     return [row for _, row in found if row is not None]
 
 
-@routing.read
+@cell.read
 def get_page(context, limit, marker, **filters):
     """Live instances, by name and then uuid; see :func:`pages.read`.
 
@@ -51,7 +52,7 @@ def get_page(context, limit, marker, **filters):
             row, f'FORCE INDEX ({_page_index(wanted)})', dialect)
     columns = (row.uuid,) if 'name' in wanted else (row.name, row.uuid)
     found = pages.read(context.session, query, columns, limit, marker,
-                       _characters)
+                       cell.max_page(), _characters)
     return pages.Page([row for row, in found.rows], found.next_marker)
 
 
@@ -70,7 +71,7 @@ def _characters(found):
     return len(found[0].command) + len(found[0].fault or '')
 
 
-@routing.read
+@cell.read
 def get(context, uuid):
     """One instance, deleted or not.
 
@@ -84,11 +85,11 @@ def get(context, uuid):
     if found is None:
         raise exception.InstanceNotFound(instance=uuid)
     row, host_revision = found
-    routing.record_revision(context, row.host or models.NO_HOST, host_revision)
+    cell.record_revision(context, row.host or models.NO_HOST, host_revision)
     return row
 
 
-@routing.write
+@cell.write
 def create(context, values):
     """Add an instance; returns its row.
 
@@ -102,7 +103,7 @@ def create(context, values):
             instance=values['uuid'],
             task_state='a guest that had no instance is being removed')
     row = models.Instance(
-        created_at=models.utcnow(), updated_at=models.utcnow(),
+        created_at=dialects.utcnow(), updated_at=dialects.utcnow(),
         deleted=False, revision=new, **values)
     context.session.add(row)
     context.session.flush()
@@ -110,7 +111,7 @@ def create(context, values):
     return row
 
 
-@routing.write
+@cell.write
 def update(context, uuid, host, expected_revision, values):
     """Change an instance that is still as it was read, and that nobody has
     claimed; returns its row.
@@ -126,7 +127,7 @@ def update(context, uuid, host, expected_revision, values):
         .where(models.Instance.uuid == uuid, same_host,
                models.Instance.revision == expected_revision,
                models.Instance.claim_id.is_(None))
-        .values(revision=new, updated_at=models.utcnow(), **values)
+        .values(revision=new, updated_at=dialects.utcnow(), **values)
         .execution_options(synchronize_session=False))
     row = context.session.get(models.Instance, uuid)
     if changed.rowcount:
@@ -138,7 +139,7 @@ def update(context, uuid, host, expected_revision, values):
     raise exception.InstanceChanged(uuid=uuid, revision=expected_revision)
 
 
-@routing.write
+@cell.write
 def record_power_states(context, host, changes):
     """Write power states of instances on which nobody works.
 
@@ -165,8 +166,8 @@ def record_power_states(context, host, changes):
                        row.power_state == old, row.task_state.is_(None),
                        row.claim_id.is_(None))
                 .values(power_state=new, revision=new_revision,
-                        updated_at=models.utcnow())
+                        updated_at=dialects.utcnow())
                 .execution_options(synchronize_session=False)).rowcount
     if not done:
-        routing.undo(context)
+        cell.undo(context)
     return done

@@ -5,6 +5,7 @@ release behind still runs on the newest schema.
 """
 
 import contextlib
+import functools
 import os
 import pathlib
 
@@ -43,10 +44,11 @@ def known():
     return [found.revision for found in scripts.walk_revisions()][::-1]
 
 
+@functools.cache
 def outdated():
     """The schemas that are older than the one this code needs."""
     revisions = known()
-    return revisions[:revisions.index(NEEDED)]
+    return tuple(revisions[:revisions.index(NEEDED)])
 
 
 def version(url):

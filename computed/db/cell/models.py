@@ -5,36 +5,11 @@ import typing
 import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.ext import compiler
-from sqlalchemy.sql import functions
 
 # Changes of rows that belong to no host are counted here.
 NO_HOST = '(none)'
 # What stands for all of them; no host has such a name either.
 ALL_HOSTS = '(all)'
-
-
-class utcnow(functions.FunctionElement):    # noqa: N801, it reads as a call
-    """The database's own clock, as naive UTC, to the second."""
-
-    type = sa.DateTime()
-    inherit_cache = True
-
-
-@compiler.compiles(utcnow, 'sqlite')
-def _utcnow_sqlite(element, visitor, **kwargs):
-    # The text form that SQLAlchemy stores for a DateTime.
-    return "strftime('%Y-%m-%d %H:%M:%S.000000', 'now')"
-
-
-@compiler.compiles(utcnow, 'mysql')
-@compiler.compiles(utcnow, 'mariadb')
-def _utcnow_mysql(element, visitor, **kwargs):
-    return 'UTC_TIMESTAMP()'
-
-
-@compiler.compiles(utcnow, 'postgresql')
-def _utcnow_postgresql(element, visitor, **kwargs):
-    return "date_trunc('second', timezone('UTC', statement_timestamp()))"
 
 
 @compiler.compiles(sa.String, 'postgresql')

@@ -9,7 +9,8 @@ from computed import exception
 from computed import states
 from computed.db.cell import models
 from computed.db.cell import revision
-from computed.db.routing import database as routing
+from computed.db.cell.database import cell
+from computed.db.engine import dialects
 
 CLASSES = ('vcpus', 'memory_mb', 'disk_gb')
 # Changes of these make it another node, on which decisions may rest.
@@ -78,7 +79,7 @@ def _former(host, service_id):
             .scalar_subquery())
 
 
-@routing.read
+@cell.read
 def get_usage(context, host, service_id):
     """All that the record of a host is made from, in one statement.
 
@@ -89,7 +90,7 @@ def get_usage(context, host, service_id):
     sums = _sums(host)
     found = context.session.execute(
         sa.select(models.Host.revision, models.ComputeNode,
-                  models.utcnow().label('now'),
+                  dialects.utcnow().label('now'),
                   _former(host, service_id).label('former'), *sums.c)
         .select_from(models.Host)
         .outerjoin(models.ComputeNode,
@@ -98,7 +99,7 @@ def get_usage(context, host, service_id):
         .where(models.Host.name == host)).one_or_none()
     if found is None:
         raise exception.HostNotFound(host=host)
-    routing.record_revision(context, host, found.revision)
+    cell.record_revision(context, host, found.revision)
     node = found.ComputeNode
     return Usage(
         # MariaDB adds integers up to a decimal number.
@@ -111,7 +112,7 @@ def get_usage(context, host, service_id):
         former=found.former)
 
 
-@routing.write
+@cell.write
 def record(context, host, values, generation=None):
     """Write what is known of a host, if it differs.
 
@@ -127,7 +128,7 @@ def record(context, host, values, generation=None):
     found = context.session.get(row, host)
     if found is None:
         context.session.execute(sa.insert(row).values(
-            host=host, updated_at=models.utcnow(), generation=1,
+            host=host, updated_at=dialects.utcnow(), generation=1,
             revision=revision.bump(context, host), **values))
         return True
     changed = {name for name, value in values.items()
@@ -140,15 +141,15 @@ def record(context, host, values, generation=None):
     done = context.session.execute(
         sa.update(row)
         .where(row.host == host, row.generation == found.generation)
-        .values(updated_at=models.utcnow(), generation=row.generation + 1,
+        .values(updated_at=dialects.utcnow(), generation=row.generation + 1,
                 **values)
         .execution_options(synchronize_session=False)).rowcount
     if not done:
-        routing.undo(context)
+        cell.undo(context)
     return bool(done)
 
 
-@routing.write
+@cell.write
 def delete_former(context, host, former, service_id, down_after):
     """Delete the compute node that ``host`` had under its former name.
 
@@ -165,7 +166,7 @@ def delete_former(context, host, former, service_id, down_after):
     if (last_seen := context.session.scalar(
             sa.select(service.last_seen)
             .where(service.host == former))) is not None:
-        now = context.session.scalar(sa.select(models.utcnow()))
+        now = context.session.scalar(sa.select(dialects.utcnow()))
         silent = (now - last_seen).total_seconds() >= down_after
     deleted = silent and former != host and context.session.execute(
         sa.delete(row)
@@ -173,5 +174,5 @@ def delete_former(context, host, former, service_id, down_after):
                ~_live_instances(former))
         .execution_options(synchronize_session=False)).rowcount
     if not deleted:
-        routing.undo(context)
+        cell.undo(context)
     return bool(deleted)

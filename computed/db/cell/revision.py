@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from computed import exception
 from computed.db.cell import models
-from computed.db.routing import database as routing
+from computed.db.cell.database import cell
 
 ZERO = sa.literal(0)
 
@@ -48,7 +48,7 @@ def _raised(context, name, floor):
     if revision <= floor:
         revision = floor + 1
         _set(context, name, revision)
-    routing.record_revision(context, name, revision)
+    cell.record_revision(context, name, revision)
     return revision
 
 
@@ -64,7 +64,7 @@ def bump_if(context, host, expected):
         .execution_options(synchronize_session=False)).rowcount
     if not changed:
         return None
-    routing.record_revision(context, host, expected + 1)
+    cell.record_revision(context, host, expected + 1)
     return expected + 1
 
 

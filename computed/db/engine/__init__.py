@@ -10,6 +10,7 @@ from computed.db import lazy
 if typing.TYPE_CHECKING:
     from computed.db.engine import address as address
     from computed.db.engine import deadline as deadline
+    from computed.db.engine import dialects as dialects
     from computed.db.engine import errors as errors
     from computed.db.engine import inspect as inspect
     from computed.db.engine import pages as pages

@@ -14,8 +14,8 @@ from alembic.runtime import migration
 from oslo_db import exception as db_exc
 
 from computed import clock
-from computed.db.cell import models
 from computed.db.engine import address
+from computed.db.engine import dialects
 from computed.db.engine import setup
 
 # The server's time, as naive UTC with fractions. SQLite has the time of this
@@ -141,5 +141,5 @@ def _services(connection: sa.Connection) -> abc.Iterator[Service]:
                      sa.column('last_seen', sa.DateTime))
     for host, version, seen, now in connection.execute(sa.select(
             table.c.host, table.c.version, table.c.last_seen,
-            models.utcnow())):
+            dialects.utcnow())):
         yield Service(host, version, (now - seen).total_seconds())

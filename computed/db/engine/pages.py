@@ -58,26 +58,18 @@ def key_of(marker, length):
             marker=repr(marker)[:80]) from None
 
 
-_max_page = None
-
-
-def configure(max_page):
-    """``max_page()`` is the highest number of rows in a page."""
-    global _max_page
-    _max_page = max_page
-
-
-def length(limit):
+def length(limit, max_page):
     """How many rows a page may have, if its reader wants ``limit``.
 
     :param limit: None: as many as there may be
+    :param max_page: the highest number of rows in any page
     :raises computed.exception.InvalidLimit: it is no number from 1 up
     """
     if limit is None:
-        return _max_page()
+        return max_page
     if type(limit) is not int or limit < 1:
         raise exception.InvalidLimit(limit=repr(limit)[:80])
-    return min(limit, _max_page())
+    return min(limit, max_page)
 
 
 def cut(rows, limit, text_of):
@@ -93,14 +85,16 @@ def cut(rows, limit, text_of):
             not number or text <= TEXT_LIMIT)]
 
 
-def read(session, query, columns, limit, marker, text_of=lambda row: 0):
+def read(session, query, columns, limit, marker, max_page,
+         text_of=lambda row: 0):
     """One page of ``query``, sorted by ``columns`` of its first entity.
 
     :param columns: one or two, together unique and never NULL
     :param limit: rows; None: as many as there may be
     :param marker: of the last row of the page before; None: begin
+    :param max_page: see :func:`length`
     """
-    limit = length(limit)
+    limit = length(limit, max_page)
     if marker is not None:
         query = query.where(beyond(session.get_bind().dialect.name, columns,
                                    key_of(marker, len(columns))))

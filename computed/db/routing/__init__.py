@@ -20,6 +20,7 @@ if typing.TYPE_CHECKING:
     from computed.db.routing import read_stats as read_stats
     from computed.db.routing import router as router
     from computed.db.routing import selection as selection
+    from computed.db.routing import tables as tables
     from computed.db.routing import transaction as transaction
 else:
     __getattr__ = lazy.modules(__name__)

@@ -1,92 +1,114 @@
-"""Where each read and write goes: query functions say what they are.
+"""A database, as its query functions see it.
 
-They are decorated :func:`read`, :func:`write` or :func:`liveness` and find
-``context.session`` open on the right server, chosen by the router.
+Query functions are decorated with :meth:`Database.read`, ``write`` or
+``liveness``. They find ``context.session`` open on the server that the router
+chooses.
 """
 
 import functools
+import typing
+from collections import abc
 
 from oslo_db.sqlalchemy import enginefacade
 
 from computed import context as computed_context
 
+if typing.TYPE_CHECKING:
+    from computed.db.routing import router as router_module
+
 # The context carries its transaction only where there is a database.
 enginefacade.transaction_context_provider(computed_context.RequestContext)
 
+Query = abc.Callable[..., typing.Any]
 
-def record_revision(context, host, revision):
-    """Record that the rows just read or written belong to this revision.
 
-    Call it inside a query function. On a read it must come from the same
-    statement as the rows, or a change in between would go unseen.
+class Database:
+    """One of the databases that this process runs queries on.
+
+    :ivar name: shown in errors
+    :ivar router: chooses a server for each read and write; there is none
+        until :meth:`configure`
+    :ivar max_page: returns the highest number of rows in a page
     """
-    if host is not None and revision is not None:
-        context.db_scope.revisions[host] = revision
+
+    router: 'router_module.Router'
+    max_page: abc.Callable[[], int]
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def configure(self, router: 'router_module.Router',
+                  max_page: abc.Callable[[], int]) -> None:
+        """Send the queries of this database to the servers of ``router``.
+
+        :param max_page: called for each page, so that a reload takes effect
+        """
+        self.router, self.max_page = router, max_page
+
+    @property
+    def database_id(self) -> str | None:
+        """The uuid of the database; None until a conductor has read it."""
+        return self.router.incarnation.database_id
+
+    def read(self, function: Query) -> Query:
+        """Let a query function be answered where its context allows."""
+        query = query_name(function)
+
+        @functools.wraps(function)
+        def wrapper(context, *args, **kwargs):
+            return self.router.read(query, function, context, args, kwargs)
+        return wrapper
+
+    def write(self, function: Query, **options: bool) -> Query:
+        """Let a statement function run in a transaction on the primary.
+
+        :param options: see :meth:`computed.db.routing.primary.Primary.run`
+        :raises computed.exception.ReadOnlyScope: in a lag-tolerant context
+            or inside a read
+        :raises computed.exception.PrimaryUnavailable: nothing was written
+        :raises computed.exception.PrimaryReadOnly: nothing was written
+        :raises computed.exception.WriteConflict: nothing was written
+        :raises computed.exception.CommitUnknown: the commit got no answer
+        """
+        @functools.wraps(function)
+        def wrapper(context, *args, **kwargs):
+            return self.router.write(function, context, args, kwargs,
+                                     **options)
+        return wrapper
+
+    def liveness(self, function: Query) -> Query:
+        """As :meth:`write`, on a connection that only heartbeats use."""
+        return self.write(function, heartbeat=True)
+
+    def own_liveness(self, function: Query) -> Query:
+        """As :meth:`liveness`, for a heartbeat of this conductor itself.
+
+        It does not wait in line before a primary that does not answer.
+        """
+        return self.write(function, heartbeat=True, ours=True)
+
+    def record_revision(self, context: computed_context.RequestContext,
+                        host: str | None, revision: int | None) -> None:
+        """Record that the rows just read or written have this revision.
+
+        Call it inside a query function. On a read, the revision must come
+        from the same statement as the rows: else a change between two
+        statements is missed.
+        """
+        if host is not None and revision is not None:
+            context.db_scope.revisions[host] = revision
+
+    def undo(self, context: computed_context.RequestContext) -> None:
+        """Roll back the open write, because nothing of it was needed.
+
+        Its revisions are forgotten too: nothing ever reaches a revision that
+        was rolled back.
+        """
+        context.session.rollback()
+        context.db_scope.revisions.clear()
 
 
-def undo(context):
-    """Roll back what the open write did: nothing of it was needed.
-
-    Otherwise a revision that was never given would be waited for.
-    """
-    context.session.rollback()
-    context.db_scope.revisions.clear()
-
-
-def query_name(function):
-    """How a query function is called in metrics: ``host.get``."""
+def query_name(function: Query) -> str:
+    """Return the name of a query function in metrics: ``host.get``."""
     module = function.__module__.rpartition('.')[2]
     return f'{module}.{function.__name__.lstrip("_")}'
-
-
-_router = None
-
-
-def configure(router):
-    """Make ``router`` the one that query functions use."""
-    global _router
-    _router = router
-
-
-def read(function):
-    """Let a query function be answered where its context allows."""
-    query = query_name(function)
-
-    @functools.wraps(function)
-    def wrapper(context, *args, **kwargs):
-        return _router.read(query, function, context, args, kwargs)
-    return wrapper
-
-
-def write(function):
-    """Let a statement function run in a transaction on the primary.
-
-    :raises computed.exception.ReadOnlyScope: in a lag-tolerant context or
-        inside a read
-    :raises computed.exception.PrimaryUnavailable: nothing was written
-    :raises computed.exception.PrimaryReadOnly: nothing was written
-    :raises computed.exception.WriteConflict: nothing was written
-    :raises computed.exception.CommitUnknown: the commit got no answer
-    """
-    @functools.wraps(function)
-    def wrapper(context, *args, **kwargs):
-        return _router.write(function, context, args, kwargs)
-    return wrapper
-
-
-def liveness(function, **options):
-    """As :func:`write`, on a connection that only heartbeats use."""
-    @functools.wraps(function)
-    def wrapper(context, *args, **kwargs):
-        return _router.write(function, context, args, kwargs,
-                             heartbeat=True, **options)
-    return wrapper
-
-
-# As the former, of this conductor itself: it waits behind nobody.
-own_liveness = functools.partial(liveness, ours=True)
-
-
-def database_id():
-    """Which database this conductor answers for; None before it knows."""
-    return _router.incarnation.database_id

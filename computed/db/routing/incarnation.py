@@ -11,16 +11,16 @@ import zlib
 
 import sqlalchemy as sa
 
-from computed.db.cell import models
 from computed.db.engine import address
 from computed.db.engine import server_sql
 from computed.db.engine import setup
-from computed.db.routing import database as routing
+from computed.db.routing import tables
 
 # Higher than the number of changes that can be lost with a life of the
 # database. A revision that was given in it is not given again: who read a row
 # that is lost cannot save it over another that has its revision.
 STRIDE = 2 ** 20
+ROW = tables.databases.c
 
 
 class Incarnation:
@@ -77,19 +77,19 @@ def current(context):
     On a server of another lineage than the one it was on, a new one begins:
     something committed there may be missing here.
     """
-    session, row = context.session, models.Database
+    session = context.session
     lineage = lineage_of(session.connection())
     known = tuple(session.execute(
-        sa.select(row.incarnation, row.lineage)).one())
+        sa.select(ROW.incarnation, ROW.lineage)).one())
     wanted = verdict(known, lineage, str(uuid.uuid4()))
     if wanted != known:
         # Only one conductor begins it; the others find it begun.
         known = tuple(session.execute(sa.select(
-            row.incarnation, row.lineage).with_for_update()).one())
+            ROW.incarnation, ROW.lineage).with_for_update()).one())
         wanted = verdict(known, lineage, wanted[0])
         session.execute(
-            sa.update(row).values(incarnation=wanted[0], lineage=lineage)
-            .execution_options(synchronize_session=False))
+            sa.update(tables.databases).values(
+                incarnation=wanted[0], lineage=lineage))
         if known[0] not in (None, wanted[0]):
             session.execute(stride())
     return wanted[0]
@@ -97,15 +97,8 @@ def current(context):
 
 def stride():
     """A statement that takes every host beyond its lost revisions."""
-    return (sa.update(models.Host)
-            .values(revision=models.Host.revision + STRIDE)
-            .execution_options(synchronize_session=False))
-
-
-@routing.liveness
-def observe(context):
-    """See :func:`current`."""
-    return current(context)
+    return sa.update(tables.hosts).values(
+        revision=tables.hosts.c.revision + STRIDE)
 
 
 def lineage_of(connection):
@@ -127,7 +120,7 @@ def renew(url):
     setup.tune(engine, must_exist=True)
     number = str(uuid.uuid4())
     with engine.begin() as connection:
-        connection.execute(sa.update(models.Database).values(
+        connection.execute(sa.update(tables.databases).values(
             incarnation=number, lineage=lineage_of(connection)))
         connection.execute(stride())
     engine.dispose()

@@ -10,10 +10,7 @@ import uuid
 
 from oslo_log import log as logging
 
-from computed import context
 from computed import metrics
-from computed.db.cell import migration
-from computed.db.routing import heartbeat
 from computed.db.routing import nodes
 
 LOG = logging.getLogger(__name__)
@@ -25,12 +22,13 @@ PURGE_EVERY = 600
 class Monitor:
     """Beats on the primary and probes each replica until stopped."""
 
-    def __init__(self, router):
+    def __init__(self, router, outdated):
+        """``outdated`` are the schemas that this code cannot work with."""
         self.router = router
         self.conductor_id = str(uuid.uuid4())
         self._stopping = threading.Event()
         self._threads = []
-        self._outdated = migration.outdated()
+        self._outdated = outdated
 
     def start(self):
         """Start measuring; with no replica there is nothing to measure."""
@@ -69,7 +67,7 @@ class Monitor:
             self.router.primary.silent = not self._done(
                 self._send, began, interval)
             if rounds % PURGE_EVERY == 0:
-                self._done(heartbeat.purge, context.new(), self.conductor_id)
+                self._done(self.router.purge_heartbeats, self.conductor_id)
             rounds += 1
             if self._stopping.wait(
                     max(0, interval - (time.monotonic() - began))):
@@ -79,8 +77,8 @@ class Monitor:
         # Sending begins here: whatever is committed from now on may be
         # missing where this beat has arrived.
         number = self.router.next_heartbeat(began)
-        taken = heartbeat.send(
-            context.new(), self.conductor_id, number, interval)
+        taken = self.router.send_heartbeat(
+            self.conductor_id, number, interval)
         self.router.incarnation.adopt(taken.incarnation)
         self.router.budget.conductors = max(1, taken.conductors)
 

@@ -10,12 +10,12 @@ from oslo_db.sqlalchemy import enginefacade
 from oslo_log import log as logging
 
 from computed import metrics
-from computed.db.cell import models
 from computed.db.engine import address
 from computed.db.engine import server_sql
 from computed.db.engine import setup
 from computed.db.routing import health
 from computed.db.routing import selection
+from computed.db.routing import tables
 
 LOG = logging.getLogger(__name__)
 
@@ -177,15 +177,15 @@ class Replica(Node):
             # Of its own, so that a probe never waits for a pool of reads.
             self._engine = setup.single(self.url)
             setup.tune(self._engine, must_exist=True)
-        heartbeat = (sa.select(models.ReplicaHeartbeat.heartbeat)
-                .where(models.ReplicaHeartbeat.conductor_id == conductor_id))
+        heartbeat = (sa.select(tables.replica_heartbeats.c.heartbeat).where(
+            tables.replica_heartbeats.c.conductor_id == conductor_id))
         schema = sa.select(sa.column('version_num')).select_from(
             sa.table('alembic_version'))
         statement = sa.select(
             heartbeat.scalar_subquery().label('heartbeat'),
-            sa.select(models.Database.uuid).scalar_subquery()
+            sa.select(tables.databases.c.uuid).scalar_subquery()
             .label('database_id'),
-            sa.select(models.Database.incarnation).scalar_subquery()
+            sa.select(tables.databases.c.incarnation).scalar_subquery()
             .label('incarnation'),
             schema.scalar_subquery().label('schema_revision'),
             sa.literal_column(server_sql.identity(self._engine))

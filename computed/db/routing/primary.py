@@ -14,11 +14,11 @@ from oslo_log import log as logging
 from sqlalchemy import event
 
 from computed import exception
-from computed.db.cell import models
 from computed.db.engine import server_sql
 from computed.db.engine import sqlite
 from computed.db.routing import incarnation
 from computed.db.routing import nodes
+from computed.db.routing import tables
 from computed.db.routing import transaction
 
 LOG = logging.getLogger(__name__)
@@ -203,8 +203,7 @@ def touch(context):
     else is written. Returns which life it is in.
     """
     context.session.execute(
-        sa.update(models.Database).values(id=models.Database.id)
-        .execution_options(synchronize_session=False))
+        sa.update(tables.databases).values(id=tables.databases.c.id))
     transaction.ensure_undivided(context, context.session.scalar(
         sa.select(server_sql.column(context.session))))
     return incarnation.current(context)

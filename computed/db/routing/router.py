@@ -12,16 +12,17 @@ from oslo_db import exception as db_exc
 
 from computed import context as computed_context
 from computed import exception
-from computed.db.cell import models
 from computed.db.engine import deadline
 from computed.db.engine import errors
 from computed.db.routing import budget
+from computed.db.routing import heartbeat
 from computed.db.routing import incarnation
 from computed.db.routing import lag
 from computed.db.routing import nodes
 from computed.db.routing import primary
 from computed.db.routing import read_stats
 from computed.db.routing import selection
+from computed.db.routing import tables
 from computed.db.routing import transaction
 
 
@@ -157,7 +158,7 @@ class Router:
         if tokens.incarnation != self.incarnation.number:
             try:
                 # Or is it we who have not heard of a newer one yet?
-                self.incarnation.adopt(incarnation.observe(computed_context.new()))
+                self.incarnation.adopt(self.observe_incarnation())
             except (exception.PrimaryUnavailable, exception.PrimaryReadOnly,
                     exception.OutcomeUnknown):
                 return False
@@ -313,6 +314,26 @@ class Router:
     def _repeated(self, call, context, options):
         return self.primary.run(call, context, writes=True, **options)
 
+    def observe_incarnation(self):
+        """Return the incarnation of the database, which a write finds out.
+        """
+        context = computed_context.new()
+        return self.write(incarnation.current, context, (), {},
+                          heartbeat=True)
+
+    def send_heartbeat(self, conductor_id, number, interval=0):
+        """See :func:`computed.db.routing.heartbeat.send`."""
+        context = computed_context.new()
+        return self.write(
+            heartbeat.send, context, (conductor_id, number, interval), {},
+            heartbeat=True, ours=True)
+
+    def purge_heartbeats(self, conductor_id):
+        """See :func:`computed.db.routing.heartbeat.purge`."""
+        context = computed_context.new()
+        self.write(heartbeat.purge, context, (conductor_id,), {},
+                   heartbeat=True)
+
     def status(self):
         """Each node's state, as plain values: what ``replica list`` shows.
         """
@@ -336,4 +357,4 @@ class Router:
 def current_revision(context, host):
     """The revision that ``host`` has now; None if there is no such host."""
     return context.session.scalar(
-        sa.select(models.Host.revision).where(models.Host.name == host))
+        sa.select(tables.hosts.c.revision).where(tables.hosts.c.name == host))

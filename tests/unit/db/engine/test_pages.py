@@ -5,11 +5,6 @@ from computed.db.cell import models
 from computed.db.engine import pages
 
 
-@pytest.fixture
-def at_most_10(monkeypatch):
-    monkeypatch.setattr(pages, '_max_page', lambda: 10)
-
-
 @pytest.mark.parametrize('key', [
     ('web', '11111111'), ('ü "\\', '-'), ('', 'x'), ('n' * 255, 'u' * 36)])
 def test_a_marker_stands_for_its_key(key):
@@ -37,14 +32,14 @@ def test_what_is_no_marker_is_refused_in_one_line(marker):
 
 @pytest.mark.parametrize('limit, length', [
     (None, 10), (1, 1), (10, 10), (11, 10), (10 ** 30, 10)])
-def test_a_page_is_never_longer_than_allowed(at_most_10, limit, length):
-    assert pages.length(limit) == length
+def test_a_page_is_never_longer_than_allowed(limit, length):
+    assert pages.length(limit, 10) == length
 
 
 @pytest.mark.parametrize('limit', [0, -1, '5', 2.5, True, [], float('nan')])
-def test_what_is_no_limit_is_refused(at_most_10, limit):
+def test_what_is_no_limit_is_refused(limit):
     with pytest.raises(exception.InvalidLimit):
-        pages.length(limit)
+        pages.length(limit, 10)
 
 
 @pytest.mark.parametrize('texts, limit, kept', [
