@@ -118,6 +118,11 @@ class ReadOnlyScope(ComputedError):
 may only read. Write with a strict context."""
 
 
+class TolerantObject(ComputedError):
+    """Cannot {method} {name} {key}: it was read tolerantly, so its fields \
+may be out of date. Read it again without use_slave, then repeat."""
+
+
 class PutOff(ComputedError):
     """The request cannot be served now. Repeat it in {retry_after:.1f} s."""
 

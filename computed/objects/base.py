@@ -7,6 +7,7 @@ import inspect
 from oslo_versionedobjects import base as ovo
 from oslo_versionedobjects import fields
 
+from computed import exception
 from computed.objects import versions
 
 registry = ovo.VersionedObjectRegistry
@@ -26,8 +27,10 @@ class ComputedObject(ovo.VersionedObject):
 
     origin = None
 
-    # Whether it was read tolerantly; what is read of it later is no laxer.
-    tolerant = True
+    # True if it was read tolerantly: its writing methods then refuse. False
+    # if it was read strictly: it is refreshed strictly. None if it was not
+    # read here, but made, or received from a caller who checks it.
+    tolerant: bool | None = None
 
     # The fields that came after version 1.0, and the version that brought
     # each: an older peer does not get them.
@@ -41,6 +44,11 @@ class ComputedObject(ovo.VersionedObject):
         self = cls(context, **values, **more)
         self.obj_reset_changes()
         return self
+
+    def __deepcopy__(self, memo):
+        twin = super().__deepcopy__(memo)
+        twin.tolerant = self.tolerant
+        return twin
 
     def obj_make_compatible_from_manifest(self, primitive, target_version,
                                           version_manifest):
@@ -123,6 +131,32 @@ def remotable_read(method):
     # Where the library's version check looks for the signature.
     wrapper.original_fn = method
     return classmethod(wrapper)
+
+
+def remotable_write(method):
+    """Make a remote method that writes fields of its object.
+
+    What it writes rests on the fields as they were read. So it refuses an
+    object that was read tolerantly, before any call to the conductor. The
+    flag does not cross RPC: the conductor relies on this check, and on the
+    revision in the WHERE of the statement.
+
+    :raises computed.exception.TolerantObject: read it strictly first
+    """
+    remote = remotable(method)
+
+    @functools.wraps(method)
+    def wrapper(self, *args, **kwargs):
+        if self.tolerant:
+            raise exception.TolerantObject(
+                name=self.obj_name(), method=method.__name__,
+                key=getattr(self, 'uuid', None) or self.name)
+        return remote(self, *args, **kwargs)
+    wrapper.remotable = True
+    wrapper.refuses_tolerant = True
+    # Where the library's version check looks for the signature.
+    wrapper.original_fn = method
+    return wrapper
 
 
 def members(result):

@@ -54,14 +54,15 @@ class Instance(base.ComputedObject):
         row = db.instance.create(self._context, self.obj_get_changes())
         self._become(row)
 
-    @base.remotable
+    @base.remotable_write
     def save(self):
-        """Write the changed fields, if nobody changed the row meanwhile.
+        """Write the changed fields if the row is still as it was read.
 
-        :raises computed.exception.InstanceChanged: somebody did; nothing
-            was written
-        :raises computed.exception.InstanceBusy: somebody works on it;
-            nothing was written
+        An error means that nothing was written.
+
+        :raises computed.exception.TolerantObject: it was read tolerantly
+        :raises computed.exception.InstanceChanged: the row has changed
+        :raises computed.exception.InstanceBusy: there is a claim on it
         """
         changes = self.obj_get_changes()
         if not changes:
@@ -70,20 +71,19 @@ class Instance(base.ComputedObject):
             self._context, self.uuid, self.host, self.revision, changes))
 
     def refresh(self):
-        """Read the row again, where the context allows; one that was read
-        strictly is read so again.
+        """Read the row again, as tolerantly as the context allows.
 
-        A replica may know less than this object already does: then the
-        object stays as it is.
+        An object that was read strictly is read strictly again. If the
+        answer is older than this object, the object stays as it is.
         """
         fresh = Instance.get_by_uuid(
             self._context, self.uuid,
-            use_slave=None if self.tolerant else False)
+            use_slave=False if self.tolerant is False else None)
         if fresh.revision < self.revision:
             return
         for name in self.fields:
             setattr(self, name, getattr(fresh, name))
-        self.origin = fresh.origin
+        self.origin, self.tolerant = fresh.origin, fresh.tolerant
         self.obj_reset_changes()
 
     def _become(self, row):

@@ -25,11 +25,12 @@ class InstanceFault(base.ComputedObject):
         """:raises computed.exception.InstanceNotFound: there is none"""
         return cls.from_row(context, fault_queries.get(context, uuid))
 
-    @base.remotable
+    @base.remotable_write
     def clear(self):
-        """Forget it, if nobody changed the instance meanwhile.
+        """Forget the fault if the instance is still as it was read.
 
-        :raises computed.exception.InstanceChanged: somebody did
+        :raises computed.exception.TolerantObject: it was read tolerantly
+        :raises computed.exception.InstanceChanged: the instance has changed
         """
         self.revision = fault_queries.clear(
             self._context, self.uuid, self.host, self.revision)

@@ -86,6 +86,10 @@ def test_an_object_from_a_stale_replica_cannot_overwrite_a_newer_row(
     fresh_one.name = 'renamed'
     fresh_one.save()
     assert fresh_one.revision == 8
+    assert stale.revision == 7
+    # What the conductor would get: it does not know how this was read.
+    stale = instance_obj.Instance.obj_from_primitive(
+        stale.obj_to_primitive(), context.new())
     stale.name = 'too late'
     with pytest.raises(exception.InstanceChanged):
         stale.save()
@@ -93,9 +97,50 @@ def test_an_object_from_a_stale_replica_cannot_overwrite_a_newer_row(
         ('renamed',)]
 
 
+def test_an_object_that_was_read_tolerantly_is_not_saved(fresh, pair):
+    """Not even while it is true, and before any call to the conductor."""
+    tolerant = context.RequestContext(lag_tolerant=True)
+    uuid = fixtures.UUID
+    [member] = read(context.new(), use_slave=True)
+    for stale in (
+            member,
+            instance_obj.Instance.get_by_uuid(tolerant, uuid),
+            instance_obj.Instance.get_by_uuid(
+                context.new(), uuid, use_slave=True).obj_clone()):
+        stale.name = 'too bold'
+        with pytest.raises(exception.TolerantObject) as refused:
+            stale.save()
+        assert refused.value.kwargs == {
+            'name': 'Instance', 'key': uuid, 'method': 'save'}
+        assert 'without use_slave' in str(refused.value)
+    assert pair.sql(pair.primary, 'SELECT name FROM instances') == [('web',)]
+
+
+@pytest.mark.parametrize('how', [
+    {'use_slave': False}, {'after': 'host'}])
+def test_an_object_that_was_read_strictly_is_saved(fresh, pair, how):
+    tolerant = context.RequestContext(lag_tolerant=True)
+    [found] = read(tolerant, **how)
+    found._context = context.new()
+    found.name = 'renamed'
+    found.save()
+    assert pair.sql(pair.primary, 'SELECT name FROM instances') == [
+        ('renamed',)]
+
+
+def test_a_tolerant_object_is_saved_after_a_strict_refresh(fresh):
+    found = instance_obj.Instance.get_by_uuid(
+        context.new(), fixtures.UUID, use_slave=True)
+    found.refresh()
+    found.name = 'renamed'
+    found.save()
+    assert found.revision == 8
+
+
 def test_a_save_in_a_tolerant_context_is_refused(fresh):
     found = instance_obj.Instance.get_by_uuid(
-        context.RequestContext(lag_tolerant=True), fixtures.UUID)
+        context.RequestContext(lag_tolerant=True), fixtures.UUID,
+        use_slave=False)
     found.name = 'x'
     with pytest.raises(exception.ReadOnlyScope):
         found.save()

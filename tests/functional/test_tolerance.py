@@ -82,7 +82,9 @@ def test_a_reply_of_an_older_conductor_is_enough(fresh, pair, monkeypatch):
     found = over_rpc.read(ctxt, use_slave=True)[0]
     assert found.origin is None
     assert ctxt.tokens.revisions == {}
-    # What it read may be saved, guarded as ever.
+    # What it reads strictly is saved, with the usual guard.
+    found = over_rpc.read(ctxt)[0]
+    assert found.origin is None
     pair.sql(pair.primary, 'UPDATE instances SET revision = 8')
     found.name = 'x'
     with pytest.raises(exception.InstanceChanged):
@@ -125,7 +127,7 @@ HOPS = {
 def test_a_hop_keeps_the_tolerance_and_the_refusal_to_write(fresh, hop):
     ctxt = hop(tolerant())
     assert over_rpc.answered(ctxt) == 'replica'
-    found = over_rpc.read(ctxt)[0]
+    found = over_rpc.read(ctxt, use_slave=False)[0]
     found.name = 'x'
     with pytest.raises(exception.ReadOnlyScope):
         found.save()
@@ -134,7 +136,7 @@ def test_a_hop_keeps_the_tolerance_and_the_refusal_to_write(fresh, hop):
 
 def test_a_thread_that_is_given_the_context_is_as_tolerant(fresh):
     def work(ctxt):
-        found = over_rpc.read(ctxt)[0]
+        found = over_rpc.read(ctxt, use_slave=False)[0]
         found.name = 'x'
         with pytest.raises(exception.ReadOnlyScope):
             found.save()

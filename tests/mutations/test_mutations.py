@@ -49,6 +49,10 @@ FAULTS = [
           'models.Instance.revision == expected_revision', 'sa.true()',
           'functional/test_read_over_rpc.py::'
           'test_an_object_from_a_stale_replica_cannot_overwrite_a_newer_row'),
+    Fault('a tolerant object may be saved', 'objects/base.py',
+          'if self.tolerant:', 'if False:',
+          'functional/test_read_over_rpc.py::'
+          'test_an_object_that_was_read_tolerantly_is_not_saved'),
     Fault('another life of the database goes unnoticed',
           'db/routing/router.py',
           'if need.revisions and '

@@ -70,6 +70,21 @@ def test_every_read_of_an_object_accepts_use_slave():
             'use_slave': None, 'after': None}, read
 
 
+def test_every_write_of_fields_refuses_what_was_read_tolerantly():
+    """A method of an object writes what its fields say; others do not."""
+    objects.register_all()
+    writes = {
+        f'{cls.__name__}.{name}': method
+        for [cls] in base.registry.obj_classes().values()
+        for name, method in vars(cls).items()
+        if hasattr(method, 'remotable') and inspect.isfunction(method)}
+    # It writes fields that nobody read.
+    del writes['Instance.create']
+    assert writes
+    for name, method in writes.items():
+        assert hasattr(method, 'refuses_tolerant'), name
+
+
 def test_objects_change_only_with_their_version():
     """A hash of the fields and remotable methods of each object.
 
