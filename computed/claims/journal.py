@@ -1,11 +1,14 @@
-"""What this host has begun and not yet told the primary the end of.
+"""Keep on disk what this host has begun and not yet told the primary.
 
-A file for each claim, from before it is asked for until its settlement is
-acknowledged. Whatever crashes in between, the successor finds it.
+There is a file for each claim, from before it is asked for until its
+settlement is acknowledged. After a crash in between, the next run of the
+service finds it.
 """
 
 import dataclasses
 import os
+import typing
+from collections import abc
 
 from oslo_log import log as logging
 
@@ -27,7 +30,7 @@ class Row:
     kind: str
     key: str
     host: str
-    values: dict | None = None
+    values: dict[str, typing.Any] | None = None
     revision: int | None = None
 
 
@@ -40,17 +43,18 @@ class Entry:
     rows: tuple[Row, ...]
 
     @property
-    def ended(self):
-        """Whether it is known what to settle it with."""
+    def ended(self) -> bool:
+        """Whether it is known what to settle the claim with."""
         return all(row.values is not None for row in self.rows)
 
     @property
-    def uuid(self):
-        """What it was on, for logs."""
+    def uuid(self) -> str:
+        """The keys of the rows, for logs."""
         return ', '.join(row.key for row in self.rows)
 
-    def with_values(self, values):
-        """The same claim at its end.
+    def with_values(
+            self, values: abc.Mapping[str, dict[str, typing.Any]]) -> 'Entry':
+        """Return the same claim at its end.
 
         :param values: ``{key: what to write}``
         """
@@ -62,33 +66,31 @@ class Entry:
 class Journal:
     """The entries in one folder."""
 
-    def __init__(self, folder):
-        """Makes ``folder``.
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        """Make ``folder`` if it is absent.
 
         :raises OSError: it cannot be made
         """
         self.folder = folder
         os.makedirs(folder, mode=0o700, exist_ok=True)
 
-    def _path(self, claim_id):
+    def _path(self, claim_id: str) -> str:
         return os.path.join(self.folder, f'{claim_id}.json')
 
-    def write(self, entry):
-        """Remember ``entry``; it replaces what was known of the claim.
+    def write(self, entry: Entry) -> None:
+        """Remember ``entry`` in place of what was known of the claim.
 
         :raises OSError: the disk is full, for instance; then do not act
         """
         files.write_json(self._path(entry.claim_id),
                          dataclasses.asdict(entry))
 
-    def forget(self, claim_id):
-        """The primary has acknowledged the end of this claim."""
+    def forget(self, claim_id: str) -> None:
+        """Drop a claim: the primary has acknowledged its end."""
         files.remove(self._path(claim_id))
 
-    def entries(self):
-        """Everything not acknowledged yet; what cannot be read is left
-        alone.
-        """
+    def entries(self) -> list[Entry]:
+        """Return every entry; a file that cannot be read is left alone."""
         found = []
         for name in sorted(os.listdir(self.folder)):
             if not name.endswith('.json'):

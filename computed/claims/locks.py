@@ -1,25 +1,28 @@
 """One lock for each instance, shared by tasks, operations and events."""
 
 import contextlib
+import threading
+from collections import abc
 
 from oslo_concurrency import lockutils
 
 
 class Locks:
-    """Locks by uuid; one that nobody holds takes no memory."""
+    """Locks by uuid; a lock that is free takes no memory."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._locks = lockutils.Semaphores()
 
-    def acquire(self, uuid, timeout=None):
+    def acquire(self, uuid: str, timeout: float | None = None,
+                ) -> threading.Semaphore | None:
         """Take the lock of an instance.
 
         Any thread may release it, so that work can be handed on.
 
-        :param timeout: seconds to wait; 0 not at all, None for ever
+        :param timeout: seconds to wait; 0: do not wait, None: no limit
         :returns: the lock, with ``release()``; None if it was not free
         """
-        lock = self._locks.get(uuid)
+        lock: threading.Semaphore = self._locks.get(uuid)
         if timeout == 0:
             free = lock.acquire(blocking=False)
         else:
@@ -27,7 +30,8 @@ class Locks:
         return lock if free else None
 
     @contextlib.contextmanager
-    def held(self, uuid, timeout=None):
+    def held(self, uuid: str,
+             timeout: float | None = None) -> abc.Iterator[bool]:
         """Hold the lock for the body; yields whether it was free."""
         lock = self.acquire(uuid, timeout)
         try:

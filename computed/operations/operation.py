@@ -9,6 +9,7 @@ from oslo_log import log as logging
 
 from computed import exception
 from computed import states
+from computed.claims import recovery
 from computed.objects import instance as instance_obj
 
 LOG = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ def claimed(manager, context, operation, uuid):
             context, uuid, use_slave=False)
         # By a request of ours that had been given up, perhaps; a pass of
         # the task that would find it may be far away, or turned off.
-        manager.claims.release_orphaned(context, [instance])
+        recovery.release_orphaned(manager.claims, context, [instance])
         raise refusal(instance, operation, manager.host) or lost from None
 
 

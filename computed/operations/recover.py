@@ -5,6 +5,7 @@ from oslo_log import log as logging
 from computed import exception
 from computed import states
 from computed.claims import claims
+from computed.claims import recovery
 from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
@@ -47,12 +48,13 @@ def recover(manager, context, instances, progress):
 
     :param progress: called before each that may take long
     """
-    manager.claims.replay(context)
-    manager.claims.release_guests(context)
-    for instance in manager.claims.left_behind(instances):
+    recovery.replay(manager.claims, context)
+    recovery.release_guests(manager.claims, context)
+    for instance in recovery.left_behind(manager.claims, instances):
         progress()
         try:
-            claim = manager.claims.adopt(context, instance, 'recover')
+            claim = recovery.adopt(
+                manager.claims, context, instance, 'recover')
         except exception.ClaimLost:
             continue    # the replay has settled it
         manager.claims.settle_all(context, claim, {

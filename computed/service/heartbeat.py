@@ -7,6 +7,7 @@ from oslo_log import log as logging
 
 from computed import context
 from computed import exception
+from computed.claims import recovery
 from computed.objects import host as host_obj
 
 LOG = logging.getLogger(__name__)
@@ -106,7 +107,7 @@ class Heartbeat:
     def _replay(self):
         """Tell what could not be told while the primary was away."""
         try:
-            self._claims.replay(context.new())
+            recovery.replay(self._claims, context.new())
         except exception.ComputedError as error:
             LOG.warning('Some ends of operations are not recorded yet: %s',
                         error)

@@ -16,6 +16,7 @@ import oslo_messaging as messaging
 from computed import context
 from computed import exception
 from computed import states
+from computed.claims import recovery
 from computed.objects import instance as instance_obj
 from computed.virt import memory
 from tests.support import fixtures
@@ -78,7 +79,7 @@ class Guests:
 
     def _replay(self):
         with contextlib.suppress(*TROUBLE):
-            self.manager.claims.replay(context.new())
+            recovery.replay(self.manager.claims, context.new())
 
     def row(self, uuid):
         return instance_obj.Instance.get_by_uuid(context.new(), uuid)
@@ -141,7 +142,7 @@ class Guests:
 
     def converged(self):
         """Whether records and guests agree, and nothing is claimed."""
-        self.manager.claims.replay(context.new())
+        recovery.replay(self.manager.claims, context.new())
         self.manager._sync_power_states(context.new())
         rows = [self.row(uuid) for uuid in self.uuids]
         return all(

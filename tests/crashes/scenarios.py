@@ -5,6 +5,7 @@ import typing
 
 from computed import context
 from computed import states
+from computed.claims import absence
 from computed.claims import claims
 from computed.operations import operation
 from computed.operations import power
@@ -43,7 +44,7 @@ def _task(rows, guests, name):
 def _stop_both(manager):
     ctxt = context.new()
     wanted = [claims.Wanted(
-        uuid, {'vm_state': 'active', 'task_state': None},
+        'instance', uuid, {'vm_state': 'active', 'task_state': None},
         {'task_state': states.POWERING_OFF}) for uuid in (FIRST, SECOND)]
     claim = manager.claims.claim_all(ctxt, 'stop', wanted)
     manager.claims.settle_all(ctxt, claim, {
@@ -53,10 +54,10 @@ def _stop_both(manager):
 
 def _remove_guest(manager):
     ctxt = context.new()
-    listing = manager.claims.listing(ctxt)
+    listing = absence.listing(manager.claims, ctxt)
     guests = manager.driver.list_instances().instances
     for uuid in sorted(guests.keys() - listing.uuids):
-        claim = manager.claims.claim_absence(ctxt, listing, uuid, 'remove')
+        claim = absence.claim(manager.claims, ctxt, listing, uuid, 'remove')
         manager.driver.destroy(claim)
         manager.claims.settle(ctxt, claim)
 

@@ -12,6 +12,7 @@ from computed import files
 from computed import states
 from computed.claims import claims
 from computed.claims import journal
+from computed.claims import recovery
 from computed.conductor import client as conductor_client
 from computed.objects import grant
 from computed.objects import instance as instance_obj
@@ -121,7 +122,7 @@ def test_a_claim_nobody_answered_for_is_given_back(
     assert row(pair)[1] == 'powering-off'
     assert len(journaled(tmp_path)) == 1
     found.lost = 0
-    granted.replay(context.new())
+    recovery.replay(granted, context.new())
     assert row(pair) == ('active', None, None)
     assert journaled(tmp_path) == []
 
@@ -134,7 +135,7 @@ def test_a_settlement_that_was_lost_is_told_again(
     assert granted.settle(context.new(), got, vm_state='stopped') is None
     assert journaled(tmp_path)[0].rows[0].values == {
         'vm_state': 'stopped'}
-    granted.replay(context.new())
+    recovery.replay(granted, context.new())
     assert row(pair) == ('stopped', None, None)
     assert journaled(tmp_path) == []
     assert found.lost == 0
@@ -145,7 +146,7 @@ def successor(manager):
     old = manager.claims
     manager.claims = claims.Claims(
         old.owner.database_id, old.owner.host, old.service_id,
-        str(uuid.uuid4()), old._journal)
+        str(uuid.uuid4()), old.journal)
 
 
 def recovered(manager):
@@ -193,7 +194,7 @@ def test_one_entry_that_cannot_be_told_holds_up_no_other(
         journal.Row('instance', 'u', 'no such host', {}),)))
     entries.write(journal.Entry(got.claim_id, 'x', (journal.Row(
         'instance', UUID, fixtures.HOST, {'vm_state': 'stopped'}),)))
-    granted.replay(context.new())
+    recovery.replay(granted, context.new())
     assert row(pair) == ('stopped', None, None)
 
 
@@ -204,7 +205,7 @@ def test_an_adoption_whose_reply_was_lost_is_repeated(
     [found] = instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST)
     lossy(1)
-    got = manager.claims.adopt(context.new(), found, 'stop')
+    got = recovery.adopt(manager.claims, context.new(), found, 'stop')
     assert row(pair)[2] == got.claim_id
 
 
@@ -245,7 +246,7 @@ def test_who_tells_nobody_does_not_tell_it_often(granted, lossy, tmp_path):
             journal.Row('instance', UUID, fixtures.HOST, {}),)))
     found = lossy(3, before=True)
     with pytest.raises(claims.UNANSWERED):
-        granted.replay(context.new())
+        recovery.replay(granted, context.new())
     assert found.lost == 2
     assert len(journaled(tmp_path)) == 3
 
@@ -271,7 +272,7 @@ def test_an_instance_that_was_never_built_is_not_passed_over(
         manager, lossy, pair, monkeypatch):
     pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building'")
     # It is for the request for the claim that there is no answer.
-    monkeypatch.setattr(manager.claims, 'release_guests', lambda _: None)
+    monkeypatch.setattr(recovery, 'release_guests', lambda *_: None)
     [instance] = instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST)
     found = lossy(claims.TRIES, before=True)
@@ -394,7 +395,7 @@ def test_a_claim_that_comes_twice_does_not_come_to_its_former_end(
     slow.lost = 1
     manager.claims.settle(context.new(), got, task_state=None,
                           vm_state='stopped', power_state=4)
-    manager.claims.replay(context.new())
+    recovery.replay(manager.claims, context.new())
     assert row(pair) == ('stopped', None, None)
     operation.perform(manager, context.new(), power.START, claim(
         manager.claims, {'vm_state': 'stopped'}))
@@ -403,7 +404,7 @@ def test_a_claim_that_comes_twice_does_not_come_to_its_former_end(
     assert row(pair)[0] == 'active', 'and the guest would be stopped next'
     [instance] = instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST)
-    manager.claims.release_orphaned(context.new(), [instance])
+    recovery.release_orphaned(manager.claims, context.new(), [instance])
     assert row(pair) == ('active', None, None)
 
 
@@ -420,10 +421,10 @@ def test_a_late_grant_is_left_to_the_next_pass_while_the_disk_is_full(
     [found] = instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST)
     disk.full = True
-    manager.claims.release_orphaned(context.new(), [found])
+    recovery.release_orphaned(manager.claims, context.new(), [found])
     assert row(pair)[2] is not None
     disk.full = False
-    manager.claims.release_orphaned(context.new(), [found])
+    recovery.release_orphaned(manager.claims, context.new(), [found])
     assert row(pair) == ('active', None, None)
 
 
@@ -459,7 +460,7 @@ def test_an_end_that_nobody_heard_is_told_though_the_disk_is_full(
     lossy(1, before=True)
     assert granted.settle(context.new(), got, vm_state='stopped') is None
     assert row(pair) == ('active', None, got.claim_id)
-    granted.replay(context.new())
+    recovery.replay(granted, context.new())
     assert row(pair) == ('stopped', None, None)
     assert journaled(tmp_path) == []
 
@@ -467,18 +468,18 @@ def test_an_end_that_nobody_heard_is_told_though_the_disk_is_full(
 def test_a_claim_given_up_is_given_back_though_the_disk_is_full(
         granted, lossy, disk, pair, tmp_path, monkeypatch):
     found = lossy(claims.TRIES)
-    begin = granted._begin
+    begin = granted.begin
 
     def begun(*args):
         entry = begin(*args)
         disk.full = True
         return entry
-    monkeypatch.setattr(granted, '_begin', begun)
+    monkeypatch.setattr(granted, 'begin', begun)
     with pytest.raises(exception.OutcomeUnknown):
         claim(granted, task_state='powering-off')
     assert row(pair)[1] == 'powering-off'
     found.lost = 0
-    granted.replay(context.new())
+    recovery.replay(granted, context.new())
     assert row(pair) == ('active', None, None)
     assert journaled(tmp_path) == []
 

@@ -7,8 +7,10 @@ import pytest
 from computed import context
 from computed import exception
 from computed import states
+from computed.claims import absence
 from computed.claims import claims
 from computed.claims import journal
+from computed.claims import recovery
 from computed.objects import instance as instance_obj
 from computed.operations import operation
 from computed.operations import power
@@ -39,8 +41,8 @@ def granted(manager):
 def both(granted, second=None, **values):
     """A claim on both instances."""
     return granted.claim_all(context.new(), 'test', [
-        claims.Wanted(FIRST, ACTIVE, values),
-        claims.Wanted(SECOND, second or ACTIVE, values)])
+        claims.Wanted('instance', FIRST, ACTIVE, values),
+        claims.Wanted('instance', SECOND, second or ACTIVE, values)])
 
 
 def rows(pair, columns='vm_state, task_state, claim_id'):
@@ -67,7 +69,7 @@ def successor(manager):
     old = manager.claims
     manager.claims = claims.Claims(
         old.owner.database_id, old.owner.host, old.service_id,
-        str(uuid.uuid4()), old._journal)
+        str(uuid.uuid4()), old.journal)
     return manager.claims
 
 
@@ -118,8 +120,8 @@ def test_hosts_other_than_ours_are_bumped_too(granted, pair):
     pair.sql(pair.primary, "UPDATE instances SET host = 'h0' "
              'WHERE uuid = ?', SECOND)
     got = granted.claim_all(context.new(), 'test', [
-        claims.Wanted(FIRST, ACTIVE), claims.Wanted(SECOND, ACTIVE,
-                                                    host='h0')])
+        claims.Wanted('instance', FIRST, ACTIVE),
+        claims.Wanted('instance', SECOND, ACTIVE, host='h0')])
     assert rows(pair, 'revision') == [(8,), (41,)]
     granted.release(context.new(), got)
     assert rows(pair, 'revision, claim_id') == [(9, None), (42, None)]
@@ -170,7 +172,7 @@ def test_all_are_given_back_when_nobody_answers(
         both(granted, task_state='powering-off')
     assert [state for _, state, _ in rows(pair)] == ['powering-off'] * 2
     lossy(0)
-    granted.replay(context.new())
+    recovery.replay(granted, context.new())
     assert rows(pair) == [('active', None, None)] * 2
     assert journaled(tmp_path) == []
 
@@ -181,7 +183,7 @@ def test_an_end_that_was_lost_is_told_again_for_all(
     lossy(1, before=True)
     granted.settle(context.new(), got, vm_state='stopped', task_state=None)
     assert {claim for *_, claim in rows(pair)} == {got.claim_id}
-    granted.replay(context.new())
+    recovery.replay(granted, context.new())
     assert rows(pair) == [('stopped', None, None), ('active', None, None)]
     assert journaled(tmp_path) == []
 
@@ -201,7 +203,7 @@ def test_an_adoption_whose_reply_was_lost_has_all_rows(
     successor(manager)
     found = listed()[1]
     lossy(1)
-    got = manager.claims.adopt(context.new(), found, 'test')
+    got = recovery.adopt(manager.claims, context.new(), found, 'test')
     assert [row.uuid for row in got.rows] == [SECOND, FIRST]
     assert {claim for *_, claim in rows(pair)} == {got.claim_id}
 
@@ -209,7 +211,7 @@ def test_an_adoption_whose_reply_was_lost_has_all_rows(
 def test_a_late_grant_is_released_whole(manager, pair):
     pair.sql(pair.primary, "UPDATE instances SET claim_id = 'late', "
              'claim_owner = ?', manager.claims.claim_owner)
-    manager.claims.release_orphaned(context.new(), listed()[:1])
+    recovery.release_orphaned(manager.claims, context.new(), listed()[:1])
     assert rows(pair) == [('active', None, None)] * 2
 
 
@@ -228,9 +230,9 @@ def test_times_are_facts_too(granted, pair):
 
 def test_a_guest_without_an_instance_can_be_removed(
         manager, virt, pair, tmp_path):
-    listing = manager.claims.listing(context.new())
-    got = manager.claims.claim_absence(
-        context.new(), listing, GUEST, 'remove')
+    listing = absence.listing(manager.claims, context.new())
+    got = absence.claim(
+        manager.claims, context.new(), listing, GUEST, 'remove')
     assert guests_claimed(pair) == [(GUEST, got.claim_id)]
     virt.destroy(got)
     assert manager.claims.settle(context.new(), got) is None
@@ -243,17 +245,18 @@ def test_a_guest_without_an_instance_can_be_removed(
 
 def test_a_foreign_guest_is_refused_all_the_same(manager, virt):
     virt.add_foreign(GUEST, None)
-    got = manager.claims.claim_absence(
-        context.new(), manager.claims.listing(context.new()), GUEST, 'x')
+    got = absence.claim(
+        manager.claims, context.new(),
+        absence.listing(manager.claims, context.new()), GUEST, 'x')
     with pytest.raises(exception.ForeignGuest):
         virt.destroy(got)
 
 
 def test_one_list_serves_several_guests(granted, pair):
-    listing = granted.listing(context.new())
+    listing = absence.listing(granted, context.new())
     for number in range(3):
-        got = granted.claim_absence(
-            context.new(), listing, f'{number}{GUEST[1:]}', 'remove')
+        got = absence.claim(
+            granted, context.new(), listing, f'{number}{GUEST[1:]}', 'remove')
         granted.settle(context.new(), got)
     assert revision(pair) == listing.revision == 10
 
@@ -274,35 +277,36 @@ def put_elsewhere(pair):
     put_elsewhere,
 ], ids=['it has one now', 'another was made', 'it is on another host'])
 def test_on_any_doubt_the_guest_is_kept(granted, pair, tmp_path, change):
-    listing = granted.listing(context.new())
+    listing = absence.listing(granted, context.new())
     change(pair)
     before = revision(pair)
     with pytest.raises(exception.ClaimLost):
-        granted.claim_absence(context.new(), listing, GUEST, 'remove')
+        absence.claim(granted, context.new(), listing, GUEST, 'remove')
     assert guests_claimed(pair) == journaled(tmp_path) == []
     assert revision(pair) == before
 
 
 def test_a_guest_that_was_listed_has_an_instance(granted):
-    listing = granted.listing(context.new())
+    listing = absence.listing(granted, context.new())
     with pytest.raises(exception.ClaimLost):
-        granted.claim_absence(context.new(), listing, FIRST, 'remove')
+        absence.claim(granted, context.new(), listing, FIRST, 'remove')
 
 
 def test_an_instance_of_a_replica_only_is_no_absence(granted, pair):
     """The list is read from the primary, whatever the context says."""
     pair.sql(pair.replica, 'DELETE FROM instances')
     tolerant = context.RequestContext(lag_tolerant=True)
-    assert granted.listing(tolerant).uuids == {FIRST, SECOND}
+    assert absence.listing(granted, tolerant).uuids == {FIRST, SECOND}
 
 
 def test_a_release_that_comes_late_ends_no_later_claim(
         granted, pair, lossy):
     slow = lossy(1, before=True)
     with pytest.raises(exception.OutcomeUnknown):
-        granted.listing(context.new())
-    got = granted.claim_absence(
-        context.new(), granted.listing(context.new()), GUEST, 'remove')
+        absence.listing(granted, context.new())
+    got = absence.claim(
+        granted, context.new(),
+        absence.listing(granted, context.new()), GUEST, 'remove')
     slow.wake()
     assert guests_claimed(pair) != []
     with pytest.raises(exception.InstanceBusy, match='being removed'):
@@ -312,8 +316,9 @@ def test_a_release_that_comes_late_ends_no_later_claim(
 
 def test_no_instance_is_made_while_its_guest_is_being_removed(
         granted, pair):
-    got = granted.claim_absence(
-        context.new(), granted.listing(context.new()), GUEST, 'remove')
+    got = absence.claim(
+        granted, context.new(),
+        absence.listing(granted, context.new()), GUEST, 'remove')
     with pytest.raises(exception.InstanceBusy, match='being removed'):
         create(GUEST)
     granted.settle(context.new(), got)
@@ -322,28 +327,29 @@ def test_no_instance_is_made_while_its_guest_is_being_removed(
 
 def test_an_absence_whose_reply_was_lost_is_granted_once(
         granted, pair, lossy):
-    listing = granted.listing(context.new())
+    listing = absence.listing(granted, context.new())
     lossy(1)
-    got = granted.claim_absence(context.new(), listing, GUEST, 'remove')
+    got = absence.claim(granted, context.new(), listing, GUEST, 'remove')
     assert guests_claimed(pair) == [(GUEST, got.claim_id)]
     assert listing.revision == revision(pair)
 
 
 def test_an_absence_nobody_answered_for_is_given_back(
         granted, pair, lossy, tmp_path):
-    listing = granted.listing(context.new())
+    listing = absence.listing(granted, context.new())
     lossy(claims.TRIES)
     with pytest.raises(exception.OutcomeUnknown):
-        granted.claim_absence(context.new(), listing, GUEST, 'remove')
+        absence.claim(granted, context.new(), listing, GUEST, 'remove')
     assert len(guests_claimed(pair)) == len(journaled(tmp_path)) == 1
-    granted.replay(context.new())
+    recovery.replay(granted, context.new())
     assert guests_claimed(pair) == journaled(tmp_path) == []
 
 
 def test_a_successor_decides_anew_about_guests(
         manager, virt, pair, tmp_path):
-    manager.claims.claim_absence(
-        context.new(), manager.claims.listing(context.new()), GUEST, 'x')
+    absence.claim(
+        manager.claims, context.new(),
+        absence.listing(manager.claims, context.new()), GUEST, 'x')
     successor(manager)
     recovered(manager)
     assert guests_claimed(pair) == journaled(tmp_path) == []
@@ -351,13 +357,13 @@ def test_a_successor_decides_anew_about_guests(
 
 
 def test_a_list_ends_late_claims_but_none_in_hand(manager, pair):
-    listing = manager.claims.listing(context.new())
-    got = manager.claims.claim_absence(
-        context.new(), listing, GUEST, 'remove')
+    listing = absence.listing(manager.claims, context.new())
+    got = absence.claim(
+        manager.claims, context.new(), listing, GUEST, 'remove')
     pair.sql(pair.primary, 'INSERT INTO guest_claims VALUES '
              "('late', 'h1', 'c', ?, '2026-01-01 00:00:00.000000')",
              manager.claims.claim_owner)
-    manager.claims.listing(context.new())
+    absence.listing(manager.claims, context.new())
     assert guests_claimed(pair) == [(GUEST, got.claim_id)]
 
 

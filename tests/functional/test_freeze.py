@@ -8,6 +8,7 @@ import pytest
 from computed import context
 from computed import exception
 from computed import states
+from computed.claims import absence
 from computed.objects import freeze as freeze_obj
 from computed.objects import host as host_obj
 from computed.operations import operation
@@ -50,13 +51,13 @@ def test_no_claim_is_granted_until_it_is_thawed(
 
 
 def test_nor_one_on_a_guest_without_an_instance(manager, pair):
-    listing = manager.claims.listing(context.new())
+    listing = absence.listing(manager.claims, context.new())
     freeze(fixtures.HOST)
     # The freeze has bumped the host; whoever reads again is refused too.
-    for listed in (listing, manager.claims.listing(context.new())):
+    for listed in (listing, absence.listing(manager.claims, context.new())):
         with pytest.raises(exception.Frozen):
-            manager.claims.claim_absence(
-                context.new(), listed, several.GUEST, 'remove')
+            absence.claim(
+                manager.claims, context.new(), listed, several.GUEST, 'remove')
     assert several.guests_claimed(pair) == []
 
 

@@ -7,6 +7,7 @@ import pytest
 from computed import context
 from computed import exception
 from computed.claims import journal
+from computed.claims import recovery
 from computed.rpc import hostapi
 from computed.virt import memory
 from tests import servers
@@ -42,7 +43,7 @@ def test_nothing_acknowledged_is_lost_and_nothing_is_done_twice(
             waiting.wait_for(load.all_go_on(), 60, 'the load going on')
         assert load.wrong(dict(cell.sql('SELECT uuid, name FROM instances'))
                           ) == {}
-        manager.claims.replay(context.new())
+        recovery.replay(manager.claims, context.new())
     assert journal.Journal(tmp_path / 'claims').entries() == []
     assert cell.sql('SELECT claim_id FROM instances WHERE claim_id'
                     ' IS NOT NULL') == []

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from computed import context
 from computed import exception
 from computed import states
+from computed.claims import absence
 from computed.claims import claims
 from computed.claims import journal
 from computed.db.cell import claim as claim_module
@@ -78,8 +79,8 @@ def at_once(ask):
 
 
 def wanted():
-    return [claims.Wanted(HERE, ACTIVE, host=fixtures.HOST),
-            claims.Wanted(THERE, ACTIVE, host='another')]
+    return [claims.Wanted('instance', HERE, ACTIVE, host=fixtures.HOST),
+            claims.Wanted('instance', THERE, ACTIVE, host='another')]
 
 
 def rows(database, columns='claim_id'):
@@ -93,16 +94,16 @@ ASKED = [
         context.new(), HERE, 'test', ACTIVE),
     lambda granted, listing, _: granted.claim_all(
         context.new(), 'test', wanted()),
-    lambda granted, listing, _: granted.claim_absence(
-        context.new(), claims.Listing(listing.uuids, listing.revision),
-        GUEST, 'test'),
+    lambda granted, listing, _: absence.claim(
+        granted, context.new(),
+        absence.Listing(listing.uuids, listing.revision), GUEST, 'test'),
 ]
 
 
 def test_of_many_who_ask_at_once_one_wins(granted):
     for ask in ASKED:
         found = at_once(functools.partial(
-            ask, granted, granted.listing(context.new())))
+            ask, granted, absence.listing(granted, context.new())))
         won = [one for one in found
                if not isinstance(one, exception.ClaimLost)]
         assert len(won) == 1, found
@@ -182,9 +183,9 @@ def test_a_reply_lost_after_the_commit_is_the_same_grant(
     got = granted.claim_all(context.new(), 'test', wanted())
     assert rows(database) == [got.claim_id] * 2
     assert lossy.lost == 0
-    listing = granted.listing(context.new())
+    listing = absence.listing(granted, context.new())
     lossy.lost = 1
-    guest = granted.claim_absence(context.new(), listing, GUEST, 'test')
+    guest = absence.claim(granted, context.new(), listing, GUEST, 'test')
     assert database.sql('SELECT claim_id FROM guest_claims') == [
         (guest.claim_id,)]
     assert lossy.lost == 0
@@ -193,14 +194,15 @@ def test_a_reply_lost_after_the_commit_is_the_same_grant(
 def test_the_successor_of_a_host_that_died_finishes_all(
         side, granted, database):
     granted.claim_all(context.new(), 'stop', [
-        claims.Wanted(one.uuid, ACTIVE,
+        claims.Wanted('instance', one.uuid, ACTIVE,
                       {'task_state': states.POWERING_OFF}, one.host)
         for one in wanted()])
-    granted.claim_absence(
-        context.new(), granted.listing(context.new()), GUEST, 'remove')
+    absence.claim(
+        granted, context.new(),
+        absence.listing(granted, context.new()), GUEST, 'remove')
     side.made.claims = claims.Claims(
         granted.owner.database_id, granted.owner.host, granted.service_id,
-        str(uuid.uuid4()), granted._journal)
+        str(uuid.uuid4()), granted.journal)
     recover.recover(
         side.made, context.new(), list(
             instance_obj.InstanceList.get_by_host(
@@ -209,7 +211,7 @@ def test_the_successor_of_a_host_that_died_finishes_all(
         ('stopped', None, None), ('active', None, None)]
     assert database.sql('SELECT * FROM guest_claims') == []
     assert side.virt.get_instance(GUEST)
-    assert granted._journal.entries() == []
+    assert granted.journal.entries() == []
 
 
 def test_a_freeze_of_the_second_host_is_seen_by_a_claim_under_way(

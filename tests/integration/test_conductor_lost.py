@@ -8,6 +8,7 @@ import pytest
 from computed import context
 from computed import exception
 from computed.claims import journal
+from computed.claims import recovery
 from computed.objects import instance as instance_obj
 from computed.virt import memory
 from tests.integration import test_replication as replication
@@ -98,7 +99,7 @@ def test_conductors_are_killed_again_and_again_under_load(
     assert perhaps or load.strict_failures or load.put_off
     assert load.wrong(dict(database.sql(
         'SELECT uuid, name FROM instances'))) == {}
-    manager.claims.replay(context.new())
+    recovery.replay(manager.claims, context.new())
     assert journal.Journal(tmp_path / 'claims').entries() == []
     assert database.sql('SELECT count(*) FROM instances'
                         ' WHERE claim_id IS NOT NULL') == [(0,)]

@@ -8,6 +8,7 @@ import pytest
 from computed import context
 from computed import exception
 from computed import states
+from computed.claims import recovery
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from tests.integration import test_replication as replication
@@ -159,7 +160,7 @@ def settled(manager):
     """
     try:
         host_obj.Service.report(context.new(), fixtures.HOST, 'x', 'y', '{}')
-        manager.claims.replay(context.new())
+        recovery.replay(manager.claims, context.new())
     except exception.ComputedError:
         return False
     return True

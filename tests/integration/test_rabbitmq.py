@@ -11,6 +11,7 @@ import pytest
 from computed import context
 from computed import exception
 from computed.claims import journal
+from computed.claims import recovery
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.rpc import hostapi
@@ -198,7 +199,7 @@ def test_the_broker_is_restarted_under_load(cell, side):
         waiting.wait_for(load.all_go_on(), 60, 'the load going on')
     assert load.wrong(dict(cell.sql('SELECT uuid, name FROM instances'))
                       ) == {}
-    manager.claims.replay(context.new())
+    recovery.replay(manager.claims, context.new())
     assert journal.Journal(cell.folder / 'claims').entries() == []
     assert cell.sql('SELECT claim_id FROM instances WHERE claim_id'
                     ' IS NOT NULL') == []

@@ -12,6 +12,7 @@ import uuid
 
 from computed import context
 from computed import exception
+from computed.claims import recovery
 from computed.objects import instance as instance_obj
 from tests.support import fixtures
 
@@ -154,8 +155,8 @@ class Load:
             except exception.ClaimLost:
                 # Held still, for nobody answered its end, or that was lost:
                 # told again, and released, as the passes of a host do.
-                self.claims.replay(context.new())
-                self.claims.release_orphaned(context.new(), [
+                recovery.replay(self.claims, context.new())
+                recovery.release_orphaned(self.claims, context.new(), [
                     instance_obj.Instance.get_by_uuid(context.new(),
                                                       CLAIMED)])
                 return

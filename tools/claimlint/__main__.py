@@ -14,7 +14,7 @@ from tools.claimlint import module
 
 FOLDERS = ('computed', 'examples', 'doc/examples')
 # The only one that may grant claims.
-DOOR = 'computed/claims/claims.py'
+DOOR = 'computed/claims/'
 # What is right all the same: (file, function, what it calls) and why. One
 # that allows nothing any more is an error.
 ALLOWED = {
@@ -59,7 +59,8 @@ def check(root):
                 key = one.file, one.function, one.sink
                 if key in ALLOWED:
                     used.add(key)
-                elif file != DOOR or one.remedy != acts.THE_ONE_DOOR:
+                elif not file.startswith(DOOR) or (
+                        one.remedy != acts.THE_ONE_DOOR):
                     found.append(str(one))
     return found + [
         f'tools/claimlint/__main__.py: {file} has no {sink}() in {function} '

@@ -13,6 +13,7 @@ from computed import metrics
 from computed import periodic
 from computed import states
 from computed.claims import claims
+from computed.claims import recovery
 from computed.objects import instance as instance_obj
 from computed.operations import operation
 from computed.operations import power
@@ -64,7 +65,7 @@ def sync_power_states(manager, context):
         return put_off(report, unanswered)
     if not report.refused:
         manager.reboot_is_over()
-    manager.claims.release_orphaned(context, instances)
+    recovery.release_orphaned(manager.claims, context, instances)
     return report
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from computed import context
 from computed import exception
+from computed.claims import absence
 from computed.claims import claims
 from computed.claims import journal
 from tests.support import fixtures
@@ -9,8 +10,8 @@ from tests.support import fixtures
 
 @pytest.mark.parametrize('ask', [
     lambda asker, ctxt: asker.claim(ctxt, fixtures.UUID, 'stop', {}),
-    lambda asker, ctxt: asker.claim_absence(
-        ctxt, claims.Listing([], 7), fixtures.UUID, 'destroy')])
+    lambda asker, ctxt: absence.claim(
+        asker, ctxt, absence.Listing([], 7), fixtures.UUID, 'destroy')])
 def test_nothing_is_asked_for_after_an_answer_beyond_its_bound(
         tmp_path, ask):
     asker = claims.Claims('db', fixtures.HOST, 's', 'b',

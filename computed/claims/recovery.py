@@ -1,0 +1,126 @@
+"""End the claims that were left: by a crash, a lost reply, a late grant."""
+
+from collections import abc
+
+from oslo_log import log as logging
+
+from computed import exception
+from computed.claims import claims
+from computed.claims import journal
+from computed.objects import grant as grant_obj
+from computed.virt import claim as virt_claim
+
+LOG = logging.getLogger(__name__)
+
+
+def replay(asker: claims.Claims, context: claims.Context) -> None:
+    """Tell the primary the ends of claims that it was not told before.
+
+    :raises computed.exception.ComputedError: one of ``claims.UNANSWERED``,
+        or WriteConflict; the rest is not told yet either. Each might wait as
+        long, and the heartbeat, which calls this, must not be late.
+    """
+    for entry in [*asker.journal.entries(), *asker.unwritten.values()]:
+        if not entry.ended:
+            continue
+        try:
+            asker.tell(context, entry)
+        except (exception.WriteConflict, *claims.UNANSWERED):
+            raise
+        except Exception as error:      # the others must be told too
+            LOG.warning('The end of %(operation)s of instance %(uuid)s '
+                        'cannot be recorded: %(error)s',
+                        {'operation': entry.operation,
+                         'uuid': entry.uuid, 'error': error})
+
+
+def left_behind(asker: claims.Claims,
+                instances: abc.Collection[claims.Row],
+                ) -> list[claims.Row]:
+    """Return one instance for each claim that an earlier run left.
+
+    A journaled claim that is not among them was never granted; its entry is
+    dropped.
+
+    :param instances: of this host, as just read from the primary
+    """
+    granted = {instance.claim_id for instance in instances}
+    for entry in asker.journal.entries():
+        if not entry.ended and entry.claim_id not in (
+                granted | asker.in_hand):
+            asker.journal.forget(entry.claim_id)
+    return _ours(asker, instances, but_for=asker.in_hand)
+
+
+def adopt(asker: claims.Claims, context: claims.Context,
+          instance: claims.Row,
+          operation: str) -> virt_claim.Claim:
+    """Take over a claim that an earlier run left, with all its rows.
+
+    :param instance: one of its rows, as just read from the primary
+    :raises computed.exception.ClaimLost: it is not ours to take
+    """
+    entry = asker.begin(operation, [
+        journal.Row(claims.INSTANCE, instance.uuid, asker.owner.host)])
+    try:
+        granted = claims.repeated(lambda: grant_obj.Grant.adopt_claim(
+            context.tolerating_lag(False), instance.uuid,
+            instance.claim_id, asker.service_id, entry.claim_id,
+            asker.claim_owner))
+    except BaseException:
+        # Adopted or not, it is found again by its owner.
+        asker.ended(entry.claim_id)
+        raise
+    asker.journal.forget(instance.claim_id)
+    return asker.granted(entry, sorted(
+        granted.instances, key=lambda row: row.uuid != instance.uuid))
+
+
+def release_orphaned(asker: claims.Claims, context: claims.Context,
+                     instances: abc.Iterable[claims.Row]) -> None:
+    """Release the claims of this service that no thread of it holds.
+
+    A grant may come after its request was given up: the request was late.
+
+    :param instances: of this host; they may be old, the release is guarded
+    """
+    journaled = {entry.claim_id for entry in asker.journal.entries()}
+    for instance in _ours(asker, instances, journaled | asker.in_hand):
+        LOG.warning('Instance %s was claimed by a request that had '
+                    'been given up; releasing it.', instance.name)
+        try:
+            claim = adopt(asker, context, instance, 'release')
+        except (exception.ClaimLost, exception.NotJournaled,
+                *claims.UNANSWERED) as error:
+            LOG.info('Instance %(name)s is left to the next pass: '
+                     '%(error)s', {'name': instance.name, 'error': error})
+            continue
+        asker.release(context, claim)
+
+
+def release_guests(asker: claims.Claims, context: claims.Context) -> None:
+    """Release the claims on guests without an instance that were left.
+
+    An earlier run left them, or they were granted after their request was
+    given up. The next pass decides again whether to act on these guests.
+    """
+    held = grant_obj.Grant.get_guest_claims(
+        context, asker.service_id, use_slave=False)
+    # ``in_hand`` is read only now, and the claims are ended one by one: a
+    # request "all but these" may arrive late and end newer claims.
+    for claim_id in held.keys() - asker.in_hand:
+        grant_obj.Grant.settle_guest_claim(
+            context.tolerating_lag(False), claim_id, held[claim_id])
+
+
+def _ours(asker: claims.Claims,
+          instances: abc.Iterable[claims.Row],
+          but_for: abc.Container[str]) -> list[claims.Row]:
+    """Return one instance for each claim of this service."""
+    ours: dict[str, claims.Row] = {}
+    for instance in instances:
+        if instance.claim_id not in but_for and (
+                instance.claim_owner or '').startswith(
+                    f'{asker.service_id}:'):
+            ours.setdefault(instance.claim_id, instance)
+    return list(ours.values())
