@@ -1,6 +1,14 @@
 """A conductor as a real process, over two databases that differ.
 
-What asks it something runs over each transport.
+Every test that calls it does so over unix://. Over RabbitMQ run again the
+tests that could end differently there: those of the reads over RPC, of
+tolerance and of versions, since contexts, tokens and objects travel in other
+envelopes; and the tests marked ``both_transports``: claims (granted, lost,
+refused, with a reply that is lost, of several rows, with times among the
+facts), typed errors, and the largest messages. What the others prove lies
+above the transport or below the conductor. This lists them:
+
+    .venv/bin/pytest --collect-only -k rabbit tests/functional
 """
 
 import functools
@@ -10,24 +18,31 @@ import pytest
 from computed import context
 from computed import exception
 from computed.virt import memory
+from tests import servers
 from tests.support import fixtures
 from tests.support import waiting
 
-# The one calls nobody; the hosts of the other are programs of their own.
-ON_UNIX_ONLY = ('test_status', 'test_crashes')
+BOTH_TRANSPORTS = ('test_read_over_rpc', 'test_tolerance', 'test_versions')
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        'markers', 'both_transports: run over unix:// and over RabbitMQ')
 
 
 def pytest_generate_tests(metafunc):
-    if ('shared' in metafunc.fixturenames and
-            not metafunc.module.__name__.endswith(ON_UNIX_ONLY)):
-        metafunc.parametrize('shared', ['unix', 'rabbit'], indirect=True,
-                             scope='session')
+    if 'shared' not in metafunc.fixturenames:
+        return
+    both = (metafunc.module.__name__.endswith(BOTH_TRANSPORTS) or
+            metafunc.definition.get_closest_marker('both_transports'))
+    metafunc.parametrize('shared', ['unix', 'rabbit'][:2 if both else 1],
+                         indirect=True, scope='session')
 
 
 def start_conductor(pair, listening=None, **options):
-    """A computed-conductor on ``pair``, quick to notice what happens.
+    """Start a computed-conductor on ``pair`` that notices changes quickly.
 
-    :param listening: whether it takes calls; None: has it a socket
+    :param listening: whether it takes calls; None: whether its socket exists
     """
     arguments = fixtures.write_config(pair.folder / 'computed.conf', {
         'connection': pair.url(pair.primary),
@@ -36,26 +51,46 @@ def start_conductor(pair, listening=None, **options):
         'replica_good_samples': 1, 'replica_ramp': 0,
         'max_replica_lag': 2}, **options)
     program = fixtures.Program('computed-conductor', pair.folder, *arguments)
-    waiting.wait_for(
-        listening or (lambda: list(pair.folder.glob('rpc/*conductor*'))),
-        20, 'the conductor taking calls')
+    try:
+        program.wait_for(
+            listening or (lambda: list(pair.folder.glob('rpc/*conductor*'))),
+            'the conductor taking calls')
+    except AssertionError:
+        program.end()
+        raise
     return program
+
+
+class Shared(fixtures.SqlitePair):
+    """A pair of databases and the conductor that serves them."""
+
+    def __init__(self, folder, rabbitmq=None):
+        super().__init__(folder)
+        self.options, self._listening, self._program = {}, None, None
+        if rabbitmq is not None:
+            self.options = {'transport_url': rabbitmq.url()}
+            self._listening = functools.partial(
+                rabbitmq.consumers, 'conductor')
+
+    def start(self):
+        self._program = start_conductor(
+            self, self._listening, **self.options)
+
+    def stop(self):
+        if self._program is not None:
+            self._program.end()
+        self.stop_replication()
 
 
 @pytest.fixture(scope='session')
 def shared(tmp_path_factory, request):
-    """One pair of databases with a conductor, for all tests."""
-    found = fixtures.SqlitePair(tmp_path_factory.mktemp('shared'))
-    found.options = {}
-    listening = None
-    if getattr(request, 'param', 'unix') == 'rabbit':
-        rabbitmq = request.getfixturevalue('rabbitmq')
-        found.options = {'transport_url': rabbitmq.url()}
-        listening = functools.partial(rabbitmq.consumers, 'conductor')
-    program = start_conductor(found, listening, **found.options)
-    yield found
-    program.end()
-    found.stop_replication()
+    """A pair of databases with a conductor, for all tests."""
+    rabbitmq = (request.getfixturevalue('rabbitmq')
+                if request.param == 'rabbit' else None)
+    folder = tmp_path_factory.mktemp('shared')
+    with servers.started(f'conductor-{request.param}', folder, lambda folder:
+                         Shared(folder, rabbitmq)) as found:
+        yield found
 
 
 @pytest.fixture

@@ -131,6 +131,7 @@ def test_without_interfaces_nothing_is_asked(manager, calls):
     assert calls == []
 
 
+@pytest.mark.both_transports
 def test_1000_interfaces_are_one_read_and_one_write(
         manager, virt, pair, calls):
     for number in range(500):

@@ -44,6 +44,7 @@ def journaled(tmp_path):
     return journal.Journal(tmp_path / 'claims').entries()
 
 
+@pytest.mark.both_transports
 def test_a_claim_returns_the_fresh_row_and_sets_the_task_state(
         granted, pair):
     pair.sql(pair.primary, "UPDATE instances SET name = 'fresh'")
@@ -52,6 +53,7 @@ def test_a_claim_returns_the_fresh_row_and_sets_the_task_state(
     assert row(pair) == ('active', 'powering-off', got.claim_id)
 
 
+@pytest.mark.both_transports
 @pytest.mark.parametrize('facts', [
     {'vm_state': 'stopped'}, {'vm_state': ['stopped', 'error']},
     {'task_state': 'rebooting'}, {'power_state': 4}, {'revision': 6}],
@@ -71,12 +73,14 @@ def test_a_lost_claim_leaves_the_revision_as_it_was(granted, pair):
     assert pair.sql(pair.primary, 'SELECT revision FROM hosts') == before
 
 
+@pytest.mark.both_transports
 def test_of_two_who_claim_one_gets_it(granted):
     claim(granted)
     with pytest.raises(exception.ClaimLost):
         claim(granted)
 
 
+@pytest.mark.both_transports
 def test_a_claim_in_a_tolerant_context_is_asked_of_the_primary(
         granted, pair):
     pair.sql(pair.primary, "UPDATE instances SET vm_state = 'stopped'")
@@ -85,6 +89,7 @@ def test_a_claim_in_a_tolerant_context_is_asked_of_the_primary(
                       'test', FACTS)
 
 
+@pytest.mark.both_transports
 def test_a_claim_of_another_database_is_refused(granted, host_side, tmp_path):
     other = claims.Claims('another', fixtures.HOST, 's', 'b',
                           journal.Journal(tmp_path / 'other'))
@@ -92,6 +97,7 @@ def test_a_claim_of_another_database_is_refused(granted, host_side, tmp_path):
         claim(other)
 
 
+@pytest.mark.both_transports
 def test_settling_writes_the_outcome_and_frees_the_instance(
         granted, pair, tmp_path):
     got = claim(granted, task_state='powering-off')
@@ -105,6 +111,7 @@ def test_settling_writes_the_outcome_and_frees_the_instance(
         granted.settle(context.new(), got)
 
 
+@pytest.mark.both_transports
 def test_a_claim_whose_reply_was_lost_is_granted_once(
         granted, lossy, pair):
     lossy(1)
@@ -114,6 +121,7 @@ def test_a_claim_whose_reply_was_lost_is_granted_once(
     assert row(pair, 'revision') == (before[0] + 1,)
 
 
+@pytest.mark.both_transports
 def test_a_claim_nobody_answered_for_is_given_back(
         granted, lossy, pair, tmp_path):
     found = lossy(claims.TRIES)
@@ -127,6 +135,7 @@ def test_a_claim_nobody_answered_for_is_given_back(
     assert journaled(tmp_path) == []
 
 
+@pytest.mark.both_transports
 @pytest.mark.parametrize('before', [True, False])
 def test_a_settlement_that_was_lost_is_told_again(
         granted, lossy, pair, tmp_path, before):

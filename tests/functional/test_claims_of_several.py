@@ -84,6 +84,7 @@ def recovered(manager):
 
 # -- several instances
 
+@pytest.mark.both_transports
 def test_all_are_granted_in_one_call_with_one_revision(
         granted, pair, host_side, monkeypatch):
     calls = []
@@ -128,6 +129,7 @@ def test_hosts_other_than_ours_are_bumped_too(granted, pair):
     pair.sql(pair.primary, "DELETE FROM hosts WHERE name = 'h0'")
 
 
+@pytest.mark.both_transports
 def test_each_is_acted_on_and_all_are_settled_at_once(
         manager, virt, pair, tmp_path):
     got = both(manager.claims, task_state='powering-off')
@@ -215,6 +217,7 @@ def test_a_late_grant_is_released_whole(manager, pair):
     assert rows(pair) == [('active', None, None)] * 2
 
 
+@pytest.mark.both_transports
 def test_times_are_facts_too(granted, pair):
     granted.settle(context.new(), granted.claim(
         context.new(), FIRST, 'x', ACTIVE), launched_at=states.NOW)

@@ -131,6 +131,7 @@ def test_what_was_begun_is_finished_by_the_successor(manager, pair):
     assert several.rows(pair) == [('stopped', None, None)]
 
 
+@pytest.mark.both_transports
 def test_users_are_refused_with_the_reason(manager):
     freeze()
     with pytest.raises(exception.Frozen, match='stop is refused.*disks'):

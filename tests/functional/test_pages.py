@@ -95,6 +95,7 @@ def test_a_page_may_come_from_a_replica(fresh, pair):
     assert ctxt.reads.last.role == 'replica'
 
 
+@pytest.mark.both_transports
 @pytest.mark.parametrize('read', [
     instance_obj.InstanceList.get_all, host_obj.HostList.get_all,
     host_obj.ComputeNodeList.get_all])
@@ -105,6 +106,7 @@ def test_what_is_malformed_is_one_line_over_rpc(host_side, read):
         read(context.new(), limit=0)
 
 
+@pytest.mark.both_transports
 def test_texts_as_long_as_books_fit_into_messages_page_by_page(
         pair, host_side):
     book = '\\\u00fc"' * 20000      # each character grows on the wire
