@@ -8,7 +8,6 @@ import sys
 
 import psutil
 
-from computed.db.cell import migration
 from tests.servers import rabbitmq as rabbitmq_server
 from tests.support import fixtures
 from tests.support import waiting
@@ -28,7 +27,7 @@ class Cell:
         self.vhost = f'cell{next(_numbers)}'
         rabbitmq.add_vhost(self.vhost)
         self.database = self.folder / 'primary.sqlite'
-        migration.sync(f'sqlite:///{self.database}')
+        fixtures.make_sqlite(self.database)
         self.url = rabbitmq.url(self.vhost)
         self.programs = []
 
@@ -56,7 +55,7 @@ class Cell:
         """
         for number in range(count):
             replica = self.folder / f'replica{number}.sqlite'
-            migration.sync(f'sqlite:///{replica}')
+            fixtures.make_sqlite(replica)
             self.run('computed-conductor', *self.arguments(
                 f'conductor{number}',
                 {'replica_connections': f'sqlite:///{replica}'}, **kwargs))

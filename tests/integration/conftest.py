@@ -1,8 +1,6 @@
 """A cluster of each engine for the session, a database for each test."""
 
 import itertools
-import pathlib
-import tempfile
 
 import pytest
 
@@ -12,16 +10,6 @@ from tests.integration import cell as cell_module
 from tests.support import fixtures
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope='session')
-def server_folder():
-    """A private folder with a short name, gone at the end."""
-    # a socket's path may have 107 bytes; pytest's own folders are deep
-    with tempfile.TemporaryDirectory(prefix='computed-') as folder:
-        # a server that will not run as root must reach its own folder
-        pathlib.Path(folder).chmod(0o711)
-        yield pathlib.Path(folder)
 
 
 @pytest.fixture(scope='session')
@@ -35,7 +23,10 @@ def mariadb_data(server_folder):
 @pytest.fixture(scope='session')
 def mariadb_cluster(server_folder, mariadb_data):
     """A primary and two replicas, started once."""
-    yield from run(servers.mariadb_cluster(server_folder, mariadb_data))
+    with servers.started('mariadb', server_folder, lambda folder:
+                         servers.mariadb_cluster(folder, mariadb_data)
+                         ) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope='session')
@@ -49,22 +40,19 @@ def postgresql_data(server_folder):
 @pytest.fixture(scope='session')
 def postgresql_cluster(server_folder, postgresql_data):
     """A primary and two standbys, started once."""
-    yield from run(servers.postgresql_cluster(
-        server_folder, postgresql_data))
+    with servers.started('postgresql', server_folder, lambda folder:
+                         servers.postgresql_cluster(folder, postgresql_data)
+                         ) as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope='session')
 def galera_cluster(server_folder, mariadb_data):
     """Three nodes, each of which takes writes, started once."""
-    yield from run(servers.GaleraCluster.make(server_folder, mariadb_data))
-
-
-def run(cluster):
-    try:
-        cluster.start()
+    with servers.started('galera', server_folder, lambda folder:
+                         servers.GaleraCluster.make(folder, mariadb_data)
+                         ) as cluster:
         yield cluster
-    finally:
-        cluster.stop()
 
 
 @pytest.fixture
@@ -75,9 +63,9 @@ def engine():
 
 @pytest.fixture
 def database(engine, request):
-    """A new, empty database that every replica has.
+    """Make a new, empty database that every replica has.
 
-    Servers that the test froze, killed or stopped are well again after it.
+    After the test, servers that it froze, killed or stopped run again.
     """
     cluster = request.getfixturevalue(f'{engine}_cluster')
     database = servers.Database(f'computed_{next(_numbers)}', cluster)

@@ -18,8 +18,11 @@ from tests.servers.postgresql import install_postgresql
 from tests.servers.proxy import TO_CLIENT
 from tests.servers.proxy import TO_SERVER
 from tests.servers.proxy import Proxy
+from tests.servers.starting import NotStarted
+from tests.servers.starting import started
 
 __all__ = ['PATH', 'TO_CLIENT', 'TO_SERVER', 'Clock', 'Cluster', 'Database',
-           'Forwarder', 'Galera', 'GaleraCluster', 'MariaDB', 'PostgreSQL',
-           'Proxy', 'free_port', 'install_mariadb', 'install_postgresql',
-           'mariadb_cluster', 'postgresql_cluster', 'program']
+           'Forwarder', 'Galera', 'GaleraCluster', 'MariaDB', 'NotStarted',
+           'PostgreSQL', 'Proxy', 'free_port', 'install_mariadb',
+           'install_postgresql', 'mariadb_cluster', 'postgresql_cluster',
+           'program', 'started']

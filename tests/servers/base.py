@@ -109,7 +109,7 @@ class Server:
         self.launch()
         self.wait_until_ready()
 
-    def wait_until_ready(self, seconds=60):
+    def wait_until_ready(self, seconds=20):
         try:
             waiting.wait_for(self._answers, seconds,
                              f'{type(self).__name__} {self.folder}')

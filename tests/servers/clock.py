@@ -1,6 +1,7 @@
 """A wall clock that jumps, for other processes."""
 
 import glob
+import os
 
 from tests.servers import base
 
@@ -32,7 +33,8 @@ class Clock:
         self.jump(0)
         (folder / 'sitecustomize.py').write_text(
             SHIM.format(path=str(self._path)))
-        self.for_python = {'PYTHONPATH': str(folder)}
+        self.for_python = {'PYTHONPATH': os.pathsep.join(filter(None, [
+            str(folder), os.environ.get('PYTHONPATH')]))}
         self.for_servers = {
             'LD_PRELOAD': libraries[0], 'FAKETIME_NO_CACHE': '1',
             'FAKETIME_TIMESTAMP_FILE': self._path,

@@ -139,11 +139,13 @@ class GaleraCluster(base.Cluster):
         ports = {number: base.free_port() for number in (1, 2, 3)}
         first = Galera(folder / 'galera1', installed, 1, ports)
         # Each later node begins with a copy of the first, accounts and
-        # position included, lest it needs all data from the network.
-        first.launch('--wsrep-new-cluster')
-        first.wait_until_ready()
-        first.add_accounts()
-        first.stop()
+        # position included: else it needs all data from the network.
+        try:
+            first.launch('--wsrep-new-cluster')
+            first.wait_until_ready()
+            first.add_accounts()
+        finally:
+            first.stop()
         data = first.folder / 'data'
         (data / 'galera.cache').unlink()
         return cls(first, [
@@ -158,7 +160,7 @@ class GaleraCluster(base.Cluster):
             node.launch()
         self.wait_until_whole()
 
-    def wait_until_whole(self, seconds=60):
+    def wait_until_whole(self, seconds=20):
         for node in self.servers:
             waiting.wait_for(lambda node=node: node.is_whole(3), seconds,
                              f'{node.folder} to be whole:\n{node.log()}')

@@ -86,7 +86,7 @@ class RabbitMQ:
             'RABBITMQ_LOGS': str(self.folder / 'rabbit.log'),
         }
 
-    def start(self, seconds=60):
+    def start(self, seconds=20):
         """Start, on the same ports as before, and wait until it answers.
 
         Call it from the main thread, as :meth:`servers.MariaDB.launch`.
@@ -97,7 +97,11 @@ class RabbitMQ:
             self._names = self._run(self._epmd, '-port',
                                     str(self._epmd_port))
         self.process = self._run(self._script)
-        waiting.wait_for(self._answers, seconds, f'RabbitMQ {self.folder}')
+        try:
+            waiting.wait_for(self._answers, seconds,
+                             f'RabbitMQ {self.folder}')
+        except AssertionError as error:
+            raise AssertionError(f'{error}\n{self.log()}') from None
 
     def _run(self, *command):
         with (self.folder / 'out').open('a') as out:
