@@ -14,7 +14,6 @@ class BandwidthUsage(base.ComputedObject):
     ``last_refreshed`` when that was, in microseconds since 1970.
     """
 
-    # Version 1.0: Initial version
     VERSION = '1.0'
 
     fields = {
@@ -36,7 +35,6 @@ class BandwidthUsageList(base.ObjectListBase, base.ComputedObject):
     was launched, seconds since 1970, and lacks those that do not exist.
     """
 
-    # Version 1.0: Initial version
     VERSION = '1.0'
 
     fields = {

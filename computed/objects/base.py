@@ -32,9 +32,10 @@ class ComputedObject(ovo.VersionedObject):
     # read here, but made, or received from a caller who checks it.
     tolerant: bool | None = None
 
-    # The fields that came after version 1.0, and the version that brought
-    # each: an older peer does not get them.
-    SINCE = {}
+    # {field: the version that brought it}; all others came with 1.0. A peer
+    # does not get the fields that are newer than its version. Comments at
+    # VERSION name what is no field: new methods and parameters.
+    SINCE: dict[str, str] = {}
 
     @classmethod
     def from_row(cls, context, row, **more):

@@ -13,7 +13,6 @@ class Freeze(base.ComputedObject):
     ``scope`` names the host, or all, for people.
     """
 
-    # Version 1.0: Initial version
     VERSION = '1.0'
 
     fields = {

@@ -16,7 +16,6 @@ class Grant(base.ComputedObject):
     instances gets a list of its own.
     """
 
-    # Version 1.0: Initial version
     VERSION = '1.0'
 
     fields = {

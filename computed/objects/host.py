@@ -1,6 +1,5 @@
 """Hosts: the row itself, its service, its compute node."""
 
-from oslo_utils import versionutils
 from oslo_versionedobjects import fields
 
 from computed.db import cell as db
@@ -16,7 +15,6 @@ class Service(base.ComputedObject):
     in seconds, by the database's clock.
     """
 
-    # Version 1.0: Initial version
     VERSION = '1.0'
 
     fields = {
@@ -66,9 +64,7 @@ class ComputeNode(base.ComputedObject):
     What was added in 1.1 is None until the host has said it.
     """
 
-    # Version 1.0: Initial version
-    # Version 1.1: What is reserved, promised and measured; service_id;
-    #              generation, the guard of record(); delete_former()
+    # 1.1: record() guards by generation; delete_former()
     VERSION = '1.1'
 
     fields = {
@@ -97,15 +93,13 @@ class ComputeNode(base.ComputedObject):
         'memory_mb_available': fields.IntegerField(nullable=True),
         'disk_gb_free': fields.IntegerField(nullable=True),
     }
-    _FIELDS_1_0 = frozenset([
-        'host', 'hypervisor_type', 'hypervisor_version', 'vcpus',
-        'memory_mb', 'disk_gb', 'updated_at', 'revision'])
-
-    def obj_make_compatible(self, primitive, target_version):
-        super().obj_make_compatible(primitive, target_version)
-        if versionutils.convert_version_to_tuple(target_version) < (1, 1):
-            for name in primitive.keys() - self._FIELDS_1_0:
-                del primitive[name]
+    SINCE = dict.fromkeys([
+        'service_id', 'generation', 'vcpus_reserved', 'memory_mb_reserved',
+        'disk_gb_reserved', 'vcpus_allocation_ratio',
+        'memory_mb_allocation_ratio', 'disk_gb_allocation_ratio',
+        'vcpus_used', 'memory_mb_used', 'disk_gb_used', 'vcpus_claimed',
+        'memory_mb_claimed', 'disk_gb_claimed', 'memory_mb_available',
+        'disk_gb_free'], '1.1')
 
     @base.remotable_read
     def get_by_host(cls, context, host):
@@ -129,8 +123,7 @@ class ComputeNode(base.ComputedObject):
 
 @base.registry.register
 class ComputeNodeList(base.Page, base.ComputedObject):
-    # Version 1.0: Initial version
-    # Version 1.1: Pages: next_marker; get_all takes limit and marker
+    # 1.1: get_all takes limit and marker
     VERSION = '1.1'
 
     fields = {'objects': fields.ListOfObjectsField('ComputeNode')}
@@ -147,7 +140,6 @@ class ComputeNodeList(base.Page, base.ComputedObject):
 class Host(base.ComputedObject):
     """A host with all its parts, as ``host list`` shows it."""
 
-    # Version 1.0: Initial version
     VERSION = '1.0'
 
     fields = {
@@ -168,8 +160,7 @@ class Host(base.ComputedObject):
 
 @base.registry.register
 class HostList(base.Page, base.ComputedObject):
-    # Version 1.0: Initial version
-    # Version 1.1: Pages: next_marker; get_all takes limit and marker
+    # 1.1: get_all takes limit and marker
     VERSION = '1.1'
 
     fields = {'objects': fields.ListOfObjectsField('Host')}

@@ -11,7 +11,6 @@ from computed.objects import base
 class Instance(base.ComputedObject):
     """One instance. While a claim is held, only its holder may change it."""
 
-    # Version 1.0: Initial version
     VERSION = '1.0'
 
     fields = {
@@ -94,9 +93,7 @@ class Instance(base.ComputedObject):
 
 @base.registry.register
 class InstanceList(base.Page, base.ComputedObject):
-    # Version 1.0: Initial version
-    # Version 1.1: Pages: next_marker; the reads take limit and marker,
-    #              get_all also host, vm_state and name
+    # 1.1: the reads take limit and marker, get_all also host, vm_state, name
     VERSION = '1.1'
 
     fields = {'objects': fields.ListOfObjectsField('Instance')}

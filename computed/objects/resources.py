@@ -22,7 +22,6 @@ class ResourceUsage(base.ComputedObject):
     still has a compute node.
     """
 
-    # Version 1.0: Initial version
     VERSION = '1.0'
 
     fields = {

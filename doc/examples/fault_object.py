@@ -10,7 +10,6 @@ from computed.objects import base
 class InstanceFault(base.ComputedObject):
     """What went wrong with an instance lately."""
 
-    # Version 1.0: Initial version
     VERSION = '1.0'
 
     fields = {

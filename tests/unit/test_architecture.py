@@ -88,8 +88,8 @@ def test_every_write_of_fields_refuses_what_was_read_tolerantly():
 def test_objects_change_only_with_their_version():
     """A hash of the fields and remotable methods of each object.
 
-    If this fails, raise the VERSION of the object, add a line to its
-    history, and put the new hash here.
+    If this fails, raise the VERSION of the object, name new fields in SINCE
+    and other news in the comment at VERSION, and put the new hash here.
     """
     objects.register_all()
     checker = fixture.ObjectVersionChecker(base.registry.obj_classes())

@@ -11,6 +11,7 @@ from computed import context
 from computed import objects
 from computed.cmd.manage import columns
 from computed.conductor import client as conductor_client
+from computed.conf import validation
 from computed.objects import base
 from computed.rpc import hostapi
 from computed.rpc import rabbit
@@ -138,20 +139,18 @@ def add_wait(parser):
         help='how long to wait at most (default: %(default)s)')
 
 
-# What a column of the database holds.
-MAX_INT32 = 2 ** 31 - 1
-
-
 def at_least(minimum):
-    """An argument's type: whole numbers from ``minimum`` to ``MOST``."""
+    """Return an argument's type: whole numbers from ``minimum`` on."""
+    maximum = validation.MAX_INT32
+
     def parse(text):
         try:
-            if minimum <= (value := int(text)) <= MAX_INT32:
+            if minimum <= (value := int(text)) <= maximum:
                 return value
         except ValueError:
             pass
         raise argparse.ArgumentTypeError(
-            f'{text} is not a whole number from {minimum} to {MAX_INT32}')
+            f'{text} is not a whole number from {minimum} to {maximum}')
     return parse
 
 

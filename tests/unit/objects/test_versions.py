@@ -72,6 +72,26 @@ def test_an_older_peer_gets_what_it_knows():
     assert same[versions.DATA]['next_marker'] == 'x'
 
 
+def test_a_compute_node_for_an_older_peer_has_the_first_fields():
+    [cls] = base.registry.obj_classes()['ComputeNode']
+    assert cls.fields.keys() - cls.SINCE.keys() == {
+        'host', 'hypervisor_type', 'hypervisor_version', 'vcpus',
+        'memory_mb', 'disk_gb', 'updated_at', 'revision'}
+    node = cls(host='h', vcpus=4, generation=1, vcpus_used=2)
+    old = manager.as_known(node, {'ComputeNode': '1.0'})
+    assert old[versions.VERSION] == '1.0'
+    assert old[versions.DATA] == {'host': 'h', 'vcpus': 4}
+
+
+def test_only_since_says_which_version_brought_a_field():
+    for name, [cls] in base.registry.obj_classes().items():
+        if not cls.__module__.startswith('computed.'):
+            continue
+        assert not {'obj_make_compatible',
+                    'obj_make_compatible_from_manifest'} & vars(cls).keys(), (
+            f'{name}: name new fields in SINCE')
+
+
 def test_every_field_that_came_later_says_since_when():
     for name, [cls] in base.registry.obj_classes().items():
         for field, version in cls.SINCE.items():
