@@ -1,9 +1,10 @@
-"""What each run of a task left behind: the last ones, kept on disk."""
+"""Keep the records of the last runs of each task, in memory and on disk."""
 
 import collections
 import dataclasses
 import os
 import threading
+import typing
 
 from oslo_log import log as logging
 
@@ -21,18 +22,19 @@ KEPT = 50       # runs of each task
 
 @dataclasses.dataclass(kw_only=True)
 class Record(periodic.Report):
-    """One run of a task, and the report the task made of it.
+    """One run of a task, with the report that the task returned.
 
-    :ivar task: its name
-    :ivar request_id: what marks the log lines of this run; None if it
-        failed before it had one
+    :ivar task: the name of the task
     :ivar started_at: seconds since 1970
+    :ivar request_id: the id in the log lines of this run; None if the run
+        failed before it had one
     :ivar duration: seconds
-    :ivar outcome: ``ok``, ``error``, or ``put_off``: asked to come back
-        later
-    :ivar error: one line that says why it is not ok, or None
-    :ivar reads: how many reads were answered by each role of node
-    :ivar triggered: somebody asked for this run
+    :ivar outcome: ``ok``, ``error``, or ``put_off`` if the task was told to
+        come back later
+    :ivar error: one line that says why the outcome is not ``ok``, or None
+    :ivar reads: how many reads each role of node (``primary``, ``replica``)
+        answered
+    :ivar triggered: an operator asked for this run
     """
 
     task: str
@@ -41,14 +43,14 @@ class Record(periodic.Report):
     duration: float = 0.0
     outcome: str = OK
     error: str | None = None
-    reads: dict = dataclasses.field(default_factory=dict)
+    reads: dict[str, int] = dataclasses.field(default_factory=dict)
     triggered: bool = False
 
-    def include(self, report):
-        """Take over what the task itself reported, as plain values.
+    def include(self, report: periodic.Report) -> None:
+        """Copy the values of ``report``, converted to plain values.
 
-        :raises TypeError: it did not report numbers
-        :raises ValueError: the same
+        :raises TypeError: a value is not a number
+        :raises ValueError: a value is not a number
         """
         for field in dataclasses.fields(periodic.Report):
             value = getattr(report, field.name)
@@ -59,16 +61,20 @@ class Record(periodic.Report):
             setattr(self, field.name, value)
 
     @property
-    def ended_at(self):
-        """Seconds since 1970."""
+    def ended_at(self) -> float:
+        """Return when the run ended, in seconds since 1970."""
         return self.started_at + self.duration
 
-    @classmethod
-    def from_dict(cls, values):
-        """A record from the file; what a newer version added is ignored.
+    def as_dict(self) -> dict[str, typing.Any]:
+        """Return the record as plain values, for JSON and for RPC."""
+        return dataclasses.asdict(self)
 
-        :raises TypeError: it is none
-        :raises ValueError: it is none
+    @classmethod
+    def from_dict(cls, values: dict[str, typing.Any]) -> 'Record':
+        """Make a record from the file; ignore what a newer release added.
+
+        :raises TypeError: ``values`` is not a record
+        :raises ValueError: ``values`` is not a record
         """
         known = {field.name for field in dataclasses.fields(cls)}
         record = cls(**{name: value for name, value in values.items()
@@ -79,65 +85,68 @@ class Record(periodic.Report):
 
 
 class History:
-    """The last runs of each task; survives restarts of the daemon.
+    """The records of the last runs of each task; they survive a restart.
 
-    It informs people and decides nothing, so it gives way to everything: a
-    file that cannot be read or written costs a warning, never a run.
+    The records inform operators; no decision rests on them. So a file that
+    cannot be read or written costs a warning, but never a run.
     """
 
-    def __init__(self, folder):
-        """:param folder: where the file is, or will be made"""
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        """Make an empty history.
+
+        :param folder: the folder of the file; it is made if it is missing
+        """
         self._path = os.path.join(folder, 'task-records.json')
-        self._rings = {}
+        self._rings: dict[str, collections.deque[Record]] = {}
         self._lock = threading.Lock()
         self._saving = threading.Lock()
         self._unsaved = False
         self._warned = False
 
     @property
-    def unsaved(self):
-        """Whether there are records that are not on disk."""
+    def unsaved(self) -> bool:
+        """Tell whether there are records that are not on disk."""
         return self._unsaved
 
-    def load(self):
-        """Read what an earlier daemon has saved."""
+    def load(self) -> None:
+        """Read the records that an earlier run of the service has saved."""
         try:
             values = files.read_json(self._path)
             if values is None and not os.path.exists(self._path):
                 return      # the first start
             rings = {name: [Record.from_dict(run) for run in runs]
                      for name, runs in values.items()}
-        except Exception as error:      # whatever somebody put there
-            LOG.warning('The records of earlier task runs in %s cannot be '
-                        'read and are dropped: %s', self._path, error)
+        except Exception as error:      # the file may contain anything
+            LOG.warning('Cannot read the records of earlier task runs in %s; '
+                        'they are dropped: %s', self._path, error)
             return
         with self._lock:
             for name, runs in rings.items():
                 self._ring(name).extend(runs)
 
-    def add(self, record):
-        """Remember a run."""
+    def add(self, record: Record) -> None:
+        """Add the record of a run."""
         with self._lock:
             self._ring(record.task).append(record)
             self._unsaved = True
 
-    def of(self, name):
-        """The records of a task, oldest first."""
+    def of(self, name: str) -> list[Record]:
+        """Return the records of the task ``name``, oldest first."""
         with self._lock:
             return list(self._rings.get(name, ()))
 
-    def last(self, name):
-        """The record of the last run of a task, or None."""
+    def last(self, name: str) -> Record | None:
+        """Return the record of the last run of a task, or None."""
         return next(reversed(self.of(name)), None)
 
-    def save(self):
-        """Write what is not on disk yet; warns once if that is impossible."""
-        with self._saving:      # or an older state might overwrite a newer
+    def save(self) -> None:
+        """Write the records to disk; warn once if that is impossible."""
+        with self._saving:      # or an older state could replace a newer one
             with self._lock:
                 if not self._unsaved:
                     return
                 self._unsaved = False
-                values = {name: [dataclasses.asdict(run) for run in ring]
+                values = {name: [run.as_dict() for run in ring]
                           for name, ring in self._rings.items()}
             try:
                 os.makedirs(os.path.dirname(self._path), exist_ok=True)
@@ -145,12 +154,12 @@ class History:
             except (OSError, TypeError, ValueError) as error:
                 self._unsaved = True
                 if not self._warned:
-                    LOG.warning('Records of task runs cannot be kept in %s: '
-                                '%s. A restart will lose them; the tasks '
-                                'run on.', self._path, error)
+                    LOG.warning('Cannot write the records of task runs to '
+                                '%s: %s. The tasks run on, but a restart '
+                                'will lose the records.', self._path, error)
                 self._warned = True
             else:
                 self._warned = False
 
-    def _ring(self, name):
+    def _ring(self, name: str) -> collections.deque[Record]:
         return self._rings.setdefault(name, collections.deque(maxlen=KEPT))

@@ -61,14 +61,14 @@ class TaskEndpoint:
 
     @endpoint.exposed
     def get_task_history(self, context, name):
-        return [runner.as_dict(record)
+        return [record.as_dict()
                 for record in self._runner.history(name)]
 
     @endpoint.exposed
     def run_task(self, context, name, accept=None):
         done = self._runner.trigger(name, accept=accept)
         try:
-            return runner.as_dict(done.result(self._timeout))
+            return done.result(self._timeout).as_dict()
         except futures.TimeoutError:
             # Nobody waits for it any more; and what somebody accepts of a
             # run now must not hold for one that begins hours later.
