@@ -1,7 +1,9 @@
-"""The right to act on one instance: a value, and who may hold it.
+"""The right to act on a guest, and the owner of a guest.
 
-A leaf module, so that ``virt`` can demand a claim without knowing how one is
-won. Only ``computed.claims.claims`` makes one; the lint step checks that.
+The primary grants a claim to one host service at a time. A driver demands
+one for every change. This module imports nothing of ``computed`` but its
+exceptions, so that ``virt`` need not know how a claim is requested. Only
+``computed.claims.claims`` makes a :class:`Claim`; the lint step checks that.
 """
 
 import dataclasses
@@ -9,13 +11,19 @@ import typing
 
 from computed import exception
 
+# An object of computed.objects. Its fields exist at run time only.
+Row = typing.Any
+
 
 @dataclasses.dataclass(frozen=True)
 class Owner:
-    """Whose guest this is: the database and the host that made it.
+    """The database and the host that a guest belongs to.
 
-    Each guest carries one. A guest with another mark is listed, and never
-    touched: it belongs to somebody whose records we do not see.
+    Every guest carries its owner. The service lists a guest of another owner
+    and never changes it, because it cannot see the records of that guest.
+
+    :ivar database_id: the id that the database got when it was made
+    :ivar host: the name of the host in that database
     """
 
     database_id: str
@@ -24,61 +32,73 @@ class Owner:
 
 @dataclasses.dataclass
 class Claim:
-    """Leave, given by the primary, to act on one guest.
+    """The right to act on one guest, granted by the primary.
 
-    :ivar claim_id: drawn by the host before it asks, so that a repeated
-        request is granted once
-    :ivar operation: what it is for, for logs and the journal
-    :ivar instance: the fresh row the grant returned; while the claim is
-        held, the only facts to go by. None for a guest without one
-    :ivar mark: whose guests may be touched under this claim
-    :ivar guest: the uuid of a guest that has no instance
-    :ivar rows: every row that the claim holds, ``instance`` among them
-    :ivar whole: the claim that this is a part of, if of several instances
+    :ivar claim_id: a uuid. The host makes it before it sends the request, so
+        that the primary grants a repeated request only once.
+    :ivar operation: name of the operation, for logs and the journal
+    :ivar instance: the row that the primary returned with the grant. No
+        other service can change it while the claim is held. None if the
+        guest has no instance.
+    :ivar owner: the owner of the guests that this claim allows to change
+    :ivar guest: the uuid of a guest that has no instance; else None
+    :ivar rows: all instances that the claim holds, with ``instance``
+    :ivar whole: the claim that :meth:`of` was called on; None if this is it
+    :ivar live: whether the claim is held; it ends once and for all
     """
 
     claim_id: str
     operation: str
-    instance: typing.Any
+    instance: Row
     owner: Owner
     guest: str | None = None
-    rows: tuple = ()
+    rows: tuple[Row, ...] = ()
     whole: 'Claim | None' = None
     live: bool = True
 
     @property
-    def uuid(self):
-        """The uuid of the guest that may be acted on."""
-        return self.guest if self.instance is None else self.instance.uuid
+    def uuid(self) -> str:
+        """The uuid of the guest that may be changed."""
+        if self.instance is not None:
+            return self.instance.uuid
+        if self.guest is None:
+            raise ValueError(f'claim {self.claim_id} names no guest')
+        return self.guest
 
-    def of(self, instance):
-        """The same claim, to act on another of its instances.
+    def of(self, instance: Row) -> 'Claim':
+        """Return this claim as the right to act on another of its instances.
+
+        Both end together.
 
         :param instance: one of ``rows``
+        :raises ValueError: the claim does not hold this instance
         """
         if not any(instance is row for row in self.rows):
-            raise ValueError(f'{instance.uuid} is not of this claim')
+            raise ValueError(
+                f'claim {self.claim_id} does not hold instance '
+                f'{instance.uuid}')
         return dataclasses.replace(self, instance=instance,
                                    whole=self.whole or self)
 
-    def ensure_live(self):
-        """Refuse to go on once the claim was settled or released.
+    def ensure_live(self) -> None:
+        """Refuse to act after the claim was settled or released.
 
-        :raises computed.exception.ClaimNotLive: it was
+        :raises computed.exception.ClaimNotLive: the claim has ended
         """
         if not (self.whole or self).live:
             raise exception.ClaimNotLive(
                 claim_id=self.claim_id, uuid=self.uuid)
 
-    def end(self):
-        """From now on nothing may be done under it."""
+    def end(self) -> None:
+        """End the claim: :meth:`ensure_live` refuses from now on."""
         (self.whole or self).live = False
 
-    def ensure_ours(self, owner):
-        """Refuse a guest that carries another mark, or none.
+    def ensure_ours(self, owner: Owner | None) -> None:
+        """Refuse a guest that has another owner, or none.
 
-        :param mark: what the guest carries, a :class:`Mark` or ``None``
-        :raises computed.exception.ForeignGuest: it is not ours
+        :param owner: the owner that the guest carries
+        :raises computed.exception.ForeignGuest: this service does not own
+            the guest
         """
         if owner != self.owner:
             raise exception.ForeignGuest(

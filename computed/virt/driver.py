@@ -1,204 +1,250 @@
-"""What a hypervisor driver must do, and the values it answers with.
+"""The interface of a hypervisor driver.
 
-Methods block; they are called in worker threads. Guests are named by the
-instance's uuid. A method that changes a guest takes the live
-:class:`computed.virt.claim.Claim` for it and begins with
-``claim.ensure_live()``; on an existing guest also with
-``claim.ensure_ours(mark)``.
+A *guest* is what the hypervisor runs for one instance: a virtual machine, a
+tree of processes. Its name is the uuid of the instance.
+
+These rules hold for every method:
+
+* It may block. It runs in a worker thread, never in the thread that answers
+  RPC requests.
+* Several threads call a driver at the same time. The caller makes one change
+  of a guest after the other; changes of different guests, and reads of any
+  guest, run at the same time as these.
+* A method that changes a guest takes the :class:`~computed.virt.claim.Claim`
+  on it. It calls ``claim.ensure_live()`` first, which raises ``ClaimNotLive``.
+  If the guest exists, it then calls ``claim.ensure_ours(owner)`` with the
+  owner that the guest carries, which raises ``ForeignGuest``.
+* Such a method is idempotent: it succeeds if the guest is already in the
+  wanted state. The service repeats an operation that a crash interrupted.
+  If the guest is absent, it raises ``GuestNotFound``; only
+  :meth:`ComputeDriver.destroy` then succeeds.
+* It returns when the change is complete. If it raises, the caller looks at
+  the guest again and records what it finds.
+* An error, or a snapshot that is not complete, means that the state of the
+  guest is *unknown*. It never means that the guest is *absent*.
+
+Errors are :class:`computed.exception.DriverError` and its subclasses. An
+operator reads their texts: name the thing, its value and the remedy.
+
+==================  ========================================================
+``GuestNotFound``   this host has no such guest
+``ForeignGuest``    the guest has another owner (``claim.ensure_ours``)
+``DriverTimeout``   the hypervisor did not do it in time
+``NotSupported``    this driver, or this host, can never do it
+``DriverNotReady``  the hypervisor cannot be used now; try again later
+``DriverError``     any other failure
+==================  ========================================================
 """
 
 import abc
 import collections.abc
-import dataclasses
+
+from oslo_config import cfg
 
 from computed import exception
 from computed.virt import claim as virt_claim
+from computed.virt import values
 
+#: Gets the uuid of the guest that a lifecycle event is about.
+LifecycleCallback = collections.abc.Callable[[str], None]
 
-@dataclasses.dataclass(frozen=True)
-class InstanceInfo:
-    """One guest, as the hypervisor has it now.
-
-    :ivar power_state: one of ``computed.states``
-    :ivar reason: why it is so, for people; None if not known
-    :ivar exit_code: of a guest that ended, negative for a signal; or None
-    :ivar mark: who made it; None if it carries no mark
-    :ivar details: further facts to show (pid, addresses ...), by name
-    """
-
-    uuid: str
-    power_state: int
-    reason: str | None = None
-    exit_code: int | None = None
-    owner: virt_claim.Owner | None = None
-    details: dict = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """All guests at one moment.
-
-    :ivar complete: only then does a missing uuid mean an absent guest
-    :ivar instances: ``{uuid: InstanceInfo}``
-    """
-
-    complete: bool
-    instances: dict[str, InstanceInfo]
-
-
-@dataclasses.dataclass(frozen=True)
-class InstanceSpec:
-    """What to make; ``network`` is ``host`` or ``private``."""
-
-    uuid: str
-    name: str
-    command: str
-    vcpus: int
-    memory_mb: int
-    disk_gb: int
-    network: str
-
-
-@dataclasses.dataclass(frozen=True)
-class HostResources:
-    """What the host has: measured, not what is promised to instances."""
-
-    hypervisor_type: str
-    hypervisor_version: str
-    vcpus: int
-    memory_mb: int
-    memory_mb_available: int
-    disk_gb: int
-    disk_gb_free: int
-
-
-@dataclasses.dataclass(frozen=True)
-class InterfaceCounters:
-    """What one interface has carried; ``rx`` is into the guest.
-
-    :ivar device: its name, within the guest if the driver knows
-    :ivar mac_address: None if it has none; a counter is None if not known
-    :ivar epoch: changes whenever the counters begin again at zero
-    """
-
-    uuid: str
-    device: str
-    mac_address: str | None
-    rx_bytes: int | None
-    tx_bytes: int | None
-    rx_packets: int | None
-    tx_packets: int | None
-    epoch: str
+# Each is documented in ``values.py``.
+InstanceInfo = values.InstanceInfo
+Snapshot = values.Snapshot
+InstanceSpec = values.InstanceSpec
+HostResources = values.HostResources
+InterfaceCounters = values.InterfaceCounters
 
 
 class ComputeDriver(abc.ABC):
-    """The smallest set of calls that the tasks and operations need.
+    """Manage the guests of one hypervisor on this host.
 
-    Errors: ``GuestNotFound``, ``DriverNotReady``, ``DriverTimeout``,
-    ``NotSupported``, ``ForeignGuest`` and ``DriverError`` for the rest. An
-    error or an incomplete snapshot means *unknown*, never *absent*.
+    The service makes one object of a driver and calls :meth:`init_host` until
+    it succeeds. It then calls the other methods, and :meth:`close` at the
+    end. See the rules for every method at the top of this module.
     """
 
-    #: What this one can that not every one must: ``interface_counters``.
+    #: Optional abilities of this driver. The only one so far is
+    #: ``interface_counters``.
     capabilities: frozenset[str] = frozenset()
 
-    #: Whether it waits only in ways that eventlet replaces: by Python's own
-    #: ``threading``, ``socket``, ``select.select``, ``subprocess``. If not,
-    #: the backend ``eventlet`` is refused with it.
+    #: Whether this driver waits only in ways that eventlet replaces: with
+    #: Python's ``threading``, ``socket``, ``select.select``, ``selectors``
+    #: or ``subprocess``. The service refuses to start with the backend
+    #: ``eventlet`` and a driver that does not.
     cooperative: bool = False
 
-    def __init__(self, conf):
-        """``conf`` is the whole configuration. Touches nothing yet."""
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        """Keep the configuration. Do not touch the hypervisor yet.
+
+        :param conf: the whole configuration of the service
+        """
         self.conf = conf
 
     @abc.abstractmethod
-    def init_host(self, owner):
-        """Get ready; guests made from now on carry ``mark``.
+    def init_host(self, owner: virt_claim.Owner) -> None:
+        """Connect to the hypervisor and prepare this host.
 
-        :raises computed.exception.DriverNotReady: with the reason
+        The service repeats the call until it succeeds. Guests that exist
+        stay as they are.
+
+        :param owner: the owner that every guest carries that
+            :meth:`spawn` makes from now on
+        :raises computed.exception.DriverNotReady: the hypervisor cannot be
+            used; the text gives the reason
         """
 
     @abc.abstractmethod
-    def close(self):
-        """Let go of threads and descriptors. Guests keep running."""
+    def close(self) -> None:
+        """Release threads, connections and descriptors. Guests keep running.
 
-    @abc.abstractmethod
-    def list_instances(self):
-        """All guests, foreign ones included, in one call.
-
-        :rtype: Snapshot
+        The subscription ends too. A second call does nothing.
         """
 
     @abc.abstractmethod
-    def get_instance(self, uuid):
-        """One guest, looked at now, never from a cache.
+    def list_instances(self) -> Snapshot:
+        """List all guests of this host, with those of other owners.
 
-        :rtype: InstanceInfo
-        :raises computed.exception.GuestNotFound: there is none
+        The periodic tasks call this every few seconds: make one call to the
+        hypervisor for all guests, not one for each. If some guests cannot
+        be read, return the others with ``complete=False``; do not raise.
         """
 
     @abc.abstractmethod
-    def host_resources(self):
-        """:rtype: HostResources"""
+    def get_instance(self, uuid: str) -> InstanceInfo:
+        """Return one guest as it is now.
 
-    def interface_counters(self, uuids=None):
-        """The counters of every interface of guests that run, in one call.
+        Ask the hypervisor each time, never a cache: the caller decides by
+        the answer whether it stops or starts a guest.
 
-        Guests that do not, have no interfaces or cannot be looked at are
-        left out. Only with the capability ``interface_counters``.
+        :param uuid: the uuid of the guest
+        :raises computed.exception.GuestNotFound: this host has no such guest
+        :raises computed.exception.DriverError: the state is unknown
+        """
 
-        :param uuids: of whom; None for all guests
-        :returns: a list of :class:`InterfaceCounters`
-        :raises computed.exception.NotSupported: it lacks the capability
+    @abc.abstractmethod
+    def host_resources(self) -> HostResources:
+        """Measure the resources of this host.
+
+        :raises computed.exception.DriverError: they cannot be measured
+        """
+
+    def interface_counters(
+            self, uuids: collections.abc.Collection[str] | None = None
+            ) -> list[InterfaceCounters]:
+        """Return the traffic counters of every interface of running guests.
+
+        Leave out a guest that is off, absent, without interfaces or not
+        readable. Only drivers with the capability ``interface_counters``
+        implement this.
+
+        :param uuids: the guests to look at; None: all guests
+        :raises computed.exception.NotSupported: this driver lacks the
+            capability
         """
         raise exception.NotSupported(
             driver=type(self).__name__, operation='count bytes')
 
     @abc.abstractmethod
-    def spawn(self, claim, spec):
-        """Make and start a guest. Fails whole: a failed one leaves nothing.
+    def spawn(self, claim: virt_claim.Claim, spec: InstanceSpec) -> None:
+        """Make a guest and start it.
 
-        :type spec: InstanceSpec
+        The guest carries the owner that :meth:`init_host` got. A spawn that
+        fails leaves nothing behind: no guest, no file, no interface. This is
+        the one change that is not idempotent: a guest that exists is an
+        error.
+
+        :param claim: the claim on the instance of ``spec``
+        :param spec: the guest to make; ``spec.uuid`` equals ``claim.uuid``
+        :raises computed.exception.NotSupported: this host can never make
+            such a guest
+        :raises computed.exception.DriverError: the guest exists already, or
+            the claim is for another guest
         """
 
     @abc.abstractmethod
-    def destroy(self, claim):
-        """End the guest and remove its files; an absent one is success."""
+    def destroy(self, claim: virt_claim.Claim) -> None:
+        """End a guest at once and remove it with its files.
 
-    @abc.abstractmethod
-    def power_on(self, claim):
-        """Start a stopped guest; one that runs already is success."""
+        An absent guest is success, and the files that an earlier call left
+        are removed.
 
-    @abc.abstractmethod
-    def power_off(self, claim, timeout_s):
-        """Ask the guest to end, after ``timeout_s`` seconds force it.
-
-        0 forces at once; one that is off already is success.
+        :raises computed.exception.DriverTimeout: the guest did not end
         """
 
     @abc.abstractmethod
-    def reboot(self, claim, hard, timeout_s):
-        """End the guest, as ``power_off`` (``hard``: at once), and start it.
+    def power_on(self, claim: virt_claim.Claim) -> None:
+        """Start a guest that is off.
+
+        A guest that runs or is paused stays as it is; that is success.
         """
 
     @abc.abstractmethod
-    def pause(self, claim):
-        """Stop the guest's processors; a paused one is success."""
+    def power_off(self, claim: virt_claim.Claim, timeout_s: float) -> None:
+        """Ask a guest to shut down, and force it after a timeout.
+
+        A paused guest is powered off too.
+
+        :param timeout_s: seconds that the guest may take; 0: force it now
+        :raises computed.exception.DriverTimeout: the guest did not end even
+            by force
+        """
 
     @abc.abstractmethod
-    def unpause(self, claim):
-        """Let a paused guest run on; a running one is success."""
+    def reboot(self, claim: virt_claim.Claim, hard: bool,
+               timeout_s: float) -> None:
+        """Power a guest off and start it again.
+
+        A guest that is off is only started.
+
+        :param hard: force the guest off at once
+        :param timeout_s: as for :meth:`power_off`; has no effect if ``hard``
+        :raises computed.exception.DriverTimeout: the guest did not end
+        """
 
     @abc.abstractmethod
-    def console_log(self, uuid, max_bytes):
-        """The last ``max_bytes`` of what the guest printed, as text."""
+    def pause(self, claim: virt_claim.Claim) -> None:
+        """Stop the processors of a guest; its memory stays.
+
+        :raises computed.exception.DriverTimeout: the guest still runs
+        :raises computed.exception.DriverError: the guest is off
+        """
 
     @abc.abstractmethod
-    def subscribe(
-            self, callback: collections.abc.Callable[[str], None] | None):
-        """Call ``callback(uuid)`` soon after a guest ended or started.
+    def unpause(self, claim: virt_claim.Claim) -> None:
+        """Let the processors of a paused guest run again.
 
-        A hint, never a fact: late, doubled and lost calls are allowed. It
-        is called on a thread of the driver and must not block. ``None``
-        ends the subscription.
+        :raises computed.exception.DriverTimeout: the guest is still paused
+        :raises computed.exception.DriverError: the guest is off
+        """
+
+    @abc.abstractmethod
+    def console_log(self, uuid: str, max_bytes: int) -> str:
+        """Return the end of what a guest printed.
+
+        Bytes that are not UTF-8 become U+FFFD. A guest that printed nothing
+        has an empty console.
+
+        :param uuid: the uuid of the guest
+        :param max_bytes: length of the wanted end; 0: return an empty text
+        :raises computed.exception.GuestNotFound: this host has no such guest
+        :raises computed.exception.DriverError: it cannot be read
+        """
+
+    @abc.abstractmethod
+    def subscribe(self, callback: LifecycleCallback | None) -> None:
+        """Call ``callback(uuid)`` soon after a guest started or ended.
+
+        Such a call is a lifecycle event. It makes the service look at the
+        guest early; the periodic task finds the change in any case. So an
+        event may come late, twice or not at all, and a driver without
+        events implements this method and never calls back.
+
+        The driver calls back on a thread of its own or on the thread that
+        made the change, and holds no lock meanwhile: the callback may call
+        the driver. The callback returns at once. If it raises, the driver
+        logs that and goes on.
+
+        :param callback: replaces the one of an earlier call; None ends the
+            subscription, and no call begins after that
         """

@@ -1,22 +1,27 @@
-"""What this host has: CPUs, memory, disk, from /proc, cgroups and statvfs.
+"""The resources of this host: processors, memory, disk space.
 
-Within a container the kernel shows the whole machine; the control groups
-say how much of it is ours.
+The figures come from /proc, the control groups and statvfs. In a container
+the kernel shows the whole machine; the control groups give the part that the
+container may use.
 """
 
+import collections.abc
 import os
 
 _GIB = 1 << 30
 _MIB = 1 << 20
-# cgroup v1 writes "no limit" as a number near 2^63.
+# Version 1 of the control groups writes "no limit" as a number near 2^63.
 _NO_LIMIT = 1 << 62
 
+#: Returns the text of a file, or None if it cannot be read.
+_Read = collections.abc.Callable[[str], str | None]
 
-def measure(path):
-    """The figures of this host, named as in ``driver.HostResources``.
 
-    :param path: on the file system that instances are kept on
-    :raises OSError: something could not be read
+def measure(path: str | os.PathLike[str]) -> dict[str, int]:
+    """Return the figures, named like those of ``driver.HostResources``.
+
+    :param path: any path on the file system that holds the guests
+    :raises OSError: the file system cannot be read
     """
     groups = parse_groups(_text('/proc/self/cgroup') or '',
                           _text('/proc/self/mountinfo') or '')
@@ -29,12 +34,12 @@ def measure(path):
         'memory_mb': total,
         'memory_mb_available': available,
         'disk_gb': disk.f_blocks * disk.f_frsize // _GIB,
-        # f_bfree counts what is reserved for root and not for us, too.
+        # f_bfree would include the space that only root may use.
         'disk_gb_free': disk.f_bavail * disk.f_frsize // _GIB}
 
 
-def _text(path):
-    """What a file says; None if there is none, or not for us."""
+def _text(path: str) -> str | None:
+    """Return the text of a file; None if it cannot be read."""
     try:
         with open(path, encoding='utf-8') as file:
             return file.read()
@@ -42,12 +47,12 @@ def _text(path):
         return None
 
 
-def parse_groups(cgroup, mountinfo):
-    """The folders whose limits hold for us, innermost first.
+def parse_groups(cgroup: str, mountinfo: str) -> dict[str, list[str]]:
+    """Return the control group folders that limit us, innermost first.
 
     :param cgroup: the text of ``/proc/self/cgroup``
     :param mountinfo: the text of ``/proc/self/mountinfo``
-    :returns: ``{controller: [folder, ...]}``; version 2 is ``''``
+    :returns: ``{controller: [folder, ...]}``; the key of version 2 is ``''``
     """
     mounts = _mounts(mountinfo)
     found = {}
@@ -60,9 +65,10 @@ def parse_groups(cgroup, mountinfo):
     return found
 
 
-def _mounts(mountinfo):
-    """``{controller: (what of the hierarchy, where)}``."""
-    found = {}
+def _mounts(mountinfo: str) -> dict[str, tuple[str, str]]:
+    """Return ``{controller: (mounted part of the hierarchy, mount point)}``.
+    """
+    found: dict[str, tuple[str, str]] = {}
     for line in mountinfo.splitlines():
         before, _, after = line.partition(' - ')
         root, point = before.split()[3:5]
@@ -75,44 +81,46 @@ def _mounts(mountinfo):
     return found
 
 
-def _folders(root, point, path):
-    # In a container the mount may show only our own part of the hierarchy.
+def _folders(root: str, point: str, path: str) -> list[str]:
+    # In a container the mount may show only our part of the hierarchy.
     inner = path.removeprefix(root) if root != '/' else path
     parts = [part for part in inner.split('/') if part and part != '..']
     return ['/'.join([point, *parts[:depth]])
             for depth in range(len(parts), -1, -1)]
 
 
-def cpu_limit(groups, read):
-    """How many CPUs we may use by quota, a fraction; None without limit.
+def cpu_limit(groups: dict[str, list[str]], read: _Read) -> float | None:
+    """Return how many CPUs our quota allows; None without a limit.
 
     :param groups: from :func:`parse_groups`
-    :param read: gives the text of a path, or None
     """
     quotas = [_quota(*(read(f'{folder}/cpu.max') or 'max 1').split())
               for folder in groups.get('', ())]
     quotas += [_quota(read(f'{folder}/cpu.cfs_quota_us') or '-1',
                       read(f'{folder}/cpu.cfs_period_us') or '1')
                for folder in groups.get('cpu', ())]
-    return min(filter(None, quotas), default=None)
+    return min((quota for quota in quotas if quota), default=None)
 
 
-def _quota(quota, period):
+def _quota(quota: str, period: str) -> float | None:
     if quota.strip() in ('max', '-1'):
         return None
     return int(quota) / int(period)
 
 
-def cpus(usable, limit):
-    """Whole CPUs, at least one."""
+def cpus(usable: int, limit: float | None) -> int:
+    """Return the number of whole CPUs, at least one."""
     return usable if limit is None else max(1, min(usable, int(limit)))
 
 
-def memory_limit(groups, read):
-    """The tightest limit: bytes allowed and bytes in use; None without.
+def memory_limit(groups: dict[str, list[str]],
+                 read: _Read) -> tuple[int, int] | None:
+    """Return the tightest limit: bytes allowed, bytes used; None without.
 
-    What the kernel would give up first, unused pages of files, does not
-    count as in use.
+    Unused pages of files do not count as used, because the kernel frees them
+    first.
+
+    :param groups: from :func:`parse_groups`
     """
     found = []
     for controller, limit, usage, inactive in (
@@ -129,9 +137,11 @@ def memory_limit(groups, read):
     return min(found, default=None)
 
 
-def memory_mb(meminfo, limit):
-    """Total and available, both from one source, then capped.
+def memory_mb(meminfo: str,
+              limit: tuple[int, int] | None) -> tuple[int, int]:
+    """Return total and available memory in MiB, with the limit applied.
 
+    :param meminfo: the text of ``/proc/meminfo``
     :param limit: from :func:`memory_limit`
     """
     total = _figure(meminfo, 'MemTotal:') * 1024
@@ -143,7 +153,8 @@ def memory_mb(meminfo, limit):
     return total // _MIB, available // _MIB
 
 
-def _figure(text, name):
+def _figure(text: str, name: str) -> int:
+    """Return the number that follows ``name``; 0 if there is none."""
     for line in text.splitlines():
         fields = line.split()
         if fields and fields[0] == name:

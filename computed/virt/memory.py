@@ -1,241 +1,254 @@
 """A driver for tests: guests are entries of a dictionary, faults scripted.
 
-Held to the same contract as the real ones
-(``tests/support/driver_contract.py``).
+``tests/support/driver_contract.py`` tests it like every other driver.
 """
 
 import collections
+import collections.abc
 import dataclasses
 import functools
-import threading
+import typing
 
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from computed import exception
 from computed import states
+from computed.virt import claim as virt_claim
 from computed.virt import driver
+from computed.virt import memory_guests
 
 LOG = logging.getLogger(__name__)
 
+_P = typing.ParamSpec('_P')
+_R = typing.TypeVar('_R')
 
-def _scripted(method):
-    """Record the call; raise what the test asked for instead of acting."""
+
+def _scripted(
+        method: collections.abc.Callable[
+            typing.Concatenate['MemoryDriver', _P], _R]
+        ) -> collections.abc.Callable[
+            typing.Concatenate['MemoryDriver', _P], _R]:
+    """Record each call; raise the error that a test prepared, if any."""
     @functools.wraps(method)
-    def call(self, *args, **kwargs):
-        with self._lock:
+    def call(self: 'MemoryDriver', *args: _P.args,
+             **kwargs: _P.kwargs) -> _R:
+        with self._guests.lock:
             self.calls.append(method.__name__)
             faults = self._faults[method.__name__]
             error = faults.popleft() if faults else None
         if error is not None:
             raise error
-        with self._lock:
+        with self._guests.lock:
             result = method(self, *args, **kwargs)
-        self._tell()
+        self._deliver_events()
         return result
     return call
 
 
 class MemoryDriver(driver.ComputeDriver):
-    """Guests that exist only within this object.
+    """Manage guests that exist only in this process.
 
-    :ivar complete: what the next snapshots say about themselves; an
-        incomplete one is also empty
-    :ivar capabilities: a test may take them away
-    :ivar calls: names of the interface's methods in the order of the calls
+    :ivar complete: what the next snapshots say about themselves; a snapshot
+        that is not complete is also empty
+    :ivar capabilities: a test may remove one
+    :ivar calls: names of the methods that were called, in order
     """
 
     cooperative = True
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts,
+                 guests: memory_guests.Guests | None = None) -> None:
+        """Manage ``guests``.
+
+        :param guests: the guests of this machine; None: a machine without
+            guests
+        """
         super().__init__(conf)
         self.complete = True
-        self.calls = []
+        self.calls: list[str] = []
         self.capabilities = frozenset(['interface_counters'])
-        self._guests = {}       # uuid: InstanceInfo
-        self._starts = collections.Counter()    # by uuid: the epoch
-        self._interfaces = {}   # (uuid, mac): InterfaceCounters
-        self._faults = collections.defaultdict(collections.deque)
-        self._owner = None
-        self._callback = None
-        self._events = collections.deque()
-        self._lock = threading.RLock()
+        self._guests = memory_guests.Guests() if guests is None else guests
+        self._faults: dict[str, collections.deque[BaseException]] = (
+            collections.defaultdict(collections.deque))
+        self._owner: virt_claim.Owner | None = None
+        self._callback: driver.LifecycleCallback | None = None
+        self._events: collections.deque[str] = collections.deque()
 
-    # What tests do behind the back of the code under test
+    # What a test does without the knowledge of the service
 
-    def fail_next(self, method, error):
-        """Have the next call of ``method`` raise ``error`` and do nothing.
+    def fail_next(self, method: str, error: BaseException) -> None:
+        """Make the next call of ``method`` raise ``error`` and do nothing.
 
-        Repeated, one call after the other fails.
+        Errors queue up: each call takes one.
         """
-        with self._lock:
+        with self._guests.lock:
             self._faults[method].append(error)
 
-    def set_power_state(self, uuid, power_state, exit_code=None,
-                        event=True):
-        """Change a guest from outside; without ``event`` nobody is told."""
-        with self._lock:
+    def set_power_state(self, uuid: str, power_state: int,
+                        exit_code: int | None = None,
+                        event: bool = True) -> None:
+        """Change a guest from outside.
+
+        :param event: whether the subscriber gets a lifecycle event
+        """
+        with self._guests.lock:
             self._change(uuid, power_state, exit_code=exit_code)
             if not event:
                 self._events.clear()
-        self._tell()
+        self._deliver_events()
 
-    def vanish(self, uuid):
-        """Have a guest gone, as if somebody had removed it by hand."""
-        with self._lock:
-            del self._guests[uuid]
+    def vanish(self, uuid: str) -> None:
+        """Remove a guest as if an operator had removed it by hand."""
+        with self._guests.lock:
+            self._guests.remove(uuid)
 
-    def add_foreign(self, uuid, owner, power_state=states.RUNNING):
-        """Add a guest of somebody else; ``mark`` None: of nobody."""
-        with self._lock:
-            self._guests[uuid] = driver.InstanceInfo(
-                uuid=uuid, power_state=power_state, owner=owner)
+    def add_foreign(self, uuid: str, owner: virt_claim.Owner | None,
+                    power_state: int = states.RUNNING) -> None:
+        """Add a guest that this driver did not make.
 
-    def set_counters(self, uuid, mac_address, rx_bytes, tx_bytes,
-                     device='eth0'):
-        """Have an interface have carried so much, now and until changed.
-
-        Lower than before is a reset that nobody tells of. A start of the
-        guest begins again at zero, in another epoch.
+        :param owner: the owner that it carries; None: it carries none
         """
-        with self._lock:
-            self._interfaces[uuid, mac_address] = driver.InterfaceCounters(
+        with self._guests.lock:
+            self._guests.put(driver.InstanceInfo(
+                uuid=uuid, power_state=power_state, owner=owner))
+
+    def set_counters(self, uuid: str, mac_address: str, rx_bytes: int,
+                     tx_bytes: int, device: str = 'eth0') -> None:
+        """Set the counters of an interface; they stay until the next call.
+
+        A lower value is a reset in the same epoch. A start of the guest sets
+        the counters to zero and begins another epoch.
+        """
+        with self._guests.lock:
+            self._guests.set_counters(driver.InterfaceCounters(
                 uuid=uuid, device=device, mac_address=mac_address,
                 rx_bytes=rx_bytes, tx_bytes=tx_bytes, rx_packets=None,
-                tx_packets=None, epoch='')
+                tx_packets=None, epoch=''))
 
     # The interface
 
     @_scripted
-    def init_host(self, owner):
+    def init_host(self, owner: virt_claim.Owner) -> None:
         self._owner = owner
 
     @_scripted
-    def close(self):
+    def close(self) -> None:
         self._callback = None
 
     @_scripted
-    def list_instances(self):
+    def list_instances(self) -> driver.Snapshot:
         return driver.Snapshot(
             complete=self.complete,
-            instances=dict(self._guests) if self.complete else {})
+            instances=dict(self._guests.infos) if self.complete else {})
 
     @_scripted
-    def get_instance(self, uuid):
+    def get_instance(self, uuid: str) -> driver.InstanceInfo:
         return self._existing(uuid)
 
     @_scripted
-    def host_resources(self):
+    def host_resources(self) -> driver.HostResources:
         return driver.HostResources(
             hypervisor_type='memory', hypervisor_version='1', vcpus=8,
             memory_mb=16384, memory_mb_available=8192, disk_gb=100,
             disk_gb_free=50)
 
     @_scripted
-    def interface_counters(self, uuids=None):
-        return [
-            dataclasses.replace(counters, epoch=str(self._starts[uuid]))
-            for (uuid, _), counters in self._interfaces.items()
-            if (uuids is None or uuid in uuids) and
-            uuid in self._guests and
-            self._guests[uuid].power_state in states.ON]
+    def interface_counters(
+            self, uuids: collections.abc.Collection[str] | None = None
+            ) -> list[driver.InterfaceCounters]:
+        return [counters for counters in self._guests.counters()
+                if uuids is None or counters.uuid in uuids]
 
     @_scripted
-    def spawn(self, claim, spec):
+    def spawn(self, claim: virt_claim.Claim,
+              spec: driver.InstanceSpec) -> None:
         claim.ensure_live()
         if self._owner is None:
-            raise exception.DriverNotReady(reason='it was not started')
+            raise exception.DriverNotReady(reason='init_host was not called')
         claim.ensure_ours(self._owner)
         if spec.uuid != claim.uuid:
             raise exception.DriverError(
                 reason=f'the claim is for guest {claim.uuid}, '
                        f'not {spec.uuid}')
-        if guest := self._guests.get(spec.uuid):
+        if guest := self._guests.infos.get(spec.uuid):
             claim.ensure_ours(guest.owner)
             raise exception.DriverError(
                 reason=f'guest {spec.uuid} exists already')
-        self._guests[spec.uuid] = driver.InstanceInfo(
-            uuid=spec.uuid, power_state=states.SHUTDOWN, owner=self._owner,
-            details={'name': spec.name, 'interfaces': []})
-        self._change(spec.uuid, states.RUNNING)
+        self._guests.put(driver.InstanceInfo(
+            uuid=spec.uuid, power_state=states.RUNNING, owner=self._owner,
+            details={'name': spec.name, 'interfaces': []}))
+        self._events.append(spec.uuid)
 
     @_scripted
-    def destroy(self, claim):
+    def destroy(self, claim: virt_claim.Claim) -> None:
         claim.ensure_live()
-        if guest := self._guests.get(claim.uuid):
+        if guest := self._guests.infos.get(claim.uuid):
             claim.ensure_ours(guest.owner)
             self._change(claim.uuid, states.SHUTDOWN)
-            del self._guests[claim.uuid]
+            self._guests.remove(claim.uuid)
 
     @_scripted
-    def power_on(self, claim):
+    def power_on(self, claim: virt_claim.Claim) -> None:
         if self._ours(claim).power_state not in states.ON:
             self._change(claim.uuid, states.RUNNING)
 
     @_scripted
-    def power_off(self, claim, timeout_s):
+    def power_off(self, claim: virt_claim.Claim, timeout_s: float) -> None:
         if self._ours(claim).power_state in states.ON:
             self._change(claim.uuid, states.SHUTDOWN, 'was stopped')
 
     @_scripted
-    def reboot(self, claim, hard, timeout_s):
+    def reboot(self, claim: virt_claim.Claim, hard: bool,
+               timeout_s: float) -> None:
         self._ours(claim)
         self._change(claim.uuid, states.SHUTDOWN, 'was stopped')
         self._change(claim.uuid, states.RUNNING)
 
     @_scripted
-    def pause(self, claim):
-        self._running(claim)
+    def pause(self, claim: virt_claim.Claim) -> None:
+        self._ensure_on(claim)
         self._change(claim.uuid, states.POWER_PAUSED)
 
     @_scripted
-    def unpause(self, claim):
-        self._running(claim)
+    def unpause(self, claim: virt_claim.Claim) -> None:
+        self._ensure_on(claim)
         self._change(claim.uuid, states.RUNNING)
 
     @_scripted
-    def console_log(self, uuid, max_bytes):
+    def console_log(self, uuid: str, max_bytes: int) -> str:
         self._existing(uuid)
         return f'console of {uuid}\n'[-max_bytes:] if max_bytes else ''
 
     @_scripted
-    def subscribe(self, callback):
+    def subscribe(self, callback: driver.LifecycleCallback | None) -> None:
         self._callback = callback
 
-    def _existing(self, uuid):
-        if uuid not in self._guests:
+    def _existing(self, uuid: str) -> driver.InstanceInfo:
+        if uuid not in self._guests.infos:
             raise exception.GuestNotFound(uuid=uuid)
-        return self._guests[uuid]
+        return self._guests.infos[uuid]
 
-    def _ours(self, claim):
+    def _ours(self, claim: virt_claim.Claim) -> driver.InstanceInfo:
         claim.ensure_live()
         guest = self._existing(claim.uuid)
         claim.ensure_ours(guest.owner)
         return guest
 
-    def _running(self, claim):
+    def _ensure_on(self, claim: virt_claim.Claim) -> None:
         if self._ours(claim).power_state not in states.ON:
             raise exception.DriverError(
                 reason=f'guest {claim.uuid} does not run')
 
-    def _change(self, uuid, power_state, reason=None, exit_code=None):
-        guest = self._existing(uuid)
-        if (guest.power_state in states.ON) != (power_state in states.ON):
+    def _change(self, uuid: str, power_state: int, reason: str | None = None,
+                exit_code: int | None = None) -> None:
+        if self._guests.put(dataclasses.replace(
+                self._existing(uuid), power_state=power_state, reason=reason,
+                exit_code=exit_code)):
             self._events.append(uuid)
-            if power_state in states.ON:
-                self._restart_counters(uuid)
-        self._guests[uuid] = dataclasses.replace(
-            guest, power_state=power_state, reason=reason,
-            exit_code=exit_code)
 
-    def _restart_counters(self, uuid):
-        self._starts[uuid] += 1
-        for key, counters in self._interfaces.items():
-            if key[0] == uuid:
-                self._interfaces[key] = dataclasses.replace(
-                    counters, rx_bytes=0, tx_bytes=0)
-
-    def _tell(self):
-        """Deliver events without the lock: a callback may call back."""
+    def _deliver_events(self) -> None:
+        """Call the callback without the lock: it may call the driver."""
         while self._events:
             uuid, callback = self._events.popleft(), self._callback
             if callback is None:
@@ -243,4 +256,5 @@ class MemoryDriver(driver.ComputeDriver):
             try:
                 callback(uuid)
             except Exception:
-                LOG.exception('The callback failed for guest %s', uuid)
+                LOG.exception('The subscriber failed on the lifecycle event '
+                              'of guest %s', uuid)

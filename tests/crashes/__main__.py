@@ -13,6 +13,7 @@ from computed.claims import journal
 from computed.objects import instance as instance_obj
 from computed.operations import recover
 from computed.repair import brakes
+from computed.virt import memory
 from tests.crashes import guests
 from tests.crashes import points
 from tests.crashes import scenarios
@@ -104,7 +105,8 @@ class Bench:
             side.conf.set_override('sync_power_state_pool_size', 1, 'tasks')
             counted.watch_calls(side.conductor)
             made = side.manager(
-                guests.LastingDriver(side.conf, self.guests, counted),
+                memory.MemoryDriver(side.conf, guests.LastingGuests(
+                    self.guests, counted)),
                 hourly=brakes.Hourly(self.state / 'repairs.json'))
             # As its user finds it after a death: nothing has begun.
             untouched = {row for row, in self.sql(

@@ -860,7 +860,7 @@ def test_a_process_watched_while_others_are_is_not_missed():
     heard = []
     watching = watcher.Watcher()
     watching.subscribe(heard.append)
-    watching.hint('awake')
+    watching.report('awake')
     waiting.wait_for(lambda: heard == ['awake'])
     with subprocess.Popen(['sleep', '1000']) as sleeping:
         watching.watch('guest', proc.stat(sleeping.pid).process)

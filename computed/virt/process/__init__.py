@@ -1,8 +1,9 @@
-"""Instances as trees of ordinary Linux processes: no root, no package.
+"""A driver whose guests are trees of ordinary Linux processes.
 
-An instance is a folder under ``<state_path>/instances`` and, while it runs,
-a shim (``shim.py``) with everything that descends from it. The daemon may
-come and go; a new one finds its instances by their folders.
+It needs neither root nor a package. A guest is a folder below
+``<state_path>/instances``. While the guest runs, a shim (``shim.py``) is the
+parent of its processes. The guests do not depend on the daemon: the next one
+finds them by their folders.
 """
 
 from computed.virt.process import driver

@@ -1,11 +1,13 @@
-"""The bytes that a guest with a network of its own has carried."""
+"""The traffic counters of a guest that has a network of its own."""
 
 from computed.virt import driver
+from computed.virt.process import network
 from computed.virt.process import proc
+from computed.virt.process import state
 
 
-def parse(text):
-    """What ``/proc/PID/net/dev`` says, by device.
+def parse(text: str) -> dict[str, tuple[int, int, int, int]]:
+    """Read the text of ``/proc/PID/net/dev``.
 
     :returns: ``{device: (rx_bytes, rx_packets, tx_bytes, tx_packets)}``
     """
@@ -17,18 +19,19 @@ def parse(text):
     return found
 
 
-def read(uuid, interface, run, boot_id):
-    """The counters of a guest's interface; None if it does not run.
+def read(uuid: str, interface: network.Interface, run: state.Run,
+         boot_id: str) -> driver.InterfaceCounters | None:
+    """Return the counters of a guest's interface; None if it does not run.
 
-    They are read within the guest's namespace, so its direction is ours.
+    They are read in the guest's network namespace, so "received" means
+    received by the guest.
 
-    :type interface: computed.virt.process.network.Interface
-    :type run: computed.virt.process.state.Run
-    :param boot_id: of this boot
+    :param run: the last start of the guest
+    :param boot_id: of the current boot
     """
     if run.boot_id != boot_id:
         return None
-    # The shim first: nothing that the guest does takes it elsewhere.
+    # The shim first: the guest cannot move it to another namespace.
     for process in (run.shim, run.main):
         numbers = _devices_of(process).get(interface.device)
         if numbers is not None:
@@ -38,16 +41,18 @@ def read(uuid, interface, run, boot_id):
                 mac_address=interface.mac, rx_bytes=rx_bytes,
                 tx_bytes=tx_bytes, rx_packets=rx_packets,
                 tx_packets=tx_packets,
-                # The namespace begins with the run.
+                # Each start of the guest makes a new namespace.
                 epoch=f'{boot_id}/{run.main.pid}/{run.main.start_time}')
     return None
 
 
-def _devices_of(process):
+def _devices_of(
+        process: proc.Process) -> dict[str, tuple[int, int, int, int]]:
     try:
         with open(f'/proc/{process.pid}/net/dev', encoding='ascii') as file:
             text = file.read()
     except OSError:
         return {}
-    # Only if it is still there was it this process that was read.
+    # If it still runs now, the text is its own and not that of a process
+    # that got the same pid.
     return parse(text) if proc.alive(process) else {}

@@ -1,17 +1,23 @@
-"""The driver itself: folders, shims and trees put together."""
+"""The driver: it combines folders, shims and process trees."""
 
 import contextlib
+import ipaddress
 import os
 import platform
 import threading
+import typing
+from collections import abc
 
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from computed import exception
 from computed import states
+from computed.virt import claim as virt_claim
 from computed.virt import driver
 from computed.virt import host_figures
 from computed.virt.process import counters
+from computed.virt.process import ending
 from computed.virt.process import folder
 from computed.virt.process import launch
 from computed.virt.process import network
@@ -24,25 +30,21 @@ LOG = logging.getLogger(__name__)
 
 
 class ProcessDriver(driver.ComputeDriver):
-    """Runs each instance as a tree of processes of this host.
-
-    Different guests may be worked on at the same time; for one guest the
-    caller sees to it that changes come one after the other.
-    """
+    """Run each guest as a tree of processes of this host."""
 
     capabilities = frozenset(['interface_counters'])
     cooperative = True
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
         super().__init__(conf)
         self._root = os.path.join(os.path.abspath(conf.state_path),
                                   'instances')
-        self._owner = None
+        self._owner: virt_claim.Owner | None = None
         self._watcher = watcher.Watcher()
-        # Addresses are chosen by looking at those that are taken.
+        # Held from the choice of a guest's addresses until they are recorded.
         self._choosing = threading.Lock()
 
-    def init_host(self, owner):
+    def init_host(self, owner: virt_claim.Owner) -> None:
         try:
             os.makedirs(self._root, mode=0o700, exist_ok=True)
             if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
@@ -55,14 +57,14 @@ class ProcessDriver(driver.ComputeDriver):
                        f'({error.filename or "pidfd_open"})') from error
         self._owner = owner
 
-    def close(self):
+    def close(self) -> None:
         self._watcher.close()
 
-    def list_instances(self):
+    def list_instances(self) -> driver.Snapshot:
         try:
             uuids = folder.uuids(self._root)
         except OSError as error:
-            LOG.warning('Cannot list the instances: %s', error)
+            LOG.warning('Cannot list the guests: %s', error)
             return driver.Snapshot(complete=False, instances={})
         boot_id = proc.boot_id()
         found = (self._info(folder.Folder(self._root, uuid), boot_id)
@@ -70,21 +72,23 @@ class ProcessDriver(driver.ComputeDriver):
         return driver.Snapshot(complete=True, instances={
             info.uuid: info for info in found if info is not None})
 
-    def get_instance(self, uuid):
+    def get_instance(self, uuid: str) -> driver.InstanceInfo:
         guest = self._existing(uuid)
         info = self._info(guest, proc.boot_id())
         if info is None:
             raise exception.GuestNotFound(uuid=uuid)
         return info
 
-    def host_resources(self):
+    def host_resources(self) -> driver.HostResources:
         with folder.plain_errors():
             figures = host_figures.measure(self._root)
         return driver.HostResources(
             hypervisor_type='process',
             hypervisor_version=platform.release(), **figures)
 
-    def interface_counters(self, uuids=None):
+    def interface_counters(
+            self, uuids: abc.Collection[str] | None = None
+            ) -> list[driver.InterfaceCounters]:
         boot_id, found = proc.boot_id(), []
         with folder.plain_errors():
             wanted = folder.uuids(self._root) if uuids is None else uuids
@@ -96,10 +100,11 @@ class ProcessDriver(driver.ComputeDriver):
                     found.append(counters.read(uuid, interface, run, boot_id))
         return [one for one in found if one is not None]
 
-    def spawn(self, claim, spec):
+    def spawn(self, claim: virt_claim.Claim,
+              spec: driver.InstanceSpec) -> None:
         claim.ensure_live()
         if self._owner is None:
-            raise exception.DriverNotReady(reason='it was not started')
+            raise exception.DriverNotReady(reason='init_host was not called')
         claim.ensure_ours(self._owner)
         if spec.uuid != claim.uuid:
             raise exception.DriverError(
@@ -118,93 +123,101 @@ class ProcessDriver(driver.ComputeDriver):
             self._remove_failed(guest)
             raise
 
-    def destroy(self, claim):
+    def destroy(self, claim: virt_claim.Claim) -> None:
         claim.ensure_live()
         guest = folder.Folder(self._root, claim.uuid)
         if guest.exists():
             claim.ensure_ours(guest.owner())
-            self._end(guest, 0)
+            ending.end(guest, 0)
         with folder.plain_errors():
             guest.remove()
 
-    def power_on(self, claim):
+    def power_on(self, claim: virt_claim.Claim) -> None:
         guest = self._ours(claim)
-        found = self._judge(guest, proc.boot_id())
-        if found.power_state not in states.ON:
-            # What a shim killed by somebody has left behind would go on
-            # beside the new run.
+        if not self._running(guest):
+            # If the shim was killed, processes of the last run may be left.
             tree.Tree(guest, guest.run()).kill()
             self._start(guest)
 
-    def power_off(self, claim, timeout_s):
-        self._end(self._ours(claim), timeout_s)
+    def power_off(self, claim: virt_claim.Claim, timeout_s: float) -> None:
+        ending.end(self._ours(claim), timeout_s)
 
-    def reboot(self, claim, hard, timeout_s):
+    def reboot(self, claim: virt_claim.Claim, hard: bool,
+               timeout_s: float) -> None:
         guest = self._ours(claim)
-        self._end(guest, 0 if hard else timeout_s)
+        ending.end(guest, 0 if hard else timeout_s)
         self._start(guest)
 
-    def pause(self, claim):
+    def pause(self, claim: virt_claim.Claim) -> None:
         self._running_tree(claim).stop()
 
-    def unpause(self, claim):
+    def unpause(self, claim: virt_claim.Claim) -> None:
         self._running_tree(claim).resume()
 
-    def console_log(self, uuid, max_bytes):
+    def console_log(self, uuid: str, max_bytes: int) -> str:
         guest = self._existing(uuid)
         with folder.plain_errors():
             return guest.console(max_bytes).decode(errors='replace')
 
-    def subscribe(self, callback):
+    def subscribe(self, callback: driver.LifecycleCallback | None) -> None:
         if callback is None:
             self._watcher.close()
             return
         self._watcher.subscribe(callback)
-        self.list_instances()   # watches each that runs
+        self.list_instances()   # begins to watch each guest that runs
 
-    def _existing(self, uuid):
+    def _existing(self, uuid: str) -> folder.Folder:
         guest = folder.Folder(self._root, uuid)
         if not guest.exists():
             raise exception.GuestNotFound(uuid=uuid)
         return guest
 
-    def _ours(self, claim):
-        """The guest of a claim, if it may be changed."""
+    def _ours(self, claim: virt_claim.Claim) -> folder.Folder:
+        """Return the guest of a claim, if the claim allows to change it."""
         claim.ensure_live()
         guest = self._existing(claim.uuid)
         claim.ensure_ours(guest.owner())
         return guest
 
-    def _running_tree(self, claim):
+    def _running(self, guest: folder.Folder) -> state.Run | None:
+        """Return the run of a guest; None if the guest is off."""
+        found, run = self._judge(guest, proc.boot_id())
+        return run if found.power_state in states.ON else None
+
+    def _running_tree(self, claim: virt_claim.Claim) -> tree.Tree:
         guest = self._ours(claim)
-        if self._judge(guest, proc.boot_id()).power_state not in states.ON:
+        run = self._running(guest)
+        if run is None:
             raise exception.DriverError(
                 reason=f'guest {guest.uuid} does not run')
-        return tree.Tree(guest, guest.run())
+        return tree.Tree(guest, run)
 
-    def _judge(self, guest, boot_id):
+    def _judge(self, guest: folder.Folder, boot_id: str
+               ) -> tuple[state.Judgement, state.Run | None]:
+        """Return the state of a guest and its last run."""
         run = guest.run()
-        stat = run and proc.stat(run.main.pid)
+        stat = proc.stat(run.main.pid) if run else None
         found = state.judge(run, boot_id, stat, guest.ending(),
                             guest.stopping())
-        if found.power_state in states.ON:
+        if run and found.power_state in states.ON:
             self._watcher.watch(guest.uuid, run.main)
-        return found
+        return found, run
 
-    def _info(self, guest, boot_id):
-        """The guest as it is now; None if it has just been removed.
+    def _info(self, guest: folder.Folder,
+              boot_id: str) -> driver.InstanceInfo | None:
+        """Return the guest as it is now; None if it was just removed.
 
-        Damage in one folder says nothing about the others: such a guest is
-        there, in no known state.
+        A damaged folder must not hide the other guests: its guest exists, in
+        the power state NOSTATE.
         """
-        owner, details = None, {}
+        owner: virt_claim.Owner | None = None
+        details: dict[str, typing.Any] = {}
         try:
             record = guest.record()
             owner = record.owner
             details = _details(record)
-            found = self._judge(guest, boot_id)
-            if found.power_state in states.ON:
-                run = guest.run()
+            found, run = self._judge(guest, boot_id)
+            if run and found.power_state in states.ON:
                 details.update(pid=run.main.pid, started_at=run.started_at)
         except exception.DriverError as error:
             if not guest.exists():
@@ -215,7 +228,8 @@ class ProcessDriver(driver.ComputeDriver):
             reason=found.reason, exit_code=found.exit_code, owner=owner,
             details=details)
 
-    def _create(self, guest, spec):
+    def _create(self, guest: folder.Folder,
+                spec: driver.InstanceSpec) -> None:
         with self._choosing, folder.plain_errors():
             interface = None
             if spec.network == 'private' and network.available():
@@ -223,7 +237,8 @@ class ProcessDriver(driver.ComputeDriver):
             guest.create(folder.Record(spec=spec, owner=self._owner,
                                        interface=interface))
 
-    def _taken(self):
+    def _taken(self) -> list[ipaddress.IPv4Network]:
+        """Return the networks that a new guest cannot get."""
         taken = network.host_networks()
         for uuid in folder.uuids(self._root):
             with contextlib.suppress(exception.DriverError):
@@ -232,73 +247,41 @@ class ProcessDriver(driver.ComputeDriver):
                     taken.append(record.interface.network)
         return taken
 
-    def _clear_unstarted(self, claim, guest):
-        """Remove what a spawn has left whose daemon died before the start.
+    def _clear_unstarted(self, claim: virt_claim.Claim,
+                         guest: folder.Folder) -> None:
+        """Remove a guest whose spawn ended before its start.
 
-        :raises computed.exception.DriverError: it is a whole guest
+        :raises computed.exception.DriverError: the guest was started
         """
         claim.ensure_ours(guest.owner())
         if guest.run() is not None:
             raise exception.DriverError(
                 reason=f'guest {guest.uuid} exists already')
-        self._end(guest, 0)
+        ending.end(guest, 0)
         with folder.plain_errors():
             guest.remove()
 
-    def _start(self, guest):
+    def _start(self, guest: folder.Folder) -> None:
         record = guest.record()
         with folder.plain_errors():
             if record.interface:
                 network.prepare(record.interface)
             launch.start(guest, record)
-        self._watcher.watch(guest.uuid, guest.run().main)
-        self._watcher.hint(guest.uuid)
+        if run := guest.run():
+            self._watcher.watch(guest.uuid, run.main)
+        self._watcher.report(guest.uuid)
 
-    def _remove_failed(self, guest):
-        """Leave nothing of a guest that did not start, if we can."""
+    def _remove_failed(self, guest: folder.Folder) -> None:
+        """Remove a guest that did not start; log what cannot be removed."""
         try:
-            self._end(guest, 0)
+            ending.end(guest, 0)
             guest.remove()
         except (exception.DriverError, OSError) as error:
-            LOG.warning('Guest %s did not start, and something of it is '
-                        'left: %s', guest.uuid, error)
-
-    def _end(self, guest, timeout_s):
-        """End all processes of a guest; none is success."""
-        run, known = None, True
-        try:
-            run = guest.run()
-        except exception.DriverError:
-            known = False       # its processes carry marks, too
-        processes = tree.Tree(guest, run)
-        self._note_stopping(guest, processes.run)
-        try:
-            if timeout_s > 0:
-                processes.terminate(timeout_s)
-            processes.kill()
-        except exception.DriverTimeout:
-            if processes.run and proc.alive(processes.run.main):
-                guest.forget_stopping()     # a later end is its own
-            raise
-        if not known:
-            guest.forget_run()
-        interface = guest.record().interface
-        if interface:
-            network.remove(interface)
-
-    def _note_stopping(self, guest, run):
-        """Have the end that comes now not taken for a crash."""
-        if run is None or not proc.alive(run.main):
-            return
-        try:
-            guest.write_stopping()
-        except OSError as error:
-            # It is to end all the same.
-            LOG.warning('Guest %s is stopped but may be shown as crashed: '
-                        '%s', guest.uuid, error)
+            LOG.warning('Guest %s did not start and cannot be removed '
+                        'completely: %s', guest.uuid, error)
 
 
-def _details(record):
+def _details(record: folder.Record) -> dict[str, typing.Any]:
     interface = record.interface
     return {'name': record.spec.name, 'interfaces': [] if interface is None
             else [{'device': interface.device, 'mac': interface.mac,

@@ -1,14 +1,15 @@
-"""The folder of one instance: what is kept in it, and how.
+"""The folder of one guest: its files, and how they are written.
 
-* ``spec.json``: what it is and whose, written once when it is made
-* ``run.json``: the last start, by the shim
-* ``exit.json``: how that ended, by the shim
-* ``stopped``: the ``run.json`` that we ended on purpose: that is no crash
-* ``console.log``: what it printed
-* ``disk/``: where its command runs
+* ``spec.json``: the guest and its owner, written once when it is made
+* ``run.json``: the last start, written by the shim
+* ``exit.json``: how that run ended, written by the shim
+* ``stopped``: a link to the ``run.json`` of the run that the driver ended on
+  purpose, which is no crash
+* ``console.log``: what the guest printed
+* ``disk/``: the working directory of its command
 
-Besides, ``<uuid>.new`` is a folder not yet complete, ``<uuid>.deleting`` one
-no longer.
+``<uuid>.new`` is a folder that is not complete yet; ``<uuid>.deleting`` is
+one that is being removed.
 """
 
 import contextlib
@@ -18,6 +19,8 @@ import os
 import re
 import shutil
 import stat
+import typing
+from collections import abc
 
 from computed import exception
 from computed.virt import claim as virt_claim
@@ -29,18 +32,19 @@ from computed.virt.process import state
 _UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _NEW = '.new'
 _DELETING = '.deleting'
-# No file we write comes near it; a larger one is not ours.
-_LARGEST = 1 << 20
-# Never through a link, and never waiting for the other end of a pipe.
+# Bytes to read of a JSON file. The driver and the shim write less.
+_MAX_JSON = 1 << 20
+# Do not follow a link, and do not wait for the writer of a pipe.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What ``spec.json`` holds.
+    """The contents of ``spec.json``.
 
-    :ivar interface: the :class:`network.Interface` of a guest with a network
-        of its own; None if it has none but the loopback, or the host's
+    :ivar owner: None in a file that lacks one
+    :ivar interface: the network interface that the driver makes for the
+        guest; None if it uses the host's network or its loopback only
     """
 
     spec: driver.InstanceSpec
@@ -49,8 +53,8 @@ class Record:
 
 
 @contextlib.contextmanager
-def plain_errors():
-    """Report what the file system says as one line."""
+def plain_errors() -> abc.Iterator[None]:
+    """Turn an ``OSError`` into a ``DriverError`` of one line."""
     try:
         yield
     except OSError as error:
@@ -59,16 +63,22 @@ def plain_errors():
             reason=f'{error.strerror or error}{where}') from error
 
 
-def uuids(root):
-    """The uuids of the folders under ``root``; links do not count."""
+def uuids(root: str) -> list[str]:
+    """Return the uuids of the folders below ``root``; links do not count.
+
+    :raises OSError: ``root`` cannot be read
+    """
     with os.scandir(root) as entries:
         return sorted(entry.name for entry in entries
                       if _UUID.fullmatch(entry.name)
                       and entry.is_dir(follow_symlinks=False))
 
 
-def clear_leftovers(root):
-    """Finish what a daemon that died had begun to make or to remove."""
+def clear_leftovers(root: str) -> None:
+    """Remove what an earlier daemon did not finish making or removing.
+
+    :raises OSError: something cannot be removed
+    """
     with os.scandir(root) as entries:
         names = [entry.name for entry in entries
                  if entry.is_dir(follow_symlinks=False)]
@@ -79,18 +89,22 @@ def clear_leftovers(root):
 
 
 class Folder:
-    """The folder of one instance, whether it exists or not."""
+    """The folder of one guest, which need not exist."""
 
-    def __init__(self, root, uuid):
+    def __init__(self, root: str, uuid: str) -> None:
         self.root = root
         self.uuid = uuid
         self.path = os.path.join(root, uuid)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> str:
+        """Return the path of a file in the folder."""
         return os.path.join(self.path, name)
 
-    def exists(self):
-        """Whether there is such an instance."""
+    def exists(self) -> bool:
+        """Return whether there is such a guest.
+
+        :raises computed.exception.DriverError: the file system does not tell
+        """
         if not _UUID.fullmatch(self.uuid):
             return False
         with plain_errors():
@@ -99,10 +113,9 @@ class Folder:
             except FileNotFoundError:
                 return False
 
-    def create(self, record):
-        """Make it, complete at once.
+    def create(self, record: Record) -> None:
+        """Make the folder with all its contents in one step.
 
-        :type record: Record
         :raises OSError: it could not be made; nothing of it is left
         """
         if not _UUID.fullmatch(self.uuid):
@@ -115,7 +128,7 @@ class Folder:
             os.mkdir(os.path.join(new, 'disk'), mode=0o700)
             _write(os.path.join(new, 'spec.json'), {
                 **dataclasses.asdict(record.spec),
-                'owner': dataclasses.asdict(record.owner),
+                'owner': record.owner and dataclasses.asdict(record.owner),
                 'interface': record.interface
                 and dataclasses.asdict(record.interface)})
             os.rename(new, self.path)
@@ -124,46 +137,51 @@ class Folder:
             shutil.rmtree(new, ignore_errors=True)
             raise
 
-    def remove(self):
-        """Remove it and what an earlier try has left; absent is success."""
+    def remove(self) -> None:
+        """Remove the folder and what an earlier call left.
+
+        An absent folder is success.
+
+        :raises OSError: something cannot be removed
+        """
         aside = self.path + _DELETING
         if os.path.isdir(aside):
             shutil.rmtree(aside)
         if self.exists():
-            # From here on it is not listed, and the next start finishes.
+            # After the rename the guest is not listed any more. If the
+            # daemon dies now, its next start removes the rest.
             os.rename(self.path, aside)
             shutil.rmtree(aside)
 
-    def record(self):
-        """What ``spec.json`` holds.
+    def record(self) -> Record:
+        """Return the contents of ``spec.json``.
 
-        :rtype: Record
         :raises computed.exception.DriverError: it cannot be read
         """
         data = self._read('spec.json', missing_ok=False)
-        with _understood('spec.json'):
+        with _damage_named('spec.json'):
             owner, interface = data.pop('owner'), data.pop('interface')
             return Record(
                 spec=driver.InstanceSpec(**data),
                 owner=owner and virt_claim.Owner(**owner),
                 interface=interface and network.Interface(**interface))
 
-    def owner(self):
-        """Whose it is; None if that cannot be told."""
+    def owner(self) -> virt_claim.Owner | None:
+        """Return the owner of the guest; None if it cannot be read."""
         try:
             return self.record().owner
         except exception.DriverError:
             return None
 
-    def run(self):
-        """The last :class:`state.Run`; None if there was none.
+    def run(self) -> state.Run | None:
+        """Return the last run; None if the guest was never started.
 
         :raises computed.exception.DriverError: it cannot be read
         """
         data = self._read('run.json')
         if data is None:
             return None
-        with _understood('run.json'):
+        with _damage_named('run.json'):
             return state.Run(
                 boot_id=data['boot_id'],
                 main=proc.Process(int(data['pid']),
@@ -172,47 +190,53 @@ class Folder:
                                   int(data['shim_start_time'])),
                 started_at=data['started_at'])
 
-    def forget_run(self):
-        """Remove what is known of the last start."""
+    def forget_run(self) -> None:
+        """Remove the record of the last run."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self['run.json'])
 
-    def ending(self):
-        """What ``exit.json`` holds; None without, or if it is no good."""
+    def ending(self) -> state.Ending | None:
+        """Return how a run ended; None if that is not recorded or damaged."""
         try:
             data = self._read('exit.json')
-            with _understood('exit.json'):
-                return data and {**data, 'code': int(data['code'])}
+            with _damage_named('exit.json'):
+                return data and state.Ending(
+                    boot_id=data['boot_id'], pid=data['pid'],
+                    start_time=data['start_time'], code=int(data['code']))
         except exception.DriverError:
             return None
 
-    def stopping(self):
-        """The identity of the run we ended; None without."""
+    def stopping(self) -> state.Identity | None:
+        """Return the run that the driver ended on purpose; None without."""
         try:
             data = self._read('stopped')
-            with _understood('stopped'):
-                return data and {name: data[name] for name in (
-                    'boot_id', 'pid', 'start_time')}
+            with _damage_named('stopped'):
+                return data and state.Identity(
+                    boot_id=data['boot_id'], pid=data['pid'],
+                    start_time=data['start_time'])
         except exception.DriverError:
             return None
 
-    def write_stopping(self):
-        """Note that the last run is about to be ended on purpose.
+    def write_stopping(self) -> None:
+        """Record that the driver is about to end the last run.
 
-        A second name for its file is the note: it takes no room, and
-        stopping guests is how one gets room on a full disk. The next start
-        replaces ``run.json`` and leaves the note as it is.
+        The record is a second link to ``run.json``. It takes no space, so it
+        can be written on a full disk, where an operator stops guests to get
+        space. The next start replaces ``run.json`` and not this link.
         """
         self.forget_stopping()
         os.link(self['run.json'], self['stopped'])
 
-    def forget_stopping(self):
-        """The run goes on after all."""
+    def forget_stopping(self) -> None:
+        """Remove the record: the run goes on."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self['stopped'])
 
-    def console(self, max_bytes):
-        """The last bytes the instance printed; empty if it never did."""
+    def console(self, max_bytes: int) -> bytes:
+        """Return the last bytes that the guest printed.
+
+        :raises OSError: they cannot be read
+        """
         try:
             descriptor = os.open(self['console.log'], _READ)
         except FileNotFoundError:
@@ -222,10 +246,10 @@ class Folder:
             file.seek(max(0, size - max_bytes))
             return file.read(max_bytes)
 
-    def _read(self, name, missing_ok=True):
+    def _read(self, name: str, missing_ok: bool = True) -> typing.Any:
         try:
             with open(os.open(self[name], _READ), 'rb') as file:
-                return json.loads(file.read(_LARGEST))
+                return json.loads(file.read(_MAX_JSON))
         except FileNotFoundError as error:
             if missing_ok:
                 return None
@@ -240,14 +264,15 @@ class Folder:
 
 
 @contextlib.contextmanager
-def _understood(name):
+def _damage_named(name: str) -> abc.Iterator[None]:
+    """Report a file with unexpected contents as damaged."""
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise exception.DriverError(reason=f'{name} is damaged') from error
 
 
-def _write(path, value):
+def _write(path: str, value: object) -> None:
     temporary = path + '.tmp'
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC
                          | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -259,7 +284,7 @@ def _write(path, value):
     _sync_directory(os.path.dirname(path))
 
 
-def _sync_directory(path):
+def _sync_directory(path: str) -> None:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,30 +1,35 @@
-"""Starts an instance: asks a shim to, and waits until it did."""
+"""Start a guest: run a shim, and wait until the guest runs."""
 
 import json
 import os
 import shlex
 import subprocess
 import sys
+import typing
 import uuid
+from collections import abc
 
 from computed import exception
+from computed.virt.process import folder
 from computed.virt.process import network
 from computed.virt.process import shim
 from computed.virt.process import tree
 
 _START_SECONDS = 30
-# What an instance gets of the daemon's environment. Not all of it: secrets
-# may be among them.
+# The variables that a guest gets from the environment of the daemon. Others
+# may hold secrets.
 _PASSED_ON = ('PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ')
 
 
-def choose_cpus(available, count, instance_uuid):
-    """Which CPUs an instance may use. Pure.
+def choose_cpus(available: abc.Collection[int], count: int,
+                instance_uuid: str) -> list[int]:
+    """Choose the CPUs that a guest may use. Pure.
 
-    Neighbours in order, the first drawn by the uuid, so that small instances
-    do not all share the first CPU.
+    They are neighbours. The uuid selects the first one, so that small guests
+    do not all share one CPU.
 
-    :returns: a list, empty for "all of them"
+    :param available: the CPUs that the daemon may use
+    :returns: their numbers; empty for all CPUs
     """
     if not 0 < count < len(available):
         return []
@@ -33,25 +38,25 @@ def choose_cpus(available, count, instance_uuid):
     return sorted((ordered + ordered)[first:first + count])
 
 
-# Words that begin a compound command or a builtin: "exec" cannot run them.
+# The first word of a compound command or of a builtin: "exec" fails on them.
 _SHELL_WORDS = frozenset(
     ['!', '{', '.', ':', 'case', 'cd', 'eval', 'exec', 'exit', 'export',
      'for', 'if', 'set', 'trap', 'ulimit', 'umask', 'unset', 'until',
      'while'])
 
 
-def shell_line(command):
-    """What ``/bin/sh -c`` is given to run ``command``. Pure.
+def shell_line(command: str) -> str:
+    """Return the text with which ``/bin/sh -c`` runs ``command``. Pure.
 
-    A simple command replaces the shell, so that the instance's main process
-    is the command itself; with anything else, "exec" would run the first
-    part only and drop the rest.
+    A simple command gets "exec" in front: it replaces the shell, so that the
+    guest's main process is the command itself. Of any other command "exec"
+    would run only the first part.
     """
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)
     lexer.commenters = ''
     try:
         words = list(lexer)
-    except ValueError:      # unbalanced quotes: the shell says so itself
+    except ValueError:      # unbalanced quotes: the shell reports them
         return command
     operators = any(word and set(word) <= set('();|&') for word in words)
     if operators or '\n' in command or not words or (
@@ -60,46 +65,52 @@ def shell_line(command):
     return f'exec {command}'
 
 
-def request(folder, record, environ, cpus):
-    """What the shim is told. Pure but for a look for the program ``ip``."""
+def request(guest: folder.Folder, record: folder.Record,
+            environ: abc.Mapping[str, str],
+            cpus: abc.Collection[int]) -> dict[str, typing.Any]:
+    """Return the request for the shim.
+
+    :param environ: the environment of the daemon
+    :param cpus: the CPUs that the daemon may use
+    :raises computed.exception.DriverError: the program ``ip`` is missing
+    """
     spec = record.spec
     return {
-        'folder': folder.path,
+        'folder': guest.path,
         'command': shell_line(spec.command),
         'environment': {
             **{name: environ[name] for name in _PASSED_ON
                if name in environ},
-            **tree.environment(folder)},
+            **tree.environment(guest)},
         'cpus': choose_cpus(cpus, spec.vcpus, spec.uuid),
         'memory_bytes': max(0, spec.memory_mb) << 20,
         'network': network.request(record.interface)
         if spec.network == 'private' else None}
 
 
-def start(folder, record):
-    """Start the instance; when this returns, it runs.
+def start(guest: folder.Folder, record: folder.Record) -> None:
+    """Start the guest, and return when it runs.
 
-    :type record: folder.Record
     :raises computed.exception.NotSupported: the kernel refuses its network
-    :raises computed.exception.DriverTimeout: it took too long
-    :raises computed.exception.DriverError: anything else
+    :raises computed.exception.DriverTimeout: it does not run after 30 s
+    :raises computed.exception.DriverError: any other failure
     """
-    wanted = request(folder, record, os.environ, os.sched_getaffinity(0))
+    wanted = request(guest, record, os.environ, os.sched_getaffinity(0))
     try:
         result = subprocess.run(
             [sys.executable, '-S', '-E', '-P', shim.__file__],
             input=json.dumps(wanted), check=False, capture_output=True,
             encoding='utf-8', errors='replace', timeout=_START_SECONDS,
             cwd='/', start_new_session=True,
-            env={tree.SHIM_VARIABLE: folder.path,
+            env={tree.SHIM_VARIABLE: guest.path,
                  'PATH': os.environ.get('PATH', os.defpath)})
     except subprocess.TimeoutExpired as error:
         raise exception.DriverTimeout(
             timeout=_START_SECONDS,
-            operation=f'start guest {folder.uuid}') from error
+            operation=f'start guest {guest.uuid}') from error
     if result.returncode == shim.REFUSED:
         raise exception.NotSupported(
-            driver='process', operation=f'start guest {folder.uuid}: '
+            driver='process', operation=f'start guest {guest.uuid}: '
                                         f'{result.stderr.strip()}')
     if result.returncode != 0:
         lines = result.stderr.strip().splitlines()

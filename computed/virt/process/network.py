@@ -1,10 +1,12 @@
-"""A network of its own for an instance: names, addresses, ``ip`` commands.
+"""The private network of a guest: names, addresses, ``ip`` commands.
 
-With root, a guest with network ``private`` gets a network namespace that a
-pair of virtual interfaces joins to the host. Each pair has a /30 of its own
-out of 169.254.1.0 - 169.254.127.255: link-local, so never routed, and the
-lower half, because clouds keep their metadata services in the upper. That is
-room for 8128 guests of a host. Without root a guest has its loopback only.
+If the daemon runs as root, a guest with network ``private`` gets a network
+namespace, and a pair of virtual interfaces connects that to the host. Each
+pair has a /30 out of 169.254.1.0 - 169.254.127.255, which is room for 8128
+guests on a host. These addresses are link-local, so no router forwards them.
+The upper half is not used because clouds have their metadata services there.
+
+Without root a guest has only its loopback.
 """
 
 import dataclasses
@@ -13,6 +15,7 @@ import ipaddress
 import os
 import shutil
 import subprocess
+from collections import abc
 
 from computed import exception
 
@@ -24,12 +27,12 @@ _IP_SECONDS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Interface:
-    """The pair of interfaces of one guest, kept for its whole life.
+    """The pair of interfaces of one guest. It never changes.
 
-    :ivar host_device: the host's end
-    :ivar device: the guest's end, within its namespace
+    :ivar host_device: the name of the end on the host
+    :ivar device: the name of the end in the guest's namespace
     :ivar address: of the guest
-    :ivar gateway: of the host, in the same /30
+    :ivar gateway: the address of the host, in the same /30
     """
 
     host_device: str
@@ -39,16 +42,17 @@ class Interface:
     gateway: str
 
     @property
-    def network(self):
-        """The /30 that both addresses are in."""
-        return ipaddress.ip_network(f'{self.address}/30', strict=False)
+    def network(self) -> ipaddress.IPv4Network:
+        """The /30 that contains both addresses."""
+        return ipaddress.IPv4Network(f'{self.address}/30', strict=False)
 
 
-def plan(uuid, taken):
-    """Choose the interface of a guest. Pure.
+def plan(uuid: str,
+         taken: abc.Iterable[ipaddress.IPv4Network]) -> Interface:
+    """Choose the names and addresses of a guest. Pure.
 
     :param taken: networks that are in use
-    :raises computed.exception.DriverError: no address is left
+    :raises computed.exception.DriverError: all addresses are in use
     """
     digest = hashlib.sha256(uuid.encode()).digest()
     used = {slot for network in taken for slot in _slots(network)}
@@ -58,10 +62,10 @@ def plan(uuid, taken):
         if slot not in used:
             return _interface(digest, _FIRST + slot * 4)
     raise exception.DriverError(reason='no address is left for a private '
-                                       'network; remove some instances')
+                                       'network; delete some instances')
 
 
-def _interface(digest, base):
+def _interface(digest: bytes, base: int) -> Interface:
     return Interface(
         host_device=f'cmp{digest.hex()[:12]}', device='eth0',
         # 02: unicast, administered locally
@@ -70,49 +74,55 @@ def _interface(digest, base):
         address=str(ipaddress.IPv4Address(base + 2)))
 
 
-def _slots(network):
-    # Broader routes are whole link-local nets: our /30 wins over them.
+def _slots(network: ipaddress.IPv4Network) -> tuple[int, ...]:
+    # A larger network is the route of a whole link-local net. The route of
+    # a /30 takes precedence over it.
     if network.prefixlen < 30:
         return ()
     slot = (int(network.network_address) - _FIRST) // 4
     return (slot,) if 0 <= slot < SLOTS else ()
 
 
-def parse_routes(text):
-    """The networks in ``/proc/net/route``."""
+def parse_routes(text: str) -> list[ipaddress.IPv4Network]:
+    """Return the networks in the text of ``/proc/net/route``."""
     found = []
     for line in text.splitlines()[1:]:
         fields = line.split()
         address, mask = (int.from_bytes(bytes.fromhex(fields[at]), 'little')
                          for at in (1, 7))
-        found.append(ipaddress.ip_network((address, mask.bit_count())))
+        found.append(ipaddress.IPv4Network((address, mask.bit_count())))
     return found
 
 
-def host_networks():
-    """The networks that this host has routes to."""
+def host_networks() -> list[ipaddress.IPv4Network]:
+    """Return the networks that this host has routes to."""
     with open('/proc/self/net/route', encoding='ascii') as file:
         return parse_routes(file.read())
 
 
-def available():
-    """Whether guests can get interfaces here: that takes root.
+def available() -> bool:
+    """Return whether guests can get interfaces here: that needs root.
 
-    :raises computed.exception.DriverError: root we are, but ``ip`` is missing
+    :raises computed.exception.DriverError: we are root, but the program
+        ``ip`` is missing
     """
     return os.geteuid() == 0 and bool(_ip())
 
 
-def _ip():
+def _ip() -> str:
     found = shutil.which('ip', path=_SYSTEM_PATH)
     if found is None:
         raise exception.DriverError(
-            reason='a private network takes the program ip; install iproute2')
+            reason='a private network needs the program ip; install iproute2')
     return found
 
 
-def host_commands(interface, program='ip'):
-    """What joins the guest to the host; ``{pid}`` is a process of its."""
+def host_commands(interface: Interface,
+                  program: str = 'ip') -> list[list[str]]:
+    """Return the commands to run on the host.
+
+    ``{pid}`` stands for a process in the guest's namespace.
+    """
     return [
         [program, 'link', 'add', interface.host_device, 'type', 'veth',
          'peer', 'name', interface.device, 'address', interface.mac,
@@ -122,8 +132,9 @@ def host_commands(interface, program='ip'):
         [program, 'link', 'set', interface.host_device, 'up']]
 
 
-def guest_commands(interface, program='ip'):
-    """What is to be run within the guest's namespace."""
+def guest_commands(interface: Interface,
+                   program: str = 'ip') -> list[list[str]]:
+    """Return the commands to run in the guest's namespace."""
     return [
         [program, 'address', 'add', f'{interface.address}/30',
          'dev', interface.device],
@@ -131,8 +142,8 @@ def guest_commands(interface, program='ip'):
         [program, 'route', 'add', 'default', 'via', interface.gateway]]
 
 
-def request(interface):
-    """What the shim has to do for a private network."""
+def request(interface: Interface | None) -> dict[str, list[list[str]]]:
+    """Return the commands with which the shim makes a private network."""
     if interface is None:
         return {'host_commands': [], 'guest_commands': []}
     program = _ip()
@@ -140,7 +151,7 @@ def request(interface):
             'guest_commands': guest_commands(interface, program)}
 
 
-def prepare(interface):
+def prepare(interface: Interface) -> None:
     """Make sure that the interface can be made.
 
     :raises computed.exception.DriverError: its address is in use
@@ -152,11 +163,12 @@ def prepare(interface):
             reason=f'address {interface.address} is in use on this host')
 
 
-def remove(interface):
-    """Remove the host's end, and with it the guest's; absent is success.
+def remove(interface: Interface) -> None:
+    """Remove both ends of the pair; absent ones are success.
 
-    The kernel does that by itself when the guest's last process ended, but
-    some time later.
+    The kernel does that too, some time after the guest's last process ended.
+
+    :raises computed.exception.DriverError: they are still there
     """
     path = f'/sys/class/net/{interface.host_device}'
     if not os.path.exists(path):
@@ -171,6 +183,7 @@ def remove(interface):
             timeout=_IP_SECONDS,
             operation=f'remove interface {interface.host_device}') from error
     if result.returncode and os.path.exists(path):
-        said = result.stderr.decode(errors='replace').strip()
+        text = result.stderr.decode(errors='replace').strip()
         raise exception.DriverError(
-            reason=f'interface {interface.host_device} stays: {said}')
+            reason=f'interface {interface.host_device} cannot be removed: '
+                   f'{text}')

@@ -1,20 +1,39 @@
-"""In what state an instance is, given what its files and /proc say. Pure."""
+"""Derive the state of a guest from its files and from /proc. Pure."""
 
 import dataclasses
 import os
 import signal
+import typing
 
 from computed import states
 from computed.virt.process import proc
 
 
+class Identity(typing.TypedDict):
+    """The names of a run that no other run of this host ever has."""
+
+    boot_id: str
+    pid: int
+    start_time: int
+
+
+class Ending(Identity):
+    """How a run ended, as its shim recorded it.
+
+    ``code`` is the exit code, negative for the number of a signal.
+    """
+
+    code: int
+
+
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """One start of an instance, as its shim wrote it down.
+    """One start of a guest, as its shim recorded it.
 
-    :ivar main: the process that the instance is
-    :ivar shim: its parent, which writes down how it ends
-    :ivar started_at: UTC, ISO 8601, for people
+    :ivar boot_id: the boot of the host in which it was started
+    :ivar main: the process that runs the guest's command
+    :ivar shim: its parent, which records how it ends
+    :ivar started_at: UTC, ISO 8601, to show to an operator
     """
 
     boot_id: str
@@ -23,32 +42,32 @@ class Run:
     started_at: str
 
     @property
-    def identity(self):
-        """What no other run of any instance of this host ever has."""
+    def identity(self) -> Identity:
+        """What no other run of this host ever has."""
         return {'boot_id': self.boot_id, 'pid': self.main.pid,
                 'start_time': self.main.start_time}
 
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """What an instance is found to be; as in ``InstanceInfo``."""
+    """The state of a guest, with the fields of ``InstanceInfo``."""
 
     power_state: int
     reason: str | None = None
     exit_code: int | None = None
 
 
-def judge(run, boot_id, stat, ending, stopping):
-    """Judge an instance.
+def judge(run: Run | None, boot_id: str, stat: proc.Stat | None,
+          ending: Ending | None, stopping: Identity | None) -> Judgement:
+    """Return the state of a guest.
 
-    :param run: its last :class:`Run`; None if there was none
-    :param boot_id: of this boot
-    :param stat: of the process with the pid of ``run``, whoever that is now;
-        must have been read *before* ``ending``, for the shim first writes
-        the end down and then lets the process go
-    :param ending: how a run ended: its identity and ``code``; or None
-    :param stopping: the identity of the run we ended on purpose; or None
-    :rtype: Judgement
+    :param run: its last run; None if it was never started
+    :param boot_id: of the current boot
+    :param stat: of the process that has the pid of ``run`` now, which may be
+        another process. The caller reads it *before* ``ending``: the shim
+        records the end first and lets the process go after that.
+    :param ending: the recorded end of a run, perhaps an earlier one
+    :param stopping: the run that the driver ended on purpose
     """
     if run is None:
         return Judgement(states.SHUTDOWN, 'was never started')
@@ -65,18 +84,19 @@ def judge(run, boot_id, stat, ending, stopping):
                          if run.boot_id != boot_id else 'exit code unknown')
     if code == 0:
         return Judgement(states.SHUTDOWN, 'ended by itself', code)
-    return Judgement(states.CRASHED, _described(code), code)
+    return Judgement(states.CRASHED, _describe(code), code)
 
 
-def _exit_code(run, stat, ending):
-    if ending and {**ending, 'code': None} == {**run.identity, 'code': None}:
+def _exit_code(run: Run, stat: proc.Stat | None,
+               ending: Ending | None) -> int | None:
+    if ending and ending == {**run.identity, 'code': ending['code']}:
         return ending['code']
     if stat:
         return os.waitstatus_to_exitcode(stat.exit_status)
     return None
 
 
-def _described(code):
+def _describe(code: int) -> str:
     if code > 0:
         return f'exit code {code}'
     try:

@@ -1,79 +1,90 @@
-"""All processes of one instance: finding, stopping and ending them.
+"""Find, stop and end all processes of one guest.
 
-Whoever descends from the shim belongs to the instance, and, should somebody
-have killed the shim, whoever carries the instance's environment.
+A process belongs to the guest if it descends from the shim. If the shim was
+killed, it belongs to the guest if its environment has the markers of the
+guest.
 """
 
 import signal
 import time
 
+from computed import clock
 from computed import exception
+from computed.virt.process import folder
 from computed.virt.process import proc
+from computed.virt.process import state
 
-# Each instance's processes start with both; two hosts on one machine may
-# hold the same uuid, so the folder counts too.
+# Markers: environment variables that each process of a guest starts with.
+# Two hosts on one machine may have the same uuid, so the folder is one too.
 UUID_VARIABLE = 'COMPUTED_INSTANCE'
 FOLDER_VARIABLE = 'COMPUTED_FOLDER'
 SHIM_VARIABLE = 'COMPUTED_SHIM'
 
-# Until what was sent a signal must have obeyed it. Only the kernel can delay
-# that: a process that waits for a dead disk, say.
+# A process obeys SIGSTOP and SIGKILL within this time. Only the kernel can
+# delay that, for example while the process waits for a broken disk.
 _OBEY_SECONDS = 10
-# Until a shim whose processes have all ended must have ended too.
+# A shim ends within this time after the last process of its guest.
 _SHIM_SECONDS = 2
 _PAUSE = 0.002
 
 
-def environment(folder):
-    """By what variables the processes of an instance are known."""
-    return {UUID_VARIABLE: folder.uuid, FOLDER_VARIABLE: folder.path}
+def environment(guest: folder.Folder) -> dict[str, str]:
+    """Return the markers of a guest's processes."""
+    return {UUID_VARIABLE: guest.uuid, FOLDER_VARIABLE: guest.path}
 
 
 class Tree:
-    """The processes of one instance, looked for anew by each call."""
+    """The processes of one guest. Each call reads /proc again."""
 
-    def __init__(self, folder, run):
-        """``run`` is None if it is not known: marks must do then."""
-        self.uuid = folder.uuid
-        self.run = run if run and run.boot_id == proc.boot_id() else None
-        self._marks = {f'{name}={value}'.encode() for name, value
-                       in environment(folder).items()}
-        self._shim_mark = f'{SHIM_VARIABLE}={folder.path}'.encode()
+    def __init__(self, guest: folder.Folder,
+                 run: state.Run | None) -> None:
+        """Prepare to find the processes of a guest.
 
-    def look(self):
-        """The live processes of the instance.
-
-        :returns: its members, and the shims, as lists of ``proc.Stat``
+        :param run: its last run; None if it is not known: then only the
+            markers tell which processes are its own
         """
+        self.uuid = guest.uuid
+        self.run = run if run and run.boot_id == proc.boot_id() else None
+        self._main = self.run.main if self.run else None
+        self._markers = {f'{name}={value}'.encode() for name, value
+                         in environment(guest).items()}
+        self._shim_marker = f'{SHIM_VARIABLE}={guest.path}'.encode()
+
+    def look(self) -> tuple[list[proc.Stat], list[proc.Stat]]:
+        """Return the live processes of the guest: its members, its shims."""
         table = proc.table()
         members, shims = self._known(table)
         since = self.run.shim.start_time if self.run else 0
         for pid, stat in table.items():
             if stat.process.start_time >= since and not stat.ended:
                 found = proc.environment(pid)
-                if self._shim_mark in found:
+                if self._shim_marker in found:
                     shims.add(pid)
-                elif self._marks <= found:
+                elif self._markers <= found:
                     members.add(pid)
         members = proc.descendants(table, members | shims) - shims
         return ([table[pid] for pid in members if not table[pid].ended],
                 [table[pid] for pid in shims if not table[pid].ended])
 
-    def _known(self, table):
+    def _known(
+            self, table: dict[int, proc.Stat]) -> tuple[set[int], set[int]]:
+        """Return the pids of the recorded main process and shim."""
         if self.run is None:
             return set(), set()
-        return tuple(
+        main, shim = (
             {process.pid} if process.pid in table
             and table[process.pid].process == process else set()
             for process in (self.run.main, self.run.shim))
+        return main, shim
 
-    def stop(self):
-        """Stop all of them, new ones included; the shim goes on.
+    def stop(self) -> None:
+        """Stop all members, with those that start meanwhile; not the shim.
 
-        :raises computed.exception.DriverTimeout: some did not; all go on
+        :raises computed.exception.DriverTimeout: some did not stop; then all
+            run again
         """
-        deadline = time.monotonic() + _OBEY_SECONDS
-        sent = set()
+        deadline = clock.monotonic() + _OBEY_SECONDS
+        sent: set[proc.Process] = set()
         while True:
             members, _ = self.look()
             new = [one.process for one in members
@@ -83,23 +94,24 @@ class Tree:
             sent.update(new)
             if not new and all(map(self._at_rest, members)):
                 return
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 self.resume()
                 raise self._timeout('pause')
             time.sleep(_PAUSE)
 
-    def _at_rest(self, stat):
-        # Within a system call that cannot be interrupted ("D") the signal
-        # waits, but nothing of the program runs until it is obeyed.
+    def _at_rest(self, stat: proc.Stat) -> bool:
+        # A process in an uninterruptible system call ("D") stops when the
+        # call returns, before it runs any more code of the program.
         return stat.state in 'Tt' or (
             stat.state == 'D' and stat.process != self._main)
 
-    def resume(self):
-        """Let all of them run on.
+    def resume(self) -> None:
+        """Let all members run again.
 
-        :raises computed.exception.DriverTimeout: the main one did not
+        :raises computed.exception.DriverTimeout: the main process is still
+            stopped
         """
-        deadline = time.monotonic() + _OBEY_SECONDS
+        deadline = clock.monotonic() + _OBEY_SECONDS
         while True:
             members, _ = self.look()
             for one in members:
@@ -108,12 +120,12 @@ class Tree:
             main = self._main and proc.stat_of(self._main)
             if not (main and main.stopped):
                 return
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 raise self._timeout('unpause')
             time.sleep(_PAUSE)
 
-    def terminate(self, seconds):
-        """Ask all of them to end; wait for the main one, not longer."""
+    def terminate(self, seconds: float) -> None:
+        """Ask all members to end, and wait for the main process only."""
         processes = [one.process for one in self.look()[0]]
         for signum in (signal.SIGTERM, signal.SIGCONT):
             for process in processes:
@@ -121,33 +133,29 @@ class Tree:
         main = [self._main] if self._main else processes
         proc.wait_gone(main, seconds)
 
-    def kill(self):
-        """End all of them, those started meanwhile included.
+    def kill(self) -> None:
+        """End all members, with those that start meanwhile, and the shim.
 
         :raises computed.exception.DriverTimeout: some are still there
         """
-        deadline = time.monotonic() + _OBEY_SECONDS
-        shims_end = time.monotonic() + _SHIM_SECONDS
+        deadline = clock.monotonic() + _OBEY_SECONDS
+        shims_end = clock.monotonic() + _SHIM_SECONDS
         while True:
             members, shims = self.look()
             if not members and not shims:
                 return
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 raise self._timeout('end')
             for one in members:
                 proc.send(one.process, signal.SIGKILL)
-            # A shim is left to write down how the instance ended.
-            signum = (signal.SIGKILL if time.monotonic() > shims_end
+            # The shim gets time to record how the guest ended.
+            signum = (signal.SIGKILL if clock.monotonic() > shims_end
                       else signal.SIGCONT)
             for one in shims:
                 proc.send(one.process, signum)
             proc.wait_gone([one.process for one in members or shims],
                            _SHIM_SECONDS / 10)
 
-    @property
-    def _main(self):
-        return self.run and self.run.main
-
-    def _timeout(self, act):
+    def _timeout(self, act: str) -> exception.DriverTimeout:
         return exception.DriverTimeout(
             timeout=_OBEY_SECONDS, operation=f'{act} guest {self.uuid}')

@@ -1,4 +1,4 @@
-"""Tells within milliseconds that an instance ended: a pidfd of each."""
+"""Report within milliseconds that a guest ended, by a pidfd of each."""
 
 import collections
 import os
@@ -7,68 +7,73 @@ import threading
 
 from oslo_log import log as logging
 
+from computed import concurrency
+from computed.virt import driver
 from computed.virt.process import proc
 
 LOG = logging.getLogger(__name__)
 
-# A callback must not block, so its thread ends at once; else it is left.
+# A callback returns at once, so its thread ends at once. Wait no longer than
+# this for one that does not.
 _JOIN_SECONDS = 5
 
 
 class Watcher:
-    """Calls back when a watched process ended, or when told to.
+    """Call back when a watched process ended, and on demand.
 
-    Costs nothing until somebody subscribes: then one thread, and one
-    descriptor for each process.
+    A watcher without a subscription costs nothing. A subscription costs one
+    thread, and one descriptor for each watched process.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._watch = None      # the _Watch of the subscription; or None
+        self._watch: _Watch | None = None
 
-    def subscribe(self, callback):
-        """Call ``callback(uuid)`` from now on, instead of another one."""
+    def subscribe(self, callback: driver.LifecycleCallback) -> None:
+        """Begin a subscription; it replaces the one before."""
         self.close()
         with self._lock:
             self._watch = _Watch(callback)
 
-    def close(self):
+    def close(self) -> None:
         """End the subscription and its thread."""
         with self._lock:
             watch, self._watch = self._watch, None
         if watch is not None:
             watch.close()
 
-    def watch(self, uuid, process):
-        """Watch the main process of an instance; doubled is harmless."""
+    def watch(self, uuid: str, process: proc.Process) -> None:
+        """Report the end of a guest's main process.
+
+        A second call for the same process does nothing.
+        """
         with self._lock:
             if self._watch is not None:
                 self._watch.add(uuid, process)
 
-    def hint(self, uuid):
-        """Have the callback called soon, from the watcher's thread."""
+    def report(self, uuid: str) -> None:
+        """Send a lifecycle event now, from the watcher's thread."""
         with self._lock:
             if self._watch is not None:
-                self._watch.hint(uuid)
+                self._watch.report(uuid)
 
 
 class _Watch:
     """One subscription: its thread, and all that the thread owns."""
 
-    def __init__(self, callback):
+    def __init__(self, callback: driver.LifecycleCallback) -> None:
         self._callback = callback
         self._lock = threading.Lock()
-        self._watched = {}      # descriptor: (uuid, process)
-        self._hints = collections.deque()
+        self._watched: dict[int, tuple[str, proc.Process]] = {}
+        self._events: collections.deque[str] = collections.deque()
         self._closing = False
         self._selector = selectors.DefaultSelector()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._selector.register(self._wake, selectors.EVENT_READ)
-        self._thread = threading.Thread(
-            target=self._loop, name='process-watcher', daemon=True)
+        self._thread = concurrency.thread('process-watcher', self._loop)
         self._thread.start()
 
-    def add(self, uuid, process):
+    def add(self, uuid: str, process: proc.Process) -> None:
         with self._lock:
             if (uuid, process) in self._watched.values():
                 return
@@ -80,37 +85,40 @@ class _Watch:
             if descriptor is not None:
                 self._watched[descriptor] = (uuid, process)
                 self._selector.register(descriptor, selectors.EVENT_READ)
-                # Not every kind of selector sees it before its next turn.
+                # Some selectors see a new descriptor only in the next
+                # select().
                 os.eventfd_write(self._wake, 1)
                 return
-        self.hint(uuid)     # gone before it could be watched
+        self.report(uuid)       # it ended before it could be watched
 
-    def hint(self, uuid):
-        self._hints.append(uuid)
+    def report(self, uuid: str) -> None:
+        self._events.append(uuid)
         os.eventfd_write(self._wake, 1)
 
-    def close(self):
-        with self._lock:    # not between the two: the thread may be quick
+    def close(self) -> None:
+        # Both steps under the lock: after the first one the thread may
+        # close the descriptor.
+        with self._lock:
             self._closing = True
             os.eventfd_write(self._wake, 1)
         if self._thread is not threading.current_thread():
             self._thread.join(_JOIN_SECONDS)
 
-    def _loop(self):
+    def _loop(self) -> None:
         while True:
             uuids = [self._ended(key.fd)
                      for key, _ in self._selector.select()]
-            while self._hints:
-                uuids.append(self._hints.popleft())
-            for uuid in filter(None, uuids):
-                if not self._closing:
+            while self._events:
+                uuids.append(self._events.popleft())
+            for uuid in uuids:
+                if uuid is not None and not self._closing:
                     self._call(uuid)
             if self._closing:
                 self._release()
                 return
 
-    def _ended(self, descriptor):
-        """The guest whose process ended; None if we were only woken."""
+    def _ended(self, descriptor: int) -> str | None:
+        """Return the guest whose process ended; None for a mere wake-up."""
         if descriptor == self._wake:
             os.eventfd_read(self._wake)
             return None
@@ -120,14 +128,16 @@ class _Watch:
             os.close(descriptor)
         return uuid
 
-    def _call(self, uuid):
+    def _call(self, uuid: str) -> None:
         try:
             self._callback(uuid)
         except BaseException:
-            # Whatever it was: this thread serves all other guests too.
-            LOG.exception('The callback failed for guest %s', uuid)
+            # This thread also serves all other guests, so it goes on after
+            # any error.
+            LOG.exception('The subscriber failed on the lifecycle event of '
+                          'guest %s', uuid)
 
-    def _release(self):
+    def _release(self) -> None:
         with self._lock:
             for descriptor in self._watched:
                 os.close(descriptor)

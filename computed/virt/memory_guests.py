@@ -1,0 +1,66 @@
+"""The guests of the memory driver: a machine that outlives the driver."""
+
+import collections
+import dataclasses
+import threading
+
+from computed import states
+from computed.virt import driver
+
+
+class Guests:
+    """The guests of one machine.
+
+    They belong to the machine, not to the driver: give the same object to
+    the next driver to have the guests outlive a restart of the service.
+
+    :ivar lock: hold it while you read or change the guests
+    :ivar infos: the guests, by uuid; change them by :meth:`put` and
+        :meth:`remove` only
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.infos: dict[str, driver.InstanceInfo] = {}
+        self._starts: collections.Counter[str] = collections.Counter()
+        self._interfaces: dict[
+            tuple[str, str], driver.InterfaceCounters] = {}
+
+    def put(self, info: driver.InstanceInfo) -> bool:
+        """Add a guest, or replace what is known about it.
+
+        :returns: whether this started or ended the guest
+        """
+        before, is_on = self._is_on(info.uuid), info.power_state in states.ON
+        if is_on and not before and info.uuid in self.infos:
+            self._restart_counters(info.uuid)
+        self.infos[info.uuid] = info
+        return is_on != before
+
+    def remove(self, uuid: str) -> None:
+        """Remove a guest that exists."""
+        del self.infos[uuid]
+        self._restart_counters(uuid)
+
+    def set_counters(self, counters: driver.InterfaceCounters) -> None:
+        """Replace the counters of one interface; its epoch is ignored."""
+        self._interfaces[counters.uuid, counters.mac_address or ''] = counters
+
+    def counters(self) -> list[driver.InterfaceCounters]:
+        """Return the counters of all interfaces of guests that are on."""
+        return [
+            dataclasses.replace(found, epoch=str(self._starts[uuid]))
+            for (uuid, _), found in self._interfaces.items()
+            if self._is_on(uuid)]
+
+    def _is_on(self, uuid: str) -> bool:
+        return uuid in self.infos and (
+            self.infos[uuid].power_state in states.ON)
+
+    def _restart_counters(self, uuid: str) -> None:
+        """Begin another epoch, as each start of a guest does."""
+        self._starts[uuid] += 1
+        for key, counters in self._interfaces.items():
+            if key[0] == uuid:
+                self._interfaces[key] = dataclasses.replace(
+                    counters, rx_bytes=0, tx_bytes=0)
