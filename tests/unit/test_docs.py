@@ -1,10 +1,13 @@
 """What the pages say is what the code does: examples, names, commands."""
 
+import ast
+import configparser
 import datetime
 import io
 import re
 import shlex
 import shutil
+import string
 import types
 
 import pytest
@@ -16,6 +19,7 @@ from reno import formatter
 
 from computed import conf
 from computed import context
+from computed import exception
 from computed import manager as computed_manager
 from computed import states
 from computed.cmd.manage import app
@@ -26,7 +30,10 @@ from tests.support import driver_contract
 
 NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 PAGES = sorted(documents.SOURCE.rglob('*.rst'))
+README = documents.ROOT / 'README.rst'
 WIRE = (documents.SOURCE / 'wire.rst').read_text()
+# Whatever is filled into a text.
+ANYTHING = '.+'
 
 
 class TestPaperDriver(driver_contract.DriverContract):
@@ -121,7 +128,7 @@ def test_only_a_whole_clone_with_tags_tells_releases(tmp_path):
 
 def commands():
     """``(page, words)`` of every computed-manage command on the pages."""
-    for page in [*PAGES, documents.ROOT / 'README.rst']:
+    for page in [*PAGES, README]:
         for line in page.read_text().splitlines():
             found = re.match(
                 r' +(?:\$ )?(?:\S*computed-manage|manage) (?!\.\.\.)(.+)',
@@ -160,3 +167,67 @@ def test_every_option_on_the_pages_is_one():
     assert found
     for page, group, name in found:
         assert (group, name) in ours | library, page
+
+
+def test_the_readme_has_the_layers_that_lint_checks():
+    parser = configparser.RawConfigParser()
+    parser.read(documents.ROOT / 'setup.cfg')
+    checked = parser['importlinter:contract:layers']['layers'].split('\n')
+    _, _, text = README.read_text().partition(
+        '``[importlinter:contract:layers]``)::\n\n')
+    shown = [re.split(' {2,}', line.strip())[0]
+             for line in text.partition('\n\n')[0].splitlines()]
+    assert shown == [layer for layer in checked if layer]
+
+
+def template(text):
+    """A pattern of the texts that ``str.format`` makes of ``text``."""
+    return ''.join(re.escape(fixed) + ANYTHING * (field is not None)
+                   for fixed, field, _, _ in string.Formatter().parse(text))
+
+
+def test_every_error_on_the_pages_is_one():
+    """``PROGRAM: TEXT``, as a program prints an error of ours."""
+    texts = [template(error.__doc__) for error in vars(exception).values()
+             if isinstance(error, type)]
+    found = {(page.name, text) for page in [*PAGES, README]
+             for text in re.findall(
+                 r'^ +computed(?:-\w+)?: (.+)$', page.read_text(), re.M)}
+    assert len(found) > 3
+    for page, text in found:
+        assert any(re.fullmatch(known, text) for known in texts), (page, text)
+
+
+def literals(path):
+    """A pattern of each text in a module; values in it may be anything.
+
+    Without a word of its own a text would fit all others.
+    """
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.JoinedStr | ast.Constant):
+            parts = [getattr(part, 'value', None) if isinstance(
+                part, ast.Constant) else None for part in (
+                    node.values if isinstance(node, ast.JoinedStr)
+                    else [node])]
+            if re.search('[a-z]{3}', ' '.join(
+                    part for part in parts if isinstance(part, str))):
+                yield ''.join(ANYTHING if part is None else re.escape(
+                    str(part)) for part in parts).removesuffix('\\\n')
+
+
+@pytest.mark.parametrize('shown, least, rooms', [
+    (r' +\| (?:Check|Details): (.+?) *\|', 10, ['cmd']),
+    (r' +\| note +\| (.+?) *\|', 1, ['tasks', 'repair']),
+    (r' +(There are more.*)', 1, ['cmd/manage']),
+    (r' +(This may be .*)', 1, ['cmd/manage']),
+])
+def test_every_line_shown_on_the_pages_is_one(shown, least, rooms):
+    """Of what programs print besides tables and errors."""
+    texts = [text for room in rooms
+             for path in (documents.ROOT / 'computed' / room).rglob('*.py')
+             for text in literals(path)]
+    found = {(page.name, text) for page in PAGES
+             for text in re.findall(f'^{shown}$', page.read_text(), re.M)}
+    assert len(found) >= least
+    for page, text in found:
+        assert any(re.fullmatch(known, text) for known in texts), (page, text)
