@@ -1,22 +1,22 @@
 # computed needs Debian, Python 3.11 or newer, make and git.
 #
-#   make run          a whole computed on this host, in the foreground
-#   make test         lint and every test; installs what they need
-#   make lint         style, dependency walls, types, acts without a claim
-#   make docs         the pages, into doc/build/html; warnings are errors
-#   make benchmarks   what reads cost, beside what they cannot cost less than
+#   make run          run a complete computed on this host, in the foreground
+#   make test         lint, pages and every test; install what they need
+#   make lint         check style, layers, types, acts without a claim
+#   make docs         build the pages into doc/build/html; warnings are errors
+#   make benchmarks   measure what reads cost, beside the least they can cost
 #   make chaos        ten minutes of random faults; SEED=7 repeats a run
-#   make unit         also: functional, integration, mutations
-#   make clean        forget what the above left, except .state
+#   make unit         run one suite; also: functional, integration, mutations
+#   make clean        remove everything that the others made, except .state
 #
-# STATE=DIR says where make run keeps its state; PYTHON=python3.12 which
-# Python .venv is made of.
+# STATE=DIR is where make run keeps its state. PYTHON=python3.12 is the Python
+# of .venv.
 
 PYTHON ?= python3
 STATE ?= $(CURDIR)/.state
-# In the order of make test: what takes longest first.
+# In the order of make test: the longest first.
 SUITES := integration functional mutations unit
-# Most tests wait for servers, so there are more at once than cores.
+# Most tests wait for servers, so more of them run than there are cores.
 WORKERS := 3
 export PYTHON
 
@@ -24,8 +24,8 @@ export PYTHON
 	debian-packages
 .NOTPARALLEL:
 
-# exec: Ctrl-C and SIGTERM reach computed itself, and no shell in between
-# reports how it ended.
+# exec: Ctrl-C and SIGTERM reach computed itself, and no shell reports how it
+# ended.
 run:
 	@tools/python-packages
 	@exec .venv/bin/computed --state-path '$(STATE)'
@@ -59,8 +59,8 @@ $(SUITES):
 packages:
 	@tools/python-packages test
 
-# A laptop whose user may not install goes on: the tests that lack a program
-# are skipped, and say so.
+# If the user may not install packages, make continues: pytest skips the tests
+# whose program is missing, and reports them.
 debian-packages:
 	@tools/debian-packages test || { [ $$? = 2 ] && [ "$(CI)" != true ]; }
 

@@ -1,4 +1,4 @@
-"""An object: what would be ``computed/objects/fault.py``."""
+"""An object; it would be ``computed/objects/fault.py``."""
 
 import fault_queries
 from oslo_versionedobjects import fields
@@ -8,7 +8,7 @@ from computed.objects import base
 
 @base.registry.register
 class InstanceFault(base.ComputedObject):
-    """What went wrong with an instance lately."""
+    """The last fault of an instance."""
 
     VERSION = '1.0'
 
@@ -21,7 +21,10 @@ class InstanceFault(base.ComputedObject):
 
     @base.remotable_read
     def get_by_uuid(cls, context, uuid):
-        """:raises computed.exception.InstanceNotFound: there is none"""
+        """Return the fault of an instance.
+
+        :raises computed.exception.InstanceNotFound: there is no instance
+        """
         return cls.from_row(context, fault_queries.get(context, uuid))
 
     @base.remotable_write

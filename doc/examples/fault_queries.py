@@ -1,4 +1,4 @@
-"""The queries of an object: what would be ``computed/db/fault.py``."""
+"""The queries of an object; they would be ``computed/db/cell/fault.py``."""
 
 import sqlalchemy as sa
 
@@ -11,9 +11,9 @@ from computed.db.engine import dialects
 
 @cell.read
 def get(context, uuid):
-    """What went wrong with an instance lately.
+    """Return the last fault of an instance.
 
-    :raises computed.exception.InstanceNotFound: there is none
+    :raises computed.exception.InstanceNotFound: there is no instance
     """
     instance, host = models.Instance, models.Host
     found = context.session.execute(
@@ -31,10 +31,10 @@ def get(context, uuid):
 
 @cell.write
 def clear(context, uuid, host, expected_revision):
-    """Forget what went wrong; returns the row's new revision.
+    """Clear the fault, and return the new revision of the row.
 
-    :raises computed.exception.InstanceChanged: the instance is no longer
-        as it was read, or somebody works on it
+    :raises computed.exception.InstanceChanged: the instance has changed since
+        it was read, or is claimed
     """
     new = revision.bump(context, host, sa.literal(expected_revision))
     instance = models.Instance
@@ -46,7 +46,7 @@ def clear(context, uuid, host, expected_revision):
         .values(fault=None, revision=new, updated_at=dialects.utcnow())
         .execution_options(synchronize_session=False))
     if not changed.rowcount:
-        # Raised, so that the host's revision is rolled back too.
+        # The error rolls the revision of the host back, too.
         raise exception.InstanceChanged(
             uuid=uuid, revision=expected_revision)
     return new

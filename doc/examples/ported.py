@@ -1,4 +1,4 @@
-"""A manager that was written for oslo.service, run by computed's runner."""
+"""Run a manager that was written for oslo.service on computed's runner."""
 
 import os
 
@@ -10,7 +10,7 @@ from computed.periodic import runner
 
 # begin manager
 class Janitor(periodic_task.PeriodicTasks):
-    """Nothing here knows of computed."""
+    """Remove old files. Nothing here depends on computed."""
 
     @periodic_task.periodic_task(spacing=30, run_immediately=True)
     def _sweep(self, context):
@@ -22,11 +22,11 @@ class Janitor(periodic_task.PeriodicTasks):
 
 # begin run
 def run(conf, folder, host):
-    """Run the janitor's tasks until ``stop()`` of what is returned.
+    """Run the janitor's tasks until ``stop()`` of the result is called.
 
     :param conf: has computed's options, see ``computed.conf.register_opts``
-    :param folder: what is swept
-    :param host: a name; it decides when within the spacing tasks run
+    :param folder: the folder to remove files from
+    :param host: a name, which decides when within the spacing tasks run
     """
     janitor = Janitor(conf)
     janitor.folder, janitor.host = folder, host

@@ -1,8 +1,8 @@
-"""The directive ``release-notes``: reno's, or what is left of it.
+"""The directive ``release-notes``: reno's own, or one without a history.
 
 reno finds out from the history which note belongs to which release. Before
 the first release there is no tag, a shallow clone has no history, and an
-archive is not even a repository: there the same notes are shown in one heap.
+archive is no repository. There the directive shows all notes as one release.
 """
 
 import os
@@ -26,7 +26,7 @@ HEAP = f'Up to {computed.__version__}'
 
 
 def tells_releases(folder):
-    """Whether ``folder`` is a clone with all its commits, and with tags."""
+    """Return whether ``folder`` is a clone with all commits, and tags."""
     try:
         with repo.Repo(os.fspath(folder)) as found:
             return not found.get_shallow() and any(
@@ -36,7 +36,7 @@ def tells_releases(folder):
 
 
 class WorkingCopy(loader.Loader):
-    """The notes that are there, as if of one release."""
+    """Load the notes of the working copy as those of one release."""
 
     def _load_data(self):
         folder = pathlib.Path(self._reporoot) / self._notespath
@@ -48,11 +48,13 @@ class WorkingCopy(loader.Loader):
 
 
 class Heap(rst.Directive):
-    """All notes, without a history to tell their releases."""
+    """Show all notes, without a history that tells their releases."""
 
     option_spec = sphinxext.ReleaseNotesDirective.option_spec
 
     def run(self):
+        # Their names may change, too.
+        self.state.document.settings.env.note_reread()
         settings = config.Config(os.fspath(ROOT))
         with WorkingCopy(settings) as notes:
             text = formatter.format_report(notes, settings, notes.versions)
@@ -65,7 +67,7 @@ class Heap(rst.Directive):
 
 
 def setup(sphinx):
-    """Register the directive; called by Sphinx."""
+    """Register the directive. Sphinx calls this."""
     sphinx.add_directive('release-notes', (
         sphinxext.ReleaseNotesDirective if tells_releases(ROOT) else Heap))
     return {'parallel_read_safe': True, 'parallel_write_safe': True}

@@ -1,7 +1,6 @@
-"""Directives that write the reference pages from the code itself.
+"""Directives that generate the reference pages from the code.
 
-``program-help``, ``manage-commands``, ``metrics``, ``errors``: none of them
-takes anything from a page but its name.
+They are ``program-help``, ``manage-commands``, ``metrics`` and ``errors``.
 """
 
 import inspect
@@ -20,30 +19,31 @@ from computed import exception
 from computed import metrics
 from computed.cmd.manage import app
 
-# Every command that shows something has these; the page says so once.
+# Every command that shows something has these options. The page lists them
+# once.
 COMMON = ('--help', '--format', '--column', '--quote', '--noindent',
           '--max-width', '--fit-width', '--print-empty', '--sort-column',
           '--sort-ascending', '--sort-descending', '--prefix')
 
 
 class ProgramHelp(rst.Directive):
-    """What ``PROGRAM --help`` prints, on a terminal of 79 columns."""
+    """Show what ``PROGRAM --help`` prints on a terminal of 79 columns."""
 
     required_arguments = 1
 
     def run(self):
         module = self.arguments[0].removeprefix('computed-')
-        said = subprocess.run(
+        text = subprocess.run(
             [sys.executable, '-m', f'computed.cmd.{module}', '--help'],
             env={**os.environ, 'COLUMNS': '79'}, check=True,
             capture_output=True, text=True).stdout
-        return [nodes.literal_block(said, said, language='none')]
+        return [nodes.literal_block(text, text, language='none')]
 
 
 class ManageCommands(sphinxext.AutoprogramCliffDirective):
-    """Every command of ``computed-manage``, or those of one group.
+    """Describe every command of ``computed-manage``, or those of one group.
 
-    cliff finds commands by entry points; ours are in a table.
+    cliff finds commands by entry points; ``computed-manage`` has a table.
     """
 
     required_arguments = 0
@@ -62,7 +62,7 @@ class ManageCommands(sphinxext.AutoprogramCliffDirective):
 
 
 class Generated(rst.Directive):
-    """Lines of reStructuredText made from a module."""
+    """Insert reStructuredText that a subclass makes from a module."""
 
     module = None
 
@@ -77,7 +77,7 @@ class Generated(rst.Directive):
 
 
 class Metrics(Generated):
-    """Every metric: its name, type, labels, and what it counts."""
+    """List every metric: its name, type, labels, and what it counts."""
 
     module = metrics
 
@@ -89,7 +89,7 @@ class Metrics(Generated):
 
 
 def describe(metric, comment):
-    """A metric as the entry of a definition list."""
+    """Return a metric as the entry of a definition list."""
     [family] = metric.describe()
     ending = '_total' if family.type == 'counter' else ''
     labels = ', '.join(metric._labelnames)
@@ -100,7 +100,7 @@ def describe(metric, comment):
 
 
 def comments_of(source):
-    """``{name: the comment above its assignment, in one line}``."""
+    """Return ``{name: the comment above its assignment, in one line}``."""
     found, comment = {}, []
     for line in source.splitlines():
         if line.startswith('# '):
@@ -113,7 +113,7 @@ def comments_of(source):
 
 
 class Errors(Generated):
-    """Every error: its name, and what people see of it."""
+    """List every error: its name, and its message."""
 
     module = exception
 
@@ -128,7 +128,7 @@ class Errors(Generated):
 
 
 def setup(sphinx):
-    """Register the directives; called by Sphinx."""
+    """Register the directives. Sphinx calls this."""
     sphinx.setup_extension('cliff.sphinxext')
     for name, directive in (('program-help', ProgramHelp),
                             ('manage-commands', ManageCommands),

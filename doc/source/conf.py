@@ -4,15 +4,16 @@ import logging
 import os
 import sys
 
-# What is generated from the code: the command line, metrics, errors.
+# The directives that generate pages from the code.
 sys.path.insert(0, os.path.abspath('../extensions'))
 
-# It tells of each note it reads, as if that were amiss.
+# It logs each note that it reads as a warning.
 logging.getLogger('reno').setLevel(logging.WARNING)
 
 project = 'computed'
 author = 'the authors of computed'
-# First: it chooses native threads, before anything else of oslo is loaded.
+# ``reference`` is first: it selects native threads before any other import of
+# oslo.
 extensions = ['reference', 'oslo_config.sphinxext', 'notes']
 
 html_theme = 'furo'
@@ -23,7 +24,7 @@ html_copy_source = False
 html_static_path = ['_static']
 html_css_files = ['computed.css']
 
-# A name in backquotes is code; references say which kind they are.
+# A name in single backquotes is code.
 default_role = 'code'
 highlight_language = 'none'
 nitpicky = True
