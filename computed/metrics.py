@@ -1,89 +1,186 @@
-"""Every metric, a comment above each."""
+"""Every metric, with a comment above each.
+
+Each service counts in a registry of its own (:class:`Registry`). So a gauge
+that asks an object for its value does not keep the object alive after its
+service. The definitions below lead to the registry that is in use now.
+"""
+
+import typing
+from collections import abc
 
 import prometheus_client as prom
 
 from computed import exception
 
+Kind = typing.TypeVar('Kind', prom.Counter, prom.Gauge, prom.Histogram)
 
-def serve(option, address):
-    """Let Prometheus ask for all of them, at ``/metrics``.
 
-    :param option: where ``address`` was configured
-    :param address: ``HOST:PORT``, an IPv6 address in brackets; empty: not
-        at all
-    :raises computed.exception.ConfigError: nothing can listen there
+class Registry:
+    """The metrics of one service.
+
+    :ivar collectors: what Prometheus reads
+    :ivar made: the metric of each definition
     """
-    if not address:
-        return
-    host, _, port = address.rpartition(':')
-    try:
-        prom.start_http_server(int(port), host.strip('[]'))
-    except (OSError, ValueError, OverflowError) as error:
-        raise exception.ConfigError(
-            option=option, value=address,
-            problem=getattr(error, 'strerror', None) or
-            f'{port!r} is not a port',
-            remedy='Give HOST:PORT of this machine, such as '
-                   '127.0.0.1:9180, or nothing.') from error
+
+    def __init__(self) -> None:
+        self.collectors = prom.CollectorRegistry()
+        self.made = {metric: metric.make(self.collectors)
+                     for metric in _defined}
+
+    def serve(self, option: str, address: str | None
+              ) -> abc.Callable[[], None]:
+        """Let Prometheus read the metrics, at ``/metrics``.
+
+        :param option: where ``address`` is configured, for the error text
+        :param address: ``HOST:PORT``, an IPv6 address in brackets; empty: no
+            server is started
+        :returns: a function that ends the server
+        :raises computed.exception.ConfigError: no server can listen there
+        """
+        if not address:
+            return lambda: None
+        host, _, port = address.rpartition(':')
+        try:
+            server, _ = prom.start_http_server(
+                int(port), host.strip('[]'), registry=self.collectors)
+        except (OSError, ValueError, OverflowError) as error:
+            raise exception.ConfigError(
+                option=option, value=address,
+                problem=getattr(error, 'strerror', None) or
+                f'{port!r} is not a port',
+                remedy='Give HOST:PORT of this machine, such as '
+                       '127.0.0.1:9180, or nothing.') from error
+        # The library's own, which it shows by default: of this process.
+        for collector in (prom.ProcessCollector, prom.PlatformCollector,
+                          prom.GCCollector):
+            collector(registry=self.collectors)
+
+        def end() -> None:
+            server.shutdown()
+            server.server_close()
+        return end
+
+
+class Metric(typing.Generic[Kind]):
+    """The definition of a metric; its values are those of ``_current``."""
+
+    kind: type[Kind]
+
+    def __init__(self, name: str, text: str,
+                 labels: abc.Sequence[str] = ()) -> None:
+        self._arguments = name, text, labels
+        _defined.append(self)
+
+    def make(self, collectors: prom.CollectorRegistry) -> Kind:
+        """Return this metric in a registry."""
+        return self.kind(*self._arguments, registry=collectors)
+
+    def current(self) -> Kind:
+        """Return this metric of the registry that is in use now."""
+        return _current.made[self]
+
+    def labels(self, *values: str) -> Kind:
+        """Return the part of the metric with these values of its labels."""
+        return self.current().labels(*values)
+
+
+class Counter(Metric[prom.Counter]):
+    """Counts events."""
+
+    kind = prom.Counter
+
+    def inc(self, amount: float = 1) -> None:
+        self.current().inc(amount)
+
+
+class Gauge(Metric[prom.Gauge]):
+    """Has a value that goes up and down."""
+
+    kind = prom.Gauge
+
+    def set(self, value: float) -> None:
+        self.current().set(value)
+
+
+class Histogram(Metric[prom.Histogram]):
+    """Counts values by their size."""
+
+    kind = prom.Histogram
+
+
+_defined: list[Metric[typing.Any]] = []
 
 # Where reads went, and why: role primary|replica; reason strict,
 # lag_tolerant, after_host, availability, in_transaction, no_replica,
 # bound_too_small, replica_failed, replica_lagging, replica_busy,
 # replica_behind_token.
-db_reads = prom.Counter(
+db_reads = Counter(
     'computed_db_reads', 'Database reads, by where they went and why.',
     ['query', 'role', 'reason'])
 
-# Reads that no node may answer: Busy (the budget is spent), TooStale (the
-# primary is down), Resync (of a former life of the database), resync_full.
-db_reads_refused = prom.Counter(
-    'computed_db_reads_refused', 'Database reads refused, by why.',
+# Reads that no node may answer: Busy (too many reads at once), TooStale (the
+# primary is down), Resync (the token is from an earlier incarnation of the
+# database), resync_full.
+db_reads_refused = Counter(
+    'computed_db_reads_refused', 'Database reads refused, by reason.',
     ['query', 'reason'])
 
-# How old the data of a node can be at most, as this conductor measured.
-replica_age_seconds = prom.Gauge(
+# The greatest age that the data of a node can have, as this conductor
+# measured it.
+replica_age_seconds = Gauge(
     'computed_replica_age_seconds', 'Greatest possible age of a replica.',
     ['node'])
 
 # Whether a node is in use, 1 or 0.
-replica_usable = prom.Gauge(
+replica_usable = Gauge(
     'computed_replica_usable', 'Whether a replica is in use.', ['node'])
 
-# Times a replica was taken out of use, by why.
-replica_ejections = prom.Counter(
+# Times that a replica was taken out of use, by reason.
+replica_ejections = Counter(
     'computed_replica_ejections', 'Replicas taken out of use.',
     ['node', 'reason'])
 
 # Runs of a task: ok, error, deadline, skipped_overlap, put_off.
-task_runs = prom.Counter(
+task_runs = Counter(
     'computed_task_runs', 'Runs of periodic tasks, by result.',
     ['task', 'result'])
 
-# How long a run took.
-task_duration_seconds = prom.Histogram(
+# Seconds that a run took.
+task_duration_seconds = Histogram(
     'computed_task_duration_seconds', 'Duration of a task run.', ['task'])
 
-# Differences found: confirmed by the primary, or false (the price of lag).
-drift = prom.Counter(
+# Differences found: confirmed by the primary, or false. False ones are the
+# cost of a lagging replica.
+drift = Counter(
     'computed_drift', 'Differences between database and hypervisor.',
     ['task', 'verdict'])
 
-# What was changed in the world.
-repairs = prom.Counter(
+# Repairs that changed a guest.
+repairs = Counter(
     'computed_repairs', 'Repairs done, by kind.', ['task', 'kind'])
 
-# What a brake holds back now: differences that the last pass may not repair.
-brake_held = prom.Gauge(
+# Differences that the last pass was not allowed to repair.
+brake_held = Gauge(
     'computed_brake_held', 'Repairs that a brake holds back.', ['task'])
 
 # Guests of the hypervisor that no row of this host describes.
-unknown_guests = prom.Gauge(
+unknown_guests = Gauge(
     'computed_unknown_guests', 'Guests without a row of this host.')
 
 # Claims that the primary refused.
-claims_lost = prom.Counter(
+claims_lost = Counter(
     'computed_claims_lost', 'Claims refused by the primary.', ['operation'])
 
-# Interfaces whose counters were missing or negative, and were not counted.
-bandwidth_skipped = prom.Counter(
-    'computed_bandwidth_skipped', 'Interfaces with counters of no use.')
+# Interfaces that were not counted: their counters were missing or negative.
+bandwidth_skipped = Counter(
+    'computed_bandwidth_skipped',
+    'Interfaces with missing or negative counters.')
+
+_current = Registry()
+
+
+def use(registry: Registry) -> Registry:
+    """Count in ``registry`` from now on; return the former one."""
+    global _current
+    former, _current = _current, registry
+    return former

@@ -2,8 +2,11 @@
 
 import contextlib
 import threading
+import typing
+from collections import abc
 
 import oslo_messaging as messaging
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from computed import context
@@ -15,73 +18,88 @@ from computed.db import cell
 from computed.db import engine
 from computed.db import routing
 from computed.rpc import options
-from computed.rpc import transport
-from computed.service import notify
+from computed.service import surroundings as surroundings_module
 
 LOG = logging.getLogger(__name__)
+Result = typing.TypeVar('Result')
 # Seconds between two attempts to reach the primary at start.
 RETRY = 1.0
 
 
 class ConductorService:
-    """What ``computed-conductor`` runs."""
+    """The service that the program ``computed-conductor`` runs."""
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts,
+                 surroundings: surroundings_module.Surroundings | None = None
+                 ) -> None:
+        """:param surroundings: None: those of this machine"""
         self.conf = conf
-        self._server = None
-        self._monitor = None
+        self._around = surroundings or surroundings_module.Surroundings()
         self._stopping = threading.Event()
+        # What ends each part; run in reverse.
+        self._parts = contextlib.ExitStack()
 
-    def start(self):
+    def start(self) -> None:
         """Reach the primary, measure replicas, take calls.
 
-        Waits for as long as the primary or the broker is away.
+        Waits as long as the primary or the broker is away.
 
         :raises computed.exception.ConfigError: a URL is not usable
-        :raises computed.exception.SchemaMismatch: it is missing or too old
+        :raises computed.exception.SchemaMismatch: the schema is missing or
+            too old
         """
-        metrics.serve('[conductor] metrics_address',
-                      self.conf.conductor.metrics_address)
+        self._parts.callback(metrics.use, metrics.use(self._around.metrics))
+        self._parts.callback(self._around.metrics.serve(
+            '[conductor] metrics_address',
+            self.conf.conductor.metrics_address))
         objects.register_all()
         standalone = options.is_standalone(self.conf)
         urls = engine.urls.from_conf(self.conf, standalone)
-        self._transport = transport.make(self.conf)
+        transport = self._around.make_transport(self.conf)
         router = self._until_possible(
             lambda: self._connect(urls, standalone))
         target = messaging.Target(
             topic=manager.TARGET.topic,
-            server=self._transport.server_name(self.conf.host))
-        self._until_possible(lambda: self._transport.reach(target))
+            server=transport.server_name(self.conf.host))
+        self._until_possible(lambda: transport.reach(target))
         if self._stopping.is_set():
             return
-        self._monitor = routing.monitor.Monitor(
+        monitor = routing.monitor.Monitor(
             router, cell.migration.outdated())
-        self._monitor.start()
-        self._server = self._transport.server(
+        monitor.start()
+        self._parts.callback(monitor.stop)
+        server = transport.server(
             target, [manager.ConductorManager(router.status)])
-        self._transport.start(self._server)
+        transport.start(server)
+        self._parts.callback(server.wait)
+        self._parts.callback(server.stop)
         LOG.debug('Conductor ready on %s.', router.primary.name)
 
-    def _until_possible(self, attempt):
-        """Call ``attempt`` until what it needs is there, or we are not."""
-        said = None
+    def _until_possible(self, attempt: abc.Callable[[], Result]
+                        ) -> Result | None:
+        """Call ``attempt`` until the primary and the broker answer.
+
+        :returns: its result; None: the service is stopping
+        """
+        logged = None
         while not self._stopping.is_set():
             try:
                 return attempt()
             except (exception.PrimaryUnavailable,
                     exception.BrokerUnavailable) as error:
                 reason = str(error)
-            if reason != said:
+            if reason != logged:
                 LOG.warning('Waiting: %s', reason)
-                said = reason
-            notify.waiting(reason, 30)
+                logged = reason
+            self._around.waiting(reason, 30)
             self._stopping.wait(RETRY)
         return None
 
-    def _connect(self, urls, standalone):
+    def _connect(self, urls: engine.urls.Urls, standalone: bool
+                 ) -> routing.router.Router:
         with cell.migration.reachable(urls.primary):
             if standalone:
-                # One host and its own database: nobody else would do it.
+                # One host with a database of its own: no operator does it.
                 cell.migration.sync(urls.primary)
             cell.migration.check(urls.primary)
         router = routing.router.Router(
@@ -91,21 +109,17 @@ class ConductorService:
         cell.database.cell.configure(
             router, lambda: self.conf.conductor.max_page)
         router.incarnation.database_id = cell.identity.get_id(context.new())
-        # A primary that takes no write yet still answers; the heartbeats
-        # find out when it does.
+        # A primary that does not take writes yet still answers reads; the
+        # replica heartbeats find out when it takes writes.
         with contextlib.suppress(exception.PrimaryReadOnly,
                                  exception.OutcomeUnknown):
             router.incarnation.adopt(router.observe_incarnation())
         return router
 
-    def stop(self):
-        """Answer what is being worked on, then end."""
+    def stop(self) -> None:
+        """Answer the calls that are being worked on, then end."""
         self._stopping.set()
-        if self._server is not None:
-            self._server.stop()
-            self._server.wait()
-        if self._monitor is not None:
-            self._monitor.stop()
+        self._parts.close()
 
-    def reload(self):
-        """Options are looked up when they are used; nothing to do."""
+    def reload(self) -> None:
+        """Do nothing: options are looked up when they are used."""

@@ -34,7 +34,7 @@ def standalone_defaults(conf):
                 conf.set_default(name, value, group)
 
 
-def hello(conf, manager, instances):
+def hello(conf, instances):
     """Say that the host is up, what it has, and the next command."""
     LOG.info('Host %(host)s is managed: driver %(driver)s, %(count)d '
              'instances, state in %(state)s.',
@@ -52,21 +52,21 @@ def hello(conf, manager, instances):
     say(f'Next, in another terminal:\n    {command(conf, words)}')
 
 
-def goodbye(service):
+def goodbye(conf, driver, owner):
     """Say which guests keep running, and how to stop them."""
     try:
-        guests = service.driver.list_instances().instances
+        guests = driver.list_instances().instances
     except Exception:       # it is ending anyway, perhaps half started
         return
     running = sorted(uuid for uuid, info in guests.items()
                      if info.power_state in states.ON and
-                     info.owner == service.claims.owner)
+                     info.owner == owner)
     if not running:
         say('Ending. No instance keeps running.')
         return
     say(f'Ending. Instances that keep running: {len(running)}. The next '
         'start finds them again. To stop them, start and type:\n'
-        f'    {command(service.conf, "instance stop " + " ".join(running))}')
+        f'    {command(conf, "instance stop " + " ".join(running))}')
 
 
 def say(text):

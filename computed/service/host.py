@@ -1,14 +1,17 @@
 """The daemon of one host: its parts, put together, started and stopped."""
 
+import contextlib
 import functools
 import os
 import threading
-import time
-from concurrent import futures
+import typing
+from collections import abc
 
+from oslo_config import cfg
 from oslo_log import log as logging
 
 import computed
+from computed import clock
 from computed import context
 from computed import exception
 from computed import manager
@@ -24,93 +27,79 @@ from computed.operations import recover
 from computed.periodic import collect
 from computed.periodic import runner
 from computed.repair import brakes
-from computed.rpc import endpoint
 from computed.rpc import hostapi
-from computed.rpc import transport
+from computed.service import child as child_module
 from computed.service import console
 from computed.service import heartbeat
 from computed.service import identity
 from computed.service import lifecycle_events
-from computed.service import notify
-from computed.service import plugins
+from computed.service import ownership
+from computed.service import surroundings as surroundings_module
+from computed.service import task_endpoint
 from computed.tasks import resources
 from computed.tasks.power_states import task as power_states
+from computed.virt import driver
 
 LOG = logging.getLogger(__name__)
+Result = typing.TypeVar('Result')
 
-# While these last, the start is tried again.
+# The start is tried again while one of these errors lasts.
 TEMPORARY = (exception.ConductorUnavailable, exception.OutcomeUnknown,
              exception.PrimaryUnavailable, exception.PrimaryReadOnly,
              exception.WriteConflict, exception.DriverNotReady,
              exception.PutOff)
+# Seconds between two attempts.
 RETRY = 0.5
 
 
-class TaskEndpoint:
-    """What may be asked of the runner over RPC."""
-
-    target = manager.ComputeManager.target
-
-    def __init__(self, task_runner, timeout):
-        self._runner = task_runner
-        self._timeout = timeout
-
-    @endpoint.exposed
-    def list_tasks(self, context):
-        return self._runner.describe()
-
-    @endpoint.exposed
-    def get_task_history(self, context, name):
-        return [record.as_dict()
-                for record in self._runner.history(name)]
-
-    @endpoint.exposed
-    def run_task(self, context, name, accept=None):
-        done = self._runner.trigger(name, accept=accept)
-        try:
-            return done.result(self._timeout).as_dict()
-        except futures.TimeoutError:
-            # Nobody waits for it any more; and what somebody accepts of a
-            # run now must not hold for one that begins hours later.
-            done.cancel()
-            raise exception.OutcomeUnknown(
-                method=f'run of {name}', timeout=self._timeout) from None
-        except futures.CancelledError:
-            raise exception.HostUnavailable(
-                host=self._runner.manager.host) from None
-
-
 class HostService:
-    """What ``computed`` runs."""
+    """The service that the program ``computed`` runs.
 
-    def __init__(self, conf, child=None):
-        """:param child: the conductor to run beside, or None"""
+    :ivar end: called with the error that ends the service; the program sets
+        it
+    """
+
+    def __init__(self, conf: cfg.ConfigOpts,
+                 child: child_module.ConductorChild | None = None,
+                 surroundings: surroundings_module.Surroundings | None = None
+                 ) -> None:
+        """:param child: the conductor to run beside this service, or None
+        :param surroundings: None: those of this machine
+        """
         self.conf = conf
         self.child = child
-        # Called with the error that ends the service; set by the program.
-        self.end = None
-        self.driver = self.manager = self.runner = None
-        self._lifecycle_events = None
+        self.end: abc.Callable[[Exception], None] = LOG.error
+        self.driver: driver.ComputeDriver | None = None
+        self.manager: manager.ComputeManager | None = None
+        self.runner: runner.Runner | None = None
+        self._lifecycle_events: lifecycle_events.LifecycleEvents | None = None
+        self._around = surroundings or surroundings_module.Surroundings()
         self._stopping = threading.Event()
-        self._parts = []        # stopped in reverse
+        # What ends each part; run in reverse.
+        self._parts = contextlib.ExitStack()
 
     # -- start
 
-    def start(self):
-        """Come up in the order that ``tasks.md`` gives; may take long.
+    def start(self) -> None:
+        """Start all parts in order; this may take long.
 
-        :raises computed.exception.ComputedError: it cannot, in one line
+        First what only this machine decides: the lock, the identity, the
+        plug-ins. Then the conductor, the driver, whose guests are here, what
+        an earlier run left behind. Calls are taken last.
+
+        :raises computed.exception.ComputedError: the service cannot start
         """
         state_path = os.path.abspath(self.conf.state_path)
-        lock = identity.lock(state_path)
-        self._parts.append(lock.close)
-        metrics.serve('[DEFAULT] metrics_address',
-                      self.conf.metrics_address)
-        self.identity = identity.load(state_path)
+        self._ends_with(self._around.lock(state_path).close)
+        self._ends_with(functools.partial(
+            metrics.use, metrics.use(self._around.metrics)))
+        self._ends_with(self._around.metrics.serve(
+            '[DEFAULT] metrics_address', self.conf.metrics_address))
+        self.identity = identity.load(state_path, self._around.boot_id_path)
         objects.register_all()
-        self._tasks = plugins.load_tasks(
+        self._tasks = self._around.load_tasks(
             self.conf, collect.collect(manager.ComputeManager))
-        make_driver = plugins.load_driver(self.conf)
+        make_driver = self._around.load_driver(self.conf)
         self._connect()
         registered = self._until_possible(self._register)
         if registered is None:
@@ -122,77 +111,54 @@ class HostService:
         self.driver = make_driver(self.conf)
         self._until_possible(
             lambda: self.driver.init_host(self.claims.owner))
-        self._parts.append(self.driver.close)
-        self._until_possible(self._refuse_strangers)
+        self._ends_with(self.driver.close)
+        self._until_possible(lambda: ownership.check(
+            self.driver.list_instances(), self.claims.owner))
         self._manage(state_path)
         self._serve()
-        console.hello(self.conf, self.manager, self.instances())
+        self._around.hello(self.conf, self.instances())
 
-    def _connect(self):
+    def _connect(self) -> None:
         if self.child is not None:
             self.child.start()
-            self._parts.append(self.child.stop)
-        calls = transport.make(self.conf)
-        self._parts.append(calls.close)
-        conductor = conductor_client.ConductorAPI(calls)
+            self._ends_with(self.child.stop)
+        transport = self._around.make_transport(self.conf)
+        self._ends_with(transport.close)
         # The library's base class demands calls that it never makes.
         base.ComputedObject.indirection_api = (
-            conductor)      # type: ignore[assignment]
+            conductor_client.ConductorAPI(
+                transport))     # type: ignore[assignment]
 
-    def _until_possible(self, attempt):
-        """Call ``attempt`` until nothing temporary is in its way."""
-        said = None
+    def _until_possible(self, attempt: abc.Callable[[], Result]
+                        ) -> Result | None:
+        """Call ``attempt`` until it raises none of ``TEMPORARY``.
+
+        :returns: its result; None: the service is stopping
+        """
+        warn_at = None
         while not self._stopping.is_set():
             try:
                 return attempt()
             except TEMPORARY as error:
                 reason = str(error)
-            now = time.monotonic()
-            notify.waiting(reason, 30)
-            # A child conductor takes a moment; that is no news.
-            if said is None:
-                said = now + (5 if self.child else 0)
-            if said <= now:
+            now = clock.monotonic()
+            self._around.waiting(reason, 30)
+            # A child conductor needs a moment to start: no warning yet.
+            if warn_at is None:
+                warn_at = now + (5 if self.child else 0)
+            if warn_at <= now:
                 LOG.warning('Waiting: %s', reason)
-                said = now + 30
+                warn_at = now + 30
             self._stopping.wait(RETRY)
         return None
 
-    def _register(self):
+    def _register(self) -> dict[str, typing.Any]:
         return host_obj.Service.register(
             context.new(), self.conf.host, self.identity.service_id,
             self.identity.boot_id, self.identity.host_boot_id,
             computed.__version__, self.conf.service_down_time)
 
-    def _refuse_strangers(self):
-        """Refuse a name or a database that all guests here contradict.
-
-        Single guests of other marks are listed and stay as they are.
-
-        :raises computed.exception.DriverNotReady: not all are known yet
-        """
-        snapshot = self.driver.list_instances()
-        if not snapshot.complete:
-            raise exception.DriverNotReady(reason='its list is incomplete')
-        guests = snapshot.instances.values()
-        owner = self.claims.owner
-        foreign = [guest for guest in guests if guest.owner != owner]
-        for guest in foreign:
-            LOG.warning('Guest %(uuid)s is not ours (%(owner)s); it is left '
-                        'alone.', {'uuid': guest.uuid, 'owner': guest.owner})
-        marks = {guest.owner for guest in foreign if guest.owner}
-        ours = any(guest.owner == owner for guest in guests)
-        for other in () if ours else marks:
-            if other.database_id == owner.database_id:
-                raise exception.ConfigError(
-                    option='[DEFAULT] host', value=owner.host,
-                    problem=f'the guests here belong to host {other.host}',
-                    remedy='Give it its former name, or another '
-                           '--state-path.')
-            raise exception.WrongDatabase(
-                expected=other.database_id, found=owner.database_id)
-
-    def _manage(self, state_path):
+    def _manage(self, state_path: str) -> None:
         self.manager = manager.ComputeManager(
             self.conf, self.driver, self.claims, self.identity.after_reboot,
             functools.partial(identity.keep, state_path, self.identity),
@@ -206,17 +172,18 @@ class HostService:
         self._subscribe()
         self._until_possible(lambda: recover.recover(
             self.manager, context.new(), self.instances(),
-            lambda: notify.waiting('finishing what was begun', 120)))
+            lambda: self._around.waiting(
+                'finishing interrupted operations', 120)))
         self._until_possible(
             lambda: resources.update(
                 self.manager, context.new(resync=True)))
 
-    def instances(self):
-        """The live instances of this host, read on the primary."""
+    def instances(self) -> list[instance_obj.Instance]:
+        """Return the live instances of this host, read on the primary."""
         return list(instance_obj.InstanceList.get_by_host(
             context.new(resync=True), self.conf.host, use_slave=False))
 
-    def _subscribe(self):
+    def _subscribe(self) -> None:
         self._lifecycle_events = lifecycle_events.LifecycleEvents(
             lambda uuid: self.manager.workers.submit(
                 self._check_instance, uuid),
@@ -224,37 +191,37 @@ class HostService:
         self._lifecycle_events.start()
         self.driver.subscribe(self._lifecycle_events.hint)
 
-    def _check_instance(self, uuid):
+    def _check_instance(self, uuid: str) -> None:
         try:
             power_states.check_instance(self.manager, context.new(), uuid)
         except exception.ComputedError as error:
-            LOG.info('A hint about instance %(uuid)s is left to the next '
-                     'pass: %(error)s', {'uuid': uuid, 'error': error})
+            LOG.info('A lifecycle event of instance %(uuid)s is left to the '
+                     'next pass: %(error)s', {'uuid': uuid, 'error': error})
         except Exception:
-            LOG.exception('A hint about instance %s failed.', uuid)
+            LOG.exception('A lifecycle event of instance %s failed.', uuid)
 
-    def _serve(self):
-        # Its own: a client gives up soon, a server's replies wait.
-        calls = transport.make(self.conf)
+    def _serve(self) -> None:
+        # A transport of its own: a client gives up soon when the broker is
+        # away, a server's replies wait.
+        transport = self._around.make_transport(self.conf)
         target = hostapi.target(self.conf.host)
-        self._until_possible(lambda: calls.reach(target))
-        server = calls.server(
+        self._until_possible(lambda: transport.reach(target))
+        server = transport.server(
             target,
-            [self.manager,
-             TaskEndpoint(self.runner, self.conf.rpc_response_timeout)])
-        calls.start(server)
+            [self.manager, task_endpoint.TaskEndpoint(
+                self.runner, self.conf.rpc_response_timeout)])
+        transport.start(server)
         beats = heartbeat.Heartbeat(self.conf, self.identity, self.claims,
                                     self.runner.digest, self._register,
                                     self.end)
         self.runner.start()
         beats.start()
-        self._parts += [
-            beats.stop,
-            lambda: self.manager.workers.shutdown(wait=True),
-            self._stop_runner,
-            server.wait, server.stop]
+        for step in (beats.stop,
+                     lambda: self.manager.workers.shutdown(wait=True),
+                     self._stop_runner, server.wait, server.stop):
+            self._ends_with(step)
 
-    def _stop_runner(self):
+    def _stop_runner(self) -> None:
         running = self.runner.stop(self.conf.graceful_shutdown_timeout or
                                    None)
         if running:
@@ -262,40 +229,41 @@ class HostService:
 
     # -- stop, reload
 
-    def stop(self):
-        """End in order: take no new work, finish the old, keep the guests.
+    def stop(self) -> None:
+        """Take no new work, finish the old, leave the guests running.
+
+        Each part is ended though another one fails.
+
+        :raises Exception: the last failure, if there is one
         """
         self._stopping.set()
-        # First: a guest that the machine stops while it goes down must not
-        # be recorded as stopped by its user.
+        # This comes first: a guest that stops because the machine goes down
+        # must not be recorded as stopped by its user.
         if self.manager is not None:
             self.manager.stopping.set()
-        steps = []
-        if self._lifecycle_events is not None:
-            steps += [lambda: self.driver.subscribe(None),
-                      self._lifecycle_events.stop]
+        if self.driver is not None:
+            self._ends_with(lambda: self._around.goodbye(
+                self.conf, self.driver, self.claims.owner))
         if self.runner is not None:
-            steps.append(lambda: self.runner.stop(timeout=0))
-        steps.append(lambda: console.goodbye(self))
-        problems = [self._attempt(step) for step in steps]
-        while self._parts:
-            problems.append(self._attempt(self._parts.pop()))
-        for problem in filter(None, problems):
-            raise problem
+            self._ends_with(lambda: self.runner.stop(timeout=0))
+        if self._lifecycle_events is not None:
+            self._ends_with(self._lifecycle_events.stop)
+            self._ends_with(lambda: self.driver.subscribe(None))
+        self._parts.close()
+
+    def _ends_with(self, step: abc.Callable[[], object]) -> None:
+        """Run ``step`` at the end, before the steps given earlier."""
+        self._parts.callback(self._end_part, step)
 
     @staticmethod
-    def _attempt(step):
-        """One step of the end; its failure is no reason to leave out those
-        that follow, and what users asked for unfinished.
-        """
+    def _end_part(step: abc.Callable[[], object]) -> None:
         try:
             step()
-        except Exception as error:
+        except Exception:
             LOG.exception('A part of the service could not be stopped.')
-            return error
-        return None
+            raise
 
-    def reload(self):
-        """The configuration has changed."""
+    def reload(self) -> None:
+        """Use the changed configuration."""
         if self.runner is not None:
             self.runner.reload()

@@ -32,13 +32,17 @@ class Identity:
         return self.known_host_boot_id not in (None, self.host_boot_id)
 
 
-def load(state_path):
-    """This service's identity; its lasting part is made at the first start.
+def load(state_path: str, boot_id_path: str = BOOT_ID) -> Identity:
+    """Return the identity of this service.
+
+    Its lasting part is made at the first start.
+
+    :param boot_id_path: a file that names this start of the machine
     """
     kept = files.read_json(os.path.join(state_path, FILE))
     if not isinstance(kept, dict) or 'service_id' not in kept:
         kept = {'service_id': str(uuid.uuid4())}
-    with open(BOOT_ID, encoding='ascii') as stream:
+    with open(boot_id_path, encoding='ascii') as stream:
         host_boot_id = stream.read().strip()
     found = Identity(kept['service_id'], str(uuid.uuid4()), host_boot_id,
                      kept.get('host_boot_id'))

@@ -13,7 +13,6 @@ from cliff import sphinxext
 from docutils import nodes
 from docutils import statemachine
 from docutils.parsers import rst
-from prometheus_client import metrics as prometheus
 
 from computed import exception
 from computed import metrics
@@ -84,8 +83,8 @@ class Metrics(Generated):
     def lines(self):
         comments = comments_of(inspect.getsource(metrics))
         for name, metric in vars(metrics).items():
-            if isinstance(metric, prometheus.MetricWrapperBase):
-                yield from describe(metric, comments[name])
+            if isinstance(metric, metrics.Metric):
+                yield from describe(metric.current(), comments[name])
 
 
 def describe(metric, comment):

@@ -307,7 +307,7 @@ def test_systemd_is_told(tmp_path):
     ('[database]\nconnection = nonsense\n', r'\[database\] connection'),
     ('[database]\nconnection = sqlite:////{0}/a\n'
      'replica_connections = sqlite:////{0}/a\n',
-     r'\[database\] replica_connections.*named already'),
+     r'\[database\] replica_connections.*another URL names the same'),
     ('[DEFAULT]\nlog_file = {0}/none/x',
      r'^computed: \[DEFAULT\] log_file = .*/none/x: No such file'),
     ('[DEFAULT]\ndefault_log_levels = amqp',

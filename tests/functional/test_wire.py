@@ -11,7 +11,7 @@ from computed.cmd.manage import tasks
 from computed.objects import base
 from computed.objects import versions
 from computed.rpc import serializer
-from computed.service import host
+from computed.service import task_endpoint
 from tests.wire import calls
 from tests.wire import hosts
 from tests.wire import loopback
@@ -106,7 +106,8 @@ def test_every_call_to_a_host_is_recorded():
     sent = {call['request']['method']
             for call in json.loads(path.read_text())['host_calls']}
     assert sent == {
-        name for endpoint in (manager.ComputeManager, host.TaskEndpoint)
+        name for endpoint in (manager.ComputeManager,
+                              task_endpoint.TaskEndpoint)
         for name in dir(endpoint)
         if getattr(getattr(endpoint, name), 'exposed', False)}, ANEW
 

@@ -24,7 +24,7 @@ from computed import manager as computed_manager
 from computed import states
 from computed.cmd.manage import app
 from computed.conductor import manager as conductor_manager
-from computed.service import host
+from computed.service import task_endpoint
 from tests.support import documents
 from tests.support import driver_contract
 
@@ -84,7 +84,8 @@ def test_the_wire_page_names_every_key_that_is_ours():
 
 def test_the_wire_page_names_every_method():
     for endpoint in (conductor_manager.ConductorManager,
-                     computed_manager.ComputeManager, host.TaskEndpoint):
+                     computed_manager.ComputeManager,
+                     task_endpoint.TaskEndpoint):
         names = [name for name in dir(endpoint) if getattr(
             getattr(endpoint, name), 'exposed', False)]
         assert names

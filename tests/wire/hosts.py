@@ -11,7 +11,7 @@ from computed.periodic import runner
 from computed.rpc import hostapi
 from computed.rpc import serializer
 from computed.rpc import transport
-from computed.service import host
+from computed.service import task_endpoint
 from computed.virt import memory
 from tests.support import fixtures
 from tests.wire import calls
@@ -59,7 +59,7 @@ def serving(folder):
         try:
             yield functools.partial(
                 loopback.answered, messaging.RPCDispatcher(
-                    [manager, host.TaskEndpoint(tasks, 10)],
+                    [manager, task_endpoint.TaskEndpoint(tasks, 10)],
                     serializer.Serializer(),
                     messaging.ExplicitRPCAccessPolicy))
         finally:

@@ -4,7 +4,6 @@ import threading
 import time
 
 import oslo_messaging as messaging
-import prometheus_client
 import pytest
 from oslo_config import cfg
 from oslo_context import context as oslo_context
@@ -14,11 +13,12 @@ from computed import conf as computed_conf
 from computed import context
 from computed import exception
 from computed import files
+from computed import metrics
 from computed import periodic
 from computed.periodic import runner
 from computed.periodic import timetable
 from computed.periodic import workers
-from computed.service import host
+from computed.service import task_endpoint
 from tests.support.waiting import wait_for
 
 START = 10_000.0
@@ -129,8 +129,7 @@ immediate = pytest.mark.parametrize(
 
 
 def count(result, task='_task'):
-    return prometheus_client.REGISTRY.get_sample_value(
-        'computed_task_runs_total', {'task': task, 'result': result}) or 0
+    return metrics.task_runs.labels(task, result)._value.get()
 
 
 def fail(context):
@@ -586,7 +585,8 @@ def test_what_was_accepted_does_not_outlive_the_question(bench):
     bench.running.trigger('_task')
     wait_for(lambda: bench.begun)
     with pytest.raises(messaging.ExpectedException):
-        host.TaskEndpoint(bench.running, 0).run_task(None, '_task', accept=99)
+        task_endpoint.TaskEndpoint(bench.running, 0).run_task(
+            None, '_task', accept=99)
     bench.go_on.set()
     bench.asked()
     assert [one.accept_repairs for one in bench.begun] == [None, None]
