@@ -1,7 +1,7 @@
-"""The request context: who asks, how old an answer may be, what was seen.
+"""The request context: the caller, the age it accepts, what it has seen.
 
-It crosses RPC whole. What is missing, malformed or unknown in a serialized
-context makes it strict, never lax.
+The whole context crosses RPC. Whatever is missing, malformed or unknown in
+it makes the request strict: the primary answers.
 """
 
 import collections
@@ -10,10 +10,14 @@ import dataclasses
 import sys
 import threading
 import typing
+from collections import abc
 
 from oslo_context import context
 
-# Why a read was answered although it is older than its bound.
+if typing.TYPE_CHECKING:
+    from computed.objects import base as objects_base
+
+# The reason of a read that was answered although it is older than its bound.
 AVAILABILITY = 'availability'
 
 
@@ -22,10 +26,10 @@ class Origin:
     """Where the answer to a read came from.
 
     :ivar role: ``primary`` or ``replica``
-    :ivar node: its address, without credentials
-    :ivar reason: why it went there
-    :ivar age: seconds; the data was current at most this long ago
-    :ivar revision: of the host that was asked about, or None
+    :ivar node: the address of the server, without credentials
+    :ivar reason: why the read went there
+    :ivar age: seconds; the data is at most so old
+    :ivar revision: of the host that the read was about, or None
     """
 
     role: str
@@ -35,92 +39,161 @@ class Origin:
     revision: int | None = None
 
     @classmethod
-    def from_dict(cls, values):
-        """From the wire; what a newer peer adds is ignored."""
+    def from_dict(cls, values: abc.Mapping[str, typing.Any]) -> 'Origin':
+        """Make an origin of what crossed the wire.
+
+        Keys that a newer peer adds are ignored.
+        """
         known = {field.name for field in dataclasses.fields(cls)}
         return cls(**{name: value for name, value in values.items()
                       if name in known})
 
-    def aged(self, seconds):
-        """The same, ``seconds`` later."""
+    def aged(self, seconds: float) -> 'Origin':
+        """Return the same origin, ``seconds`` older."""
         return dataclasses.replace(self, age=self.age + seconds)
 
 
-class Tokens:
-    """The newest revision of each host that this request wrote or saw.
+@dataclasses.dataclass(frozen=True)
+class Token:
+    """The newest revision of each host of one cell that a request knows.
 
-    One holder, shared by all copies of a context: a read that must see what
-    an earlier call of the same request wrote finds out here.
-
-    :ivar cell: the uuid of the database they count in
-    :ivar incarnation: the life of that database; after a restore, or a
-        failover that may have lost something, it has another one, in which
-        these revisions mean nothing
+    :ivar incarnation: of the cell's database. A restore, or a failover that
+        may have lost changes, begins another one, in which these revisions
+        mean nothing. None: the conductor did not know it yet.
     """
 
-    def __init__(self, cell=None, incarnation=None, revisions=None):
-        self.cell = cell
-        self.incarnation = incarnation
-        self.revisions = dict(revisions or {})
+    incarnation: str | None
+    revisions: dict[str, int]
+
+    @classmethod
+    def from_dict(cls, values: typing.Any) -> 'Token':
+        """Make a token of what crossed the wire.
+
+        :raises ValueError: it is malformed
+        """
+        try:
+            incarnation = values['incarnation']
+            revisions = dict(values['revisions'].items())
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f'not a token: {values!r}') from error
+        if not isinstance(incarnation, str | None) or not all(
+                isinstance(host, str) and isinstance(revision, int) and
+                not isinstance(revision, bool)
+                for host, revision in revisions.items()):
+            raise ValueError(f'not a token: {values!r}')
+        return cls(incarnation, revisions)
+
+
+class Tokens:
+    """The :class:`Token` of each cell that a request has written or seen.
+
+    All copies of a context share one holder: a read that must see what an
+    earlier call of the same request wrote finds it here. Cells are
+    independent: a reply of one cell leaves the tokens of others alone.
+
+    On the wire: ``{cell: {'incarnation': text or null, 'revisions': {host:
+    number}}}``. A cell is named by the uuid of its database. An empty object
+    means that nothing was written. A context whose tokens have any other form
+    is strict.
+    """
+
+    def __init__(self) -> None:
+        self._cells: dict[str, Token] = {}
         # Threads that repair side by side share one holder.
         self._lock = threading.Lock()
 
-    def advance(self, cell, incarnation, host, revision):
-        """Remember that ``host`` has reached ``revision``."""
-        with self._lock:
-            if (cell, incarnation) != (self.cell, self.incarnation):
-                self.cell, self.incarnation = cell, incarnation
-                self.revisions = {}
-            self.revisions[host] = max(
-                revision, self.revisions.get(host, 0))
+    def __bool__(self) -> bool:
+        return bool(self._cells)
 
-    def to_dict(self):
+    def of(self, cell: str) -> Token | None:
+        """Return a copy of the token of ``cell``, or None."""
         with self._lock:
-            return {'cell': self.cell, 'incarnation': self.incarnation,
-                    'revisions': dict(self.revisions)}
+            token = self._cells.get(cell)
+            return token and Token(token.incarnation, dict(token.revisions))
 
-    def __deepcopy__(self, memo):
-        # Another holder has a lock of its own.
-        return Tokens(**self.to_dict())
+    def advance(self, cell: str, incarnation: str | None, host: str,
+                revision: int) -> None:
+        """Remember that ``host`` has reached ``revision``.
+
+        If the cell has entered another incarnation, what was known of it
+        before is dropped.
+        """
+        with self._lock:
+            token = self._cells.get(cell)
+            if token is None or token.incarnation != incarnation:
+                token = self._cells[cell] = Token(incarnation, {})
+            token.revisions[host] = max(
+                revision, token.revisions.get(host, 0))
+
+    def adopt(self, others: 'Tokens') -> None:
+        """Advance by everything in ``others``."""
+        for cell, token in others._cells.items():
+            for host, revision in token.revisions.items():
+                self.advance(cell, token.incarnation, host, revision)
+
+    def to_dict(self) -> dict[str, dict[str, typing.Any]]:
+        """Return what crosses the wire, as plain values."""
+        with self._lock:
+            return {cell: {'incarnation': token.incarnation,
+                           'revisions': dict(token.revisions)}
+                    for cell, token in self._cells.items()}
 
     @classmethod
-    def from_dict(cls, values):
-        """:raises ValueError: these are not tokens"""
-        try:
-            revisions = {str(host): int(revision)
-                         for host, revision in values['revisions'].items()}
-            return cls(values['cell'], values['incarnation'], revisions)
-        except (KeyError, TypeError, AttributeError,
-                OverflowError) as error:
-            raise ValueError(f'not a token: {values!r}') from error
+    def from_dict(cls, values: typing.Any) -> 'Tokens':
+        """Make the tokens of what crossed the wire.
+
+        :raises ValueError: they are malformed
+        """
+        if not isinstance(values, dict) or not all(
+                isinstance(cell, str) for cell in values):
+            raise ValueError(f'not tokens: {values!r}')
+        made = cls()
+        made._cells = {cell: Token.from_dict(token)
+                       for cell, token in values.items()}
+        return made
+
+    def __deepcopy__(self, memo: dict[int, typing.Any]) -> 'Tokens':
+        # A lock cannot be copied.
+        return Tokens.from_dict(self.to_dict())
 
 
-def reached(revisions, required):
-    """Whether ``{host: revision}`` is nowhere below ``required``."""
+def reached(revisions: abc.Mapping[str, int],
+            required: abc.Mapping[str, int]) -> bool:
+    """Return whether no host in ``revisions`` is below ``required``.
+
+    Both are ``{host: revision}``.
+    """
     return all(revisions.get(host, -1) >= revision
                for host, revision in required.items())
 
 
 class Reads:
-    """The reads made for one request: how many by role, and the last.
+    """The reads made for one request: how many of each role, and the last.
 
-    :ivar last_at: monotonic seconds, of this process, when ``last`` was as
-        old as it says; it ages from then on
-    :ivar oldest: the oldest of those that were answered although they were
-        too old, because the request preferred that to a refusal, or None
+    :ivar last: the :class:`Origin` of the last read, or None
+    :ivar last_at: the moment, in monotonic seconds of this process, at which
+        ``last`` was as old as it says; it ages from then on
+    :ivar oldest: the oldest of the reads that were answered although they
+        were beyond their bound, because the request prefers an old answer to
+        none; None if there was no such read
     """
 
-    def __init__(self):
-        self.by_role = collections.Counter()
-        self.last = self.last_at = None
-        self.oldest = None
+    def __init__(self) -> None:
+        self.by_role: collections.Counter[str] = collections.Counter()
+        self.last: Origin | None = None
+        self.last_at: float | None = None
+        self.oldest: Origin | None = None
 
     @property
-    def beyond_bound(self):
-        """Whether any was too old; nothing may be claimed on its word."""
+    def beyond_bound(self) -> bool:
+        """Whether any read was too old. Then no claim may rest on them."""
         return self.oldest is not None
 
-    def note(self, origin, now):
+    def note(self, origin: Origin, now: float) -> None:
+        """Count a read.
+
+        :param now: monotonic seconds
+        """
         self.by_role[origin.role] += 1
         self.last, self.last_at = origin, now
         if origin.reason == AVAILABILITY and (
@@ -129,37 +202,43 @@ class Reads:
 
 
 class RequestContext(context.RequestContext):
-    """Who asks, and how old the answer may be.
+    """The caller of a request, and the age that it accepts.
 
-    :ivar lag_tolerant: reads may be answered by a replica
+    :ivar lag_tolerant: replicas may answer its reads
     :ivar max_staleness: seconds; None is the deployment's
         ``[database] max_replica_lag``
-    :ivar availability: rather an older answer than a refusal
-    :ivar after: a host's name: reads must be exact for it, but need not
-        be answered by the primary; None: no such wish
+    :ivar availability: an old answer is better than a refusal
+    :ivar after: the name of a host. Reads are exact for this host, but a
+        replica may answer them. None: no such wish.
     :ivar resync: this request reads everything again, at start or after a
-        ``Resync``; such reads have a limit of their own
+        ``Resync``. Such reads have a limit of their own.
     :ivar tokens: what this request wrote, see :class:`Tokens`
     :ivar reads: what it read; stays in this process
+    :ivar conductor: the client to use instead of the default of the process,
+        for example for another cell; stays in this process. See
+        :func:`computed.objects.base.use_conductor`.
     :ivar accept_repairs: how many repairs an operator accepts of this run,
         or None; stays in this process
     """
 
-    # Where there is a database: the session and the scope of the open
-    # transaction, see computed.db.routing.
+    # Only where there is a database: the session and the scope of the open
+    # transaction; see computed.db.routing.
     session: typing.Any
     db_scope: typing.Any
 
     FROM_DICT_EXTRA_KEYS = ['lag_tolerant', 'max_staleness', 'availability',
                             'after', 'resync', 'tokens']
 
-    def __init__(self, lag_tolerant=False, max_staleness=None,
-                 availability=False, after=None, resync=False, tokens=None,
-                 **kwargs):
+    def __init__(self, lag_tolerant: typing.Any = False,
+                 max_staleness: typing.Any = None,
+                 availability: typing.Any = False, after: typing.Any = None,
+                 resync: typing.Any = False, tokens: typing.Any = None,
+                 **kwargs: typing.Any) -> None:
         super().__init__(**kwargs)
         self.reads = Reads()
-        self.accept_repairs = None
-        self.max_staleness = max_staleness
+        self.conductor: objects_base.Conductor | None = None
+        self.accept_repairs: int | None = None
+        self.max_staleness: float | None = max_staleness
         self.tokens = Tokens()
         self.resync = resync is True
         understood = is_bound(max_staleness)
@@ -168,15 +247,17 @@ class RequestContext(context.RequestContext):
                 self.tokens = Tokens.from_dict(tokens)
             except ValueError:
                 understood = False
-        # Only the very value True: a peer we do not understand is strict.
+        # Only the value True itself: a context that is not understood is
+        # strict.
         self.lag_tolerant = lag_tolerant is True and understood
         self.availability = availability is True and understood
-        self.after = after if isinstance(after, str) and understood else None
+        self.after: str | None = (
+            after if isinstance(after, str) and understood else None)
         if not understood:
             self.max_staleness = None
 
-    def to_dict(self):
-        """What crosses the wire, as plain values."""
+    def to_dict(self) -> dict[str, typing.Any]:
+        """Return what crosses the wire, as plain values."""
         return {**super().to_dict(),
                 'lag_tolerant': self.lag_tolerant,
                 'max_staleness': self.max_staleness,
@@ -185,41 +266,43 @@ class RequestContext(context.RequestContext):
                 'resync': self.resync,
                 'tokens': self.tokens.to_dict()}
 
-    def tolerating_lag(self, tolerant, max_staleness=None):
-        """A copy whose reads may (or may not) use a replica.
+    def tolerating_lag(self, tolerant: bool,
+                       max_staleness: float | None = None
+                       ) -> 'RequestContext':
+        """Return a copy whose reads may, or may not, use a replica.
 
-        A copy, so that a later write on this context cannot inherit the
-        flag; a shallow one, so that a transaction already open on this
-        context still owns the read, and tokens and reads stay shared.
+        It is a copy so that a later write on this context does not inherit
+        the flag. The copy is shallow: a transaction that is open on this
+        context stays open on the copy, and both share tokens and reads.
 
         :param max_staleness: seconds; None keeps this context's bound
         """
         twin = copy.copy(self)
-        # As on the wire, where any other value is strict.
+        # As on the wire: any other value is strict.
         twin.lag_tolerant = tolerant is True
         twin.after = None
         if max_staleness is not None:
             twin.max_staleness = max_staleness
         return twin
 
-    def exact_for(self, host):
-        """A copy whose reads see all that was written of ``host``.
+    def exact_for(self, host: str) -> 'RequestContext':
+        """Return a copy whose reads see every change of ``host``.
 
-        As exact as a strict read, but a replica that is shown to have it all
-        may answer.
+        They are as exact as strict reads, but a replica may answer if it has
+        proved that it has every change.
         """
         twin = self.tolerating_lag(False)
         twin.after = host
         return twin
 
 
-def is_bound(seconds):
-    """Whether this is a staleness bound: None, or finite seconds from 0."""
+def is_bound(seconds: object) -> bool:
+    """Return whether this is a bound: None, or finite seconds from 0 up."""
     return seconds is None or (
-        isinstance(seconds, (int, float)) and
+        isinstance(seconds, int | float) and
         not isinstance(seconds, bool) and 0 <= seconds <= sys.float_info.max)
 
 
-def new(resync=False):
-    """A fresh strict context, as each task run and command gets one."""
+def new(resync: bool = False) -> RequestContext:
+    """Return a new strict context, for one run of a task or one command."""
     return RequestContext(is_admin=True, resync=resync)

@@ -1,9 +1,15 @@
-"""How a process without a database reaches it: through a conductor."""
+"""The client of hosts and commands, which have no database of their own.
 
-import time
+They reach it through a conductor.
+"""
+
+import contextlib
+import typing
+from collections import abc
 
 import oslo_messaging as messaging
 
+from computed import clock
 from computed import context as computed_context
 from computed import exception
 from computed.objects import base
@@ -11,95 +17,121 @@ from computed.rpc import errors
 from computed.rpc import serializer
 from computed.rpc import transport as transport_module
 
-# The oldest that has what nearly all calls need.
+Context = computed_context.RequestContext
+
+# The oldest version that has what nearly all calls need.
 TARGET = messaging.Target(topic='conductor', version='1.0')
 
 
 class ConductorAPI:
-    """The ``indirection_api`` of every object."""
+    """Runs objects' methods in any conductor of the topic.
+
+    See :class:`computed.objects.base.Conductor`. Each method raises:
+
+    :raises computed.exception.ConductorUnavailable: no conductor listens
+    :raises computed.exception.BrokerUnavailable: the broker does not answer
+    :raises computed.exception.OutcomeUnknown: no reply came in time
+    """
 
     def __init__(self, transport: transport_module.Transport,
                  timeout: float | None = None) -> None:
         """:param timeout: seconds; None: ``rpc_response_timeout``"""
-        def client(serializer):
+        def client(serializer: messaging.Serializer) -> typing.Any:
             return transport.client(
                 TARGET, timeout, serializer,
                 transport.conf.upgrade_levels.conductor)
         self._client = client(serializer.BackportingSerializer())
-        # What a conductor has translated it need not translate again.
+        # A conductor's translation needs no other translation.
         self._translator = client(
             serializer.Serializer()).prepare(version='1.1')
         self._servers = transport.servers(TARGET.topic)
         self._url = transport.address
         self._timeout = timeout or transport.conf.rpc_response_timeout
 
-    def _call(self, context, method, **kwargs):
+    @contextlib.contextmanager
+    def _translated(self, method: str) -> abc.Iterator[None]:
+        """Turn what a call raises into our own errors."""
         missing = exception.ConductorUnavailable(url=self._url)
-        with errors.translated(missing, method, self._timeout), \
-                self._servers.reached():
-            return self._client.call(context, method, **kwargs)
+        with errors.translated(missing, method, self._timeout):
+            yield
 
-    def object_class_action_versions(self, context, objname, objmethod,
-                                     object_versions, args, kwargs):
-        began = time.monotonic()
+    def object_class_action_versions(
+            self, context: Context, objname: str, objmethod: str,
+            object_versions: base.Versions, args: tuple,
+            kwargs: dict[str, typing.Any]) -> typing.Any:
+        """Run a class method; return its result."""
+        method, began = 'object_class_action_versions', clock.monotonic()
         try:
-            answer = self._call(
-                context, 'object_class_action_versions', objname=objname,
-                objmethod=objmethod, object_versions=object_versions,
-                args=args, kwargs=kwargs)
+            with self._translated(method), self._servers.reached():
+                answer = self._client.call(
+                    context, method, objname=objname, objmethod=objmethod,
+                    object_versions=object_versions, args=args,
+                    kwargs=kwargs)
         except exception.ComputedError as error:
             adopt_reply(context, {'origin': error.kwargs.pop('origin', None)},
-                  began)
+                        began)
             raise
         origin = adopt_reply(context, answer, began)
         return set_origin(answer['result'], context, origin)
 
-    def object_action(self, context, objinst, objmethod, args, kwargs):
-        began = time.monotonic()
-        answer = self._call(context, 'object_action', objinst=objinst,
-                            objmethod=objmethod, args=args, kwargs=kwargs)
+    def object_action(
+            self, context: Context, objinst: base.ComputedObject,
+            objmethod: str, args: tuple, kwargs: dict[str, typing.Any]
+            ) -> tuple[dict[str, typing.Any], typing.Any]:
+        """Run a method of ``objinst``; return changed fields and result."""
+        method, began = 'object_action', clock.monotonic()
+        with self._translated(method), self._servers.reached():
+            answer = self._client.call(
+                context, method, objinst=objinst, objmethod=objmethod,
+                args=args, kwargs=kwargs)
         adopt_reply(context, answer, began)
         return answer['updates'], answer['result']
 
-    def object_backport_versions(self, context, objinst, object_versions):
-        """An object that is newer than this release, made as old as it is.
+    def object_backport_versions(
+            self, context: Context, objinst: typing.Any,
+            object_versions: base.Versions) -> base.ComputedObject:
+        """Let a conductor translate an object of a newer release.
 
-        :param objinst: as it came over the wire
-        :param object_versions: ``{name: version}`` that is understood here
+        :param objinst: the object as it came over the wire
+        :param object_versions: ``{name: version}`` that this end knows
         """
         method = 'object_backport_versions'
-        missing = exception.ConductorUnavailable(url=self._url)
-        with errors.translated(missing, method, self._timeout):
+        with self._translated(method):
             return self._translator.call(
                 context, method, objinst=objinst,
                 object_versions=object_versions)
 
-    def list_replicas(self, context):
-        """The state of each database node, as one conductor sees it."""
-        return self._call(context, 'list_replicas')
+    def list_replicas(self, context: Context) -> list[dict[str, typing.Any]]:
+        """Return the state of each database node, as one conductor sees it.
+        """
+        method = 'list_replicas'
+        with self._translated(method), self._servers.reached():
+            return self._client.call(context, method)
 
 
-def adopt_reply(context, answer, began):
-    """Take over from a reply where it was read and what was written.
+def adopt_reply(context: Context, answer: dict[str, typing.Any],
+                began: float) -> computed_context.Origin | None:
+    """Note in ``context`` what a reply says was read and written.
 
-    :param began: monotonic seconds; the data has aged since
-    :returns: the :class:`computed.context.Origin`, or None
+    :param began: monotonic seconds of the call; the data has aged since
+    :returns: the origin of what was read, or None
+    :raises ValueError: the tokens in the reply are malformed. Without them a
+        later read could miss what this call has written.
     """
-    tokens = answer.get('tokens') or {}
-    for host, revision in (tokens.get('revisions') or {}).items():
-        context.tokens.advance(tokens.get('cell'), tokens.get('incarnation'),
-                               host, revision)
+    context.tokens.adopt(computed_context.Tokens.from_dict(
+        answer.get('tokens') or {}))
     if not answer.get('origin'):
         return None
-    now = time.monotonic()
+    now = clock.monotonic()
     origin = computed_context.Origin.from_dict(
         answer['origin']).aged(now - began)
     context.reads.note(origin, now)
     return origin
 
 
-def set_origin(result, context, origin):
-    """``result``; objects in it know where they were read."""
+def set_origin(result: typing.Any, context: Context,
+               origin: computed_context.Origin | None) -> typing.Any:
+    """Set where the objects in ``result`` were read; return ``result``."""
     for member in base.members(result):
         member._context = context
         member.origin = origin

@@ -1,28 +1,34 @@
-"""The conductor: runs object methods for hosts that may not touch the SQL.
+"""The conductor's endpoint: it runs objects' methods for other processes.
 
-Every reply says where its data came from and what the request has written,
-so that the next call, through any conductor, can ask for no less.
+Every reply says where its data was read and what the request has written.
+So the next call, through any conductor, sees at least as much.
 """
 
 import contextlib
 import dataclasses
+import typing
+from collections import abc
 
 import oslo_messaging as messaging
 
+from computed import context as computed_context
 from computed import exception
 from computed.objects import base
 from computed.objects import versions
 from computed.rpc import endpoint
+
+Context = computed_context.RequestContext
+Values = dict[str, typing.Any]
 
 # 1.0: objects' methods, replicas
 # 1.1: object_backport_versions
 TARGET = messaging.Target(topic='conductor', version='1.1')
 
 
-def remote_method(owner, name):
-    """The method of ``owner`` that peers may call by ``name``.
+def remote_method(owner: typing.Any, name: str) -> base.Method:
+    """Return the method ``name`` of ``owner``, if peers may call it.
 
-    :raises computed.exception.NotRemotable: it is not meant for them
+    :raises computed.exception.NotRemotable: they may not
     """
     method = getattr(owner, name, None)
     if not getattr(method, 'remotable', False):
@@ -30,8 +36,8 @@ def remote_method(owner, name):
     return method
 
 
-def reply(context, **values):
-    """``values``, with where they came from and what was written."""
+def reply(context: Context, **values: typing.Any) -> Values:
+    """Add to ``values`` where they were read and what was written."""
     origin = context.reads.last
     return {**values,
             'origin': origin and dataclasses.asdict(origin),
@@ -39,20 +45,22 @@ def reply(context, **values):
 
 
 @contextlib.contextmanager
-def attach_origin(context):
-    """An error that is the answer of a node too old says so, too."""
+def attach_origin(context: Context) -> abc.Iterator[None]:
+    """Add its origin to an error that rests on a read beyond its bound."""
     try:
         yield
     except exception.ComputedError as error:
-        if context.reads.beyond_bound:
-            error.kwargs['origin'] = dataclasses.asdict(context.reads.oldest)
+        oldest = context.reads.oldest
+        if oldest is not None:
+            error.kwargs['origin'] = dataclasses.asdict(oldest)
         raise
 
 
-def as_known(result, theirs):
-    """``result`` as a primitive that a peer understands.
+def as_known(result: base.ComputedObject, theirs: base.Versions) -> Values:
+    """Return ``result`` as a primitive that a peer understands.
 
-    :param theirs: ``{name: version}`` of the objects that it knows
+    :param theirs: ``{name: version}`` of the objects that the peer knows
+    :raises computed.exception.IncompatiblePeer: no version is known to both
     """
     manifest = versions.agreed(theirs)
     return result.obj_to_primitive(
@@ -66,14 +74,16 @@ class ConductorManager:
 
     target = TARGET
 
-    def __init__(self, replicas):
-        """``replicas()`` lists the state of each database node."""
+    def __init__(self, replicas: abc.Callable[[], list[Values]]) -> None:
+        """:param replicas: returns the state of each database node"""
         self._replicas = replicas
 
     @endpoint.exposed
-    def object_class_action_versions(self, context, objname, objmethod,
-                                     object_versions, args, kwargs):
-        """Run a class method of an object; the peer's versions are kept."""
+    def object_class_action_versions(
+            self, context: Context, objname: str, objmethod: str,
+            object_versions: base.Versions, args: tuple,
+            kwargs: Values) -> Values:
+        """Run a class method; its result has the versions of the peer."""
         if objname not in object_versions:
             raise exception.NotRemotable(method=f'{objname}.{objmethod}')
         cls = base.ComputedObject.obj_class_from_name(
@@ -85,16 +95,19 @@ class ConductorManager:
         return reply(context, result=result)
 
     @endpoint.exposed
-    def object_backport_versions(self, context, objinst, object_versions):
-        """An object that a peer does not understand, as old as it needs.
+    def object_backport_versions(
+            self, context: Context, objinst: base.ComputedObject,
+            object_versions: base.Versions) -> Values:
+        """Translate an object to the versions that a peer knows.
 
         :param object_versions: ``{name: version}`` that the peer knows
         """
         return as_known(objinst, object_versions)
 
     @endpoint.exposed
-    def object_action(self, context, objinst, objmethod, args, kwargs):
-        """Run a method of an object; returns the fields it changed."""
+    def object_action(self, context: Context, objinst: base.ComputedObject,
+                      objmethod: str, args: tuple, kwargs: Values) -> Values:
+        """Run a method of an object; return the fields that it changed."""
         method = remote_method(objinst, objmethod)
         before = objinst.obj_clone()
         result = method(*args, **kwargs)
@@ -108,6 +121,6 @@ class ConductorManager:
         return reply(context, updates=updates, result=result)
 
     @endpoint.exposed
-    def list_replicas(self, context):
-        """The state of each database node, as this conductor sees it."""
+    def list_replicas(self, context: Context) -> list[Values]:
+        """Return the state of each node, as this conductor sees it."""
         return self._replicas()

@@ -57,7 +57,7 @@ class BackportingSerializer(Serializer):
     """As the other, but a conductor translates what is newer, if it can."""
 
     def _newer(self, context, primitive):
-        conductor = base.ComputedObject.indirection_api
+        conductor = base.conductor_of(context)
         if conductor is not None and versions.known(
                 primitive[versions.NAME]):
             try:

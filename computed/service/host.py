@@ -124,10 +124,7 @@ class HostService:
             self._ends_with(self.child.stop)
         transport = self._around.make_transport(self.conf)
         self._ends_with(transport.close)
-        # The library's base class demands calls that it never makes.
-        base.ComputedObject.indirection_api = (
-            conductor_client.ConductorAPI(
-                transport))     # type: ignore[assignment]
+        base.use_conductor(conductor_client.ConductorAPI(transport))
 
     def _until_possible(self, attempt: abc.Callable[[], Result]
                         ) -> Result | None:

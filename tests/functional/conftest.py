@@ -17,6 +17,7 @@ import pytest
 
 from computed import context
 from computed import exception
+from computed.objects import base
 from computed.virt import memory
 from tests import servers
 from tests.support import fixtures
@@ -152,13 +153,13 @@ class Lossy:
 
 
 @pytest.fixture
-def lossy(host_side, monkeypatch):
+def lossy(host_side):
     def replace(lost, before=False):
         found = Lossy(host_side.conductor, lost, before)
-        monkeypatch.setattr('computed.objects.base.ComputedObject.'
-                            'indirection_api', found)
+        base.use_conductor(found)
         return found
-    return replace
+    yield replace
+    base.use_conductor(host_side.conductor)
 
 
 @pytest.fixture

@@ -498,10 +498,11 @@ def test_a_reply_from_a_newer_conductor_is_understood():
     origin = conductor_client.adopt_reply(ctxt, {
         'origin': {'role': 'replica', 'node': 'n', 'reason': 'r', 'age': 1.0,
                    'revision': 5, 'shard': 'x'},
-        'tokens': {'incarnation': 'd', 'revisions': {'h1': 4}, 'cell': 'x'}},
+        'tokens': {'x': {'incarnation': 'd', 'revisions': {'h1': 4},
+                         'shard': 5}}},
         began=time.monotonic() - 0.5)
     assert origin.age >= 1.5
-    assert ctxt.tokens.revisions == {'h1': 4}
+    assert ctxt.tokens.of('x').revisions == {'h1': 4}
 
 
 def test_nobody_but_the_holder_changes_a_claimed_instance(granted, pair):

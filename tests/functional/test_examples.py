@@ -97,7 +97,8 @@ class TestInstanceFault:
         assert (found.fault, found.revision) == ('no disk', 7)
         found.clear()
         assert (found.fault, found.revision) == (None, 8)
-        assert ctxt.tokens.revisions == {fixtures.HOST: 8}
+        assert ctxt.tokens.of(cell.database_id).revisions == {
+            fixtures.HOST: 8}
         again = faults.get_by_uuid(ctxt, UUID)
         assert (again.fault, again.revision) == (None, 8)
 

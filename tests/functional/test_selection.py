@@ -51,6 +51,10 @@ def change(ctxt, old=fixtures.PRIMARY, new=4):
          'new': new}])
 
 
+def incarnation_of(ctxt):
+    return ctxt.tokens.of(cell.database_id).incarnation
+
+
 # -- the primary is down
 
 def test_within_the_bound_nobody_notices_that_the_primary_is_down(fresh):
@@ -335,7 +339,7 @@ def test_a_new_write_ends_the_wait_for_the_old(fresh, pair):
     change(ctxt)
     end_life(pair, fresh)
     change(ctxt, old=4, new=1)
-    assert ctxt.tokens.incarnation == fresh.incarnation.number
+    assert incarnation_of(ctxt) == fresh.incarnation.number
     assert routed.answered(ctxt.tolerating_lag(True)) == 'primary'
 
 
@@ -344,7 +348,7 @@ def test_who_has_not_heard_of_a_new_life_asks_before_refusing(fresh, pair):
     change(ctxt)
     # Another conductor knew first.
     number = incarnation.renew(pair.url(pair.primary))
-    ctxt.tokens.incarnation = number
+    ctxt.tokens.advance(cell.database_id, number, fixtures.HOST, 8)
     [row] = instance.get_all_by_host(ctxt.tolerating_lag(True),
                                      fixtures.HOST)
     assert row.power_state == 4
@@ -368,6 +372,14 @@ def test_a_token_of_another_database_is_answered_by_the_primary(fresh):
     ctxt = routed.tolerant()
     ctxt.tokens.advance('another database', 'x', fixtures.HOST, 1)
     assert routed.answered(ctxt) == 'primary'
+
+
+def test_a_token_of_another_database_does_not_weigh_on_ours(fresh):
+    ctxt = routed.tolerant()
+    ctxt.tokens.advance('another database', 'x', fixtures.HOST, 2 ** 40)
+    ctxt.tokens.advance(
+        cell.database_id, fresh.incarnation.number, fixtures.HOST, 1)
+    assert routed.answered(ctxt) == 'replica'
 
 
 # -- the lane of those who read everything anew
@@ -460,7 +472,7 @@ def test_what_is_written_after_a_failover_is_read(failed_over):
     before = failed_over.incarnation.number
     ctxt = context.new()
     change(ctxt)
-    assert ctxt.tokens.incarnation != before
+    assert incarnation_of(ctxt) != before
     reading = routed.tolerant(tokens=ctxt.tokens.to_dict())
     instance.get_all_by_host(reading, fixtures.HOST)
     assert routed.reason(reading) == 'replica_behind_token'
@@ -485,7 +497,7 @@ def test_a_write_counts_in_the_life_in_which_it_began(fresh):
         fresh.incarnation.adopt('the next one')
 
     slow(ctxt)
-    assert ctxt.tokens.incarnation == before
+    assert incarnation_of(ctxt) == before
 
 
 def test_of_a_host_that_is_no_more_no_replica_is_asked(fresh, pair):

@@ -18,6 +18,7 @@ from computed.db.cell import claim as claim_module
 from computed.db.cell import freeze as freeze_module
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
+from computed.objects import base
 from computed.objects import freeze as freeze_obj
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
@@ -176,10 +177,9 @@ def test_after_a_freeze_no_claim_is_granted(granted, database):
 
 
 def test_a_reply_lost_after_the_commit_is_the_same_grant(
-        side, granted, database, monkeypatch):
+        side, granted, database):
     lossy = conftest.Lossy(side.conductor, 1)
-    monkeypatch.setattr('computed.objects.base.ComputedObject.'
-                        'indirection_api', lossy)
+    base.use_conductor(lossy)
     got = granted.claim_all(context.new(), 'test', wanted())
     assert rows(database) == [got.claim_id] * 2
     assert lossy.lost == 0

@@ -238,10 +238,9 @@ def test_a_placement_that_the_replicas_have_not_seen(placed, database):
     assert ctxt.reads.by_role['replica'] == 0
 
 
-def test_a_placement_between_the_sum_and_its_record(
-        placed, side, monkeypatch):
+def test_a_placement_between_the_sum_and_its_record(placed, side):
     place(2)
-    monkeypatch.setattr(base.ComputedObject, 'indirection_api', Meanwhile(
+    base.use_conductor(Meanwhile(
         side.conductor, 'record', lambda: place(3)))
     placed.update_available_resource(context.new())
     assert used() == 2      # what was so when it was summed up
@@ -249,16 +248,14 @@ def test_a_placement_between_the_sum_and_its_record(
     assert used() == 3
 
 
-def test_a_record_between_the_guard_and_the_write(
-        placed, side, monkeypatch):
+def test_a_record_between_the_guard_and_the_write(placed, side):
     place(2)
 
     def overtake():
         place(3)
         placed.update_available_resource(context.new())
         assert used() == 3
-    monkeypatch.setattr(base.ComputedObject, 'indirection_api', Meanwhile(
-        side.conductor, 'record', overtake))
+    base.use_conductor(Meanwhile(side.conductor, 'record', overtake))
     report = placed.update_available_resource(context.new())
     assert 'changed meanwhile' in report.note
     assert used() == 3

@@ -254,11 +254,11 @@ class HostSide:
 
     def __enter__(self):
         objects.register_all()
-        base.ComputedObject.indirection_api = self.conductor
+        base.use_conductor(self.conductor)
         return self
 
     def __exit__(self, *error):
-        base.ComputedObject.indirection_api = None
+        base.use_conductor(None)
         self.transport.close()
 
     def manager(self, driver, **kwargs):

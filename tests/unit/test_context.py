@@ -20,11 +20,13 @@ def travelled(**changes):
 def test_tolerance_bound_and_tokens_cross_the_wire():
     sent = context.RequestContext(lag_tolerant=True, max_staleness=2.5)
     sent.tokens.advance('db1', 'life1', 'h1', 7)
+    sent.tokens.advance('db2', 'life9', 'h2', 3)
     came = context.RequestContext.from_dict(sent.to_dict())
     assert came.lag_tolerant is True
     assert came.max_staleness == 2.5
     assert came.tokens.to_dict() == {
-        'cell': 'db1', 'incarnation': 'life1', 'revisions': {'h1': 7}}
+        'db1': {'incarnation': 'life1', 'revisions': {'h1': 7}},
+        'db2': {'incarnation': 'life9', 'revisions': {'h2': 3}}}
 
 
 @pytest.mark.parametrize('changes', [
@@ -37,10 +39,18 @@ def test_tolerance_bound_and_tokens_cross_the_wire():
     {'max_staleness': float('nan')},
     {'max_staleness': True},
     {'tokens': 'x'},
-    {'tokens': {'revisions': {'h1': 'x'}, 'cell': 'db1',
-                'incarnation': 'life1'}},
-    {'tokens': {'revisions': {'h1': 1}, 'incarnation': 'db1'}},
-    {'tokens': {'revisions': [1]}},
+    {'tokens': {'db1': {'revisions': {'h1': 'x'}, 'incarnation': 'life1'}}},
+    {'tokens': {'db1': {'revisions': {'h1': 1.0}, 'incarnation': 'life1'}}},
+    {'tokens': {'db1': {'revisions': {'h1': True}, 'incarnation': 'life1'}}},
+    {'tokens': {'db1': {'revisions': {'h1': 1}}}},
+    {'tokens': {'db1': {'revisions': {'h1': 1}, 'incarnation': 7}}},
+    {'tokens': {'db1': {'revisions': [1], 'incarnation': 'life1'}}},
+    {'tokens': {'db1': {'incarnation': 'life1'}}},
+    {'tokens': {'db1': None}},
+    {'tokens': [1]},
+    # As an earlier release had them: of one database.
+    {'tokens': {'cell': 'db1', 'incarnation': 'life1',
+                'revisions': {'h1': 1}}},
 ], ids=str)
 def test_what_is_missing_or_malformed_makes_a_context_strict(changes):
     assert travelled(**changes).lag_tolerant is False
@@ -80,20 +90,51 @@ def test_only_the_very_value_true_makes_a_copy_tolerant(tolerant):
 def test_copies_share_what_was_written():
     strict = context.new()
     strict.tolerating_lag(True).tokens.advance('db1', 'life1', 'h1', 3)
-    assert strict.tokens.revisions == {'h1': 3}
+    assert strict.tokens.of('db1').revisions == {'h1': 3}
 
 
 def test_tokens_keep_the_highest_revision():
     tokens = context.Tokens()
     tokens.advance('db1', 'life1', 'h1', 5)
     tokens.advance('db1', 'life1', 'h1', 4)
-    assert tokens.revisions == {'h1': 5}
+    assert tokens.of('db1').revisions == {'h1': 5}
 
 
-def test_tokens_of_another_incarnation_replace_all():
-    tokens = context.Tokens('db1', 'life1', {'h1': 5, 'h2': 9})
+def test_a_new_incarnation_of_a_cell_replaces_its_token_only():
+    tokens = context.Tokens()
+    for cell in ('db1', 'db2'):
+        tokens.advance(cell, 'life1', 'h1', 5)
+        tokens.advance(cell, 'life1', 'h2', 9)
     tokens.advance('db1', 'life2', 'h1', 1)
-    assert tokens.revisions == {'h1': 1}
+    assert tokens.of('db1') == context.Token('life2', {'h1': 1})
+    assert tokens.of('db2') == context.Token('life1', {'h1': 5, 'h2': 9})
+
+
+def test_a_reply_of_one_cell_keeps_the_tokens_of_another():
+    tokens = context.Tokens()
+    tokens.advance('db1', 'life1', 'h1', 5)
+    reply = context.Tokens()
+    reply.advance('db2', 'life7', 'h1', 2)
+    tokens.adopt(reply)
+    assert tokens.of('db1') == context.Token('life1', {'h1': 5})
+    assert tokens.of('db2') == context.Token('life7', {'h1': 2})
+    # An older reply of the same cell takes nothing back.
+    older = context.Tokens()
+    older.advance('db1', 'life1', 'h1', 4)
+    tokens.adopt(older)
+    assert tokens.of('db1').revisions == {'h1': 5}
+
+
+def test_there_is_no_token_of_a_cell_that_was_not_written():
+    assert context.Tokens().of('db1') is None
+
+
+def test_a_client_for_the_conductor_stays_in_the_process():
+    sent = context.new()
+    sent.conductor = object()
+    assert sent.tolerating_lag(True).conductor is sent.conductor
+    came = context.RequestContext.from_dict(sent.to_dict())
+    assert came.conductor is None
 
 
 @pytest.mark.parametrize('seen, reached', [
@@ -131,18 +172,18 @@ def test_an_origin_ignores_what_a_newer_peer_adds():
 
 @pytest.mark.parametrize('values', [
     {'max_staleness': 10 ** 400},
-    {'tokens': {'cell': 'c', 'incarnation': 'i',
-                'revisions': {'h': float('inf')}}}], ids=['bound', 'token'])
+    {'tokens': {'c': {'incarnation': 'i',
+                      'revisions': {'h': float('inf')}}}}],
+    ids=['bound', 'token'])
 def test_numbers_beyond_all_measure_are_no_exception(values):
     found = context.RequestContext.from_dict(
         {'lag_tolerant': True, 'availability': True, **values})
     assert not found.lag_tolerant
     assert not found.availability
-    assert not found.tokens.revisions
+    assert not found.tokens
 
 
 def test_tokens_advanced_side_by_side_keep_the_highest():
-    tokens = context.Tokens('c', 'i', {'h': 5})
     others = []
 
     class Revision(int):
@@ -158,16 +199,18 @@ def test_tokens_advanced_side_by_side_keep_the_highest():
             overtaking.join(0.1)    # or it waits for its turn
             return int(self) > other
 
-    tokens.revisions['h'] = Revision(5)
+    tokens = context.Tokens.from_dict(
+        {'c': {'incarnation': 'i', 'revisions': {'h': Revision(5)}}})
     tokens.advance('c', 'i', 'h', 7)
     for overtaking in others:
         overtaking.join()
     assert others
-    assert tokens.revisions == {'h': 8}
+    assert tokens.of('c').revisions == {'h': 8}
 
 
 def test_what_travels_of_tokens_changes_no_more():
-    tokens = context.Tokens('c', 'i', {'h': 5})
-    sent = tokens.to_dict()
+    tokens = context.Tokens()
+    tokens.advance('c', 'i', 'h', 5)
+    sent, known = tokens.to_dict(), tokens.of('c')
     tokens.advance('c', 'i', 'another', 1)
-    assert sent['revisions'] == {'h': 5}
+    assert sent['c']['revisions'] == known.revisions == {'h': 5}

@@ -75,12 +75,11 @@ class Conductor:
 
     def serve(self, request):
         """See :func:`answered`."""
-        outside = base.ComputedObject.indirection_api
-        base.ComputedObject.indirection_api = None
+        outside = base.use_conductor(None)
         try:
             return answered(self._dispatcher, request)
         finally:
-            base.ComputedObject.indirection_api = outside
+            base.use_conductor(outside)
 
 
 def answered(dispatcher, request):
@@ -100,11 +99,11 @@ def host_side(conductor, folder):
         transport.make(fixtures.make_conf(folder)))
     api._client = Client(conductor.serve, serializer.BackportingSerializer())
     api._translator = Client(conductor.serve, serializer.Serializer(), '1.1')
-    base.ComputedObject.indirection_api = api
+    base.use_conductor(api)
     try:
         yield api
     finally:
-        base.ComputedObject.indirection_api = None
+        base.use_conductor(None)
 
 
 def called(recorded):

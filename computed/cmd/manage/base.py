@@ -32,8 +32,7 @@ class Session:
         self.context = context.new()
         self.hosts = hostapi.HostAPI(self._transport)
         self.conductor = conductor_client.ConductorAPI(self._transport)
-        base.ComputedObject.indirection_api = (
-            self.conductor)     # type: ignore[assignment]
+        base.use_conductor(self.conductor)
 
     def close(self):
         """Leave nothing behind."""

@@ -46,8 +46,8 @@ class Database:
         self.router, self.max_page = router, max_page
 
     @property
-    def database_id(self) -> str | None:
-        """The uuid of the database; None until a conductor has read it."""
+    def database_id(self) -> str:
+        """The uuid of the database; empty until a conductor has read it."""
         return self.router.incarnation.database_id
 
     def read(self, function: Query) -> Query:

@@ -26,12 +26,12 @@ ROW = tables.databases.c
 class Incarnation:
     """The life that a conductor knows its database to be in.
 
-    :ivar database_id: which database; None before it is known
+    :ivar database_id: the uuid of the database; empty before it is known
     :ivar number: which life, an opaque text; None before it is known
     """
 
     def __init__(self, clock=time.monotonic):
-        self.database_id = None
+        self.database_id = ''
         self.number = None
         self._clock = clock
         self._since = clock()

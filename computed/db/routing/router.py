@@ -112,10 +112,14 @@ class Router:
         if reason is None:
             try:
                 return self._on_some_replica(name, call, context, Need(
-                    'lag_tolerant', bound, context.tokens.revisions))
+                    'lag_tolerant', bound, self._required(context)))
             except transaction.NodeUnfit as unfit:
                 reason = unfit.args[0]
         return self._beyond_replicas(name, call, context, reason)
+
+    def _required(self, context):
+        token = context.tokens.of(self.incarnation.database_id)
+        return token.revisions if token else {}
 
     def _bound(self, context):
         if context.max_staleness is None:
@@ -151,21 +155,22 @@ class Router:
         :raises computed.exception.Resync: they are of a former life of this
             database
         """
-        if not tokens.revisions:
-            return True
-        if tokens.cell != self.incarnation.database_id:
-            return False
-        if tokens.incarnation != self.incarnation.number:
+        token = tokens.of(self.incarnation.database_id)
+        if token is None:
+            # Tokens of nothing but other databases prove that this request
+            # came from elsewhere: the primary decides.
+            return not tokens
+        if token.incarnation != self.incarnation.number:
             try:
                 # Or is it we who have not heard of a newer one yet?
                 self.incarnation.adopt(self.observe_incarnation())
             except (exception.PrimaryUnavailable, exception.PrimaryReadOnly,
                     exception.OutcomeUnknown):
                 return False
-        if tokens.incarnation != self.incarnation.number:
+        if token.incarnation != self.incarnation.number:
             self.read_stats.refusal(name, 'Resync')
             raise exception.Resync(retry_after=incarnation.resync_after(
-                min(tokens.revisions), self.settings.resync_window,
+                min(token.revisions), self.settings.resync_window,
                 self.incarnation.age()))
         return True
 

@@ -9,10 +9,11 @@ from tests.unit.cmd import deployment as fake
 
 
 @pytest.fixture
-def deployment(monkeypatch):
+def deployment():
     found = fake.Deployment()
-    monkeypatch.setattr(base.ComputedObject, 'indirection_api', found)
-    return found
+    before = base.use_conductor(found)
+    yield found
+    base.use_conductor(before)
 
 
 @pytest.fixture

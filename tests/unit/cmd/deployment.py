@@ -80,7 +80,7 @@ class Deployment:
         self.refusals = {}
         self.record = RECORD
 
-    # an indirection_api
+    # a client of conductors
 
     def object_class_action_versions(self, context, objname, objmethod,
                                      versions, args, kwargs):
