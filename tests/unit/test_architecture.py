@@ -106,3 +106,20 @@ def test_the_sample_configuration_is_what_the_code_says(tmp_path):
     assert sample.read_text() == committed.read_text(), (
         'run: .venv/bin/oslo-config-generator --config-file '
         'etc/computed/config-generator.conf')
+
+
+def test_the_type_checker_knows_the_queries(tmp_path):
+    """Modules load lazily at run time, and are not hidden from mypy."""
+    caller = tmp_path / 'caller.py'
+    caller.write_text('from computed.db import cell as db\n'
+                      'db.instance.no_such_function(1)\n'
+                      'reveal_type(db.instance.get)\n')
+    checked = subprocess.run(
+        [sys.executable, '-m', 'mypy', caller], cwd=ROOT,
+        capture_output=True, text=True)
+    found = checked.stdout.splitlines()
+    assert found[0].endswith(
+        'caller.py:2: error: Module has no attribute "no_such_function"  '
+        '[attr-defined]'), checked
+    assert found[1].endswith('uuid: str) -> computed.db.cell.models.Instance"')
+    assert found[2].startswith('Found 1 error'), checked

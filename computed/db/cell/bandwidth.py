@@ -1,28 +1,36 @@
-"""Queries on the bytes that interfaces have carried."""
+"""Queries on the traffic of interfaces."""
 
 import calendar
 import datetime
+import typing
+from collections import abc
 
 import sqlalchemy as sa
 
+from computed import context as computed_context
 from computed.db.cell import models
 from computed.db.cell.database import cell
 from computed.db.engine import upsert
 
 
-def _moment(seconds):
-    """Seconds since 1970 as the database keeps them."""
+def _moment(seconds: float) -> datetime.datetime:
+    """Return a time (seconds since 1970) in the form of the database."""
     return datetime.datetime.fromtimestamp(
         seconds, datetime.UTC).replace(tzinfo=None)
 
 
 @cell.read
-def get_by_uuids(context, uuids, periods):
-    """The rows of these instances in these periods, in one statement.
+def get_by_uuids(context: computed_context.RequestContext,
+                 uuids: list[str], periods: list[float]
+                 ) -> tuple[list[models.BandwidthUsage],
+                            dict[str, int | None]]:
+    """Return the rows of these instances in these periods.
+
+    It is one statement.
 
     :param periods: starts of periods, seconds since 1970
-    :returns: the rows; and ``{uuid: seconds since 1970}``, when each of the
-        instances that exist was last launched, None for never
+    :returns: the rows, and ``{uuid: last launch}`` of the instances that
+        exist, in seconds since 1970 or None
     """
     usage, instance = models.BandwidthUsage, models.Instance
     query = (sa.select(instance.uuid, instance.launched_at, usage)
@@ -31,7 +39,8 @@ def get_by_uuids(context, uuids, periods):
                  usage.start_period.in_([_moment(start)
                                          for start in periods])))
              .where(instance.uuid.in_(uuids)))
-    rows, launched = [], {}
+    rows: list[models.BandwidthUsage] = []
+    launched: dict[str, int | None] = {}
     for uuid, launched_at, row in context.session.execute(query):
         launched[uuid] = launched_at and calendar.timegm(
             launched_at.timetuple())
@@ -41,8 +50,9 @@ def get_by_uuids(context, uuids, periods):
 
 
 @cell.read
-def get_by_uuid(context, uuid, limit):
-    """The newest rows of one instance, the newest period first."""
+def get_by_uuid(context: computed_context.RequestContext, uuid: str,
+                limit: int) -> abc.Sequence[models.BandwidthUsage]:
+    """Return the newest rows of one instance, the newest period first."""
     row = models.BandwidthUsage
     return context.session.scalars(
         sa.select(row).where(row.uuid == uuid)
@@ -51,8 +61,9 @@ def get_by_uuid(context, uuid, limit):
 
 
 @cell.write
-def record(context, rows):
-    """Write rows in one statement; an older one never replaces a newer.
+def record(context: computed_context.RequestContext,
+           rows: list[dict[str, typing.Any]]) -> None:
+    """Write rows in one statement; an older row never replaces a newer one.
 
     :param rows: ``[{column: value}]``; ``start_period`` in seconds since
         1970

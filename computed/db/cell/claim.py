@@ -1,9 +1,9 @@
-"""Claims: the compare-and-swap that gives leave to act on rows.
+"""Claims: the compare-and-swap that allows a service to act on rows.
 
-A claim is granted while every fact that the decision rested on still holds
-on the primary, and nobody else holds one. It does not expire: only its
-holder, or the same service after a new start, ends it. It may name several
-rows, of several kinds and hosts: it is granted on all of them or on none.
+A claim is granted if every fact that the decision rested on still holds on
+the primary, and if there is no other claim on its rows. It does not expire:
+only its holder ends it, or the same service after a restart. A claim may name
+several rows of several kinds and hosts: it is granted on all or on none.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import typing
 
 import sqlalchemy as sa
 
+from computed import context as computed_context
 from computed import exception
 from computed import states
 from computed.db.cell import freeze
@@ -20,24 +21,31 @@ from computed.db.cell import revision
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
+# A row of a claim as it travels: see grant() and settle().
+Row = dict[str, typing.Any]
+Rows = list[Row]
+
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """A table whose rows can be claimed. They have ``host``, ``revision``,
-    ``updated_at`` and the three columns of a claim.
+    """A table whose rows can be claimed.
 
-    :ivar key: the column that names a row
+    It has the columns ``host``, ``revision``, ``updated_at`` and the three
+    columns of a claim.
+
+    :ivar key: the column that identifies a row
     :ivar facts: columns that a claim may rest on
-    :ivar defaults: what holds of a row if the claim says nothing of it
+    :ivar defaults: facts that must hold unless the claim expects others
     """
 
     model: typing.Any
     key: str
-    facts: frozenset
-    defaults: dict
+    facts: frozenset[str]
+    defaults: dict[str, typing.Any]
 
     @property
-    def column(self):
+    def column(self) -> typing.Any:
+        """The key column, for conditions."""
         return getattr(self.model, self.key)
 
 
@@ -50,7 +58,8 @@ KINDS = {
 }
 
 
-def _holds(kind, name, value):
+def _holds(kind: Kind, name: str,
+           value: typing.Any) -> sa.ColumnElement[bool]:
     column = getattr(kind.model, name)
     if isinstance(value, (list, tuple)):
         return column.in_(value)
@@ -59,7 +68,8 @@ def _holds(kind, name, value):
     return column.is_(None) if value is None else column == value
 
 
-def _conditions(kind, expected, operation):
+def _conditions(kind: Kind, expected: dict[str, typing.Any],
+                operation: str) -> list[sa.ColumnElement[bool]]:
     unknown = expected.keys() - kind.facts
     if unknown:
         raise ValueError(f'{operation} cannot rest on {sorted(unknown)}')
@@ -68,14 +78,15 @@ def _conditions(kind, expected, operation):
             *(_holds(kind, name, value) for name, value in facts.items())]
 
 
-def _order(rows):
-    """The same order for everybody who names the same rows."""
+def _order(rows: Rows) -> Rows:
+    """Return the rows in the one order in which all claims lock them."""
     return sorted(rows, key=lambda row: (row['kind'], row['key']))
 
 
-def _bumped(context, rows):
-    """Bump the host of every row, also the one it goes to."""
-    floors = {}
+def _bumped(context: computed_context.RequestContext,
+            rows: Rows) -> dict[str | None, int]:
+    """Raise the revision of each host of the rows, and of new hosts."""
+    floors: dict[str | None, dict[str, list[str]]] = {}
     for row in rows:
         for host in {row['host'], row['values'].get('host', row['host'])}:
             floors.setdefault(host, {}).setdefault(row['kind'], []).append(
@@ -84,8 +95,11 @@ def _bumped(context, rows):
         host: _highest(keys) for host, keys in floors.items()})
 
 
-def _highest(keys):
-    """A scalar query: the highest revision of these rows, or 0."""
+def _highest(keys: dict[str, list[str]]) -> sa.ColumnElement[int]:
+    """Return a scalar query: the highest revision of these rows, or 0.
+
+    :param keys: ``{kind: keys}``
+    """
     parts = [sa.select(sa.func.max(KINDS[kind].model.revision).label('top'))
              .where(KINDS[kind].column.in_(some))
              for kind, some in sorted(keys.items())]
@@ -95,10 +109,14 @@ def _highest(keys):
     return sa.func.coalesce(parts[0].scalar_subquery(), 0)
 
 
-def _update(context, row, conditions, new, claim):
-    """Write one row with its claim; None if it does not fit.
+def _update(context: computed_context.RequestContext, row: Row,
+            conditions: list[sa.ColumnElement[bool]],
+            new: dict[str | None, int],
+            claim: dict[str, typing.Any]) -> typing.Any:
+    """Write one row and its claim, and return the fresh row.
 
     :param new: ``{host: revision}``
+    :returns: None if a condition does not hold
     """
     kind, values = KINDS[row['kind']], {**row['values'], **claim}
     same_host = (kind.model.host.is_(None) if row['host'] is None
@@ -116,16 +134,18 @@ def _update(context, row, conditions, new, claim):
     return context.session.get(kind.model, row['key'])
 
 
-def _held_by(claim_id, owner):
+def _held_by(claim_id: str, owner: str) -> dict[str, typing.Any]:
     return {'claim_id': claim_id, 'claim_owner': owner,
             'claimed_at': dialects.utcnow()}
 
 
-FREE = {'claim_id': None, 'claim_owner': None, 'claimed_at': None}
+FREE: dict[str, typing.Any] = {
+    'claim_id': None, 'claim_owner': None, 'claimed_at': None}
 
 
 @cell.write
-def _grant(context, claim_id, owner, operation, wanted):
+def _grant(context: computed_context.RequestContext, claim_id: str,
+           owner: str, operation: str, wanted: Rows) -> list:
     new = _bumped(context, wanted)
     freeze.refuse_if_frozen(context, new, operation)
     granted = {}
@@ -135,15 +155,16 @@ def _grant(context, claim_id, owner, operation, wanted):
             context, row, _conditions(kind, row['expected'], operation), new,
             _held_by(claim_id, owner))
         if found is None:
-            # Raised, so that bumps and other rows are rolled back too.
+            # An error also rolls back the revisions and the other rows.
             raise exception.ClaimLost(uuid=row['key'], operation=operation)
         granted[row['kind'], row['key']] = found
     return [granted[row['kind'], row['key']] for row in wanted]
 
 
 @cell.read
-def _held(context, claim_id, wanted):
-    """The rows of ``wanted``, if all of them are held under this claim."""
+def _held(context: computed_context.RequestContext, claim_id: str,
+          wanted: Rows) -> list | None:
+    """Return the rows if all of them are held under this claim, else None."""
     found = []
     for row in wanted:
         kind = KINDS[row['kind']]
@@ -153,16 +174,18 @@ def _held(context, claim_id, wanted):
     return None if None in found else found
 
 
-def grant(context, claim_id, owner, operation, wanted):
-    """Grant a claim, or find it granted: a repeated request is granted once.
+def grant(context: computed_context.RequestContext, claim_id: str,
+          owner: str, operation: str, wanted: Rows) -> list:
+    """Grant a claim; a repeat of the request is harmless.
 
-    :param wanted: ``[{'kind', 'key', 'host', 'expected', 'values'}]``: a row
-        by a key of ``KINDS`` and its own, ``{fact: value or list of
-        values}``, and columns to set with the grant (``task_state``)
+    :param wanted: ``[{'kind', 'key', 'host', 'expected', 'values'}]``.
+        ``kind`` is a key of ``KINDS``, ``key`` identifies the row,
+        ``expected`` is ``{fact: value or list of values}``, and ``values``
+        are columns to set with the grant, such as ``task_state``.
     :returns: the fresh rows, in the same order
-    :raises computed.exception.ClaimLost: a fact no longer holds, or
-        somebody else has a claim
-    :raises computed.exception.Frozen: nothing may be begun there
+    :raises computed.exception.ClaimLost: a fact no longer holds, or there is
+        another claim
+    :raises computed.exception.Frozen: a host is frozen
     """
     try:
         return _grant(context, claim_id, owner, operation, wanted)
@@ -174,17 +197,19 @@ def grant(context, claim_id, owner, operation, wanted):
 
 
 @cell.write
-def settle(context, claim_id, rows):
-    """End a claim and write what came of it.
+def settle(context: computed_context.RequestContext, claim_id: str,
+           rows: Rows) -> list:
+    """End a claim and write its result.
 
-    Nobody else changes a claimed row, so it has the revision of the grant.
-    If it has not, a lingering request has been granted the claim once more,
-    after its end: what came of it is of then.
+    Only the holder changes a claimed row, so the row has the revision of the
+    grant. If it has another one, then a delayed request was granted this
+    claim once more after its end, and the result is out of date.
 
     :param rows: ``[{'kind', 'key', 'host', 'values', 'revision'}]``, all
-        that it holds; without a revision, or with None, any will do
-    :returns: for each the fresh row; None if the claim is not held (any
-        more), as after a settlement whose reply was lost
+        rows of the claim. Without a revision, or with None, any revision is
+        accepted.
+    :returns: a fresh row for each; None if the claim is not held (any more),
+        as after a settlement whose reply was lost
     """
     new = _bumped(context, rows)
     settled = {}
@@ -200,9 +225,11 @@ def settle(context, claim_id, rows):
     return [settled[row['kind'], row['key']] for row in rows]
 
 
-def _members(context, claim_id, service_id):
-    """The rows that a service holds under a claim."""
-    found = []
+@cell.read
+def _members(context: computed_context.RequestContext, claim_id: str,
+             service_id: str) -> Rows:
+    """Return the rows that a service holds under a claim."""
+    found: Rows = []
     for name, kind in KINDS.items():
         rows = context.session.execute(
             sa.select(kind.column, kind.model.host)
@@ -214,35 +241,38 @@ def _members(context, claim_id, service_id):
     return found
 
 
-def of_service(column, service_id):
-    """A condition: the owner is a service, in whichever of its lives."""
+def of_service(column: typing.Any,
+               service_id: str) -> sa.ColumnElement[bool]:
+    """Return a condition: the owner is any run of this service."""
     return column.startswith(f'{service_id}:', autoescape=True)
 
 
-def adopt(context, uuid, old_claim_id, service_id, claim_id, owner):
-    """Take over a claim of the same service, with all its rows; repeating it
-    does no harm.
+def adopt(context: computed_context.RequestContext, uuid: str,
+          old_claim_id: str, service_id: str, claim_id: str,
+          owner: str) -> list:
+    """Take over a claim of the same service with all its rows.
 
-    :param uuid: of one of its instances
+    A repeat is harmless.
+
+    :param uuid: one of its instances
     :returns: the fresh rows
-    :raises computed.exception.ClaimLost: it is not held by that service
+    :raises computed.exception.ClaimLost: the service does not hold it
     """
-    # Strict reads, and what they say is compared again by the write.
-    members = _read_members(context, old_claim_id, service_id)
+    # The reads are strict, and the write compares the claim again.
+    members = _members(context, old_claim_id, service_id)
     if members:
         return _adopt(context, uuid, members, old_claim_id, claim_id, owner)
-    members = _read_members(context, claim_id, service_id)
+    members = _members(context, claim_id, service_id)
     rows = members and _held(context, claim_id, members)
     if not rows:
         raise exception.ClaimLost(uuid=uuid, operation='adopt')
     return rows
 
 
-_read_members = cell.read(_members)
-
-
 @cell.write
-def _adopt(context, uuid, members, old_claim_id, claim_id, owner):
+def _adopt(context: computed_context.RequestContext, uuid: str,
+           members: Rows, old_claim_id: str, claim_id: str,
+           owner: str) -> list:
     new = _bumped(context, members)
     adopted = [_update(context, row,
                        [KINDS[row['kind']].model.claim_id == old_claim_id],

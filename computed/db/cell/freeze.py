@@ -1,23 +1,29 @@
-"""Freezes: no claim is granted, on one host or on all.
+"""Freezes: no claim is granted on one host, or on all.
 
-A claim locks its hosts' rows before it looks for a freeze, and a freeze locks
-them before it is written: once it has been written, no claim that did not see
-it can still be granted.
+A claim locks the rows of its hosts before it looks for a freeze. A freeze
+locks them before it is written. So no claim is granted after a freeze is
+written, not even a claim that began before it.
 """
+
+from collections import abc
 
 import sqlalchemy as sa
 
+from computed import context as computed_context
 from computed import exception
 from computed.db.cell import models
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
 
-def refuse_if_frozen(context, hosts, operation):
-    """One statement, in the transaction that grants a claim.
+def refuse_if_frozen(context: computed_context.RequestContext,
+                     hosts: abc.Iterable[str | None], operation: str) -> None:
+    """Refuse a claim on frozen hosts, with one statement.
 
-    :param hosts: whose rows the transaction has locked; None: of no host
-    :raises computed.exception.Frozen: one of them is, or all are
+    Call it in the transaction that grants the claim.
+
+    :param hosts: hosts that the transaction has locked; None: no host
+    :raises computed.exception.Frozen: one of them is frozen, or all hosts are
     """
     row = models.Freeze
     names = sorted({host or models.NO_HOST for host in hosts})
@@ -28,8 +34,8 @@ def refuse_if_frozen(context, hosts, operation):
         raise exception.Frozen(operation=operation, **described(found))
 
 
-def described(row):
-    """What a Frozen says of the freeze."""
+def described(row: models.Freeze) -> dict[str, str]:
+    """Return the values of a freeze that the error ``Frozen`` shows."""
     return {'scope': 'Every host' if row.host == models.ALL_HOSTS
             else f'Host {row.host}',
             'since': f'{row.frozen_at:%Y-%m-%dT%H:%M:%SZ}',
@@ -37,22 +43,24 @@ def described(row):
 
 
 @cell.write
-def impose(context, host, reason, by):
-    """Let no claim be granted from now on; again: with another reason.
+def impose(context: computed_context.RequestContext, host: str | None,
+           reason: str, by: str) -> models.Freeze:
+    """Refuse all new claims on a host; repeated, it changes the reason.
 
-    :param host: None: on no host
-    :param by: who wants it
-    :returns: the row; it is frozen since the first time
-    :raises computed.exception.HostNotFound: no such host
+    :param host: None: on all hosts
+    :param by: the operator
+    :returns: the row; its time is that of the first call
+    :raises computed.exception.HostNotFound: there is no such host
     """
     session, row = context.session, models.Host
     affected = sa.true() if host is None else row.name == host
-    # In the order in which claims lock them.
+    # Claims lock them in the same order.
     names = session.scalars(sa.select(row.name).where(affected)
                             .order_by(row.name).with_for_update()).all()
     if host is not None and not names:
         raise exception.HostNotFound(host=host)
-    # Where a lock is of one node only, a write is what claims collide with.
+    # On Galera a lock holds on one node only; a write conflicts with the
+    # claims of all nodes.
     session.execute(sa.update(row).where(affected)
                     .values(revision=row.revision + 1)
                     .execution_options(synchronize_session=False))
@@ -68,12 +76,12 @@ def impose(context, host, reason, by):
 
 
 @cell.write
-def lift(context, host):
+def lift(context: computed_context.RequestContext, host: str | None) -> bool:
     """End a freeze.
 
-    :param host: None: the one of all hosts, not those of single ones
-    :returns: whether there was one
-    :raises computed.exception.HostNotFound: no such host
+    :param host: None: the freeze of all hosts, not those of single hosts
+    :returns: False if there was none
+    :raises computed.exception.HostNotFound: there is no such host
     """
     if host is not None and context.session.get(models.Host, host) is None:
         raise exception.HostNotFound(host=host)

@@ -1,13 +1,15 @@
-"""Claims on guests that have no instance: they rest on an absence.
+"""Claims on guests that have no instance.
 
-What is not there cannot be compared and swapped. So the host's row is: its
-revision counts every change of its instances, and is still the one that came
-with the list in which the instance was missing.
+Such a claim rests on the absence of a row, which cannot be compared and
+swapped. The row of the host is compared instead: its revision counts every
+change of its instances, so it must still be the revision that came with the
+list in which the instance was missing.
 """
 
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
+from computed import context as computed_context
 from computed import exception
 from computed.db.cell import claim
 from computed.db.cell import freeze
@@ -17,17 +19,19 @@ from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
 
-def grant(context, uuid, host, listed, claim_id, owner, operation):
-    """Grant a claim on a guest without an instance, or find it granted.
+def grant(context: computed_context.RequestContext, uuid: str, host: str,
+          listed: int, claim_id: str, owner: str, operation: str) -> int:
+    """Grant a claim on a guest without an instance; a repeat is harmless.
 
-    It is refused on any doubt: if anything changed on the host since the
-    list, or there is a live instance of this uuid on another host.
+    It is refused if anything changed on the host since the list was read, or
+    if a live instance with this uuid is on another host.
 
-    :param listed: the host's revision as it came with a strict list
-    :returns: the host's revision now, with which the next such claim may be
-        asked for: the list is still true
-    :raises computed.exception.ClaimLost: something changed
-    :raises computed.exception.Frozen: nothing may be begun there
+    :param listed: the revision of the host that came with a strict list
+    :returns: the revision of the host now; the list is still true, so the
+        next claim of this kind uses it as ``listed``
+    :raises computed.exception.ClaimLost: something changed, or another claim
+        holds the guest
+    :raises computed.exception.Frozen: the host is frozen
     """
     try:
         return _grant(context, uuid, host, listed, claim_id, owner,
@@ -43,7 +47,8 @@ def grant(context, uuid, host, listed, claim_id, owner, operation):
 
 
 @cell.write
-def _grant(context, uuid, host, listed, claim_id, owner, operation):
+def _grant(context: computed_context.RequestContext, uuid: str, host: str,
+           listed: int, claim_id: str, owner: str, operation: str) -> int:
     now = revision.bump_if(context, host, listed)
     freeze.refuse_if_frozen(context, [host], operation)
     lost = now is None or context.session.scalar(
@@ -51,7 +56,7 @@ def _grant(context, uuid, host, listed, claim_id, owner, operation):
         .where(models.Instance.uuid == uuid,
                models.Instance.deleted == sa.false()))
     if lost or context.session.get(models.GuestClaim, uuid) is not None:
-        # Raised, so that the bump is rolled back too.
+        # An error also rolls back the new revision.
         raise exception.ClaimLost(uuid=uuid, operation=operation)
     context.session.execute(sa.insert(models.GuestClaim).values(
         uuid=uuid, host=host, claim_id=claim_id, claim_owner=owner,
@@ -60,7 +65,8 @@ def _grant(context, uuid, host, listed, claim_id, owner, operation):
 
 
 @cell.read
-def _held(context, uuid, host, claim_id):
+def _held(context: computed_context.RequestContext, uuid: str, host: str,
+          claim_id: str) -> int | None:
     found = context.session.execute(
         sa.select(models.Host.revision)
         .join(models.GuestClaim, models.GuestClaim.host == models.Host.name)
@@ -70,10 +76,13 @@ def _held(context, uuid, host, claim_id):
 
 
 @cell.write
-def settle(context, uuid, claim_id):
-    """End a claim; returns whether it was held.
+def settle(context: computed_context.RequestContext, uuid: str,
+           claim_id: str) -> bool:
+    """End a claim.
 
-    No row that decisions rest on changes, so no revision does.
+    No row changes that a decision can rest on, so no revision changes.
+
+    :returns: False if the claim was not held
     """
     row = models.GuestClaim
     return bool(context.session.execute(
@@ -82,8 +91,9 @@ def settle(context, uuid, claim_id):
 
 
 @cell.read
-def get_all_of(context, service_id):
-    """``{claim_id: uuid}`` of the claims that a service holds."""
+def get_all_of(context: computed_context.RequestContext,
+               service_id: str) -> dict[str, str]:
+    """Return ``{claim_id: uuid}`` of all claims that a service holds."""
     row = models.GuestClaim
     found = context.session.execute(
         sa.select(row.claim_id, row.uuid)

@@ -1,11 +1,13 @@
 """Queries on hosts, their services and their compute nodes."""
 
 import dataclasses
+import typing
 
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 from sqlalchemy import orm
 
+from computed import context as computed_context
 from computed import exception
 from computed.db.cell import models
 from computed.db.cell.database import cell
@@ -15,11 +17,11 @@ from computed.db.engine import pages
 
 @dataclasses.dataclass(frozen=True)
 class HostRow:
-    """A host with its parts; each part may be None.
+    """A host with its parts; a missing part is None.
 
-    :ivar silent_for: seconds since its service was heard, by the
+    :ivar silent_for: seconds since the last heartbeat of its service, by the
         database's clock
-    :ivar freeze: that of all hosts before its own
+    :ivar freeze: the freeze of all hosts, else its own
     """
 
     host: models.Host
@@ -30,8 +32,8 @@ class HostRow:
     freeze: models.Freeze | None
 
 
-def _query():
-    # For each host in the answer, not for all before any is chosen.
+def _query() -> sa.Select:
+    # Correlated, so that the engine counts for the chosen hosts only.
     counted = (sa.select(sa.func.count()).select_from(models.Instance)
                .where(models.Instance.host == models.Host.name,
                       models.Instance.deleted == sa.false())
@@ -44,14 +46,16 @@ def _query():
             .outerjoin(models.ComputeNode,
                        models.ComputeNode.host == models.Host.name)
             .outerjoin(frozen, frozen.host == models.Host.name)
-            # Named with a host, or SQLAlchemy warns of a product.
+            # The second condition is always true. Without it SQLAlchemy
+            # warns of a cartesian product.
             .outerjoin(all_frozen, sa.and_(
                 all_frozen.host == models.ALL_HOSTS,
                 all_frozen.host != models.Host.name))
             .where(models.Host.name != models.NO_HOST))
 
 
-def _row(context, found):
+def _row(context: computed_context.RequestContext,
+         found: typing.Any) -> HostRow:
     host, service, compute_node, instances, now, frozen, all_frozen = found
     cell.record_revision(context, host.name, host.revision)
     silent_for = None
@@ -62,8 +66,9 @@ def _row(context, found):
 
 
 @cell.read
-def get_page(context, limit, marker):
-    """Hosts, by name; see :func:`pages.read`."""
+def get_page(context: computed_context.RequestContext, limit: int | None,
+             marker: str | None) -> pages.Page:
+    """Return a page of hosts, by name; see :func:`pages.read`."""
     found = pages.read(context.session, _query(), (models.Host.name,),
                        limit, marker, cell.max_page())
     return pages.Page([_row(context, row) for row in found.rows],
@@ -71,8 +76,10 @@ def get_page(context, limit, marker):
 
 
 @cell.read
-def get_compute_nodes_page(context, limit, marker):
-    """Compute nodes, by host; see :func:`pages.read`."""
+def get_compute_nodes_page(context: computed_context.RequestContext,
+                           limit: int | None,
+                           marker: str | None) -> pages.Page:
+    """Return a page of compute nodes, by host; see :func:`pages.read`."""
     node = models.ComputeNode
     query = (sa.select(node, models.Host.revision)
              .join(models.Host, models.Host.name == node.host))
@@ -84,10 +91,10 @@ def get_compute_nodes_page(context, limit, marker):
 
 
 @cell.read
-def get(context, name):
-    """One host.
+def get(context: computed_context.RequestContext, name: str) -> HostRow:
+    """Return one host.
 
-    :raises computed.exception.HostNotFound: there is none
+    :raises computed.exception.HostNotFound: there is no such host
     """
     found = context.session.execute(
         _query().where(models.Host.name == name)).one_or_none()
@@ -96,18 +103,19 @@ def get(context, name):
     return _row(context, found)
 
 
-# As a heartbeat: it may be the first to meet a new primary.
+# Like a heartbeat, it may be the first write on a new primary.
 @cell.liveness
-def register(context, host, service_id, boot_id, host_boot_id, version,
-             down_after):
-    """Make ``host`` belong to this service, from now on.
+def register(context: computed_context.RequestContext, host: str,
+             service_id: str, boot_id: str, host_boot_id: str, version: str,
+             down_after: float) -> None:
+    """Give a host to this service.
 
-    :param down_after: seconds of silence after which another service may
-        take a host over
-    :raises computed.exception.HostTaken: another live service has it
+    :param down_after: seconds without a heartbeat after which a service may
+        take the host of another
+    :raises computed.exception.HostTaken: the host has another live service
     """
     session = context.session
-    # The row lock keeps two services from registering one host at once.
+    # The row lock stops a second service that registers at the same time.
     if session.get(models.Host, host, with_for_update=True) is None:
         _add(session, host)
     before = session.get(models.Service, host)
@@ -128,19 +136,22 @@ def register(context, host, service_id, boot_id, host_boot_id, version,
                     .execution_options(synchronize_session=False))
 
 
-def _add(session, host):
+def _add(session: orm.Session, host: str) -> None:
     try:
         session.execute(sa.insert(models.Host).values(
             name=host, revision=0, created_at=dialects.utcnow()))
     except db_exc.DBDuplicateEntry as error:
-        # Another service was first, and there was no row yet to wait at:
-        # as with a deadlock, all is done again, and its row is seen.
+        # Another service inserted it first, and there was no row to lock.
+        # After a deadlock the transaction is repeated: it then sees the row.
         raise db_exc.DBDeadlock(error) from error
 
 
 @cell.liveness
-def report(context, host, service_id, boot_id, digest):
-    """Note that the service of ``host`` lives. Bumps no revision.
+def report(context: computed_context.RequestContext, host: str,
+           service_id: str, boot_id: str, digest: str) -> bool:
+    """Record a heartbeat of the service of a host.
+
+    It does not raise the revision of the host.
 
     :returns: False if the host belongs to another service now
     """

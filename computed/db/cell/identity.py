@@ -2,21 +2,23 @@
 
 import sqlalchemy as sa
 
+from computed import context as computed_context
 from computed import exception
 from computed.db.cell import models
 from computed.db.cell.database import cell
 
 
 @cell.read
-def get_id(context):
-    """The uuid drawn when the schema was made."""
+def get_id(context: computed_context.RequestContext) -> str | None:
+    """Return the uuid of the database, drawn when its schema was created."""
     return context.session.scalar(sa.select(models.Database.uuid))
 
 
-def ensure_is(context, database_id):
-    """Refuse a caller whose records are in another database.
+def ensure_is(context: computed_context.RequestContext,
+              database_id: str) -> None:
+    """Refuse a caller that belongs to another database.
 
-    :raises computed.exception.WrongDatabase: they are
+    :raises computed.exception.WrongDatabase: this is not ``database_id``
     """
     found = cell.database_id
     if found != database_id:

@@ -1,7 +1,10 @@
-"""Queries on the ``instances`` table, but for claims."""
+"""Queries on the ``instances`` table, except claims."""
+
+import typing
 
 import sqlalchemy as sa
 
+from computed import context as computed_context
 from computed import exception
 from computed.db.cell import models
 from computed.db.cell import revision
@@ -9,20 +12,21 @@ from computed.db.cell.database import cell
 from computed.db.engine import dialects
 from computed.db.engine import pages
 
-# One statement names at most so many uuids.
+# The maximum number of uuids in one statement.
 CHUNK = 500
 
 
-def _live():
+def _live() -> sa.ColumnElement[bool]:
     return models.Instance.deleted == sa.false()
 
 
 @cell.read
-def get_all_by_host(context, host):
-    """Every live instance placed on ``host``, by uuid.
+def get_all_by_host(context: computed_context.RequestContext,
+                    host: str) -> list[models.Instance]:
+    """Return every live instance on a host, by uuid.
 
-    The host's revision comes with the rows in one statement, so that an
-    empty list still says how new it is.
+    The revision of the host comes in the same statement, so that also an
+    empty list has one.
     """
     query = (sa.select(models.Host.revision, models.Instance)
              .outerjoin(models.Instance, sa.and_(
@@ -36,17 +40,20 @@ def get_all_by_host(context, host):
 
 
 @cell.read
-def get_page(context, limit, marker, **filters):
-    """Live instances, by name and then uuid; see :func:`pages.read`.
+def get_page(context: computed_context.RequestContext, limit: int | None,
+             marker: str | None, **filters: str | None) -> pages.Page:
+    """Return a page of live instances, by name and uuid.
 
-    :param filters: columns and the value each must have; None: any
+    See :func:`pages.read`.
+
+    :param filters: the value that a column must have; None: any value
     """
     row = models.Instance
     wanted = {column: value for column, value in filters.items()
               if value is not None}
     query = sa.select(row).where(_live(), *(
         getattr(row, column) == value for column, value in wanted.items()))
-    # Left to itself MariaDB reads from the beginning of the list.
+    # Without the hint MariaDB reads the list from its beginning.
     for dialect in ('mysql', 'mariadb'):
         query = query.with_hint(
             row, f'FORCE INDEX ({_page_index(wanted)})', dialect)
@@ -56,8 +63,8 @@ def get_page(context, limit, marker, **filters):
     return pages.Page([row for row, in found.rows], found.next_marker)
 
 
-def _page_index(wanted):
-    """The index in which a page's rows lie one after the other."""
+def _page_index(wanted: dict[str, str]) -> str:
+    """Return the index that has the rows of a page side by side."""
     if 'host' in wanted:
         return 'instances_host_page_idx'
     if 'vm_state' in wanted and 'name' not in wanted:
@@ -65,17 +72,17 @@ def _page_index(wanted):
     return 'instances_page_idx'
 
 
-def _characters(found):
-    """How long the texts are that a user may have made as long as a book.
-    """
+def _characters(found: typing.Any) -> int:
+    """Return the length of the texts whose length users choose."""
     return len(found[0].command) + len(found[0].fault or '')
 
 
 @cell.read
-def get(context, uuid):
-    """One instance, deleted or not.
+def get(context: computed_context.RequestContext,
+        uuid: str) -> models.Instance:
+    """Return one instance, deleted or not.
 
-    :raises computed.exception.InstanceNotFound: there is none
+    :raises computed.exception.InstanceNotFound: there is no such instance
     """
     query = (sa.select(models.Instance, models.Host.revision)
              .outerjoin(models.Host, models.Host.name == sa.func.coalesce(
@@ -90,12 +97,13 @@ def get(context, uuid):
 
 
 @cell.write
-def create(context, values):
-    """Add an instance; returns its row.
+def create(context: computed_context.RequestContext,
+           values: dict[str, typing.Any]) -> models.Instance:
+    """Insert an instance and return its row.
 
-    :raises computed.exception.HostNotFound: of ``values['host']``
-    :raises computed.exception.InstanceBusy: a guest of this uuid is being
-        acted on because it had no instance
+    :raises computed.exception.HostNotFound: there is no ``values['host']``
+    :raises computed.exception.InstanceBusy: there is a claim on a guest with
+        this uuid, which had no instance until now
     """
     new = revision.bump(context, values.get('host'))
     if context.session.get(models.GuestClaim, values['uuid']) is not None:
@@ -112,12 +120,15 @@ def create(context, values):
 
 
 @cell.write
-def update(context, uuid, host, expected_revision, values):
-    """Change an instance that is still as it was read, and that nobody has
-    claimed; returns its row.
+def update(context: computed_context.RequestContext, uuid: str,
+           host: str | None, expected_revision: int,
+           values: dict[str, typing.Any]) -> models.Instance:
+    """Change an instance and return its row.
+
+    The row must still be as the caller read it, without a claim.
 
     :raises computed.exception.InstanceChanged: revision or host differ
-    :raises computed.exception.InstanceBusy: somebody works on it
+    :raises computed.exception.InstanceBusy: there is a claim on it
     """
     new = revision.bump(context, host, sa.literal(expected_revision))
     same_host = (models.Instance.host.is_(None) if host is None
@@ -140,18 +151,19 @@ def update(context, uuid, host, expected_revision, values):
 
 
 @cell.write
-def record_power_states(context, host, changes):
-    """Write power states of instances on which nobody works.
+def record_power_states(context: computed_context.RequestContext, host: str,
+                        changes: list[dict[str, typing.Any]]) -> int:
+    """Write power states of instances that have no task and no claim.
 
-    Each change is guarded by all it was judged by; one that no longer fits
-    is left out. One statement for each distinct transition.
+    Each change is guarded by the facts it rests on; a row with other facts
+    is left out. There is one statement for each distinct transition.
 
     :param changes: ``[{'uuid', 'vm_state', 'old', 'new'}]``
-    :returns: how many rows were changed
+    :returns: the number of rows that were changed
     """
     uuids = [change['uuid'] for change in changes]
     new_revision = revision.bump(context, host, revision.of_rows(uuids))
-    groups = {}
+    groups: dict[tuple, list[str]] = {}
     for change in changes:
         key = change['vm_state'], change['old'], change['new']
         groups.setdefault(key, []).append(change['uuid'])

@@ -1,13 +1,14 @@
-"""The schema: which one the code needs, which one is there, the way over.
+"""The schema: which one the code needs, which one exists, and the upgrade.
 
-Migrations only ever expand until a later release contracts, so code one
-release behind still runs on the newest schema.
+Migrations only add; a later release drops. So code that is one release behind
+still runs on the newest schema.
 """
 
 import contextlib
 import functools
 import os
 import pathlib
+from collections import abc
 
 import sqlalchemy as sa
 from alembic import command
@@ -21,49 +22,50 @@ from computed.db.engine import address
 from computed.db.engine import errors
 from computed.db.engine import setup
 
-# The oldest schema this code runs on.
+# The oldest schema that this code runs on.
 NEEDED = 'a7'
 FOLDER = pathlib.Path(__file__).parent / 'migrations'
 
 
-def _config():
+def _config() -> alembic_config.Config:
     config = alembic_config.Config()
     config.set_main_option('script_location', str(FOLDER))
     return config
 
 
-def _engine(url):
+def _engine(url: str) -> sa.Engine:
     engine = setup.single(address.prepare(url))
     setup.tune(engine)
     return engine
 
 
-def known():
-    """Every schema this code knows, oldest first."""
+def known() -> list[str]:
+    """Return every schema that this code knows, oldest first."""
     scripts = script.ScriptDirectory.from_config(_config())
     return [found.revision for found in scripts.walk_revisions()][::-1]
 
 
 @functools.cache
-def outdated():
-    """The schemas that are older than the one this code needs."""
+def outdated() -> tuple[str, ...]:
+    """Return the schemas that are too old for this code."""
     revisions = known()
     return tuple(revisions[:revisions.index(NEEDED)])
 
 
-def version(url):
-    """The schema of the database at ``url``; None if it has none yet."""
+def version(url: str) -> str | None:
+    """Return the schema of the database at ``url``, or None if it is empty.
+    """
     parsed = sa.make_url(url)
     if parsed.get_backend_name() == 'sqlite' and not os.path.exists(
             parsed.database or ''):
-        return None     # to look must not make it
+        return None     # a connection would create the file
     with _engine(url).connect() as connection:
         return migration.MigrationContext.configure(
             connection).get_current_revision()
 
 
-def sync(url):
-    """Bring the database at ``url`` to the newest schema.
+def sync(url: str) -> tuple[str | None, str | None]:
+    """Upgrade the database at ``url`` to the newest schema.
 
     :returns: the schemas before and after
     """
@@ -75,13 +77,13 @@ def sync(url):
     return before, version(url)
 
 
-def check(url):
-    """Refuse a database that this code cannot work with.
+def check(url: str) -> None:
+    """Refuse a database whose schema is missing or too old.
 
-    A schema that this code does not know is newer: whatever it has dropped,
-    it has not dropped what the release before it used.
+    A schema that this code does not know is newer. It still has all that the
+    previous release uses.
 
-    :raises computed.exception.SchemaMismatch: missing or too old
+    :raises computed.exception.SchemaMismatch: it is refused
     """
     found = version(url)
     if found is None or found in outdated():
@@ -91,11 +93,11 @@ def check(url):
 
 
 @contextlib.contextmanager
-def reachable(url):
-    """Turn what a server or its library says into our own error.
+def reachable(url: str) -> abc.Iterator[None]:
+    """Translate any database error of the body into one typed error.
 
-    :raises computed.exception.PrimaryUnreachable: nobody answers at
-        ``url``, or nobody who can be trusted, or it refuses
+    :raises computed.exception.PrimaryUnreachable: the server at ``url`` does
+        not answer, is not trusted, or refuses
     """
     try:
         yield

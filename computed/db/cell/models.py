@@ -1,22 +1,24 @@
-"""The tables. The migrations make them; a test compares the two."""
+"""The tables. The migrations create them; a test compares the two."""
 
+import datetime
 import typing
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 from sqlalchemy.ext import compiler
 
-# Changes of rows that belong to no host are counted here.
+# The row of ``hosts`` that counts the changes of rows without a host.
 NO_HOST = '(none)'
-# What stands for all of them; no host has such a name either.
+# The ``host`` of a freeze of all hosts. No host can have such a name.
 ALL_HOSTS = '(all)'
 
 
 @compiler.compiles(sa.String, 'postgresql')
 @compiler.compiles(sa.Text, 'postgresql')
-def _text_postgresql(element, visitor, **kwargs):
-    # Names are ordered bytewise, as on the other engines, whatever the
-    # locale of the database. Only where a table's column is made.
+def _text_postgresql(element: typing.Any, visitor: typing.Any,
+                     **kwargs: typing.Any) -> str:
+    # Every engine orders names by their bytes; PostgreSQL would order them by
+    # the locale of the database. Only the columns of tables need it.
     visit = getattr(visitor, f'visit_{element.__visit_name__}')
     made = visit(element, **kwargs)
     if kwargs.get('type_expression') is None or element.collation:
@@ -25,52 +27,59 @@ def _text_postgresql(element, visitor, **kwargs):
 
 
 class Base(orm.DeclarativeBase):
-    # Binary collation: 'web' and 'Web' are two names, on every engine.
+    """What all tables share."""
+
+    # A binary collation: 'web' and 'Web' are two names on every engine.
     __table_args__: typing.Any = {
         'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
         'mysql_collate': 'utf8mb4_bin'}
 
 
 class Database(Base):
-    """One row: which database this is, and in which of its lives."""
+    """One row: the identity and the incarnation of the database."""
 
     __tablename__ = 'databases'
 
-    id = sa.Column(sa.Integer, primary_key=True, autoincrement=False)
-    uuid = sa.Column(sa.String(36), nullable=False)
-    # See computed.db.routing.incarnation; empty until a conductor has looked.
-    incarnation = sa.Column(sa.String(36))
-    lineage = sa.Column(sa.String(255))
+    id: orm.Mapped[int] = orm.mapped_column(
+        sa.Integer, primary_key=True, autoincrement=False)
+    uuid: orm.Mapped[str] = orm.mapped_column(sa.String(36))
+    # See computed.db.routing.incarnation. NULL until a conductor writes them.
+    incarnation: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
+    lineage: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
 
 
 class Host(Base):
-    """One row a host; ``revision`` counts changes of what rests on it."""
+    """One row per host. ``revision`` counts the changes of its rows."""
 
     __tablename__ = 'hosts'
 
-    name = sa.Column(sa.String(255), primary_key=True)
-    revision = sa.Column(sa.BigInteger, nullable=False)
-    created_at = sa.Column(sa.DateTime, nullable=False)
+    name: orm.Mapped[str] = orm.mapped_column(sa.String(255), primary_key=True)
+    revision: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
 
 
 class Service(Base):
-    """The daemon of a host: who it is, when it was last heard of."""
+    """The daemon of a host.
+
+    ``boot_id`` is new with each start of the daemon, ``host_boot_id`` with
+    each boot of the machine. ``digest`` is JSON about its tasks.
+    """
 
     __tablename__ = 'services'
 
-    host = sa.Column(sa.String(255), primary_key=True)
-    service_id = sa.Column(sa.String(36), nullable=False)
-    boot_id = sa.Column(sa.String(36), nullable=False)
-    host_boot_id = sa.Column(sa.String(36), nullable=False)
-    version = sa.Column(sa.String(64), nullable=False)
-    last_seen = sa.Column(sa.DateTime, nullable=False)
-    digest = sa.Column(sa.Text, nullable=False)
+    host: orm.Mapped[str] = orm.mapped_column(sa.String(255), primary_key=True)
+    service_id: orm.Mapped[str] = orm.mapped_column(sa.String(36))
+    boot_id: orm.Mapped[str] = orm.mapped_column(sa.String(36))
+    host_boot_id: orm.Mapped[str] = orm.mapped_column(sa.String(36))
+    version: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    last_seen: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
+    digest: orm.Mapped[str] = orm.mapped_column(sa.Text)
 
 
 class ComputeNode(Base):
-    """What a host has, what of it is promised, and what is in use.
+    """What a host has, how much of it is promised, and how much is used.
 
-    Empty columns: a host whose service is older than they are.
+    A column is NULL if the service of the host is older than the column.
     """
 
     __tablename__ = 'compute_nodes'
@@ -79,46 +88,52 @@ class ComputeNode(Base):
         Base.__table_args__,
     )
 
-    host = sa.Column(sa.String(255), primary_key=True)
-    hypervisor_type = sa.Column(sa.String(64), nullable=False)
-    hypervisor_version = sa.Column(sa.String(64), nullable=False)
-    vcpus = sa.Column(sa.Integer, nullable=False)
-    memory_mb = sa.Column(sa.Integer, nullable=False)
-    disk_gb = sa.Column(sa.Integer, nullable=False)
-    updated_at = sa.Column(sa.DateTime, nullable=False)
-    revision = sa.Column(sa.BigInteger, nullable=False)
-    # Whose node it is: the identity that its host keeps on its own disk.
-    service_id = sa.Column(sa.String(36))
-    # Counts writes; the guard of the next one.
-    generation = sa.Column(sa.BigInteger, nullable=False,
-                           server_default='0')
-    vcpus_reserved = sa.Column(sa.Integer)
-    memory_mb_reserved = sa.Column(sa.Integer)
-    disk_gb_reserved = sa.Column(sa.Integer)
-    # Not Float: MariaDB's gives back six digits, and what differs from what
-    # was written is written again each time.
-    vcpus_allocation_ratio = sa.Column(sa.Double)
-    memory_mb_allocation_ratio = sa.Column(sa.Double)
-    disk_gb_allocation_ratio = sa.Column(sa.Double)
-    # A sum may be greater than any one of what was summed.
-    vcpus_used = sa.Column(sa.BigInteger)
-    memory_mb_used = sa.Column(sa.BigInteger)
-    disk_gb_used = sa.Column(sa.BigInteger)
-    vcpus_claimed = sa.Column(sa.BigInteger)
-    memory_mb_claimed = sa.Column(sa.BigInteger)
-    disk_gb_claimed = sa.Column(sa.BigInteger)
-    memory_mb_available = sa.Column(sa.Integer)
-    disk_gb_free = sa.Column(sa.Integer)
+    host: orm.Mapped[str] = orm.mapped_column(sa.String(255), primary_key=True)
+    hypervisor_type: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    hypervisor_version: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    vcpus: orm.Mapped[int] = orm.mapped_column(sa.Integer)
+    memory_mb: orm.Mapped[int] = orm.mapped_column(sa.Integer)
+    disk_gb: orm.Mapped[int] = orm.mapped_column(sa.Integer)
+    updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
+    revision: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    # The identity of the service, which it keeps on the disk of the host.
+    service_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
+    # The number of writes. A write is guarded by the number that it read.
+    generation: orm.Mapped[int] = orm.mapped_column(
+        sa.BigInteger, server_default='0')
+    vcpus_reserved: orm.Mapped[int | None] = orm.mapped_column(sa.Integer)
+    memory_mb_reserved: orm.Mapped[int | None] = orm.mapped_column(sa.Integer)
+    disk_gb_reserved: orm.Mapped[int | None] = orm.mapped_column(sa.Integer)
+    # MariaDB returns six digits of a Float. The host would find that its
+    # record differs from its figures, and would write it each time.
+    vcpus_allocation_ratio: orm.Mapped[float | None] = orm.mapped_column(
+        sa.Double)
+    memory_mb_allocation_ratio: orm.Mapped[float | None] = orm.mapped_column(
+        sa.Double)
+    disk_gb_allocation_ratio: orm.Mapped[float | None] = orm.mapped_column(
+        sa.Double)
+    # A sum of 32-bit numbers may need more than 32 bits.
+    vcpus_used: orm.Mapped[int | None] = orm.mapped_column(sa.BigInteger)
+    memory_mb_used: orm.Mapped[int | None] = orm.mapped_column(sa.BigInteger)
+    disk_gb_used: orm.Mapped[int | None] = orm.mapped_column(sa.BigInteger)
+    vcpus_claimed: orm.Mapped[int | None] = orm.mapped_column(sa.BigInteger)
+    memory_mb_claimed: orm.Mapped[int | None] = orm.mapped_column(
+        sa.BigInteger)
+    disk_gb_claimed: orm.Mapped[int | None] = orm.mapped_column(sa.BigInteger)
+    memory_mb_available: orm.Mapped[int | None] = orm.mapped_column(sa.Integer)
+    disk_gb_free: orm.Mapped[int | None] = orm.mapped_column(sa.Integer)
 
 
 class Instance(Base):
+    """A guest as its user ordered it. A deleted one keeps its row."""
+
     __tablename__ = 'instances'
     __table_args__ = (
         sa.Index('instances_host_deleted_states_idx', 'host', 'deleted',
                  'vm_state', 'task_state'),
         sa.Index('instances_name_idx', 'name'),
         sa.Index('instances_claim_owner_idx', 'claim_owner'),
-        # Lists by (name, uuid), page by page: of all, of a host, in a state.
+        # For pages by name and uuid: of all instances, of a host, of a state.
         sa.Index('instances_page_idx', 'deleted', 'name', 'uuid'),
         sa.Index('instances_host_page_idx', 'host', 'deleted', 'name',
                  'uuid'),
@@ -127,32 +142,38 @@ class Instance(Base):
         Base.__table_args__,
     )
 
-    uuid = sa.Column(sa.String(36), primary_key=True)
-    name = sa.Column(sa.String(255), nullable=False)
-    host = sa.Column(sa.String(255))
-    vm_state = sa.Column(sa.String(32), nullable=False)
-    task_state = sa.Column(sa.String(32))
-    power_state = sa.Column(sa.Integer, nullable=False)
-    command = sa.Column(sa.Text, nullable=False)
-    vcpus = sa.Column(sa.Integer, nullable=False)
-    memory_mb = sa.Column(sa.Integer, nullable=False)
-    disk_gb = sa.Column(sa.Integer, nullable=False)
-    network = sa.Column(sa.String(16), nullable=False)
-    exit_code = sa.Column(sa.Integer)
-    fault = sa.Column(sa.Text)
-    created_at = sa.Column(sa.DateTime, nullable=False)
-    launched_at = sa.Column(sa.DateTime)
-    updated_at = sa.Column(sa.DateTime, nullable=False)
-    deleted_at = sa.Column(sa.DateTime)
-    deleted = sa.Column(sa.Boolean, nullable=False)
-    revision = sa.Column(sa.BigInteger, nullable=False)
-    claim_id = sa.Column(sa.String(36))
-    claim_owner = sa.Column(sa.String(80))
-    claimed_at = sa.Column(sa.DateTime)
+    uuid: orm.Mapped[str] = orm.mapped_column(sa.String(36), primary_key=True)
+    name: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    host: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    vm_state: orm.Mapped[str] = orm.mapped_column(sa.String(32))
+    task_state: orm.Mapped[str | None] = orm.mapped_column(sa.String(32))
+    power_state: orm.Mapped[int] = orm.mapped_column(sa.Integer)
+    command: orm.Mapped[str] = orm.mapped_column(sa.Text)
+    vcpus: orm.Mapped[int] = orm.mapped_column(sa.Integer)
+    memory_mb: orm.Mapped[int] = orm.mapped_column(sa.Integer)
+    disk_gb: orm.Mapped[int] = orm.mapped_column(sa.Integer)
+    network: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    exit_code: orm.Mapped[int | None] = orm.mapped_column(sa.Integer)
+    fault: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
+    launched_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
+        sa.DateTime)
+    updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
+    deleted_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
+        sa.DateTime)
+    deleted: orm.Mapped[bool] = orm.mapped_column(sa.Boolean)
+    revision: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    claim_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
+    claim_owner: orm.Mapped[str | None] = orm.mapped_column(sa.String(80))
+    claimed_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
+        sa.DateTime)
 
 
 class GuestClaim(Base):
-    """A claim on a guest that has no instance; none may come meanwhile."""
+    """A claim on a guest that has no instance.
+
+    No instance with this uuid can be created during the claim.
+    """
 
     __tablename__ = 'guest_claims'
     __table_args__ = (
@@ -160,48 +181,51 @@ class GuestClaim(Base):
         Base.__table_args__,
     )
 
-    uuid = sa.Column(sa.String(36), primary_key=True)
-    host = sa.Column(sa.String(255), nullable=False)
-    claim_id = sa.Column(sa.String(36), nullable=False)
-    claim_owner = sa.Column(sa.String(80), nullable=False)
-    claimed_at = sa.Column(sa.DateTime, nullable=False)
+    uuid: orm.Mapped[str] = orm.mapped_column(sa.String(36), primary_key=True)
+    host: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    claim_id: orm.Mapped[str] = orm.mapped_column(sa.String(36))
+    claim_owner: orm.Mapped[str] = orm.mapped_column(sa.String(80))
+    claimed_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
 
 
 class Freeze(Base):
-    """A host on which no claim is granted, or ``ALL_HOSTS``."""
+    """A host (or ``ALL_HOSTS``) on which no claim is granted."""
 
     __tablename__ = 'freezes'
 
-    host = sa.Column(sa.String(255), primary_key=True)
-    reason = sa.Column(sa.Text, nullable=False)
-    frozen_by = sa.Column(sa.String(255), nullable=False)
-    frozen_at = sa.Column(sa.DateTime, nullable=False)
+    host: orm.Mapped[str] = orm.mapped_column(sa.String(255), primary_key=True)
+    reason: orm.Mapped[str] = orm.mapped_column(sa.Text)
+    frozen_by: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    frozen_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
 
 
 class ReplicaHeartbeat(Base):
-    """One row a conductor process: the newest beat it sent."""
+    """One row per conductor process: the newest heartbeat that it sent."""
 
     __tablename__ = 'replica_heartbeats'
 
-    conductor_id = sa.Column(sa.String(36), primary_key=True)
-    heartbeat = sa.Column(sa.BigInteger, nullable=False)
-    sent_at = sa.Column(sa.DateTime, nullable=False)
+    conductor_id: orm.Mapped[str] = orm.mapped_column(
+        sa.String(36), primary_key=True)
+    heartbeat: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    sent_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
 
 
 class BandwidthUsage(Base):
-    """The bytes of one interface in one period.
+    """The traffic of one interface in one period, in bytes.
 
     See :mod:`computed.usage.counters`.
     """
 
     __tablename__ = 'bandwidth_usage'
 
-    uuid = sa.Column(sa.String(36), primary_key=True)
-    mac_address = sa.Column(sa.String(32), primary_key=True)
-    start_period = sa.Column(sa.DateTime, primary_key=True)
-    bw_in = sa.Column(sa.BigInteger, nullable=False)
-    bw_out = sa.Column(sa.BigInteger, nullable=False)
-    last_ctr_in = sa.Column(sa.BigInteger, nullable=False)
-    last_ctr_out = sa.Column(sa.BigInteger, nullable=False)
-    last_epoch = sa.Column(sa.String(255), nullable=False)
-    last_refreshed = sa.Column(sa.BigInteger, nullable=False)
+    uuid: orm.Mapped[str] = orm.mapped_column(sa.String(36), primary_key=True)
+    mac_address: orm.Mapped[str] = orm.mapped_column(
+        sa.String(32), primary_key=True)
+    start_period: orm.Mapped[datetime.datetime] = orm.mapped_column(
+        sa.DateTime, primary_key=True)
+    bw_in: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    bw_out: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    last_ctr_in: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    last_ctr_out: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    last_epoch: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    last_refreshed: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)

@@ -1,10 +1,12 @@
-"""Queries on compute nodes: what hosts have, and what of it is promised."""
+"""Queries on compute nodes: what hosts have, and how much is promised."""
 
 import dataclasses
+import typing
 
 import sqlalchemy as sa
 from sqlalchemy import orm
 
+from computed import context as computed_context
 from computed import exception
 from computed import states
 from computed.db.cell import models
@@ -13,34 +15,35 @@ from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
 CLASSES = ('vcpus', 'memory_mb', 'disk_gb')
-# Changes of these make it another node, on which decisions may rest.
+# A change of one of these makes it another node. Decisions rest on them.
 IDENTITY = ('service_id', 'hypervisor_type')
 
 
 @dataclasses.dataclass(frozen=True)
 class Usage:
-    """What is promised of a host, and what was last recorded of it.
+    """How much of a host is promised, and its last record.
 
-    :ivar used: ``{class: sum}`` over the instances assigned to the host
-    :ivar claimed: ``{class: sum}`` of those that are still being built
+    :ivar used: ``{class: sum}`` over the instances of the host
+    :ivar claimed: ``{class: sum}`` over those that are being built
     :ivar compute_node: the recorded row, or None
-    :ivar node_age: seconds since it was written, by the database's clock
-    :ivar former: another host whose compute node has the same identity and
-        no instances, or None
+    :ivar node_age: seconds since that row was written, by the database's
+        clock
+    :ivar former: another host whose compute node has the same service and
+        which has no instances, or None
     """
 
-    used: dict
-    claimed: dict
+    used: dict[str, int]
+    claimed: dict[str, int]
     compute_node: models.ComputeNode | None
     node_age: float | None
     former: str | None
 
 
-def _assigned(host):
-    """A condition: the instance takes up room on ``host``.
+def _assigned(host: str) -> sa.ColumnElement[bool]:
+    """Return a condition: the instance takes resources of ``host``.
 
-    Whether it runs does not matter. What was offloaded is there no more,
-    unless it is about to come back.
+    A stopped instance takes them too. A shelved and offloaded instance does
+    not, unless it is being spawned again.
     """
     row = models.Instance
     return sa.and_(
@@ -49,7 +52,7 @@ def _assigned(host):
                row.task_state == states.SPAWNING))
 
 
-def _sums(host):
+def _sums(host: str) -> sa.Subquery:
     row = models.Instance
     building = sa.or_(row.vm_state == states.BUILDING,
                       row.task_state == states.SPAWNING)
@@ -65,13 +68,13 @@ def _sums(host):
         _assigned(host)).subquery()
 
 
-def _live_instances(host):
+def _live_instances(host: typing.Any) -> sa.Exists:
     return sa.select(models.Instance.uuid).where(
         models.Instance.host == host,
         models.Instance.deleted == sa.false()).exists()
 
 
-def _former(host, service_id):
+def _former(host: str, service_id: str) -> sa.ScalarSelect:
     node = orm.aliased(models.ComputeNode)
     return (sa.select(sa.func.min(node.host))
             .where(node.service_id == service_id, node.host != host,
@@ -80,12 +83,12 @@ def _former(host, service_id):
 
 
 @cell.read
-def get_usage(context, host, service_id):
-    """All that the record of a host is made from, in one statement.
+def get_usage(context: computed_context.RequestContext, host: str,
+              service_id: str) -> Usage:
+    """Read all data for the record of a host, in one statement.
 
-    :param service_id: the identity of the service that asks
-    :rtype: Usage
-    :raises computed.exception.HostNotFound: no such host
+    :param service_id: the identity of the service of the host
+    :raises computed.exception.HostNotFound: there is no such host
     """
     sums = _sums(host)
     found = context.session.execute(
@@ -102,7 +105,7 @@ def get_usage(context, host, service_id):
     cell.record_revision(context, host, found.revision)
     node = found.ComputeNode
     return Usage(
-        # MariaDB adds integers up to a decimal number.
+        # On MariaDB the sum of integers is a decimal number.
         used={name: int(getattr(found, f'{name}_used')) for name in CLASSES},
         claimed={name: int(getattr(found, f'{name}_claimed'))
                  for name in CLASSES},
@@ -113,15 +116,17 @@ def get_usage(context, host, service_id):
 
 
 @cell.write
-def record(context, host, values, generation=None):
-    """Write what is known of a host, if it differs.
+def record(context: computed_context.RequestContext, host: str,
+           values: dict[str, typing.Any],
+           generation: int | None = None) -> bool:
+    """Write the compute node of a host if it differs from the row.
 
-    Only another identity bumps the revision of the host: figures are no
-    row that decisions rest on.
+    Only a change of the identity raises the revision of the host: no
+    decision rests on the figures.
 
     :param values: ``{column: value}`` of the compute node
-    :param generation: of the row that they were compared with; None writes
-        over any
+    :param generation: of the row that the caller compared them with; another
+        one is not overwritten. None: any is.
     :returns: whether anything was written
     """
     row = models.ComputeNode
@@ -150,16 +155,19 @@ def record(context, host, values, generation=None):
 
 
 @cell.write
-def delete_former(context, host, former, service_id, down_after):
+def delete_former(context: computed_context.RequestContext, host: str,
+                  former: str, service_id: str, down_after: float) -> bool:
     """Delete the compute node that ``host`` had under its former name.
 
-    Not while the former name has instances, nor while a service of that
-    name is heard of: then the identity was copied, not moved.
+    It is kept while the former host has instances. It is also kept while a
+    service with that name sends heartbeats: then the identity was copied to
+    another machine, not moved.
 
-    :param down_after: seconds of silence after which a service is gone
+    :param down_after: seconds without a heartbeat after which a service
+        counts as down
     :returns: whether it was deleted
     """
-    # First: no instance can be placed there from now on.
+    # Comes first: from here on no instance can be placed there.
     revision.bump(context, former)
     row, service = models.ComputeNode, models.Service
     silent = True

@@ -1,47 +1,58 @@
-"""The revision of a host: one number that counts every change."""
+"""The revision of a host: a number that counts its changes."""
+
+import typing
 
 import sqlalchemy as sa
 
+from computed import context as computed_context
 from computed import exception
 from computed.db.cell import models
 from computed.db.cell.database import cell
 
 ZERO = sa.literal(0)
+# The host of rows that belong to no host is None.
+Host = str | None
 
 
-def bump(context, host, floor=ZERO):
-    """Raise the revision of ``host`` and return it.
+def bump(context: computed_context.RequestContext, host: Host,
+         floor: typing.Any = ZERO) -> int:
+    """Raise the revision of a host and return it.
 
-    First in every writing transaction: it locks the host's row, so that
-    revisions become visible in the order in which they were given.
+    Call it first in every writing transaction. It locks the row of the host,
+    so that revisions become visible in their order.
 
-    :param host: a host's name, or None for what belongs to no host
-    :param floor: an SQL expression; the new revision is above it
-        too, which keeps a row's revision rising when it comes from elsewhere
-    :raises computed.exception.HostNotFound: no such host
+    :param host: a name; None for rows without a host
+    :param floor: an SQL expression. The new revision is higher than it, too:
+        so the revision of a row also rises when the row changes its host.
+    :raises computed.exception.HostNotFound: there is no such host
     """
     return bump_all(context, {host: floor})[host]
 
 
-def bump_all(context, floors):
-    """As :func:`bump`, of several hosts: in the order of their names, so
-    that two who bump the same do not wait for one another.
+def bump_all(context: computed_context.RequestContext,
+             floors: dict[Host, typing.Any]) -> dict[Host, int]:
+    """Raise the revisions of several hosts; see :func:`bump`.
+
+    It locks the hosts in the order of their names: so two transactions that
+    raise the same hosts do not deadlock.
 
     :param floors: ``{host: floor}``
     :returns: ``{host: revision}``
+    :raises computed.exception.HostNotFound: there is no such host
     """
     hosts = sorted(floors, key=lambda host: host or models.NO_HOST)
     for host in hosts:
         name = host or models.NO_HOST
         if not _set(context, name, models.Host.revision + 1):
             raise exception.HostNotFound(host=name)
-    # Only now, with the rows of all of them locked, is anything looked at:
-    # on MariaDB the first look decides what all later ones see.
+    # The first SELECT comes after all locks: on MariaDB it decides what all
+    # later reads of the transaction see.
     return {host: _raised(context, host or models.NO_HOST, floors[host])
             for host in hosts}
 
 
-def _raised(context, name, floor):
+def _raised(context: computed_context.RequestContext, name: str,
+            floor: typing.Any) -> int:
     revision, floor = context.session.execute(
         sa.select(models.Host.revision, floor)
         .where(models.Host.name == name)).one()
@@ -52,10 +63,11 @@ def _raised(context, name, floor):
     return revision
 
 
-def bump_if(context, host, expected):
-    """Raise the revision of ``host`` if it is ``expected``.
+def bump_if(context: computed_context.RequestContext, host: str,
+            expected: int) -> int | None:
+    """Raise the revision of a host if it is ``expected``.
 
-    :returns: the new revision, or None
+    :returns: the new revision; None if it was another one
     """
     changed = context.session.execute(
         sa.update(models.Host)
@@ -68,15 +80,16 @@ def bump_if(context, host, expected):
     return expected + 1
 
 
-def _set(context, name, revision):
+def _set(context: computed_context.RequestContext, name: str,
+         revision: typing.Any) -> int:
     return context.session.execute(
         sa.update(models.Host).where(models.Host.name == name)
         .values(revision=revision)
         .execution_options(synchronize_session=False)).rowcount
 
 
-def of_rows(uuids):
-    """A scalar query: the highest revision of these instances, or 0."""
+def of_rows(uuids: list[str]) -> sa.ColumnElement[int]:
+    """Return a scalar query: the highest revision of these instances, or 0."""
     return sa.func.coalesce(
         sa.select(sa.func.max(models.Instance.revision))
         .where(models.Instance.uuid.in_(uuids)).scalar_subquery(), 0)

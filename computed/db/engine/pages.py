@@ -1,9 +1,8 @@
-"""Pages of lists that can grow: where one begins, how long it may be.
+"""Pages of long lists: where a page begins, and how long it may be.
 
-A marker is opaque to its users: the sort key of the last row that they have
-seen, as JSON in base64. It names a place and not a row, so it goes on
-pointing there when the row is renamed or gone, and a page costs the same
-wherever it begins.
+A marker is the sort key of the last row of a page, as JSON in base64; it is
+opaque to users. It names a place, not a row, so it stays valid when that row
+is renamed or deleted. A page costs the same at each place of the list.
 """
 
 import base64
@@ -11,36 +10,41 @@ import dataclasses
 import itertools
 import json
 import typing
+from collections import abc
 
 import sqlalchemy as sa
+from sqlalchemy import orm
 
 from computed import exception
 
-# Characters of text in a page. On the wire one may take 14 bytes, and no
-# message may have more than 64 MiB.
+# The maximum number of characters of text in a page. A character takes up to
+# 14 bytes on the wire, and a message has at most 64 MiB.
 TEXT_LIMIT = 4 << 20
 MARKER_LIMIT = 8192
 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """:ivar next_marker: where the next page begins; None: this is the last
+    """A part of a list.
+
+    :ivar next_marker: where the next page begins; None: this is the last one
     """
 
     rows: list[typing.Any]
     next_marker: str | None
 
 
-def marker_of(key):
-    """The marker of a row whose sort key is ``key``, a tuple of text."""
+def marker_of(key: abc.Sequence[str]) -> str:
+    """Return the marker of a row whose sort key is ``key``."""
     return base64.urlsafe_b64encode(
         json.dumps(key, separators=(',', ':')).encode()).decode()
 
 
-def key_of(marker, length):
-    """The sort key, ``length`` texts, that a marker stands for.
+def key_of(marker: str, length: int) -> tuple[str, ...]:
+    """Return the sort key of a marker.
 
-    :raises computed.exception.InvalidMarker: it stands for none
+    :param length: the number of texts in a sort key of this list
+    :raises computed.exception.InvalidMarker: it is no marker of this list
     """
     try:
         if len(marker) > MARKER_LIMIT:
@@ -49,7 +53,7 @@ def key_of(marker, length):
             marker.encode('ascii'), altchars=b'-_', validate=True))
         if not isinstance(key, list) or len(key) != length:
             raise ValueError('not of this list')
-        # What no database takes: a lone surrogate, or a NUL.
+        # A database accepts neither a lone surrogate nor a NUL.
         if b'\0' in ''.join(key).encode():
             raise ValueError('not of a database')
         return tuple(key)
@@ -58,12 +62,12 @@ def key_of(marker, length):
             marker=repr(marker)[:80]) from None
 
 
-def length(limit, max_page):
-    """How many rows a page may have, if its reader wants ``limit``.
+def length(limit: int | None, max_page: int) -> int:
+    """Return the maximum number of rows of a page.
 
-    :param limit: None: as many as there may be
-    :param max_page: the highest number of rows in any page
-    :raises computed.exception.InvalidLimit: it is no number from 1 up
+    :param limit: the number of rows that the reader wants; None: ``max_page``
+    :param max_page: the maximum number of rows of every page
+    :raises computed.exception.InvalidLimit: it is not a whole number from 1
     """
     if limit is None:
         return max_page
@@ -72,12 +76,14 @@ def length(limit, max_page):
     return min(limit, max_page)
 
 
-def cut(rows, limit, text_of):
-    """As many of the first rows as fit: ``limit``, and not too much text.
+def cut(rows: abc.Sequence[typing.Any], limit: int,
+        text_of: abc.Callable[[typing.Any], int]) -> list[typing.Any]:
+    """Return the first rows that fit into a page.
 
-    The first one always fits.
+    A page has at most ``limit`` rows and at most ``TEXT_LIMIT`` characters.
+    The first row always fits.
 
-    :param text_of: the number of characters in a row
+    :param text_of: returns the number of characters of a row
     """
     sums = itertools.accumulate(text_of(row) for row in rows)
     return [row for number, (row, text) in enumerate(zip(
@@ -85,14 +91,19 @@ def cut(rows, limit, text_of):
             not number or text <= TEXT_LIMIT)]
 
 
-def read(session, query, columns, limit, marker, max_page,
-         text_of=lambda row: 0):
-    """One page of ``query``, sorted by ``columns`` of its first entity.
+def read(session: orm.Session, query: sa.Select, columns: tuple,
+         limit: int | None, marker: str | None, max_page: int,
+         text_of: abc.Callable[[typing.Any], int] = lambda row: 0) -> Page:
+    """Read a page of ``query``, sorted by ``columns`` of its first entity.
 
-    :param columns: one or two, together unique and never NULL
-    :param limit: rows; None: as many as there may be
-    :param marker: of the last row of the page before; None: begin
+    :param columns: one or two text columns, together unique and never NULL
+    :param limit: see :func:`length`
+    :param marker: the ``next_marker`` of the page before; None: the first
+        page
     :param max_page: see :func:`length`
+    :param text_of: see :func:`cut`
+    :raises computed.exception.InvalidMarker: see :func:`key_of`
+    :raises computed.exception.InvalidLimit: see :func:`length`
     """
     limit = length(limit, max_page)
     if marker is not None:
@@ -106,15 +117,16 @@ def read(session, query, columns, limit, marker, max_page,
         getattr(rows[-1][0], column.key) for column in columns]))
 
 
-def beyond(dialect, columns, key):
-    """``columns > key``, written so that an engine uses its index.
+def beyond(dialect: str, columns: tuple,
+           key: tuple[str, ...]) -> sa.ColumnElement[bool]:
+    """Return ``columns > key`` in a form for which the engine uses an index.
 
-    :param dialect: the name of the engine, as SQLAlchemy has it
+    :param dialect: SQLAlchemy's name of the engine
     """
     if len(columns) == 1:
         return columns[0] > key[0]
     if dialect not in ('mysql', 'mariadb'):
         return sa.tuple_(*columns) > sa.tuple_(*key)
-    # There, rows would be compared one by one from the beginning.
+    # MySQL and MariaDB would compare the tuple with each row of the list.
     (first, second), (x, y) = columns, key
     return sa.or_(first > x, sa.and_(first == x, second > y))

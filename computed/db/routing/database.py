@@ -20,6 +20,8 @@ if typing.TYPE_CHECKING:
 enginefacade.transaction_context_provider(computed_context.RequestContext)
 
 Query = abc.Callable[..., typing.Any]
+# A query keeps its signature when it is decorated.
+Q = typing.TypeVar('Q', bound=Query)
 
 
 class Database:
@@ -50,16 +52,16 @@ class Database:
         """The uuid of the database; empty until a conductor has read it."""
         return self.router.incarnation.database_id
 
-    def read(self, function: Query) -> Query:
+    def read(self, function: Q) -> Q:
         """Let a query function be answered where its context allows."""
         query = query_name(function)
 
         @functools.wraps(function)
         def wrapper(context, *args, **kwargs):
             return self.router.read(query, function, context, args, kwargs)
-        return wrapper
+        return typing.cast(Q, wrapper)
 
-    def write(self, function: Query, **options: bool) -> Query:
+    def write(self, function: Q, **options: bool) -> Q:
         """Let a statement function run in a transaction on the primary.
 
         :param options: see :meth:`computed.db.routing.primary.Primary.run`
@@ -74,13 +76,13 @@ class Database:
         def wrapper(context, *args, **kwargs):
             return self.router.write(function, context, args, kwargs,
                                      **options)
-        return wrapper
+        return typing.cast(Q, wrapper)
 
-    def liveness(self, function: Query) -> Query:
+    def liveness(self, function: Q) -> Q:
         """As :meth:`write`, on a connection that only heartbeats use."""
         return self.write(function, heartbeat=True)
 
-    def own_liveness(self, function: Query) -> Query:
+    def own_liveness(self, function: Q) -> Q:
         """As :meth:`liveness`, for a heartbeat of this conductor itself.
 
         It does not wait in line before a primary that does not answer.

@@ -1,4 +1,4 @@
-"""Alembic's entry: run the migrations on the connection it is given."""
+"""Run the migrations on the connection that the caller of Alembic gives."""
 
 from alembic import context
 

@@ -12,7 +12,7 @@ TABLE = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
          'mysql_collate': 'utf8mb4_bin'}
 
 
-def upgrade():
+def upgrade() -> None:
     identity()
     hosts()
     instances()
@@ -24,7 +24,7 @@ def upgrade():
         **TABLE)
 
 
-def identity():
+def identity() -> None:
     databases = op.create_table(
         'databases',
         sa.Column('id', sa.Integer, primary_key=True, autoincrement=False),
@@ -33,7 +33,7 @@ def identity():
     op.bulk_insert(databases, [{'id': 1, 'uuid': str(uuid.uuid4())}])
 
 
-def hosts():
+def hosts() -> None:
     table = op.create_table(
         'hosts',
         sa.Column('name', sa.String(255), primary_key=True),
@@ -65,7 +65,7 @@ def hosts():
         **TABLE)
 
 
-def instances():
+def instances() -> None:
     op.create_table(
         'instances',
         sa.Column('uuid', sa.String(36), primary_key=True),

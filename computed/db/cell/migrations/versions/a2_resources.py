@@ -1,4 +1,6 @@
-"""What of a compute node is reserved, promised and in use."""
+"""Columns of compute nodes for what is reserved, promised and used."""
+
+import typing
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,8 +11,8 @@ down_revision = 'a1'
 CLASSES = ('vcpus', 'memory_mb', 'disk_gb')
 
 
-def upgrade():
-    # Empty, or with a default: the release before this one writes rows too.
+def upgrade() -> None:
+    # NULL or a default, because the previous release also writes rows.
     add('service_id', sa.String(36))
     add('generation', sa.BigInteger, nullable=False, server_default='0')
     for name in CLASSES:
@@ -24,5 +26,5 @@ def upgrade():
                     ['service_id'])
 
 
-def add(name, kind, **more):
+def add(name: str, kind: typing.Any, **more: typing.Any) -> None:
     op.add_column('compute_nodes', sa.Column(name, kind, **more))

@@ -1,4 +1,4 @@
-"""The bytes that each interface has carried, by period."""
+"""The traffic of each interface in each period."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,8 +7,8 @@ revision = 'a3'
 down_revision = 'a2'
 
 
-def upgrade():
-    # Rows are found by the key: by instance, then period by period.
+def upgrade() -> None:
+    # The primary key serves the reads of one instance, period by period.
     op.create_table(
         'bandwidth_usage',
         sa.Column('uuid', sa.String(36), primary_key=True),

@@ -1,4 +1,4 @@
-"""Indexes that serve a page of instances from any place in the list."""
+"""Indexes for a page of instances from any place of the list."""
 
 from alembic import op
 
@@ -6,7 +6,7 @@ revision = 'a4'
 down_revision = 'a3'
 
 
-def upgrade():
+def upgrade() -> None:
     for name, first in (('instances_page_idx', []),
                         ('instances_host_page_idx', ['host']),
                         ('instances_vm_state_page_idx', ['vm_state'])):

@@ -7,7 +7,7 @@ revision = 'a6'
 down_revision = 'a5'
 
 
-def upgrade():
+def upgrade() -> None:
     op.create_table(
         'guest_claims',
         sa.Column('uuid', sa.String(36), primary_key=True),

@@ -1,4 +1,4 @@
-"""Hosts on which nothing may be begun."""
+"""Hosts on which no claim is granted."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,7 +7,7 @@ revision = 'a7'
 down_revision = 'a6'
 
 
-def upgrade():
+def upgrade() -> None:
     op.create_table(
         'freezes',
         sa.Column('host', sa.String(255), primary_key=True),
