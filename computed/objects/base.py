@@ -68,6 +68,10 @@ class ComputedObject(ovo.VersionedObject):
     # VERSION name what is no field: new methods and parameters.
     SINCE: dict[str, str] = {}
 
+    if typing.TYPE_CHECKING:
+        # The registry makes an attribute of each field at run time.
+        def __getattr__(self, name: str) -> typing.Any: ...
+
     @classmethod
     def from_row(cls, context: computed_context.RequestContext,
                  row: typing.Any, **more: typing.Any) -> typing.Self:

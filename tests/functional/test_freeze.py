@@ -204,6 +204,6 @@ def test_the_command_line_freezes_and_thaws(manager, pair):
     assert status == 1 and 'build is refused' in said
     assert len(several.rows(pair)) == 1
     assert manage(pair, 'thaw', '--host', 'h1') == (
-        0, 'The freeze of host h1 is over.\n')
+        0, 'The freeze of host h1 has ended.\n')
     status, said = manage(pair, 'freeze', '--host', 'no', '--reason', 'x')
     assert status == 1 and 'There is no host no.' in said

@@ -1,4 +1,4 @@
-"""computed-manage: look at a deployment, and tell it what to do."""
+"""computed-manage: show and control a deployment."""
 
 from computed.cmd.manage import app
 

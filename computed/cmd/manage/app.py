@@ -1,5 +1,6 @@
-"""The program: its global options, its commands, how it reports errors."""
+"""Run the program: its global options, its commands, its error messages."""
 
+import argparse
 import functools
 import logging
 import sys
@@ -51,56 +52,69 @@ COMMANDS: dict[str, typing.Any] = {
 
 
 class FirstLine(logging.Formatter):
-    """One line for each record, unless it brings a traceback."""
+    """Print one line for each record, and the traceback if it has one."""
 
-    def format(self, record):
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of ``record``."""
         text = super().format(record)
         return text if record.exc_info else text.split('\n', 1)[0]
 
 
 class ManageApp(app.App):
-    """``computed-manage``."""
+    """The program ``computed-manage``."""
 
     NAME = NAME
     LOG = logging.getLogger(NAME)
-    # Warnings; each -v shows more.
+    # Show warnings; each -v shows more.
     DEFAULT_VERBOSE_LEVEL = 0
 
-    def __init__(self, **streams):
+    conf: typing.Any    # a ConfigOpts, once a command runs
+
+    def __init__(self, stdout: typing.TextIO | None = None) -> None:
+        """Make the program.
+
+        :param stdout: where to print; None: the standard output
+        """
         manager = commandmanager.CommandManager()
         for name, command in COMMANDS.items():
             manager.add_command(name, command)
         super().__init__(
-            'Look at a deployment of computed, and tell it what to do.',
-            computed.__version__, manager, deferred_help=True, **streams)
+            'Show and control a deployment of computed.',
+            computed.__version__, manager, stdout=stdout,
+            deferred_help=True)
         self.conf = None
 
-    def build_option_parser(self, description, version,
-                            argparse_kwargs=None):
-        # Without abbreviations: they would take options of the commands.
+    def build_option_parser(
+            self, description: str, version: str,
+            argparse_kwargs: dict[str, typing.Any] | None = None,
+    ) -> argparse.ArgumentParser:
+        """Return the parser of the global options."""
+        # Without abbreviations, which would match options of the commands.
         parser = super().build_option_parser(
             description, version, {'prog': NAME, 'allow_abbrev': False})
         parser.add_argument(
             '--config-file', action='append', default=[], metavar='PATH',
-            help='Read this file in place of computed.conf in its usual '
-                 'places. May be repeated.')
+            help='Read this configuration file instead of computed.conf in '
+                 'the standard folders. Can be repeated.')
         parser.add_argument(
             '--state-path', metavar='PATH',
-            help='The state path of the computed to talk to, if not the '
-                 'usual one.')
+            help='The state path of the service to talk to, if it is not the '
+                 'default.')
         return parser
 
-    def configure_logging(self):
+    def configure_logging(self) -> None:
+        """Log to standard error, and to the file of ``--log-file``."""
         console = logging.StreamHandler(self.stderr)
         console.setFormatter(FirstLine(f'{NAME}: %(message)s'))
         root = logging.getLogger()
         root.addHandler(console)
         root.setLevel({0: logging.WARNING, 1: logging.INFO}.get(
             self.options.verbose_level, logging.DEBUG))
-        # Who asked for what it could not load says so, and better.
+        # The caller of a plugin that cannot be loaded gives a better message.
         logging.getLogger('stevedore').setLevel(logging.ERROR)
         if not self.options.verbose_level:
-            # They tell of each failed attempt; ours is the one line.
+            # These log each failed attempt. The error of the command is one
+            # line.
             for name in ('amqp', 'kombu', 'oslo.messaging',
                          'oslo_messaging', 'sqlalchemy'):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -110,39 +124,43 @@ class ManageApp(app.App):
                 self.LOG_FILE_MESSAGE_FORMAT))
             root.addHandler(lines)
 
-    def initialize_app(self, argv):
+    def initialize_app(self, argv: list[str]) -> None:
+        """Read the configuration, unless only help is wanted."""
         if argv and argv[0] not in ('help', 'complete'):
             self.conf = setup.load(config_arguments(self.options), NAME)
 
     @functools.cached_property
-    def session(self):
-        """The way to conductors and hosts; made when it is first needed."""
+    def session(self) -> base.Session:
+        """Return the session, which is made when it is first needed."""
         return base.Session(self.conf)
 
-    def run(self, argv):
+    def run(self, argv: list[str]) -> int:
+        """Run one command and close the session; return the exit status."""
         try:
             return super().run(argv)
         finally:
             if 'session' in vars(self):
                 self.session.close()
 
-    def run_subcommand(self, argv):
+    def run_subcommand(self, argv: list[str]) -> int:
+        """Run the command that ``argv`` names; return the exit status."""
         try:
             self.command_manager.find_command(argv)
         except ValueError:
-            self.LOG.error('There is no command %s. Is one of these meant? '
-                           '%s.', ' '.join(argv),
+            self.LOG.error('There is no command %s. Do you mean one of '
+                           'these? %s.', ' '.join(argv),
                            ', '.join(self.get_fuzzy_matches(argv[0])))
             return USAGE_ERROR
         return super().run_subcommand(argv)
 
-    def interact(self):
-        self.parser.error('name a command; --help lists them')
+    def interact(self) -> None:
+        """Refuse to run without a command."""
+        self.parser.error('a command is missing; --help lists all commands')
 
 
-def config_arguments(options):
-    """The global options, as the configuration understands them."""
-    arguments = []
+def config_arguments(options: argparse.Namespace) -> list[str]:
+    """Return the global options as arguments of oslo.config."""
+    arguments: list[str] = []
     for path in options.config_file:
         arguments += ['--config-file', path]
     if options.state_path:
@@ -150,6 +168,10 @@ def config_arguments(options):
     return arguments
 
 
-def main(argv=None):
-    """Run one command; returns the exit status."""
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return the exit status.
+
+    :param argv: the arguments, without the program; None: those of the
+        process
+    """
     return ManageApp().run(sys.argv[1:] if argv is None else argv)

@@ -1,11 +1,13 @@
-"""What commands share: the session, the shape of arguments."""
+"""What commands share: the session, their base classes, their arguments."""
 
 import argparse
 import typing
+from collections import abc
 
 from cliff import command
 from cliff import lister
 from cliff import show
+from oslo_config import cfg
 
 from computed import context
 from computed import objects
@@ -17,15 +19,26 @@ from computed.rpc import hostapi
 from computed.rpc import rabbit
 from computed.rpc import transport
 
+# What a command that lists or shows returns: the names of the columns, and
+# the rows, or the cells of the only row.
+Output: typing.TypeAlias = tuple[abc.Sequence[str], abc.Iterable[typing.Any]]
+
 
 class Session:
-    """The way to conductors and hosts, for one command.
+    """The connections of one command to conductors and hosts.
 
-    :ivar context: strict; all calls share it, so that each sees what those
-        before it have written
+    :ivar context: strict; all calls of the command share it, so each call
+        sees what earlier calls have written
+    :ivar hosts: calls methods of hosts
+    :ivar conductor: calls methods of conductors
     """
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        """Make the session; connect at the first call.
+
+        :raises computed.exception.ConfigError: ``transport_url`` cannot be
+            used
+        """
         objects.register_all()
         rabbit.set_brief(conf)
         self._transport = transport.make(conf)
@@ -34,135 +47,160 @@ class Session:
         self.conductor = conductor_client.ConductorAPI(self._transport)
         base.use_conductor(self.conductor)
 
-    def close(self):
-        """Leave nothing behind."""
+    def close(self) -> None:
+        """Close the connections."""
         self._transport.close()
 
 
 class Command(command.Command):
-    """Each command; one that lists or shows is one of those below."""
+    """The base of every command."""
 
     app: typing.Any     # a computed.cmd.manage.app.ManageApp
 
     @property
-    def conf(self):
+    def conf(self) -> cfg.ConfigOpts:
+        """Return the configuration of this process."""
         return self.app.conf
 
     @property
-    def session(self):
+    def session(self) -> Session:
+        """Return the session of this process."""
         return self.app.session
 
     @property
-    def context(self):
+    def context(self) -> context.RequestContext:
+        """Return the context of all calls of this command."""
         return self.app.session.context
 
-    def run(self, parsed_args):
+    def run(self, parsed_args: argparse.Namespace) -> int:
+        """Run the command; with ``--availability`` tell how old reads were."""
         if not getattr(parsed_args, 'availability', False):
             return super().run(parsed_args)
         self.context.availability = True
         try:
             return super().run(parsed_args)
         finally:
-            # An error, too: what a node does not know may be new.
+            # Also after an error: a node that lags may not know a new row.
             oldest = self.context.reads.oldest
             if oldest is not None:
                 self.app.stdout.flush()
                 self.app.stderr.write(
-                    'This may be out of date: it is of '
+                    'This may be out of date: it comes from '
                     f'{oldest.node}, {oldest.age:.0f} s old at most.\n')
 
-    def more(self, marker):
-        """Say how to go on with a list that was cut by ``--limit``."""
+    def more(self, marker: str) -> None:
+        """Tell how to continue a list that ``--limit`` has cut."""
         self.app.stdout.flush()
-        self.app.stderr.write(f'There are more: --marker {marker}\n')
+        self.app.stderr.write(
+            f'There are more. Continue with --marker {marker}\n')
 
-    def get_epilog(self):
-        # That of cliff looks up which package each module comes from.
+    def get_epilog(self) -> str:
+        """Return nothing: cliff's epilog would name the Python package."""
         return ''
 
 
 class Lister(Command, lister.Lister):
-    """A command that lists."""
+    """The base of a command that lists."""
 
-    def produce_output(self, parsed_args, column_names, data):
+    def produce_output(self, parsed_args: argparse.Namespace,
+                       column_names: abc.Sequence[str],
+                       data: abc.Iterable[typing.Any]) -> int:
+        """Print the rows as ``--format`` asks."""
         return super().produce_output(parsed_args, column_names, (
             columns.fit(row, parsed_args.formatter) for row in data))
 
 
 class ShowOne(Command, show.ShowOne):
-    """A command that shows one thing."""
+    """The base of a command that shows one thing."""
 
-    def produce_output(self, parsed_args, column_names, data):
+    def produce_output(self, parsed_args: argparse.Namespace,
+                       column_names: abc.Sequence[str],
+                       data: abc.Sequence[typing.Any]) -> int:
+        """Print the cells as ``--format`` asks."""
         return super().produce_output(
             parsed_args, column_names,
             columns.fit(data, parsed_args.formatter))
 
 
-def add_strict(parser):
-    """``--strict`` and ``--availability``, for commands whose answer may
-    come from a replica.
-    """
+# -- arguments
+
+def add_instance(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that names one instance, as ``instance``."""
+    parser.add_argument('instance', metavar='NAME_OR_UUID',
+                        help='name or uuid of the instance')
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """Add ``--strict`` and ``--availability``, for tolerant commands."""
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
         '--strict', action='store_true',
         help='ask the primary; by default a replica may answer')
     either.add_argument(
         '--availability', action='store_true',
-        help='rather an old answer than none, if the primary is down; says '
-             'how old')
+        help='accept an answer of any age if the primary is down, and print '
+             'how old it can be')
 
 
-def add_page(parser):
-    """``--limit`` and ``--marker``, for lists that can be long."""
+def add_page(parser: argparse.ArgumentParser) -> None:
+    """Add ``--limit`` and ``--marker``, for lists that can be long."""
     parser.add_argument(
         '--limit', type=at_least(1), metavar='N',
-        help='show at most so many; all if omitted')
+        help='show at most N rows (default: all)')
     parser.add_argument(
         '--marker', metavar='MARKER',
-        help='go on where a list ended that was cut by --limit')
+        help='continue a list that --limit has cut')
 
 
-def add_host(parser):
-    """``--host``, for commands that ask one host."""
+def add_host(parser: argparse.ArgumentParser) -> None:
+    """Add ``--host``, for commands that ask one host."""
     parser.add_argument(
-        '--host', metavar='HOST', help='the host to ask; this one if omitted')
+        '--host', metavar='HOST', help='the host to ask (default: this host)')
 
 
-def add_wait(parser):
-    """``--wait`` and ``--timeout``, for commands that begin something."""
+def add_wait(parser: argparse.ArgumentParser) -> None:
+    """Add ``--wait`` and ``--timeout``, for commands that start something."""
     parser.add_argument(
         '--wait', action='store_true',
-        help='return when it is done; exit with 1 if it failed')
+        help='wait until it is done; exit with 1 if it has failed')
     parser.add_argument(
         '--timeout', type=at_least(1), default=120, metavar='SECONDS',
-        help='how long to wait at most (default: %(default)s)')
+        help='with --wait: wait at most this long (default: %(default)s)')
 
 
-def at_least(minimum):
-    """Return an argument's type: whole numbers from ``minimum`` on."""
-    maximum = validation.MAX_INT32
+# -- types of arguments
 
-    def parse(text):
+def at_least(minimum: int) -> abc.Callable[[str], int]:
+    """Return a type for whole numbers from ``minimum`` to MAX_INT32."""
+    def parse(text: str) -> int:
         try:
-            if minimum <= (value := int(text)) <= maximum:
+            if minimum <= (value := int(text)) <= validation.MAX_INT32:
                 return value
         except ValueError:
             pass
         raise argparse.ArgumentTypeError(
-            f'{text} is not a whole number from {minimum} to {maximum}')
+            f'{text} is not a whole number from {minimum} to '
+            f'{validation.MAX_INT32}')
     return parse
 
 
-def name(text):
-    """An argument's type: the name of something new."""
+def name(text: str) -> str:
+    """Check the name of a new instance; a type for arguments.
+
+    :raises argparse.ArgumentTypeError: it cannot be a name
+    """
     if 0 < len(text) <= 255 and text.isprintable() and text == text.strip():
         return text
     raise argparse.ArgumentTypeError(
-        'a name has 1 to 255 printable characters and no space around them')
+        'a name has 1 to 255 printable characters, and no space at its begin '
+        'or end')
 
 
-def not_empty(text):
-    """An argument's type: anything that is not blank."""
+def not_empty(text: str) -> str:
+    """Refuse a text without visible characters; a type for arguments.
+
+    :raises argparse.ArgumentTypeError: the text is blank
+    """
     if text.strip():
         return text
     raise argparse.ArgumentTypeError('it is empty')

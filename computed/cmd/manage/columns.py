@@ -1,33 +1,46 @@
-"""What a cell shows to people, and what it is to programs."""
+"""Turn values into cells: text for people, plain values for programs."""
 
 import datetime
 import json
-import time
+import typing
+from collections import abc
 
 from cliff import columns
 
-# The formatters that know neither lists nor dictionaries.
+from computed import clock
+from computed import context
+
+# The formatters that can print neither lists nor dictionaries.
 FLAT = ('value', 'csv', 'shell')
 
 
-class Cell(columns.FormattableColumn):
+class Cell(columns.FormattableColumn[typing.Any]):
     """A plain value, and the text that a table shows in its place."""
 
-    def __init__(self, value, text=None):
+    def __init__(self, value: typing.Any, text: str | None = None) -> None:
+        """Make a cell.
+
+        :param value: what programs get
+        :param text: what a table shows; None: the value as text
+        """
         super().__init__(value)
         self._text = text
 
-    def human_readable(self):
+    def human_readable(self) -> str:
+        """Return the text that a table shows."""
         if self._text is not None:
             return self._text
         return '-' if self._value is None else str(self._value)
 
 
-def fit(row, formatter):
-    """``row`` as a formatter can print it.
+def fit(row: abc.Sequence[typing.Any],
+        formatter: str) -> abc.Sequence[typing.Any]:
+    """Return ``row`` in a form that a formatter can print.
 
-    :param formatter: its name; of most, cells are lines of text, where what
-        has parts is JSON and not the words of Python
+    Formatters that print lines of text get lists and dictionaries as JSON.
+
+    :param row: the cells
+    :param formatter: the name of the formatter
     """
     if formatter not in FLAT:
         return row
@@ -37,8 +50,11 @@ def fit(row, formatter):
             for cell in row]
 
 
-def timestamp(moment):
-    """A ``datetime``, or seconds since 1970, as ISO 8601 in UTC."""
+def timestamp(moment: datetime.datetime | float | None) -> Cell:
+    """Return a moment as ISO 8601 in UTC.
+
+    :param moment: a datetime, or seconds since 1970
+    """
     if moment is None:
         return Cell(None)
     if not isinstance(moment, datetime.datetime):
@@ -47,19 +63,21 @@ def timestamp(moment):
     return Cell(text.replace('+00:00', 'Z'))
 
 
-def relative(moment, now=None):
-    """A moment in seconds since 1970: ``3 s ago`` or ``in 7 s``; ISO 8601
-    to programs.
+def relative(moment: float | None, now: float | None = None) -> Cell:
+    """Return a moment as ``3 s ago`` or ``in 7 s``; ISO 8601 for programs.
+
+    :param moment: seconds since 1970
+    :param now: the present time in seconds since 1970; None: ask the clock
     """
     if moment is None:
         return Cell(None)
-    away = moment - (time.time() if now is None else now)
+    away = moment - (clock.time() if now is None else now)
     text = f'in {span(away)}' if away > 0 else f'{span(-away)} ago'
     return Cell(timestamp(moment).machine_readable(), text)
 
 
-def span(seconds):
-    """A length of time, as coarse as people name it."""
+def span(seconds: float) -> str:
+    """Return a length of time in its most suitable unit, rounded."""
     for unit, length in (('d', 86400), ('h', 3600), ('min', 60)):
         # From two of a unit on: 90 s says more than 1 min.
         if seconds >= 2 * length:
@@ -67,15 +85,15 @@ def span(seconds):
     return f'{seconds:.0f} s'
 
 
-def seconds(value, digits=1):
-    """A number of seconds; rounded to milliseconds for programs."""
+def seconds(value: float | None, digits: int = 1) -> Cell:
+    """Return a number of seconds; rounded to milliseconds for programs."""
     if value is None:
         return Cell(None)
     return Cell(round(value, 3), f'{value:.{digits}f} s')
 
 
-def size(value):
-    """A number of bytes: ``1.5 MiB``; the number itself to programs."""
+def size(value: int) -> Cell:
+    """Return a number of bytes as ``1.5 MiB``; the number for programs."""
     text = f'{value} B'
     for power, unit in enumerate(('KiB', 'MiB', 'GiB', 'TiB', 'PiB'), 1):
         # From two of a unit on, as with time.
@@ -84,26 +102,24 @@ def size(value):
     return Cell(value, text)
 
 
-def counts(numbers):
-    """``{name: number}`` as ``replica 2, primary 1``."""
+def counts(numbers: abc.Mapping[str, int] | None) -> Cell:
+    """Return ``{name: number}`` as ``replica 2, primary 1``."""
     if numbers is None:
         return Cell(None)
     text = ', '.join(f'{name} {number}' for name, number in numbers.items())
     return Cell(dict(numbers), text or '-')
 
 
-def names(values):
-    """A list of names."""
+def names(values: abc.Iterable[str] | None) -> Cell:
+    """Return a list of names."""
     if values is None:
         return Cell(None)
-    return Cell(list(values), ', '.join(values) or '-')
+    values = list(values)
+    return Cell(values, ', '.join(values) or '-')
 
 
-def origin(found):
-    """Where an answer came from, and how old it can be, in one line.
-
-    :param found: a :class:`computed.context.Origin`, or None
-    """
+def origin(found: context.Origin | None) -> Cell:
+    """Return which node gave an answer, and how old the answer can be."""
     if found is None:
         return Cell(None)
     age = f'{found.age:.1f} s'

@@ -1,5 +1,9 @@
 """``db``: the only commands that open the database themselves."""
 
+import argparse
+
+from oslo_config import cfg
+
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
 from computed.db import cell
@@ -8,31 +12,35 @@ from computed.db import routing
 from computed.rpc import options
 
 
-def primary(conf, make):
-    """The URL of the primary; see :func:`computed.db.engine.urls.from_conf`.
+def primary(conf: cfg.ConfigOpts, make: bool) -> str:
+    """Return the URL of the primary.
+
+    :param make: make the folder of the standalone database if it is missing;
+        see :func:`computed.db.engine.urls.from_conf`
+    :raises computed.exception.ConfigError: the URL cannot be used
     """
     return engine.urls.from_conf(
         conf, options.is_standalone(conf), make).primary
 
 
 class Sync(base.Command):
-    """Bring the schema of the database up to date."""
+    """Create the database schema, or upgrade it to the newest version."""
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
         url = primary(self.conf, make=True)
         with cell.migration.reachable(url):
             before, after = cell.migration.sync(url)
         if before == after:
-            said = f'The schema is {after}, which is the newest.'
+            text = f'The schema is {after}, which is the newest.'
         else:
-            said = f'The schema was {before or "missing"} and is now {after}.'
-        self.app.stdout.write(f'{said}\n')
+            text = f'The schema was {before or "missing"} and is now {after}.'
+        self.app.stdout.write(f'{text}\n')
 
 
 class Version(base.ShowOne):
-    """Show which schema the database has, and which this code needs."""
+    """Show the schema version of the database, and the one that is needed."""
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         url = primary(self.conf, make=False)
         with cell.migration.reachable(url):
             found = cell.migration.version(url)
@@ -43,14 +51,17 @@ class Version(base.ShowOne):
 
 
 class NewIncarnation(base.Command):
-    """Say that the database was restored: what was read before is void."""
+    """Make every host read everything again, after a restore of the database.
 
-    def take_action(self, parsed_args):
+    Run this after you have restored the database from a backup. What hosts
+    have read before no longer counts.
+    """
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
         url = primary(self.conf, make=False)
         with cell.migration.reachable(url):
             cell.migration.check(url)
             number = routing.incarnation.renew(url)
         self.app.stdout.write(
-            f'The incarnation is {number} now; within '
-            f'{self.conf.database.resync_window:g} s every host reads '
-            'anew.\n')
+            f'The incarnation is now {number}. Every host reads everything '
+            f'again within {self.conf.database.resync_window:g} s.\n')

@@ -1,5 +1,6 @@
-"""``freeze`` and ``thaw``: stop all acts at once, and let them go on."""
+"""``freeze`` and ``thaw``: refuse all new work, and allow it again."""
 
+import argparse
 import getpass
 import socket
 
@@ -7,54 +8,55 @@ from computed.cmd.manage import base
 from computed.objects import freeze as freeze_obj
 
 
-def asker():
-    """Who runs this, for others to ask back."""
+def operator() -> str:
+    """Return who runs this command, so that others can ask this person."""
     return f'{getpass.getuser()}@{socket.gethostname()}'
 
 
 class FreezeCommand(base.Command):
-    """What the two share."""
+    """The base of both commands."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--host', metavar='HOST', type=base.not_empty,
-            help='this host only; all of them if omitted')
+            help='only this host (default: all hosts)')
         return parser
 
 
 class Freeze(FreezeCommand):
-    """Let nothing be begun on any host, or on one, until it is thawed.
+    """Refuse new work on all hosts, or on one, until thaw.
 
-    Tasks repair nothing and what users ask for is refused, with the reason.
-    What was begun is finished, instances keep running, and power states are
-    still recorded. Repeated, it changes the reason.
+    Tasks repair nothing, and requests of users are refused with the reason.
+    Work that has begun is finished, instances keep running, and power states
+    are still recorded. Repeat the command to change the reason.
     """
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--reason', metavar='TEXT', required=True, type=base.not_empty,
-            help='why; shown to everybody who is refused')
+            help='why; shown in each refusal')
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
         found = freeze_obj.Freeze.impose(
-            self.context, parsed_args.host, parsed_args.reason, asker())
+            self.context, parsed_args.host, parsed_args.reason, operator())
         self.app.stdout.write(
             f'{found.scope} is frozen since {found.since}: '
             f'{found.reason}\n')
 
 
 class Thaw(FreezeCommand):
-    """End a freeze: that of all hosts, or with --host that of one.
+    """End the freeze of all hosts, or with --host the freeze of one host.
 
-    Either leaves the other as it is.
+    A freeze of all hosts and a freeze of one host are independent: each
+    needs its own thaw.
     """
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
         host = parsed_args.host
         lifted = freeze_obj.Freeze.lift(self.context, host)
         what = 'of all hosts' if host is None else f'of host {host}'
-        self.app.stdout.write(f'The freeze {what} is over.\n' if lifted else
+        self.app.stdout.write(f'The freeze {what} has ended.\n' if lifted else
                               f'There was no freeze {what}.\n')

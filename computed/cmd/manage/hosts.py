@@ -1,8 +1,10 @@
-"""``host``: which hosts there are, and how they are."""
+"""``host``: show the hosts, their services and their resources."""
 
+import argparse
 import dataclasses
 import functools
 import json
+import typing
 
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
@@ -14,14 +16,14 @@ from computed.objects import resources as resources_obj
 COLUMNS = ('host', 'state', 'frozen', 'last_seen', 'instances', 'tasks',
            'failing', 'overdue', 'version', 'revision')
 HYPERVISOR = ('hypervisor_type', 'hypervisor_version')
-# Measured, whoever uses it; promised is another matter.
+# Measured on the host. What is promised to instances is not subtracted.
 MEASURED = ('memory_mb_available', 'disk_gb_free')
 
 
-def describe(host, down_after):
-    """What is shown of a host, by name of the column.
+def describe(host: host_obj.Host, down_after: float) -> dict[str, typing.Any]:
+    """Return what a list shows of a host, by name of the column.
 
-    :param down_after: seconds of silence after which it is down
+    :param down_after: seconds without a heartbeat after which it is down
     """
     service = host.service
     digest = tasks_of(service)
@@ -41,8 +43,9 @@ def describe(host, down_after):
     }
 
 
-def describe_fully(host, down_after):
-    """The same, and the rest that is known."""
+def describe_fully(host: host_obj.Host,
+                   down_after: float) -> dict[str, typing.Any]:
+    """Return all facts about a host, by name of the row."""
     service, node = host.service, host.compute_node
     return {
         **describe(host, down_after),
@@ -59,8 +62,11 @@ def describe_fully(host, down_after):
     }
 
 
-def inventory(node, name):
-    """One class of resources: the figures to programs, a line to people."""
+def inventory(node: host_obj.ComputeNode | None, name: str) -> columns.Cell:
+    """Return one class of resources: a line, or all figures for programs.
+
+    :param name: the class, such as ``vcpus``
+    """
     if node is None:
         return columns.Cell(None)
     found = resources_obj.inventory(node, name)
@@ -79,25 +85,25 @@ def inventory(node, name):
     return columns.Cell(values, text)
 
 
-def tasks_of(service):
-    """What a host said of its tasks when it was last seen."""
+def tasks_of(service: host_obj.Service | None) -> dict[str, typing.Any]:
+    """Return the summary of the tasks in the last heartbeat of a host."""
     try:
         digest = json.loads(service.digest) if service else {}
     except ValueError:
-        return {}       # none yet
+        return {}       # the service has not written one yet
     return digest if isinstance(digest, dict) else {}
 
 
 class List(base.Lister):
     """List all hosts."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         base.add_page(parser)
         base.add_strict(parser)
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         found = paging.rows(
             functools.partial(host_obj.HostList.get_all, self.context,
                               use_slave=not parsed_args.strict),
@@ -108,16 +114,16 @@ class List(base.Lister):
 
 
 class Show(base.ShowOne):
-    """Show one host: its service, its tasks, what it has."""
+    """Show one host: its service, its tasks and its resources."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument('host', metavar='HOST', nargs='?',
-                            help='its name; this one if omitted')
+                            help='name of the host (default: this host)')
         base.add_strict(parser)
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         host = host_obj.Host.get_by_name(
             self.context, parsed_args.host or self.conf.host,
             use_slave=not parsed_args.strict)

@@ -1,8 +1,11 @@
-"""``instance``: make one, look at them."""
+"""``instance``: create, list and show instances."""
 
+import argparse
 import functools
-import uuid
+import typing
+from collections import abc
 
+from computed import chance
 from computed import exception
 from computed import states
 from computed.cmd.manage import base
@@ -16,14 +19,12 @@ COLUMNS = ('uuid', 'name', 'host', 'vm_state', 'task_state', 'power_state')
 FURTHER = ('command', 'vcpus', 'memory_mb', 'disk_gb', 'network',
            'exit_code', 'fault')
 TIMES = ('created_at', 'launched_at', 'updated_at')
-
-
-# What the hypervisor is asked for; unknown of one that is not there.
+# The hypervisor knows these; they are empty if it cannot be asked.
 GUEST = dict.fromkeys(('reason', 'interfaces', 'pid', 'started_at'))
 
 
-def describe(instance):
-    """What a list shows of an instance, by name of the column."""
+def describe(instance: instance_obj.Instance) -> dict[str, typing.Any]:
+    """Return what a list shows of an instance, by name of the column."""
     return {
         'uuid': instance.uuid,
         'name': instance.name,
@@ -34,10 +35,13 @@ def describe(instance):
     }
 
 
-def describe_fully(instance, guest=None):
-    """All that is known of an instance.
+def describe_fully(
+        instance: instance_obj.Instance,
+        guest: abc.Mapping[str, typing.Any] | None = None,
+) -> dict[str, typing.Any]:
+    """Return all facts about an instance, by name of the row.
 
-    :param guest: what its hypervisor says of it, by name
+    :param guest: the facts that its hypervisor knows, by name
     """
     shown = {
         **describe(instance),
@@ -50,13 +54,13 @@ def describe_fully(instance, guest=None):
     shown['revision'] = instance.revision
     shown['origin'] = columns.origin(instance.origin)
     for name, value in {**GUEST, **(guest or {})}.items():
-        # What the hypervisor says does not replace what is recorded.
+        # The facts of the hypervisor do not replace the recorded ones.
         shown.setdefault(name, guest_cell(name, value))
     return shown
 
 
-def guest_cell(name, value):
-    """A cell for what a driver says, whatever that is."""
+def guest_cell(name: str, value: typing.Any) -> columns.Cell:
+    """Return a cell for a fact from a driver, which can have any type."""
     if name.endswith('_at') and isinstance(value, (int, float)):
         return columns.timestamp(value)
     if isinstance(value, list):
@@ -70,20 +74,21 @@ def guest_cell(name, value):
 class List(base.Lister):
     """List instances."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument('--host', metavar='HOST',
-                            help='only those on this host')
+                            help='only instances on this host')
         parser.add_argument('--vm-state', metavar='STATE',
                             choices=states.VM_STATES,
-                            help='only those in this state, such as active')
+                            help='only instances in this state, such as '
+                                 'active')
         parser.add_argument('--name', metavar='NAME',
-                            help='only those of exactly this name')
+                            help='only instances with exactly this name')
         base.add_page(parser)
         base.add_strict(parser)
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         found = paging.rows(
             functools.partial(
                 instance_obj.InstanceList.get_all, self.context,
@@ -95,27 +100,27 @@ class List(base.Lister):
 
 
 class Show(base.ShowOne):
-    """Show all that is known of one instance."""
+    """Show all facts about one instance."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('instance', metavar='NAME_OR_UUID')
+        base.add_instance(parser)
         base.add_strict(parser)
         return parser
 
-    def take_action(self, parsed_args):
-        instance = lookup.instance(self.context, parsed_args.instance,
-                                   tolerant=not parsed_args.strict,
-                                   deleted=True)
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
+        instance = lookup.instance_to_show(self.context, parsed_args)
         return self.dict2columns(describe_fully(
             instance, self._guest(instance)))
 
-    def _guest(self, instance):
-        """What the hypervisor says; None if its host cannot be asked."""
+    def _guest(
+            self, instance: instance_obj.Instance,
+    ) -> abc.Mapping[str, typing.Any] | None:
+        """Ask the host for the guest; return None if it does not answer."""
         if instance.host is None or instance.deleted:
             return None
         try:
-            # Rather than wait for the answer of a host that is down.
+            # Do not wait for the answer of a host that is down.
             service = host_obj.Service.get_by_host(
                 self.context, instance.host, use_slave=True)
             if not lookup.is_up(service, self.conf.service_down_time):
@@ -127,30 +132,37 @@ class Show(base.ShowOne):
 
 
 class Create(base.ShowOne):
-    """Make an instance and build it on a host."""
+    """Create an instance and build it on a host."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('name', metavar='NAME', type=base.name)
+        parser.add_argument('name', metavar='NAME', type=base.name,
+                            help='name of the new instance')
         parser.add_argument('--command', required=True, metavar='COMMAND',
-                            type=base.not_empty, help='what it runs')
+                            type=base.not_empty,
+                            help='the command that the instance runs')
         parser.add_argument(
             '--host', metavar='HOST',
-            help='where; if omitted this host, or the one with the fewest '
-                 'instances if this one is down')
+            help='the host to build on (default: this host, or the host with '
+                 'the fewest instances if this host is down)')
         parser.add_argument('--vcpus', type=base.at_least(1), default=1,
-                            help='default: %(default)s')
+                            metavar='N',
+                            help='number of CPUs (default: %(default)s)')
         parser.add_argument('--memory-mb', type=base.at_least(0), default=0,
-                            help='default: %(default)s, no limit')
+                            metavar='MIB', help='memory in MiB (default: '
+                            '%(default)s, which is no limit)')
         parser.add_argument('--disk-gb', type=base.at_least(0), default=0,
-                            help='default: %(default)s, no limit')
+                            metavar='GIB', help='disk space in GiB (default: '
+                            '%(default)s, which is no limit)')
         parser.add_argument('--network', choices=('host', 'private'),
-                            default='host', help='default: %(default)s')
+                            default='host',
+                            help='use the network of the host, or a private '
+                                 'one (default: %(default)s)')
         base.add_wait(parser)
         return parser
 
-    def take_action(self, parsed_args):
-        wanted = str(uuid.uuid4())
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
+        wanted = chance.uuid()
         instance = instance_obj.Instance(
             self.context, uuid=wanted, name=parsed_args.name,
             host=self._host(parsed_args.host), vm_state=states.BUILDING,
@@ -168,8 +180,12 @@ class Create(base.ShowOne):
         lookup.ensure_not_crashed(built)
         return self.dict2columns(describe_fully(built))
 
-    def _host(self, wanted):
-        """The host to build on, which is up."""
+    def _host(self, wanted: str | None) -> str:
+        """Return the host to build on.
+
+        :param wanted: the name that the user gave, or None
+        :raises computed.exception.ComputedError: the host cannot build now
+        """
         down_after = self.conf.service_down_time
         if wanted is None:
             return lookup.host_for_new(
@@ -184,29 +200,29 @@ class Create(base.ShowOne):
         lookup.ensure_not_frozen(found, 'build')
         return wanted
 
-    def _build(self, instance):
+    def _build(self, instance: instance_obj.Instance) -> None:
         try:
             self.session.hosts.operate(
                 self.context, instance.host, 'build', instance.uuid)
         except exception.ComputedError as error:
             raise exception.ComputedError(
                 f'Instance {instance.name} ({instance.uuid}) is recorded as '
-                f'building, but host {instance.host} did not begin: {error}'
+                f'building, but host {instance.host} did not start: {error}'
             ) from error
 
 
 class Log(base.Command):
-    """Print the end of what an instance has printed."""
+    """Print the end of the output of an instance."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('instance', metavar='NAME_OR_UUID')
+        base.add_instance(parser)
         parser.add_argument(
             '--bytes', type=base.at_least(1), default=65536, metavar='N',
-            help='how much of it at most (default: %(default)s)')
+            help='print at most N bytes (default: %(default)s)')
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
         instance = lookup.instance(self.context, parsed_args.instance)
         self.app.stdout.write(self.session.hosts.get_console_log(
             self.context, instance.host, instance.uuid, parsed_args.bytes))

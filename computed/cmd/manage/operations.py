@@ -1,4 +1,8 @@
-"""``instance start`` and the like: have a host do something to instances."""
+"""``instance start`` and other operations that hosts do on instances."""
+
+import argparse
+import typing
+from collections import abc
 
 from computed import exception
 from computed import states
@@ -6,34 +10,39 @@ from computed.cmd.manage import base
 from computed.cmd.manage import lookup
 from computed.objects import instance as instance_obj
 
+T = typing.TypeVar('T')
+
 
 class Operation(base.Command):
-    """Begins one operation on each instance that is named.
+    """The base of commands that start one operation on each named instance.
 
     :cvar operation: its name, one of ``computed.rpc.hostapi.OPERATIONS``
     """
 
     operation = ''
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('instances', metavar='NAME_OR_UUID', nargs='+')
+        parser.add_argument('instances', metavar='NAME_OR_UUID', nargs='+',
+                            help='names or uuids of instances')
         base.add_wait(parser)
         return parser
 
-    def take_action(self, parsed_args):
-        """What goes wrong with one instance does not spare the others."""
-        begun = self._each(
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        """Do it to each instance, also after an error with another one."""
+        started = self._each(
             parsed_args.instances,
-            lambda name: self._begin(name, parsed_args))
-        done = begun
+            lambda name: self._start(name, parsed_args))
+        done = started
         if parsed_args.wait:
             done = self._each(
-                begun, lambda instance: self._wait(instance, parsed_args))
+                started, lambda instance: self._wait(instance, parsed_args))
         return 0 if len(done) == len(parsed_args.instances) else 1
 
-    def _each(self, things, act):
-        """What came of those with which it went well."""
+    def _each(self, things: abc.Iterable[T],
+              act: abc.Callable[[T], instance_obj.Instance],
+              ) -> list[instance_obj.Instance]:
+        """Return the results of those calls that have succeeded."""
         results = []
         for thing in things:
             try:
@@ -42,7 +51,8 @@ class Operation(base.Command):
                 self.app.LOG.error('%s', error)
         return results
 
-    def _begin(self, name, parsed_args):
+    def _start(self, name: str,
+               parsed_args: argparse.Namespace) -> instance_obj.Instance:
         instance = lookup.instance(self.context, name)
         if instance.host is None:
             raise exception.HostUnavailable(host='(none)')
@@ -50,10 +60,11 @@ class Operation(base.Command):
             self.context, instance.host, self.operation, instance.uuid,
             hard=getattr(parsed_args, 'hard', False))
         if not parsed_args.wait:
-            self._say(f'{instance.name}: {self.operation} begun')
+            self._print(f'{instance.name}: {self.operation} started')
         return instance
 
-    def _wait(self, instance, parsed_args):
+    def _wait(self, instance: instance_obj.Instance,
+              parsed_args: argparse.Namespace) -> instance_obj.Instance:
         instance = lookup.wait(
             lambda: instance_obj.Instance.get_by_uuid(
                 self.context, instance.uuid, use_slave=False),
@@ -61,22 +72,22 @@ class Operation(base.Command):
         if self.operation != 'stop':
             lookup.ensure_not_crashed(instance)
         power = states.power_name(instance.power_state)
-        self._say(f'{instance.name}: {instance.vm_state}' + (
+        self._print(f'{instance.name}: {instance.vm_state}' + (
             '' if instance.deleted else f', {power}'))
         return instance
 
-    def _say(self, line):
+    def _print(self, line: str) -> None:
         self.app.stdout.write(f'{line}\n')
 
 
 class Start(Operation):
-    """Start instances that were stopped."""
+    """Start stopped instances."""
 
     operation = 'start'
 
 
 class Stop(Operation):
-    """Stop instances; those that do not end by themselves are forced."""
+    """Stop instances; kill those that do not shut down in time."""
 
     operation = 'stop'
 
@@ -86,27 +97,27 @@ class Reboot(Operation):
 
     operation = 'reboot'
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--hard', action='store_true',
-            help='force them, whatever state they are in')
+            help='kill and start them, in any state')
         return parser
 
 
 class Pause(Operation):
-    """Freeze instances where they are."""
+    """Pause running instances."""
 
     operation = 'pause'
 
 
 class Unpause(Operation):
-    """Let paused instances go on."""
+    """Resume paused instances."""
 
     operation = 'unpause'
 
 
 class Delete(Operation):
-    """Destroy instances and all they have kept."""
+    """Delete instances and all their data."""
 
     operation = 'delete'

@@ -1,21 +1,43 @@
-"""Long lists, page by page: printed while they are read."""
+"""Read long lists page by page, so that printing can begin at once."""
+
+import typing
+from collections import abc
 
 
-def rows(read, limit=None, marker=None, more=lambda marker: None):
-    """Every member of a list, one after the other.
+class Page(typing.Protocol):
+    """A part of a list; see :class:`computed.objects.base.Page`."""
 
-    A page is read when its first member is asked for, but the first of all
-    at once: what is wrong shows before anything is printed.
+    @property
+    def next_marker(self) -> str | None: ...
 
-    :param read: a page, given ``limit`` and ``marker``; see
-        :class:`computed.objects.base.Page`
-    :param limit: the most members; None: all
-    :param more: told where to go on, if the limit was met before the end
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> abc.Iterator[typing.Any]: ...
+
+
+# Returns a page, given ``limit`` and ``marker``.
+Read = abc.Callable[..., Page]
+
+
+def rows(read: Read, limit: int | None = None, marker: str | None = None,
+         more: abc.Callable[[str], object] = lambda marker: None,
+         ) -> abc.Iterator[typing.Any]:
+    """Return the members of a list, one after the other.
+
+    The first page is read at once, so that an error shows before anything is
+    printed. Each further page is read when its first member is needed.
+
+    :param read: returns a page, given ``limit`` and ``marker``
+    :param limit: the maximum number of members; None: all
+    :param marker: where to begin; None: at the beginning
+    :param more: called with the next marker if the limit has cut the list
     """
     return _following(read, limit, more, read(limit=limit, marker=marker))
 
 
-def _following(read, limit, more, page):
+def _following(read: Read, limit: int | None,
+               more: abc.Callable[[str], object],
+               page: Page) -> abc.Iterator[typing.Any]:
     while True:
         yield from page
         if page.next_marker is None:

@@ -1,4 +1,8 @@
-"""``replica``: the database nodes, as one conductor sees them."""
+"""``replica``: show the database nodes as one conductor sees them."""
+
+import argparse
+import typing
+from collections import abc
 
 from computed import exception
 from computed.cmd.manage import base
@@ -8,8 +12,14 @@ COLUMNS = ('node', 'role', 'usable', 'reason', 'age', 'share', 'reads',
            'ejections')
 
 
-def describe(node):
-    """What is shown of a node, by name of the column."""
+Node: typing.TypeAlias = abc.Mapping[str, typing.Any]
+
+
+def describe(node: Node) -> dict[str, typing.Any]:
+    """Return what a list shows of a node, by name of the column.
+
+    :param node: as a conductor describes it
+    """
     share = node['share']
     return {
         'node': node['node'],
@@ -25,23 +35,24 @@ def describe(node):
 
 
 class List(base.Lister):
-    """List the primary and its replicas: how old, how much used, and why."""
+    """List the primary and its replicas, with their age and use."""
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         nodes = self.session.conductor.list_replicas(self.context)
         return COLUMNS, [tuple(describe(node).values()) for node in nodes]
 
 
 class Show(base.ShowOne):
-    """Show one node: its state, how that was measured, what it answered."""
+    """Show one database node: its state, and the reads that it answered."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('node', metavar='NODE',
-                            help='its address, as `replica list` shows it')
+        parser.add_argument(
+            'node', metavar='NODE',
+            help='address of the node, as `replica list` shows it')
         return parser
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         nodes = {node['node']: node for node in
                  self.session.conductor.list_replicas(self.context)}
         if parsed_args.node not in nodes:
@@ -49,8 +60,8 @@ class Show(base.ShowOne):
         return self.dict2columns(describe_fully(nodes[parsed_args.node]))
 
 
-def describe_fully(node):
-    """What is shown of one node, by name of the row."""
+def describe_fully(node: Node) -> dict[str, typing.Any]:
+    """Return all facts about a node, by name of the row."""
     found = describe(node)
     found['age_measured_by'] = columns.Cell(measured_by(node))
     for name in ('identity', 'incarnation', 'schema', 'good_samples'):
@@ -68,8 +79,8 @@ def describe_fully(node):
     return found
 
 
-def measured_by(node):
-    """How it is known how old the data of a node is."""
+def measured_by(node: Node) -> str | None:
+    """Return the measurement from which the age of a node is known."""
     if 'heartbeat_seen' not in node:
         return None
     if node['heartbeat_seen'] is None:

@@ -1,7 +1,10 @@
-"""``task``: the periodic tasks of one host."""
+"""``task``: show and run the periodic tasks of one host."""
 
-import time
+import argparse
+import typing
+from collections import abc
 
+from computed import clock
 from computed import exception
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
@@ -9,14 +12,16 @@ from computed.cmd.manage import columns
 COLUMNS = ('name', 'spacing', 'last_run', 'outcome', 'duration',
            'candidates', 'acted', 'lost_races', 'reads', 'next_run')
 COUNTS = ('candidates', 'acted', 'recorded', 'lost_races', 'refused')
-# How many runs people see; programs get all that are kept.
+# How many runs a table shows. Programs get all runs that the host keeps.
 SHOWN = 5
 
+# A task as Runner.describe() has it, or a record of one of its runs.
+Task: typing.TypeAlias = abc.Mapping[str, typing.Any]
 
-def describe(task, now):
-    """What a list shows of a task, by name of the column.
 
-    :param task: as ``Runner.describe`` has it
+def describe(task: Task, now: float) -> dict[str, typing.Any]:
+    """Return what a list shows of a task, by name of the column.
+
     :param now: seconds since 1970
     """
     last = task['last'] or {}
@@ -36,8 +41,8 @@ def describe(task, now):
     }
 
 
-def next_run(task, now):
-    """When a task runs next, or since when it does."""
+def next_run(task: Task, now: float) -> columns.Cell:
+    """Return when a task runs next, or for how long it has been running."""
     cell = columns.relative(task['next_run_at'], now)
     if task['running_since'] is None:
         return cell
@@ -45,10 +50,12 @@ def next_run(task, now):
     return columns.Cell(cell.machine_readable(), f'running for {running}')
 
 
-def describe_fully(task, history, now):
-    """All that is known of a task.
+def describe_fully(task: Task, history: abc.Sequence[Task],
+                   now: float) -> dict[str, typing.Any]:
+    """Return all facts about a task, by name of the row.
 
     :param history: the records of its last runs, oldest first
+    :param now: seconds since 1970
     """
     last = task['last'] or {}
     return {
@@ -67,16 +74,16 @@ def describe_fully(task, history, now):
     }
 
 
-def one_line(record):
-    """A run in one line, for people."""
+def one_line(record: Task) -> str:
+    """Return a run in one line, for people."""
     started = columns.timestamp(record['started_at'])
     parts = [f'{record["outcome"]} in {record["duration"]:.2f} s',
              *(f'{name} {record[name]}' for name in COUNTS if record[name])]
     return f'{started} {", ".join(parts)}'
 
 
-def describe_run(record):
-    """What a run found and did, by name of the column."""
+def describe_run(record: Task) -> dict[str, typing.Any]:
+    """Return what a run found and did, by name of the row."""
     return {
         'name': record['task'],
         'started_at': columns.timestamp(record['started_at']),
@@ -91,64 +98,68 @@ def describe_run(record):
 
 
 class TaskCommand(base.Command):
-    """Asks one host, by default this one."""
+    """The base of commands that ask one host, by default this one."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         base.add_host(parser)
         return parser
 
-    def host(self, parsed_args):
+    def host(self, parsed_args: argparse.Namespace) -> str:
+        """Return the name of the host to ask."""
         return parsed_args.host or self.conf.host
 
 
 class List(TaskCommand, base.Lister):
-    """List the periodic tasks of a host, and how they last went."""
+    """List the periodic tasks of a host, with the result of the last run."""
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         tasks = self.session.hosts.list_tasks(
             self.context, self.host(parsed_args))
-        now = time.time()
+        now = clock.time()
         return COLUMNS, [tuple(describe(task, now).values())
                          for task in tasks]
 
 
-class Show(TaskCommand, base.ShowOne):
-    """Show one periodic task of a host, and its last runs."""
+class OneTask(TaskCommand):
+    """The base of commands about one task."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('task', metavar='NAME')
+        parser.add_argument('task', metavar='NAME', help='name of the task')
         return parser
 
-    def take_action(self, parsed_args):
+
+class Show(OneTask, base.ShowOne):
+    """Show one periodic task of a host, and its last runs."""
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         host, name = self.host(parsed_args), parsed_args.task
         history = self.session.hosts.get_task_history(
             self.context, host, name)
         for task in self.session.hosts.list_tasks(self.context, host):
             if task['name'] == name:
                 return self.dict2columns(describe_fully(
-                    task, history, time.time()))
+                    task, history, clock.time()))
         raise exception.TaskNotFound(name=name)
 
 
-class Run(TaskCommand, base.ShowOne):
+class Run(OneTask, base.ShowOne):
     """Run a periodic task now and wait for it; exit with 1 if it fails."""
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('task', metavar='NAME')
         parser.add_argument(
             '--accept', type=base.at_least(0), metavar='N',
-            help='let this one run repair up to N instances, whatever '
-                 '[tasks] max_repairs_per_pass says')
+            help='allow this run to repair up to N instances, in spite of '
+                 '[tasks] max_repairs_per_pass')
         return parser
 
-    def run(self, parsed_args):
+    def run(self, parsed_args: argparse.Namespace) -> int:
         super().run(parsed_args)
         return 1 if self.outcome == 'error' else 0
 
-    def take_action(self, parsed_args):
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         record = self.session.hosts.run_task(
             self.context, self.host(parsed_args), parsed_args.task,
             accept=parsed_args.accept)

@@ -1,4 +1,7 @@
-"""``instance usage``: the bytes an instance carried, by period."""
+"""``instance usage``: the bytes that an instance has carried, by period."""
+
+import argparse
+import typing
 
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
@@ -8,8 +11,12 @@ from computed.objects import bandwidth as bandwidth_obj
 COLUMNS = ('start_period', 'mac_address', 'bw_in', 'bw_out', 'last_refreshed')
 
 
-def describe(usage, now=None):
-    """What the list shows of a BandwidthUsage, by name of the column."""
+def describe(usage: bandwidth_obj.BandwidthUsage,
+             now: float | None = None) -> dict[str, typing.Any]:
+    """Return what the list shows of one row, by name of the column.
+
+    :param now: seconds since 1970; None: ask the clock
+    """
     return {
         'start_period': columns.timestamp(usage.start_period),
         'mac_address': usage.mac_address,
@@ -21,24 +28,22 @@ def describe(usage, now=None):
 
 
 class Usage(base.Lister):
-    """List what each interface of an instance carried, newest period first.
+    """List the traffic of each interface of an instance, newest period first.
 
-    In and out are the guest's; bytes to programs.
+    In and out are as the guest sees them. Formats for programs print bytes.
     """
 
-    def get_parser(self, prog_name):
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('instance', metavar='NAME_OR_UUID')
+        base.add_instance(parser)
         parser.add_argument(
             '--limit', type=base.at_least(1), default=100, metavar='N',
-            help='how many rows at most (default: %(default)s)')
+            help='show at most N rows (default: %(default)s)')
         base.add_strict(parser)
         return parser
 
-    def take_action(self, parsed_args):
-        instance = lookup.instance(self.context, parsed_args.instance,
-                                   tolerant=not parsed_args.strict,
-                                   deleted=True)
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
+        instance = lookup.instance_to_show(self.context, parsed_args)
         found = bandwidth_obj.BandwidthUsageList.get_by_uuid(
             self.context, instance.uuid, parsed_args.limit,
             use_slave=not parsed_args.strict)

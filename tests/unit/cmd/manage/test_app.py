@@ -97,8 +97,8 @@ def test_an_answer_beyond_its_bound_says_so_beside_the_list(
                            '--availability')
     assert (code, printed) == (0, 'web\n')
     assert capsys.readouterr().err == (
-        'This may be out of date: it is of db2:3306/prod, 34 s old at '
-        'most.\n')
+        'This may be out of date: it comes from db2:3306/prod, 34 s '
+        'old at most.\n')
 
 
 def test_what_is_missing_there_may_be_out_of_date_too(
@@ -203,7 +203,8 @@ def test_a_long_list_is_shown_page_by_page(
         code, printed = manage(kind, 'list', '-f', 'value', '-c', column,
                                *options)
         assert (code, printed.split()) == (0, list(names))
-        said = f'There are more: --marker {more}\n' if more else ''
+        said = (f'There are more. Continue with --marker {more}\n' if more
+                else '')
         assert capsys.readouterr().err == said
 
 
@@ -253,7 +254,7 @@ def test_trouble_with_one_instance_does_not_spare_the_others(
     deployment.refusals[fake.UUID.format(1)] = exception.InstanceBusy(
         instance=fake.UUID.format(1), task_state='pausing')
     code, printed = manage('instance', 'stop', 'nope', 'a', 'b')
-    assert (code, printed) == (1, 'b: stop begun\n')
+    assert (code, printed) == (1, 'b: stop started\n')
     assert deployment.operated == [('stop', fake.UUID.format(2), False)]
     assert 'There is no instance nope' in caplog.text
     assert 'is busy' in caplog.text

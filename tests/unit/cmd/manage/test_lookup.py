@@ -97,11 +97,12 @@ def looks(*found):
 
 
 def test_waiting_ends_when_nobody_works_on_it_any_more():
-    done = fake.instance(vm_state=states.STOPPED)
+    done, clock = fake.instance(vm_state=states.STOPPED), Clock()
     assert lookup.wait(looks(
         fake.instance(task_state=states.POWERING_OFF, claim_id='c'),
         fake.instance(claim_id='c'),
-        exception.ConductorUnavailable(url='u'), done), 10, Clock()) is done
+        exception.ConductorUnavailable(url='u'), done), 10, clock,
+        clock.sleep) is done
 
 
 @pytest.mark.parametrize('values', [
@@ -119,7 +120,7 @@ def test_waiting_for_what_failed_says_why(values):
 def test_waiting_has_an_end(last, said):
     clock = Clock()
     with pytest.raises(exception.ComputedError) as caught:
-        lookup.wait(looks(last), 10, clock)
+        lookup.wait(looks(last), 10, clock, clock.sleep)
     assert said in str(caught.value)
     assert 10 <= clock.now < 12
 
