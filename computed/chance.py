@@ -1,7 +1,7 @@
 """The only source of random numbers and random names.
 
-A test that seeds it repeats every choice of the process. A rule of the lint
-step forbids ``random`` and ``uuid.uuid4`` elsewhere.
+A test that seeds it repeats every choice of the process. The lint step
+forbids ``random`` and ``uuid.uuid4`` elsewhere.
 """
 
 import random
@@ -10,8 +10,8 @@ import uuid as uuid_module
 
 T = typing.TypeVar('T')
 
-# The operating system's: two processes never draw the same names, not even
-# after a fork.
+# The source of the operating system: two processes never draw the same names,
+# not even after a fork.
 _source: random.Random = random.SystemRandom()
 
 
@@ -22,17 +22,17 @@ def seed(value: int) -> None:
 
 
 def uuid() -> str:
-    """A random uuid (version 4), as text."""
+    """Return a random uuid (version 4), as text."""
     return str(uuid_module.UUID(int=_source.getrandbits(128), version=4))
 
 
 def fraction() -> float:
-    """A number from 0 to below 1."""
+    """Return a number from 0 to below 1."""
     return _source.random()
 
 
 def choice(values: typing.Sequence[T]) -> T:
-    """One of ``values``, which must not be empty."""
+    """Return one of ``values``, which must not be empty."""
     return _source.choice(values)
 
 

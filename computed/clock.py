@@ -1,7 +1,7 @@
 """The only module that asks the system for the time.
 
-Everybody else calls these functions, so that a test can own the time of the
-whole process. A rule of the lint step forbids the functions of ``time``.
+All other modules call these functions, so that a test can own the time of
+the whole process. The lint step forbids the functions of ``time``.
 """
 
 import time as system_time
@@ -26,10 +26,10 @@ def use(source: Source) -> None:
 
 
 def monotonic() -> float:
-    """Seconds since an arbitrary moment; they never go back."""
+    """Return the seconds since an arbitrary moment; they never go back."""
     return _source.monotonic()
 
 
 def time() -> float:
-    """Seconds since 1970; they jump when somebody sets the clock."""
+    """Return the seconds since 1970; they jump when the clock is set."""
     return _source.time()

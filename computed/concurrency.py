@@ -1,14 +1,15 @@
-"""Native threads or eventlet: chosen here, before any other oslo import.
+"""The choice between native threads and eventlet, and the makers of threads.
 
-oslo.messaging freezes oslo.service's backend the moment it is imported, and
-freezes the wrong one unless somebody chose before; and eventlet replaces what
-other modules take from the standard library when they are imported. So every
-program, and the test suite, calls :func:`choose` on its first line.
+The choice comes before any other import of oslo. oslo.messaging fixes the
+backend of oslo.service when it is imported, and fixes the wrong one if none
+was chosen. eventlet replaces what other modules take from the standard library
+when they are imported. So every program, and the test suite, calls
+:func:`choose` on its first line.
 
-Nothing else asks which of the two it is. Code is written for threads, waits
-by ``threading``, ``socket``, ``select.select`` or ``selectors``, which
-eventlet replaces, and never by what it does not: ``select.poll``, or an
-option of a socket.
+No other code asks which backend is used. Code is written for threads. It
+waits by ``threading``, ``socket``, ``select.select`` or ``selectors``, which
+eventlet replaces. It never waits by what eventlet does not replace:
+``select.poll``, or an option of a socket.
 """
 
 import argparse
@@ -16,31 +17,32 @@ import gc
 import os
 import sys
 import threading
+import types
 import warnings
 from collections import abc
 from concurrent import futures
 
 THREADING, EVENTLET = BACKENDS = 'threading', 'eventlet'
-# Wins over the files: it is for this one process and those it starts.
+# It has precedence over files: it is for this process and its children.
 VARIABLE = 'COMPUTED_CONCURRENCY_BACKEND'
 OPTION = 'concurrency_backend'
 
-_chosen = None
-_problem = None
+_chosen: str | None = None
+_problem: str | None = None
 
 
-def choose(arguments=None):
-    """Make this process use the backend that was asked for.
+def choose(arguments: list[str] | None = None) -> None:
+    """Choose the backend of this process.
 
-    By the environment, else by the configuration, else native threads. They
-    are used, too, if what was asked for cannot be had: a program that comes
-    to its configuration refuses to run then (``validation.check_backend``).
-    Calling twice is harmless: the first call holds.
+    The environment decides, else the configuration; without either, native
+    threads are used. They are also used if the wanted backend cannot be
+    imported: then a program refuses to run when it reads its configuration
+    (``validation.check_backend``). A second call does nothing.
 
     :param arguments: of the program, which may name configuration files;
         None: only the environment counts
-    :raises oslo_service.backend.exceptions.BackendAlreadySelected: another
-        import came first and chose another backend.
+    :raises oslo_service.backend.exceptions.BackendAlreadySelected: an earlier
+        import chose another backend
     """
     global _chosen, _problem
     if _chosen is not None:
@@ -56,30 +58,30 @@ def choose(arguments=None):
         except ImportError as error:
             _problem = f'eventlet cannot be imported ({error})'
     if _chosen == THREADING:
-        # Hidden, because some libraries import it merely because it is
-        # installed, and print eight lines of deprecation for it.
+        # Some libraries import it only because it is installed, and print
+        # eight lines of deprecation. So it is hidden.
         sys.modules.setdefault('eventlet', None)  # type: ignore[arg-type]
     from oslo_service import backend  # must come after all of the above
     backend.init_backend(backend.BackendType(_chosen))
 
 
-def chosen():
-    """The backend of this process; None: nobody chose yet."""
+def chosen() -> str | None:
+    """Return the backend of this process; None: not chosen yet."""
     return _chosen
 
 
-def problem():
-    """Why what was asked for cannot be had; None: it was not tried."""
+def problem() -> str | None:
+    """Return why the wanted backend cannot be used; None: it can."""
     return _problem
 
 
 def thread(name: str, target: abc.Callable[..., object],
            *args: object) -> threading.Thread:
-    """A thread that runs ``target(*args)`` once it is started.
+    """Return a thread that runs ``target(*args)`` once it is started.
 
     It is a daemon thread: one that hangs does not keep the process from
     ending. This function and :func:`executor` are the only makers of threads,
-    so that a test can own them; a rule of the lint step says so.
+    so that a test can own them; the lint step checks this.
 
     :param name: shown in logs and by debuggers
     """
@@ -87,32 +89,33 @@ def thread(name: str, target: abc.Callable[..., object],
 
 
 def executor(name: str, workers: int) -> futures.ThreadPoolExecutor:
-    """A pool of at most ``workers`` threads.
+    """Return a pool of at most ``workers`` threads.
 
     :param name: how the names of its threads begin
     """
     return futures.ThreadPoolExecutor(workers, thread_name_prefix=name)
 
 
-def frame_of(thread):
-    """Where a thread is.
+def frame_of(thread: int) -> types.FrameType | None:
+    """Return the frame that a thread executes now.
 
-    :param thread: as ``threading.get_ident()`` named it
-    :returns: a frame, or None if the thread has ended
+    :param thread: what ``threading.get_ident()`` returned in it
+    :returns: None: the thread has ended
     """
     if _chosen != EVENTLET:
         return sys._current_frames().get(thread)
     import greenlet
-    # Nobody keeps a list of them. Asked for once in a hang, no more.
+    # There is no list of them. This is called only once in a hang.
     return next((found.gr_frame for found in gc.get_objects()
                  if isinstance(found, greenlet.greenlet)
                  and id(found) == thread), None)
 
 
-def _configured(arguments):
-    """The backend that the configuration asks for; None: it cannot be read.
+def _configured(arguments: list[str]) -> str | None:
+    """Return the backend that the configuration names.
 
-    Whoever reads the configuration in earnest says what is wrong with it.
+    :returns: None: the configuration cannot be read. The program reports the
+        error when it reads the configuration itself.
     """
     from oslo_config import cfg
     parser = argparse.ArgumentParser(
@@ -131,9 +134,9 @@ def _configured(arguments):
         return None
 
 
-def _make_green():
+def _make_green() -> None:
     with warnings.catch_warnings():
-        # setup.configure says in one line what it says in eight
+        # setup.configure logs in one line what eventlet prints in eight
         warnings.simplefilter('ignore')
         import eventlet
     eventlet.monkey_patch()

@@ -1,8 +1,9 @@
-"""The names of states: what the user sees, what is under way, what is.
+"""The names of the states of an instance.
 
-``vm_state`` is what an instance is to its user, ``task_state`` the
-transition under way (``None``: nobody works on it), ``power_state`` what the
-hypervisor said last. Names and numbers are nova's, the field's common ones.
+``vm_state`` is the state that the user sees. ``task_state`` is the transition
+in progress; ``None``: there is none. ``power_state`` is what the hypervisor
+reported last. Names and numbers are those of nova, which are common in the
+field.
 """
 
 # vm_state
@@ -56,8 +57,8 @@ POWER_STATE_NAMES = {
 }
 
 
-def power_name(number):
-    """The name of a power state; unknown numbers show as themselves."""
+def power_name(number: int) -> str:
+    """Return the name of a power state; of an unknown one, the number."""
     return POWER_STATE_NAMES.get(number, str(number))
 
 # Stands for the database's own time among values to be written.

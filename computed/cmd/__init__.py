@@ -1,4 +1,4 @@
-"""The programs. Importing any of them chooses the backend first."""
+"""The programs. An import of any of them first chooses the backend."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""computed: manage this host."""
+"""computed: manage the instances of this host."""
 
 import sys
 
@@ -10,8 +10,8 @@ from computed.service import host
 from computed.service import mainloop
 
 
-def main(argv=None):
-    """Run until told to end; the exit status is the main loop's."""
+def main(argv: list[str] | None = None) -> None:
+    """Run until a signal; the exit status is that of the main loop."""
     argv = sys.argv[1:] if argv is None else argv
     conf = setup.configure(argv, 'computed', setup=console.standalone_defaults)
     service = host.HostService(conf)

@@ -1,20 +1,20 @@
-"""computed-conductor: run the SQL that hosts ask for."""
+"""computed-conductor: run the SQL for hosts."""
 
 import os
 import sys
-import threading
 
+from computed import concurrency
 from computed.cmd import setup
 from computed.service import conductor
 from computed.service import console
 from computed.service import mainloop
 
 
-def main(argv=None):
-    """Run until told to end; the exit status is the main loop's.
+def main(argv: list[str] | None = None) -> None:
+    """Run until a signal; the exit status is that of the main loop.
 
     With ``--child`` as the first argument it also ends when its standard
-    input does: its parent is gone.
+    input ends, because then its parent has ended.
     """
     argv = sys.argv[1:] if argv is None else argv
     child = argv[:1] == ['--child']
@@ -22,13 +22,12 @@ def main(argv=None):
                            setup=console.standalone_defaults)
     loop = mainloop.MainLoop(conf, conductor.ConductorService(conf))
     if child:
-        threading.Thread(target=follow_parent, args=(loop,), daemon=True,
-                         name='parent').start()
+        concurrency.thread('parent', follow_parent, loop).start()
     loop.run()
 
 
-def follow_parent(loop):
-    """End with the process at the other end of standard input."""
+def follow_parent(loop: mainloop.MainLoop) -> None:
+    """End ``loop`` when the other end of standard input is closed."""
     while os.read(sys.stdin.fileno(), 1024):
         pass
     loop.end()

@@ -1,11 +1,14 @@
-"""What every program does first: read its configuration, or say in one line
-what is wrong with it.
+"""The first steps of every program: read the configuration, start the log.
+
+An error in the configuration is printed in one line.
 """
 
 import argparse
 import os
 import pathlib
 import sys
+import typing
+from collections import abc
 
 from oslo_config import cfg
 from oslo_log import log as logging
@@ -19,17 +22,19 @@ from computed.rpc import options
 
 LOG = logging.getLogger(__name__)
 
-# Below warnings, these tell of each message, statement or plugin; and who
-# asked for a plugin that stevedore could not load says so, and better.
+# Below the level of warnings, these libraries log each message, statement or
+# plugin. What stevedore could not load is reported better by its caller.
 LOG_LEVELS = ['amqp=ERROR', 'stevedore=ERROR', *(f'{name}=WARN' for name in (
     'alembic', 'kombu', 'oslo.messaging', 'oslo_messaging',
     'sqlalchemy', 'urllib3'))]
 
 
-def configure(argv, prog, description=None, setup=None):
-    """Read the configuration of a daemon, and log as it says.
+def configure(argv: list[str], prog: str, description: str | None = None,
+              setup: abc.Callable[[cfg.ConfigOpts], object] | None = None
+              ) -> cfg.ConfigOpts:
+    """Read the configuration of a daemon, and set up its log.
 
-    Anything wrong with it ends the process.
+    An error in the configuration ends the process.
 
     :param argv: the arguments, without the program's name
     :param prog: the program's name
@@ -51,15 +56,17 @@ def configure(argv, prog, description=None, setup=None):
     except (logging.LogConfigError, ValueError) as error:
         fail(error)
     if concurrency.chosen() == concurrency.EVENTLET:
-        LOG.warning('Running on eventlet, which its makers have deprecated.')
+        LOG.warning('Running on eventlet, which its authors have deprecated.')
     for name in validation.unknown(conf):
         LOG.warning('%s is not an option; is it misspelt? It is ignored.',
                     name)
     return conf
 
 
-def load(argv, prog, description=None):
-    """As :func:`configure`, but nothing is done about logging."""
+def load(argv: list[str], prog: str, description: str | None = None
+         ) -> cfg.ConfigOpts:
+    """Read the configuration as :func:`configure` does, but set up no log.
+    """
     conf = cfg.CONF
     computed_conf.register_opts(conf)
     options.register_opts(conf)
@@ -75,8 +82,8 @@ def load(argv, prog, description=None):
     return conf
 
 
-def unreadable(argv, prog):
-    """What is wrong with the first file that is none of configuration."""
+def unreadable(argv: list[str], prog: str) -> exception.ConfigError | None:
+    """Return the error of the first file that cannot be read as text."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument('--config-file', action='append')
     named, _ = parser.parse_known_args(argv)
@@ -92,8 +99,8 @@ def unreadable(argv, prog):
     return None
 
 
-def fail(error):
-    """Say what is wrong, in one line, and end the process with 1."""
+def fail(error: Exception) -> typing.NoReturn:
+    """Print the error in one line, and end the process with status 1."""
     prog = cfg.CONF.prog or os.path.basename(sys.argv[0])
     print(f'{prog}: {" ".join(str(error).split())}', file=sys.stderr)
     raise SystemExit(1)

@@ -1,7 +1,7 @@
-"""The conductor of a standalone host: a child, kept alive.
+"""The conductor of a standalone host: a child process, kept running.
 
-It runs in a session of its own, so that Ctrl-C reaches the host first; and it
-ends at end-of-file on its standard input, so that it cannot outlive a host
+It runs in a session of its own, so that Ctrl-C reaches the host first. It
+ends at end-of-file on its standard input, so that it does not outlive a host
 that was killed.
 """
 
@@ -9,25 +9,28 @@ import os
 import subprocess
 import sys
 import threading
-import time
+from collections import abc
 
 from oslo_log import log as logging
 
+from computed import clock
 from computed import concurrency
 from computed import exception
 
 LOG = logging.getLogger(__name__)
 
-# How a conductor ends that would fail again the same way.
+# The exit status of a conductor that would fail again in the same way.
 CANNOT_START = 1
+# Seconds before a restart: the first and the longest wait.
 SHORTEST = 1.0
 BACKOFF_MAX = 30.0
 
 
 class ConductorChild:
-    """Starts ``computed-conductor`` and restarts it whenever it dies."""
+    """Starts ``computed-conductor`` and restarts it each time it dies."""
 
-    def __init__(self, arguments, on_failure):
+    def __init__(self, arguments: abc.Sequence[str],
+                 on_failure: abc.Callable[[Exception], object]) -> None:
         """:param arguments: the configuration arguments to pass on
         :param on_failure: called with the error if it cannot be started
         """
@@ -35,32 +38,33 @@ class ConductorChild:
                          '--child', *arguments]
         self._on_failure = on_failure
         self._stopping = threading.Event()
-        self._process = None
-        self._thread = threading.Thread(target=self._supervise, daemon=True,
-                                        name='conductor child')
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = concurrency.thread('conductor child', self._supervise)
 
-    def start(self):
+    def start(self) -> None:
+        """Start the conductor and the thread that watches it."""
         self._spawn()
         self._thread.start()
 
-    def _spawn(self):
+    def _spawn(self) -> None:
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, start_new_session=True,
-            # The same for both, whatever a file for one of them says.
+            # Both use one backend, whatever a file for one of them says.
             env={**os.environ, concurrency.VARIABLE: concurrency.chosen()})
 
-    def _supervise(self):
+    def _supervise(self) -> None:
         wait = SHORTEST
         while True:
-            began = time.monotonic()
+            began = clock.monotonic()
             code = self._process.wait()
             if self._stopping.is_set():
                 return
             if code == CANNOT_START:
                 self._on_failure(exception.ComputedError(
-                    'The conductor could not start; it said why above.'))
+                    'The conductor could not start. It printed the reason '
+                    'above.'))
                 return
-            if time.monotonic() - began > BACKOFF_MAX:
+            if clock.monotonic() - began > BACKOFF_MAX:
                 wait = SHORTEST
             problem, before = f'ended (status {code})', self._process
             while self._process is before:
@@ -73,11 +77,12 @@ class ConductorChild:
                 try:
                     self._spawn()
                 except OSError as error:
-                    # No memory, no process: perhaps why it ended, too.
+                    # No memory for a process; it may have ended for the
+                    # same reason.
                     problem = f'could not be started ({error.strerror})'
 
-    def stop(self, timeout=10):
-        """End the child; forced after ``timeout`` seconds."""
+    def stop(self, timeout: float = 10) -> None:
+        """End the child; kill it after ``timeout`` seconds."""
         self._stopping.set()
         if self._process is None:
             return

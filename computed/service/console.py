@@ -1,20 +1,26 @@
-"""What a person in front of the terminal is told: what is here, what next.
-"""
+"""What a person at the terminal sees: what is here and what to do next."""
 
 import os
 import shlex
 import sys
+import typing
+from collections import abc
 
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from computed import states
 from computed.rpc import options
 
+if typing.TYPE_CHECKING:
+    from computed.virt import claim as virt_claim
+    from computed.virt import driver
+
 LOG = logging.getLogger(__name__)
 
-# Without configuration somebody is watching: short intervals, short lines.
+# Without configuration a person watches: short intervals, short lines.
 LINE = '%(asctime)s %(levelname)-7s %(message)s'
-STANDALONE: dict[str | None, dict] = {
+STANDALONE: dict[str | None, dict[str, typing.Any]] = {
     None: {'logging_default_format_string': LINE,
            'logging_context_format_string': LINE + ' [%(request_id)s]',
            'log_date_format': '%H:%M:%S',
@@ -26,16 +32,20 @@ STANDALONE: dict[str | None, dict] = {
 }
 
 
-def standalone_defaults(conf):
-    """Change defaults where no ``transport_url`` is configured."""
+def standalone_defaults(conf: cfg.ConfigOpts) -> None:
+    """Change defaults if no ``transport_url`` is configured."""
     if options.is_standalone(conf):
         for group, defaults in STANDALONE.items():
             for name, value in defaults.items():
                 conf.set_default(name, value, group)
 
 
-def hello(conf, instances):
-    """Say that the host is up, what it has, and the next command."""
+def hello(conf: cfg.ConfigOpts,
+          instances: abc.Sequence[typing.Any]) -> None:
+    """Print that the host is up, what it has, and the next command.
+
+    :param instances: those of this host
+    """
     LOG.info('Host %(host)s is managed: driver %(driver)s, %(count)d '
              'instances, state in %(state)s.',
              {'host': conf.host, 'driver': conf.virt.driver,
@@ -43,20 +53,21 @@ def hello(conf, instances):
     if not options.is_standalone(conf):
         return
     for instance in instances:
-        say(f'Instance {instance.name} is here again: {instance.vm_state}.')
+        say(f'Instance {instance.name} is still here: {instance.vm_state}.')
     say(f'Guests and records are compared every '
-        f'{conf.tasks.sync_power_state_interval} s. Ctrl-C ends this; '
-        'guests keep running.')
+        f'{conf.tasks.sync_power_state_interval} s. Press Ctrl-C to end this '
+        'program; guests keep running.')
     words = ('instance list' if instances else
              "instance create web --command 'sleep 1000' --wait")
     say(f'Next, in another terminal:\n    {command(conf, words)}')
 
 
-def goodbye(conf, driver, owner):
-    """Say which guests keep running, and how to stop them."""
+def goodbye(conf: cfg.ConfigOpts, driver: 'driver.ComputeDriver',
+            owner: 'virt_claim.Owner') -> None:
+    """Print which guests keep running, and how to stop them."""
     try:
         guests = driver.list_instances().instances
-    except Exception:       # it is ending anyway, perhaps half started
+    except Exception:       # the service may have started only in part
         return
     running = sorted(uuid for uuid, info in guests.items()
                      if info.power_state in states.ON and
@@ -65,17 +76,17 @@ def goodbye(conf, driver, owner):
         say('Ending. No instance keeps running.')
         return
     say(f'Ending. Instances that keep running: {len(running)}. The next '
-        'start finds them again. To stop them, start and type:\n'
-        f'    {command(conf, "instance stop " + " ".join(running))}')
+        'start finds them again. To stop them, start the program again and '
+        f'type:\n    {command(conf, "instance stop " + " ".join(running))}')
 
 
-def say(text):
-    """Tell the person in front of the terminal; no matter for a log."""
+def say(text: str) -> None:
+    """Print ``text`` for the person at the terminal, not for a log."""
     print(text, flush=True)
 
 
-def command(conf, words):
-    """The exact line to type for ``computed-manage WORDS``."""
+def command(conf: cfg.ConfigOpts, words: str) -> str:
+    """Return the exact line to type for ``computed-manage WORDS``."""
     program = os.path.join(os.path.dirname(sys.argv[0]), 'computed-manage')
     line = [shlex.quote(short(program))]
     for path in conf.config_file or []:
@@ -88,8 +99,8 @@ def command(conf, words):
     return ' '.join([*line, words])
 
 
-def short(path):
-    """``path`` as seen from here, if that is shorter."""
+def short(path: str) -> str:
+    """Return ``path`` relative to the working directory, if shorter."""
     path = os.path.abspath(path)
     relative = os.path.relpath(path)
     return relative if len(relative) < len(path) else path

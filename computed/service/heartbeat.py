@@ -1,14 +1,20 @@
-"""Says to the database that this host lives, and what of its tasks."""
+"""Reports to the database that this host is alive, and how its tasks are."""
 
 import json
 import threading
+import typing
+from collections import abc
 
+from oslo_config import cfg
 from oslo_log import log as logging
 
+from computed import concurrency
 from computed import context
 from computed import exception
+from computed.claims import claims as claims_module
 from computed.claims import recovery
 from computed.objects import host as host_obj
+from computed.service import identity as identity_module
 
 LOG = logging.getLogger(__name__)
 
@@ -16,8 +22,13 @@ LOG = logging.getLogger(__name__)
 class Heartbeat:
     """A thread that reports every ``report_interval`` seconds."""
 
-    def __init__(self, conf, identity, claims, digest, register, on_taken):
-        """:param digest: callable, what rides along; JSON-able
+    def __init__(self, conf: cfg.ConfigOpts,
+                 identity: identity_module.Identity,
+                 claims: claims_module.Claims,
+                 digest: abc.Callable[[], typing.Any],
+                 register: abc.Callable[[], object],
+                 on_taken: abc.Callable[[Exception], object]) -> None:
+        """:param digest: returns what to report of the tasks; JSON-able
         :param register: takes the host for this service
         :param on_taken: called with the error once another service has
             taken the host over
@@ -30,43 +41,40 @@ class Heartbeat:
         self._on_taken = on_taken
         self._stopping = threading.Event()
         self._silent = False
-        # Another life of this service that the host was found with.
-        self._other = None
-        self._thread = threading.Thread(target=self._run, daemon=True,
-                                        name='heartbeat')
+        # An earlier run of this service that the row of the host names.
+        self._other: tuple[str, object] | None = None
+        self._thread = concurrency.thread('heartbeat', self._run)
 
-    def start(self):
+    def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
-    def stop(self):
+    def stop(self) -> None:
+        """End the thread."""
         self._stopping.set()
         self._thread.join()
 
-    def _run(self):
+    def _run(self) -> None:
         while not self._stopping.is_set():
             self.beat()
             self._stopping.wait(self._conf.report_interval)
 
-    def beat(self):
-        """Report once; trouble is said once, and so is its end."""
+    def beat(self) -> None:
+        """Report once; log the first failure in a row, and its end."""
         try:
             ours = host_obj.Service.report(
                 context.new(), self._conf.host, self._identity.service_id,
                 self._identity.boot_id, json.dumps(self._digest()))
             taken = None if ours else self._taken()
         except exception.ComputedError as error:
-            problem = error
-        except Exception:       # the next one may succeed
-            LOG.exception('The heartbeat failed.')
-            return
-        else:
-            problem = None
-        if problem is not None:
-            # At the end its conductor may well have gone first.
+            # At the end its conductor may have ended first.
             if not self._silent and not self._stopping.is_set():
                 LOG.warning('This host cannot be reported as alive: %s',
-                            problem)
+                            error)
             self._silent = True
+            return
+        except Exception:       # the next report may succeed
+            LOG.exception('The heartbeat failed.')
             return
         if self._silent:
             LOG.info('This host is reported as alive again.')
@@ -77,11 +85,12 @@ class Heartbeat:
             self._on_taken(taken)
         self._replay()
 
-    def _taken(self):
-        """Why the host is ours no more; None if it is, after all.
+    def _taken(self) -> Exception | None:
+        """Return the error if another service has the host, else None.
 
-        A failover may have lost that it was registered. Then the row is of
-        an earlier life of this service, and nobody reports in its name.
+        A failover may have lost the registration of this service. Then the
+        row names an earlier run of this service, and nothing reports in its
+        name: this service registers again.
         """
         try:
             found = host_obj.Service.get_by_host(
@@ -92,24 +101,24 @@ class Heartbeat:
         if found and (found.service_id != self._identity.service_id or
                       self._other not in (None, other)):
             return exception.ComputedError(
-                f'Host {self._conf.host} belongs to another service now; '
-                'this one ends. Give it another [DEFAULT] host.')
+                f'Host {self._conf.host} belongs to another service now. '
+                'This service ends. Give it another [DEFAULT] host.')
         if other == self._other:
             try:
                 self._register()
             except exception.HostTaken as error:
                 return error
-            LOG.warning('The database had lost that this service has the '
-                        'host; it is registered again.')
+            LOG.warning('The database had lost the registration of this '
+                        'service. It is registered again.')
         self._other = other
         return None
 
-    def _replay(self):
-        """Tell what could not be told while the primary was away."""
+    def _replay(self) -> None:
+        """Record what ended while the primary was away."""
         try:
             recovery.replay(self._claims, context.new())
         except exception.ComputedError as error:
-            LOG.warning('Some ends of operations are not recorded yet: %s',
-                        error)
-        except Exception:       # the next one may succeed
+            LOG.warning('The ends of some operations are not recorded yet: '
+                        '%s', error)
+        except Exception:       # the next report may succeed
             LOG.exception('The ends of operations cannot be recorded.')

@@ -186,7 +186,7 @@ class HostService:
                 self._check_instance, uuid),
             lambda: self.conf.virt.stopped_event_delay)
         self._lifecycle_events.start()
-        self.driver.subscribe(self._lifecycle_events.hint)
+        self.driver.subscribe(self._lifecycle_events.note)
 
     def _check_instance(self, uuid: str) -> None:
         try:

@@ -1,10 +1,12 @@
-"""Who this service is: across restarts, and alone on its state path."""
+"""The identity of a service across restarts, and the lock on its state path.
+"""
 
 import dataclasses
 import fcntl
 import os
-import uuid
+import typing
 
+from computed import chance
 from computed import exception
 from computed import files
 
@@ -14,11 +16,13 @@ BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """:ivar service_id: kept in the state path
+    """Who this service is.
+
+    :ivar service_id: kept in the state path
     :ivar boot_id: new at each start of the service
     :ivar host_boot_id: new at each start of the machine
-    :ivar known_host_boot_id: the one of which all consequences are dealt
-        with; None at the first start
+    :ivar known_host_boot_id: the start of the machine whose consequences are
+        all dealt with; None at the first start of the service
     """
 
     service_id: str
@@ -27,8 +31,8 @@ class Identity:
     known_host_boot_id: str | None
 
     @property
-    def after_reboot(self):
-        """Whether the machine was restarted since all was well."""
+    def after_reboot(self) -> bool:
+        """Whether consequences of a restart of the machine remain."""
         return self.known_host_boot_id not in (None, self.host_boot_id)
 
 
@@ -41,34 +45,37 @@ def load(state_path: str, boot_id_path: str = BOOT_ID) -> Identity:
     """
     kept = files.read_json(os.path.join(state_path, FILE))
     if not isinstance(kept, dict) or 'service_id' not in kept:
-        kept = {'service_id': str(uuid.uuid4())}
+        kept = {'service_id': chance.uuid()}
     with open(boot_id_path, encoding='ascii') as stream:
         host_boot_id = stream.read().strip()
-    found = Identity(kept['service_id'], str(uuid.uuid4()), host_boot_id,
+    found = Identity(kept['service_id'], chance.uuid(), host_boot_id,
                      kept.get('host_boot_id'))
     if not found.after_reboot:
         keep(state_path, found)
     return found
 
 
-def keep(state_path, identity):
-    """What the last restart of the machine left is dealt with."""
+def keep(state_path: str, identity: Identity) -> None:
+    """Record that the consequences of this start of the machine are over.
+
+    :raises OSError: it could not be written
+    """
     files.write_json(os.path.join(state_path, FILE), {
         'service_id': identity.service_id,
         'host_boot_id': identity.host_boot_id})
 
 
-def lock(state_path):
-    """Keep every other ``computed`` off ``state_path`` until this one ends.
+def lock(state_path: str) -> typing.IO[str]:
+    """Keep every other ``computed`` off ``state_path``.
 
     :returns: the open file; the lock lasts as long as it is open
-    :raises computed.exception.AlreadyRunning: another one is there
+    :raises computed.exception.AlreadyRunning: another one holds the lock
     :raises computed.exception.ConfigError: the path cannot be used
     """
     path = os.path.join(state_path, 'computed.lock')
     try:
         os.makedirs(state_path, mode=0o700, exist_ok=True)
-        # noqa below: it is open, and locked, for as long as we run
+        # noqa below: it stays open, and locked, as long as the service runs
         stream = open(path, 'a+', encoding='ascii')     # noqa: SIM115
     except OSError as error:
         raise exception.ConfigError(

@@ -1,53 +1,58 @@
-"""Hints of the driver that a guest changed, acted on a little later.
+"""Lifecycle events of guests, acted on a little later.
 
-Keyed by instance: of many hints about one only the newest counts, so a storm
-of them is bounded by the number of instances.
+Of many events about one instance only the newest counts. So the number of
+instances bounds a storm of events.
 """
 
 import threading
-import time
+from collections import abc
 
 from oslo_log import log as logging
+
+from computed import clock
+from computed import concurrency
 
 LOG = logging.getLogger(__name__)
 
 
 class LifecycleEvents:
-    """Calls ``look(uuid)`` once no hint about it came for a while."""
+    """Calls ``look(uuid)`` once no event of it has come for a while."""
 
-    def __init__(self, look, delay):
-        """:param look: called on this object's thread; must hand work on
-        :param delay: callable, seconds
+    def __init__(self, look: abc.Callable[[str], object],
+                 delay: abc.Callable[[], float]) -> None:
+        """:param look: called on this object's thread; it must not block
+        :param delay: returns the seconds to wait after an event
         """
         self._look = look
         self._delay = delay
-        self._due = {}
+        self._due: dict[str, float] = {}
         self._changed = threading.Condition()
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, daemon=True,
-                                        name='hints')
+        self._thread = concurrency.thread('lifecycle events', self._run)
 
-    def start(self):
+    def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
-    def stop(self):
+    def stop(self) -> None:
+        """End the thread; events that wait are dropped."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
         self._thread.join()
 
-    def hint(self, uuid):
-        """Something happened to this guest. Never blocks for long."""
+    def note(self, uuid: str) -> None:
+        """Note an event of a guest. Never blocks for long."""
         with self._changed:
-            self._due[uuid] = time.monotonic() + self._delay()
+            self._due[uuid] = clock.monotonic() + self._delay()
             self._changed.notify()
 
-    def _run(self):
+    def _run(self) -> None:
         while True:
             with self._changed:
                 if self._stopping:
                     return
-                now = time.monotonic()
+                now = clock.monotonic()
                 ready = [uuid for uuid, due in self._due.items()
                          if due <= now]
                 for uuid in ready:
@@ -59,10 +64,11 @@ class LifecycleEvents:
                 if not self._stopping:
                     self._hand_on(uuid)
 
-    def _hand_on(self, uuid):
+    def _hand_on(self, uuid: str) -> None:
         try:
             self._look(uuid)
         except Exception:
-            # No thread to be had, perhaps. This one serves all guests.
-            LOG.exception('A hint about instance %s is left to the next '
-                          'pass.', uuid)
+            # Perhaps no thread can be started. This thread serves all
+            # guests and must go on.
+            LOG.exception('A lifecycle event of instance %s is left to the '
+                          'next pass.', uuid)

@@ -1,7 +1,7 @@
 """The main thread of a program: signals, and an orderly start and end.
 
-oslo.service's launchers answer SIGHUP by ending their workers or not at all
-under native threads; this loop answers it by reloading.
+Under native threads, oslo.service's launchers answer SIGHUP by ending their
+workers or not at all. This loop answers it by a reload.
 """
 
 import faulthandler
@@ -11,10 +11,13 @@ import select
 import signal
 import sys
 import threading
+import typing
+from collections import abc
 
 from oslo_config import cfg
 from oslo_log import log as oslo_logging
 
+from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
 from computed.conf import validation
@@ -23,14 +26,27 @@ from computed.service import notify
 
 LOG = oslo_logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# Not signals: a thread of ours wants attention.
+# Bytes that are not signals: a thread of this process wants attention.
 WAKE, ENDED = 0, 255
-# Seconds that the end of an end out of time may take.
+# Seconds, after the time for an end is over, until the process is killed.
 LAST = 2
 
 
-def check_files(conf):
-    """Refuse configuration files before anything in them is in force.
+class Service(typing.Protocol):
+    """What the main loop runs.
+
+    ``start`` may take long; it returns soon after ``stop`` was called.
+    """
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def reload(self) -> None: ...
+
+
+def check_files(conf: cfg.ConfigOpts) -> None:
+    """Check the configuration files before any of their values is used.
 
     :raises computed.exception.ConfigError: a value is not usable
     """
@@ -44,28 +60,24 @@ def check_files(conf):
 
 
 class MainLoop:
-    """Runs one service until it is told to end.
+    """Runs one service until a signal or the service ends it."""
 
-    The service has ``start()``, ``stop()``, ``reload()``; ``start`` may take
-    its time, and is expected to return soon after ``stop`` was called.
-    """
-
-    def __init__(self, conf, service):
+    def __init__(self, conf: cfg.ConfigOpts, service: Service) -> None:
         self.conf = conf
         self.service = service
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         os.set_blocking(self._reader, False)
-        self._failure = None
+        self._failure: Exception | None = None
         self._over = False
         self._ending = False
         self._clean = True
 
-    def run(self):
+    def run(self) -> typing.NoReturn:
         """Start the service, obey signals, never return.
 
-        The process ends with 0, or 1 after a failed start or an end that
-        took too long. A second signal to end is obeyed at once.
+        The process ends with status 0. It ends with 1 after a failed start
+        or if the end takes too long. A second signal ends it at once.
         """
         signal.set_wakeup_fd(self._writer)
         for wanted in SIGNALS:
@@ -82,7 +94,7 @@ class MainLoop:
                     self._end()
         self._exit(0 if self._clean and self._failure is None else 1)
 
-    def end(self, failure=None):
+    def end(self, failure: Exception | None = None) -> None:
         """End the service from one of its threads.
 
         :param failure: the error to report, or None
@@ -90,15 +102,15 @@ class MainLoop:
         self._failure = self._failure or failure
         os.write(self._writer, bytes([ENDED]))
 
-    def _thread(self, name, target):
-        threading.Thread(target=target, name=name, daemon=True).start()
+    def _thread(self, name: str, target: abc.Callable[[], object]) -> None:
+        concurrency.thread(name, target).start()
 
-    def _start(self):
+    def _start(self) -> None:
         try:
             self.service.start()
         except Exception as error:
             if self._ending:
-                return      # what it needs is being taken away
+                return      # parts that it needs have ended already
             if not isinstance(error, exception.ComputedError):
                 LOG.exception('The service could not be started.')
             self.end(error)
@@ -106,13 +118,13 @@ class MainLoop:
             if not self._ending:
                 notify.notify(READY=1, STATUS='running')
 
-    def _reload(self):
+    def _reload(self) -> None:
         notify.notify(RELOADING=1)
         try:
             check_files(self.conf)
             self.conf.mutate_config_files()
             self.service.reload()
-        except Exception as error:      # the old one goes on
+        except Exception as error:      # the old configuration stays
             problem = str(error)
         else:
             problem = None
@@ -122,20 +134,20 @@ class MainLoop:
             LOG.info('Configuration reloaded.')
         notify.notify(READY=1)
 
-    def _end(self):
+    def _end(self) -> None:
         if self._ending:
             LOG.warning('Told to end a second time: ending now.')
             self._exit(1)
         self._ending = True
         notify.notify(STOPPING=1)
         if timeout := self.conf.graceful_shutdown_timeout:
-            # In case something lets none of our threads run: native code
-            # that does not return, or under eventlet any wait of its own.
+            # For the case that no thread of this process can run: native
+            # code does not return, or under eventlet a native wait.
             faulthandler.dump_traceback_later(timeout + LAST, exit=True)
         self._thread('stop', self._stop)
         self._thread('stop deadline', self._enforce)
 
-    def _stop(self):
+    def _stop(self) -> None:
         try:
             self.service.stop()
         except Exception:
@@ -144,14 +156,14 @@ class MainLoop:
         self._over = True
         os.write(self._writer, bytes([WAKE]))
 
-    def _enforce(self):
+    def _enforce(self) -> None:
         timeout = self.conf.graceful_shutdown_timeout
         if timeout:
             threading.Event().wait(timeout)
-            LOG.warning('Not ended after %s s: ending now.', timeout)
+            LOG.warning('The end took more than %s s: ending now.', timeout)
             self._exit(1)
 
-    def _exit(self, code):
+    def _exit(self, code: int) -> typing.NoReturn:
         if self._failure is not None:
             print(f'{self.conf.prog}: {self._failure}', file=sys.stderr)
         logging.shutdown()

@@ -1,6 +1,6 @@
-"""What systemd is told (sd_notify(3)); nothing without it.
+"""Messages to systemd (sd_notify(3)); without systemd nothing is sent.
 
-oslo.service can say READY only, once, and takes the socket away.
+oslo.service can only send READY, only once, and takes the socket away.
 """
 
 import contextlib
@@ -8,7 +8,7 @@ import os
 import socket
 
 
-def notify(**values):
+def notify(**values: object) -> None:
     """Send ``NAME=value`` lines to systemd: ``notify(READY=1)``."""
     address = os.environ.get('NOTIFY_SOCKET')
     if not address:
@@ -21,6 +21,6 @@ def notify(**values):
         to.sendto(message.encode(), address)
 
 
-def waiting(reason, seconds):
-    """Say why the start takes so long, and ask for ``seconds`` more."""
+def waiting(reason: str, seconds: int) -> None:
+    """Tell why the start takes long, and ask for ``seconds`` more."""
     notify(STATUS=reason, EXTEND_TIMEOUT_USEC=int(seconds * 1e6))

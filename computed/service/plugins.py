@@ -1,19 +1,21 @@
-"""Tasks and drivers by entry points: ours, and those of other packages.
+"""Tasks and drivers by entry points, of this package and of others.
 
 A package adds a task with an entry point in the group ``computed.tasks`` that
 names a :class:`computed.periodic.PeriodicTask`, and a driver with one in
 ``computed.drivers`` that names a subclass of
 :class:`computed.virt.driver.ComputeDriver`. If the module that an entry point
-names has a function ``register_opts(conf)``, it is called first, so that the
-package's options are there when the task or the driver is.
+names has a function ``register_opts(conf)``, it is called first. So the
+options of the package exist before its task or driver.
 
-Entry points are read with the standard library: stevedore forgets which
-package one is from, keeps a cache that misses a package changed within two
-minutes, and takes one of two duplicates without a word.
+Entry points are read with the standard library. stevedore forgets which
+package brings one, keeps a cache that misses a package changed within two
+minutes, and silently takes one of two duplicates.
 """
 
 import inspect
 import sys
+import typing
+from collections import abc
 from importlib import metadata
 
 from oslo_config import cfg
@@ -28,19 +30,21 @@ TASKS = 'computed.tasks'
 DRIVERS = 'computed.drivers'
 
 
-def load_tasks(conf, builtin):
-    """All periodic tasks by name: ours, then those of other packages.
+def load_tasks(conf: cfg.ConfigOpts,
+               builtin: abc.Mapping[str, periodic.PeriodicTask]
+               ) -> dict[str, periodic.PeriodicTask]:
+    """Return all periodic tasks by name: ``builtin`` and those of packages.
 
-    :param builtin: ``{name: PeriodicTask}``
-    :raises computed.exception.ComputedError: in one line, what is wrong with
-        which package, or with its options
+    :param builtin: the tasks of this package, by name
+    :raises computed.exception.ComputedError: says in one line what is wrong
+        with a package or its options
     """
     tasks = dict(builtin)
     owners = dict.fromkeys(builtin, f'computed {computed.__version__}')
     for entry in find(TASKS).values():
         task = load(entry, conf)
         if not isinstance(task, periodic.PeriodicTask):
-            raise refusal(entry, f'{entry.value} is no PeriodicTask')
+            raise refusal(entry, f'{entry.value} is not a PeriodicTask')
         name = task.given_name or entry.name
         if name in owners:
             raise exception.DuplicatePlugin(
@@ -48,31 +52,32 @@ def load_tasks(conf, builtin):
                 second=package(entry))
         owners[name] = package(entry)
         if isinstance(task.spacing, str) and task.spacing not in conf.tasks:
-            raise refusal(entry, f'its spacing, {task.spacing}, names no '
-                          'option of [tasks]')
+            raise refusal(entry, f'its spacing, {task.spacing}, is not '
+                          'an option of [tasks]')
         if task.enabled:
             tasks[name] = task
     validation.check(conf)
     return tasks
 
 
-def load_driver(conf):
-    """The class of the driver that ``[virt] driver`` names.
+def load_driver(conf: cfg.ConfigOpts) -> type[driver.ComputeDriver]:
+    """Return the class of the driver that ``[virt] driver`` names.
 
-    :raises computed.exception.ConfigError: there is none of that name
-    :raises computed.exception.ComputedError: in one line, what is wrong with
-        which package, or with its options
+    :raises computed.exception.ConfigError: no package brings this driver
+    :raises computed.exception.ComputedError: says in one line what is wrong
+        with a package or its options
     """
     found = find(DRIVERS)
     if conf.virt.driver not in found:
         raise exception.ConfigError(
             option='[virt] driver', value=conf.virt.driver,
-            problem='there is no driver of that name',
+            problem='there is no driver with this name',
             remedy=f'Installed are: {", ".join(found)}.')
     entry = found[conf.virt.driver]
     cls = load(entry, conf)
     if not (isinstance(cls, type) and issubclass(cls, driver.ComputeDriver)):
-        raise refusal(entry, f'{entry.value} is no subclass of ComputeDriver')
+        raise refusal(
+            entry, f'{entry.value} is not a subclass of ComputeDriver')
     if inspect.isabstract(cls):
         raise refusal(entry, f'{cls.__name__} lacks '
                       f'{", ".join(sorted(cls.__abstractmethods__))}')
@@ -82,12 +87,12 @@ def load_driver(conf):
     return cls
 
 
-def find(group):
-    """The entry points of a group, by name, in the order of names.
+def find(group: str) -> dict[str, metadata.EntryPoint]:
+    """Return the entry points of a group by name, in the order of names.
 
     :raises computed.exception.DuplicatePlugin: two have the same name
     """
-    found = {}
+    found: dict[str, metadata.EntryPoint] = {}
     for entry in sorted(metadata.entry_points(group=group),
                         key=lambda entry: (entry.name, package(entry))):
         if entry.name in found:
@@ -98,10 +103,10 @@ def find(group):
     return found
 
 
-def load(entry, conf):
-    """What an entry point names; its options are registered.
+def load(entry: metadata.EntryPoint, conf: cfg.ConfigOpts) -> typing.Any:
+    """Return what an entry point names; register its options.
 
-    :raises computed.exception.PluginError: it cannot be had
+    :raises computed.exception.PluginError: it cannot be loaded
     """
     try:
         found = entry.load()
@@ -109,22 +114,23 @@ def load(entry, conf):
         if register is not None:
             register(conf)
     except cfg.DuplicateOptError as error:
-        raise refusal(entry, f'its option {error.opt_name} exists '
-                      'already and is another') from error
-    # Also SystemExit: what another package does must not pass unnoticed.
+        raise refusal(entry, f'its option {error.opt_name} exists already '
+                      'with another definition') from error
+    # Also SystemExit: another package must not end this program silently.
     except (Exception, SystemExit) as error:
         text = ' '.join(str(error).split()).rstrip('.')
         raise refusal(entry, f'{type(error).__name__}: {text}') from error
     return found
 
 
-def refusal(entry, problem):
-    """The error that says what is wrong with a package."""
+def refusal(entry: metadata.EntryPoint, problem: str
+            ) -> exception.PluginError:
+    """Return the error that says what is wrong with a package."""
     return exception.PluginError(
         group=entry.group, name=entry.name, package=package(entry),
         problem=problem)
 
 
-def package(entry):
-    """The package that brings an entry point, with its version."""
+def package(entry: metadata.EntryPoint) -> str:
+    """Return the package that brings an entry point, with its version."""
     return f'{entry.dist.name} {entry.dist.version}'

@@ -133,9 +133,9 @@ def test_two_packages_that_give_one_name_are_refused(install):
                                  "no attribute 'absent'"),
     ('_sweep = plugin_absent:sweep', "ModuleNotFoundError: No module named "
                                      "'plugin_absent'"),
-    ('_sweep = {module}:OPTS', 'plugin_acme:OPTS is no PeriodicTask'),
-    ('_sweep = {module}:lost', 'its spacing, no_such_interval, names no '
-                               'option of [tasks]'),
+    ('_sweep = {module}:OPTS', 'plugin_acme:OPTS is not a PeriodicTask'),
+    ('_sweep = {module}:lost', 'its spacing, no_such_interval, is not '
+                               'an option of [tasks]'),
 ])
 def test_what_is_wrong_with_a_task_is_said_in_one_line(
         install, entry, problem):
@@ -154,7 +154,7 @@ def test_what_is_wrong_with_a_task_is_said_in_one_line(
      'def register_opts(conf):\n'
      '    conf.register_opt(cfg.StrOpt("max_repairs_per_pass"), "tasks")\n'
      'sweep = 1',
-     'its option max_repairs_per_pass exists already and is another'),
+     'its option max_repairs_per_pass exists already with another definition'),
 ], ids=['import', 'exit', 'hook', 'option'])
 def test_a_module_that_fails_is_named_with_the_cause(install, code, problem):
     install('acme', plugins.TASKS, '_sweep = {module}:sweep', code)
@@ -176,7 +176,7 @@ def test_our_drivers_are_found_by_name():
 
 def test_an_unknown_driver_is_refused_with_those_there_are():
     said = refusal(plugins.load_driver, exception.ConfigError, driver='xen')
-    assert said.startswith('[virt] driver = xen: there is no driver of that '
+    assert said.startswith('[virt] driver = xen: there is no driver with this '
                            'name. Installed are: ')
     assert {'memory', 'process'} <= set(
         said.partition('are: ')[2].rstrip('.').split(', '))
@@ -190,7 +190,7 @@ def test_a_driver_named_like_one_of_ours_is_refused(install):
 
 
 @pytest.mark.parametrize('code, problem', [
-    ('Odd = 1', 'plugin_acme:Odd is no subclass of ComputeDriver'),
+    ('Odd = 1', 'plugin_acme:Odd is not a subclass of ComputeDriver'),
     ('from computed.virt.memory import MemoryDriver\n'
      'from computed.virt.driver import ComputeDriver\n'
      'class Odd(MemoryDriver):\n'
