@@ -1,9 +1,11 @@
-"""A driver: guests that exist on paper, a file for each."""
+"""A driver whose guests exist on paper only: one file for each guest."""
 
 import dataclasses
 import pathlib
 import threading
+from collections import abc
 
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from computed import exception
@@ -18,16 +20,16 @@ LOG = logging.getLogger(__name__)
 
 # begin start
 class PaperDriver(driver.ComputeDriver):
-    """Keeps what would be a guest as JSON below the state path."""
+    """Keep each guest as a JSON file below the state path."""
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
         super().__init__(conf)
         self._folder = pathlib.Path(conf.state_path) / 'paper'
         self._lock = threading.RLock()
-        self._owner = None
-        self._callback = None
+        self._owner: virt_claim.Owner | None = None
+        self._callback: driver.LifecycleCallback | None = None
 
-    def init_host(self, owner):
+    def init_host(self, owner: virt_claim.Owner) -> None:
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -35,113 +37,125 @@ class PaperDriver(driver.ComputeDriver):
                 reason=f'{self._folder}: {error.strerror}') from error
         self._owner = owner
 
-    def close(self):
+    def close(self) -> None:
         self._callback = None
     # end start
 
     # begin look
-    def list_instances(self):
+    def list_instances(self) -> driver.Snapshot:
         found, complete = {}, True
         with self._lock:
-            for path in self._folder.glob('*.json'):
+            try:
+                # Not glob(): it finds nothing in a folder that is missing.
+                names = [path.stem for path in self._folder.iterdir()
+                         if path.suffix == '.json']
+            except OSError as error:
+                LOG.warning('Cannot list the guests: %s', error)
+                names, complete = [], False
+            for uuid in names:
                 try:
-                    found[path.stem] = self.get_instance(path.stem)
+                    found[uuid] = self.get_instance(uuid)
                 except exception.DriverError as error:
-                    LOG.warning('%s', error)
+                    LOG.warning('Guest %s is left out: %s', uuid, error)
                     complete = False
         return driver.Snapshot(complete, found)
 
-    def get_instance(self, uuid):
+    def get_instance(self, uuid: str) -> driver.InstanceInfo:
         guest = self._read(uuid)
         return driver.InstanceInfo(
             uuid=uuid, power_state=guest['power_state'],
             owner=virt_claim.Owner(**guest['owner']))
 
-    def console_log(self, uuid, max_bytes):
+    def console_log(self, uuid: str, max_bytes: int) -> str:
         return self._read(uuid)['printed'][-max_bytes:] if max_bytes else ''
 
-    def _path(self, uuid):
+    def _path(self, uuid: str) -> pathlib.Path:
         return self._folder / f'{uuid}.json'
 
-    def _read(self, uuid):
+    def _read(self, uuid: str) -> dict:
         if not self._path(uuid).exists():
             raise exception.GuestNotFound(uuid=uuid)
         guest = files.read_json(self._path(uuid))
         if guest is None:
-            # There, but torn: unknown is not absent.
+            # The guest exists but its file is damaged: unknown, not absent.
             raise exception.DriverError(
                 reason=f'{self._path(uuid)} cannot be read')
         return guest
     # end look
 
-    def host_resources(self):
+    def host_resources(self) -> driver.HostResources:
         return driver.HostResources(
             hypervisor_type='paper', hypervisor_version='1',
             **host_figures.measure(self._folder))
 
     # begin change
-    def spawn(self, claim, spec):
+    def spawn(self, claim: virt_claim.Claim,
+              spec: driver.InstanceSpec) -> None:
         claim.ensure_live()
         claim.ensure_ours(self._owner)
         if spec.uuid != claim.uuid:
             raise exception.DriverError(
-                reason=f'the claim is for guest {claim.uuid}')
+                reason=f'the claim is for guest {claim.uuid}, '
+                       f'not {spec.uuid}')
         with self._lock:
             if self._path(spec.uuid).exists():
                 claim.ensure_ours(self.get_instance(spec.uuid).owner)
                 raise exception.DriverError(
                     reason=f'guest {spec.uuid} exists already')
             self._write(spec.uuid, states.RUNNING, {
-                'owner': dataclasses.asdict(self._owner), 'printed': ''})
+                'owner': dataclasses.asdict(claim.owner), 'printed': ''})
+        self._notify(spec.uuid)
 
-    def destroy(self, claim):
+    def destroy(self, claim: virt_claim.Claim) -> None:
         claim.ensure_live()
         with self._lock:
             if self._path(claim.uuid).exists():
                 claim.ensure_ours(self.get_instance(claim.uuid).owner)
                 files.remove(self._path(claim.uuid))
-        self._tell(claim.uuid)
+        self._notify(claim.uuid)
 
-    def power_on(self, claim):
-        self._switch(claim, states.RUNNING, only_from=(
-            states.SHUTDOWN, states.CRASHED))
+    def power_on(self, claim: virt_claim.Claim) -> None:
+        self._switch(claim, states.RUNNING, only_from=states.OFF)
 
-    def power_off(self, claim, timeout_s):
+    def power_off(self, claim: virt_claim.Claim, timeout_s: float) -> None:
         self._switch(claim, states.SHUTDOWN)
 
-    def reboot(self, claim, hard, timeout_s):
+    def reboot(self, claim: virt_claim.Claim, hard: bool,
+               timeout_s: float) -> None:
         self._switch(claim, states.SHUTDOWN)
         self._switch(claim, states.RUNNING)
 
-    def pause(self, claim):
+    def pause(self, claim: virt_claim.Claim) -> None:
         self._ensure_on(claim)
         self._switch(claim, states.POWER_PAUSED)
 
-    def unpause(self, claim):
+    def unpause(self, claim: virt_claim.Claim) -> None:
         self._ensure_on(claim)
         self._switch(claim, states.RUNNING)
 
-    def _ours(self, claim):
-        """The guest of ``claim``, which may be changed under it."""
+    def _ours(self, claim: virt_claim.Claim) -> driver.InstanceInfo:
+        """Return the guest of ``claim``, if the claim allows to change it."""
         claim.ensure_live()
         info = self.get_instance(claim.uuid)
         claim.ensure_ours(info.owner)
         return info
     # end change
 
-    def _ensure_on(self, claim):
+    def _ensure_on(self, claim: virt_claim.Claim) -> None:
         if self._ours(claim).power_state not in states.ON:
             raise exception.DriverError(
                 reason=f'guest {claim.uuid} does not run')
 
-    def _switch(self, claim, power_state, only_from=None):
+    def _switch(self, claim: virt_claim.Claim, power_state: int,
+                only_from: abc.Collection[int] = ()) -> None:
         with self._lock:
             now = self._ours(claim).power_state
             if now == power_state or (only_from and now not in only_from):
                 return
             self._write(claim.uuid, power_state, self._read(claim.uuid))
+        self._notify(claim.uuid)
 
-    def _write(self, uuid, power_state, guest):
+    def _write(self, uuid: str, power_state: int, guest: dict) -> None:
         guest['power_state'] = power_state
         guest['printed'] += f'{states.power_name(power_state)}\n'
         try:
@@ -149,18 +163,19 @@ class PaperDriver(driver.ComputeDriver):
         except OSError as error:
             raise exception.DriverError(
                 reason=f'{self._path(uuid)}: {error.strerror}') from error
-        self._tell(uuid)
 
     # begin events
-    def subscribe(self, callback):
+    def subscribe(self, callback: driver.LifecycleCallback | None) -> None:
         self._callback = callback
 
-    def _tell(self, uuid):
+    def _notify(self, uuid: str) -> None:
+        """Send a lifecycle event. Hold no lock: the callback may call us."""
         callback = self._callback
         if callback is None:
             return
         try:
             callback(uuid)
-        except Exception:       # whatever the subscriber is
-            LOG.exception('The subscriber failed for guest %s', uuid)
+        except Exception:
+            LOG.exception('The subscriber failed on the lifecycle event of '
+                          'guest %s', uuid)
     # end events

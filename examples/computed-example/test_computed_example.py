@@ -1,6 +1,6 @@
-"""The driver does what every driver must; the task judges as it says.
+"""Test the driver with the contract of every driver, and the task.
 
-Run with the source tree of computed on PYTHONPATH, see the README.
+Put the source tree of computed on PYTHONPATH, as the README says.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""The example package in a venv of its own, used by the real programs."""
+"""Install the example package in a venv and use it with the programs."""
 
 import json
 import os
@@ -29,7 +29,7 @@ free_disk_minimum_gb = 1000000
 
 @pytest.fixture(scope='session')
 def python(tmp_path_factory):
-    """The Python of a venv that holds the example, beside this computed."""
+    """Return the Python of a venv with the example and this computed."""
     folder = tmp_path_factory.mktemp('example')
     shutil.copytree(ROOT / 'examples' / NAME, folder / 'source')
     venvs.create(folder / 'venv', venvs.build(folder / 'source', folder),
@@ -39,7 +39,7 @@ def python(tmp_path_factory):
 
 @pytest.fixture
 def standalone(python, tmp_path):
-    """A computed beside which the example is installed; not started."""
+    """Return a computed with the example installed; it is not started."""
     found = test_programs.Standalone(tmp_path, python)
     found.config.write_text(CONFIG.format(interval=1))
     yield found
@@ -55,7 +55,7 @@ def test_it_is_installed_there_and_nowhere_else(python):
 
 
 def task(standalone):
-    """What the host knows of the example's task."""
+    """Return what the host reports about the example's task."""
     listed = json.loads(standalone.manage(
         'task', 'list', '-f', 'json').stdout)
     [found] = [one for one in listed if one['name'] == '_check_free_disk']
@@ -87,7 +87,7 @@ def test_its_task_runs_and_its_driver_is_used(standalone):
     assert fixtures.SqlitePair.sql(
         standalone.state / 'computed.sqlite',
         'SELECT hypervisor_type, vcpus FROM compute_nodes') == [('paper', 12)]
-    # What its guest does behind its back is found by our task.
+    # The task finds a change that the driver did not make.
     guest.write_text(guest.read_text().replace(
         '"power_state": 4', '"power_state": 1'))
     standalone.manage('task', 'run', '_sync_power_states')
@@ -100,14 +100,14 @@ def test_its_task_runs_and_its_driver_is_used(standalone):
 
 
 def refusal(standalone, **environment):
-    """The one line with which the daemon ends at start."""
+    """Return the one line that the daemon prints before it ends."""
     done = subprocess.run(
         [standalone.python, '-m', 'computed.cmd.computed',
          *standalone.arguments], capture_output=True, text=True, timeout=30,
         env={**os.environ, **environment})
     assert done.returncode == 1
     assert done.stderr.count('\n') == 1, done.stderr
-    # Nothing was begun: the first thing begun is the conductor.
+    # It did not even start the conductor.
     assert not (standalone.state / 'computed.sqlite').exists()
     return done.stderr
 
@@ -118,19 +118,19 @@ def test_a_bad_interval_of_its_task_is_refused(standalone):
         standalone)
 
 
-def test_the_same_under_another_name_is_refused(standalone, tmp_path):
+def test_a_second_package_with_the_same_task_is_refused(standalone, tmp_path):
     twin = tmp_path / 'twin' / 'twin-2.0.dist-info'
     twin.mkdir(parents=True)
     (twin / 'METADATA').write_text('Name: twin\nVersion: 2.0\n')
     (twin / 'entry_points.txt').write_text(
         '[computed.tasks]\n_check_free_disk = twin:task\n')
-    said = refusal(standalone, PYTHONPATH=str(twin.parent))
+    line = refusal(standalone, PYTHONPATH=str(twin.parent))
     assert 'computed-example 1.0 and twin 2.0 provide _check_free_disk' in (
-        said)
+        line)
 
 
 def test_its_own_tests_pass_as_its_readme_says(python):
-    """... which are the tests of every driver."""
+    """They include the tests that every driver must pass."""
     done = subprocess.run(
         [python, '-m', 'pytest', '-p', 'no:cacheprovider',
          'test_computed_example.py'], cwd=ROOT / 'examples' / NAME,

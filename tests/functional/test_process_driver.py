@@ -1,4 +1,4 @@
-"""The process driver with real processes."""
+"""Test the process driver with real processes."""
 
 import contextlib
 import dataclasses
@@ -29,9 +29,9 @@ claim_on = driver_contract.claim_on
 
 
 def processes_of(folder):
-    """Every live process that carries the marks of instances under folder.
+    """Return every live process with markers of guests below ``folder``.
 
-    Not by the driver's own code: that is under test.
+    It does not use the driver's code, which is under test.
     """
     marked = []
     for one in psutil.process_iter():
@@ -45,13 +45,13 @@ def processes_of(folder):
 
 
 def present(names):
-    """Those of the network interfaces that the host has."""
+    """Return the names of network interfaces that exist on the host."""
     return [name for name in names if os.path.exists(f'/sys/class/net/{name}')]
 
 
 @pytest.fixture
 def planned(monkeypatch):
-    """Names of the host's ends of all networks that the test asks for."""
+    """Return the host interfaces of all networks that the test plans."""
     names = []
     real = network.plan
 
@@ -66,7 +66,7 @@ def planned(monkeypatch):
 
 @pytest.fixture
 def root(tmp_path, planned):
-    """Where the instances are. Afterwards nothing may run or be left."""
+    """Return the folder of the guests; check that nothing is left."""
     root = tmp_path / 'instances'
     yield root
     left = psutil.wait_procs(processes_of(root), timeout=0)[1]
@@ -78,7 +78,7 @@ def root(tmp_path, planned):
 
 @pytest.fixture
 def make_driver(root):
-    """Makes a driver as a (re)started daemon would; closed at the end."""
+    """Return a function that makes a driver, as a restarted daemon does."""
     made = []
 
     def make(owner=driver_contract.OWNER):
@@ -103,12 +103,12 @@ def driver(make_driver):
 
 
 def shell(script):
-    """The command that has a shell run ``script``, a shell without quotes."""
+    """Return a command that runs ``script``, which has no single quotes."""
     return f"sh -c '{script}'"
 
 
 def python(script):
-    """The command that has this Python run ``script``."""
+    """Return a command that runs ``script`` with this Python."""
     return f'{sys.executable} -S -c "{script}"'
 
 
@@ -155,7 +155,7 @@ class Guests:
         return json.loads((self.root / guest / 'run.json').read_text())
 
     def replace_run(self, guest, **changed):
-        """Have run.json say something else, in a new file as the shim's."""
+        """Replace fields of run.json by a new file, as the shim does."""
         new = self.root / guest / 'run.json.tmp'
         new.write_text(json.dumps({**self.run(guest), **changed}))
         new.rename(self.root / guest / 'run.json')
@@ -178,17 +178,17 @@ def state_of(pid):
 
 # -- how guests end
 
-def test_a_killed_guest_has_crashed_and_its_subscriber_hears(guests):
-    heard = []
+def test_a_killed_guest_has_crashed_and_sends_an_event(guests):
+    events = []
     guests.driver.subscribe(
-        lambda guest: heard.append((guest, guests.info(guest))))
+        lambda guest: events.append((guest, guests.info(guest))))
     guest = guests.spawn()
-    waiting.wait_for(lambda: heard)
-    heard.clear()
+    waiting.wait_for(lambda: events)
+    events.clear()
     os.kill(guests.pid(guest), signal.SIGKILL)
-    waiting.wait_for(lambda: heard)
-    # Already the look from within the callback sees the whole truth.
-    [(named, info)] = heard
+    waiting.wait_for(lambda: events)
+    # The callback itself already saw the final state.
+    [(named, info)] = events
     assert named == guest
     assert info.power_state == states.CRASHED
     assert info.exit_code == -signal.SIGKILL
@@ -208,7 +208,7 @@ def test_the_exit_code_tells_an_end_from_a_crash(
     assert info.exit_code == exit_code
 
 
-def test_what_is_left_of_a_guest_ends_with_its_main_process(guests, root):
+def test_all_processes_of_a_guest_end_with_its_main_process(guests, root):
     guest = guests.spawn(shell('setsid sleep 1000 & sleep 0.1'))
     guests.wait_for_state(guest, states.SHUTDOWN)
     waiting.wait_for(lambda: not processes_of(root / guest))
@@ -216,7 +216,7 @@ def test_what_is_left_of_a_guest_ends_with_its_main_process(guests, root):
 
 def test_a_guest_that_kills_its_process_group_is_recorded(guests):
     guest = guests.spawn(shell('kill -9 0'))
-    # by the shim, which is not in that group
+    # The shim is not in that group.
     waiting.wait_for((guests.root / guest / 'exit.json').exists)
     assert guests.info(guest).exit_code == -signal.SIGKILL
 
@@ -226,7 +226,7 @@ def test_the_end_may_be_unknown_when_the_shim_was_killed_too(guests):
     os.kill(guests.run(guest)['shim_pid'], signal.SIGKILL)
     os.kill(guests.pid(guest), signal.SIGKILL)
     info = guests.wait_for_end(guest)
-    # Until the system's first process has reaped it, the kernel knows.
+    # The kernel knows the code until init collects the zombie.
     assert (info.power_state, info.reason, info.exit_code) in (
         (states.SHUTDOWN, 'exit code unknown', None),
         (states.CRASHED, 'killed by SIGKILL', -signal.SIGKILL))
@@ -250,7 +250,7 @@ def test_a_guest_stopped_on_purpose_has_not_crashed(guests):
     info = guests.info(guest)
     assert info.power_state == states.SHUTDOWN
     assert info.exit_code == -signal.SIGTERM
-    # ... but does when it is killed in its next life
+    # A kill in its next run is a crash.
     guests.driver.power_on(claim_on(guest))
     os.kill(guests.pid(guest), signal.SIGKILL)
     guests.wait_for_state(guest, states.CRASHED)
@@ -271,10 +271,10 @@ TREE = ('trap "" TERM; '
 
 
 def spawn_tree(guests, root):
-    """A guest of several processes, none of which obeys SIGTERM."""
+    """Return a guest of several processes that all ignore SIGTERM."""
     guest = guests.spawn(shell(TREE.replace("'", '')))
     guests.wait_for_output(guest, 'up')
-    # the shim, the main one, its child, the setsid one and its child
+    # the shim, the main process and its child, the setsid one and its child
     waiting.wait_for(lambda: len(processes_of(root / guest)) == 5)
     return guest
 
@@ -297,7 +297,7 @@ def test_power_off_ends_the_tree_of_a_killed_shim(guests, root):
     assert processes_of(root / guest) == []
 
 
-def test_descendants_without_a_mark_belong_to_the_guest(guests):
+def test_descendants_without_markers_belong_to_the_guest(guests):
     guest = guests.spawn(shell('setsid env -i sleep 1000; true'))
     main = psutil.Process(guests.pid(guest))
     waiting.wait_for(lambda: [
@@ -306,7 +306,7 @@ def test_descendants_without_a_mark_belong_to_the_guest(guests):
     assert child.environ() == {}
     guests.driver.pause(claim_on(guest))
     assert child.status() == psutil.STATUS_STOPPED
-    # stopped, it would outlive a SIGTERM
+    # A stopped process does not react to SIGTERM.
     guests.driver.power_off(claim_on(guest), 0)
     assert not is_alive(child.pid)
 
@@ -353,7 +353,7 @@ def test_power_off_ends_a_guest_that_forks_all_the_time(guests, root):
     assert processes_of(root / guest) == []
 
 
-def test_a_guest_may_end_in_peace_within_the_timeout(guests):
+def test_a_guest_may_end_by_itself_within_the_timeout(guests):
     guest = guests.spawn(shell(
         'trap "echo bye; exit 0" TERM; echo up; '
         'while :; do sleep 0.05; done'))
@@ -363,7 +363,7 @@ def test_a_guest_may_end_in_peace_within_the_timeout(guests):
     assert guests.info(guest).exit_code == 0
 
 
-def test_a_paused_guest_may_end_in_peace_too(guests):
+def test_a_paused_guest_may_end_by_itself_too(guests):
     guest = guests.spawn(shell(
         'trap "exit 0" TERM; echo up; while :; do sleep 0.05; done'))
     guests.wait_for_output(guest, 'up')
@@ -376,7 +376,7 @@ def test_a_paused_guest_may_end_in_peace_too(guests):
 
 @pytest.fixture
 def stranger():
-    """A process that has nothing to do with any guest."""
+    """Return a process that does not belong to a guest."""
     with subprocess.Popen(['sleep', '1000']) as one:
         yield one
         one.kill()
@@ -419,7 +419,7 @@ def test_the_same_pid_and_start_time_in_another_boot_is_another_process(
     assert stranger.poll() is None
 
 
-def test_guests_of_the_same_uuid_in_two_places_are_two(guests, tmp_path):
+def test_guests_with_one_uuid_in_two_folders_are_two(guests, tmp_path):
     spec = TestContract().spec()
     other = process.ProcessDriver(
         types.SimpleNamespace(state_path=str(tmp_path / 'other')))
@@ -456,10 +456,10 @@ def test_guests_outlive_the_daemon_that_made_them(guests, root):
     assert daemon.returncode == -signal.SIGKILL
     guest = daemon.stdout.strip()
     assert guests.info(guest).power_state == states.RUNNING
-    heard = []
-    guests.driver.subscribe(heard.append)
+    events = []
+    guests.driver.subscribe(events.append)
     os.kill(guests.pid(guest), signal.SIGKILL)
-    waiting.wait_for(lambda: heard == [guest])
+    waiting.wait_for(lambda: events == [guest])
     info = guests.info(guest)
     assert (info.power_state, info.exit_code) == (states.CRASHED, -9)
 
@@ -475,7 +475,7 @@ def test_a_guest_that_ended_without_a_daemon_is_known_to_have(
     assert (info.power_state, info.exit_code) == (states.CRASHED, -9)
 
 
-def test_guests_of_another_mark_are_listed_and_left_alone(
+def test_guests_of_another_owner_are_listed_and_left_alone(
         guests, make_driver):
     guest = guests.spawn()
     other = make_driver(driver_contract.OTHER_OWNER)
@@ -527,7 +527,7 @@ def test_a_spawn_that_was_cut_short_may_be_repeated(guests, root):
 
 @pytest.mark.parametrize('name', ['spec.json', 'run.json'])
 @pytest.mark.parametrize('content', ['', '{', '[]', '{"pid": "x"}', '\0'])
-def test_a_damaged_folder_spoils_no_other(guests, root, name, content):
+def test_a_damaged_folder_affects_no_other(guests, root, name, content):
     damaged, whole = guests.spawn(), guests.spawn()
     kept = (root / damaged / name).read_text()
     (root / damaged / name).write_text(content)
@@ -539,7 +539,7 @@ def test_a_damaged_folder_spoils_no_other(guests, root, name, content):
     (root / damaged / name).write_text(kept)
 
 
-def test_a_guest_whose_mark_is_unreadable_is_left_alone(guests, root):
+def test_a_guest_whose_owner_is_unreadable_is_left_alone(guests, root):
     guest = guests.spawn()
     spec = root / guest / 'spec.json'
     kept = spec.read_text()
@@ -560,7 +560,7 @@ def test_a_guest_is_ended_without_its_run_file(guests, root, change):
         assert guests.info(guest).power_state == states.SHUTDOWN
 
 
-def test_what_is_no_folder_of_an_instance_is_no_instance(
+def test_other_files_in_the_folder_are_no_guests(
         guests, root, tmp_path):
     guest = guests.spawn()
     (root / 'lost+found').mkdir()
@@ -573,7 +573,7 @@ def test_what_is_no_folder_of_an_instance_is_no_instance(
             guests.driver.get_instance(name)
 
 
-def test_without_its_directory_nothing_is_said_to_be_absent(
+def test_without_its_directory_no_guest_counts_as_absent(
         guests, root, tmp_path):
     root.rename(tmp_path / 'away')
     snapshot = guests.driver.list_instances()
@@ -590,7 +590,7 @@ def test_a_link_is_never_read_for_a_console(guests, root):
         guests.driver.console_log(guest, 1000)
 
 
-# -- failing whole
+# -- a failed spawn leaves nothing
 
 def left_of(root):
     return [path.name for path in root.iterdir()]
@@ -662,8 +662,8 @@ def test_signals_do_for_a_guest_what_they_do_for_any_program(guests):
     output = guests.wait_for_output(guest, 'SigCgt')
     ignored = dict(line.split() for line in output.splitlines()
                    if line.startswith('Sig'))
-    # 32 and 33 are the C library's own: nobody can set them through it, and
-    # some versions of make leave them ignored.
+    # The C library reserves 32 and 33: a program cannot set them, and some
+    # versions of make leave them ignored.
     library = 0b11 << 31
     assert int(ignored['SigIgn:'], 16) & ~library == 0
     assert int(ignored['SigBlk:'], 16) == 0
@@ -695,7 +695,10 @@ def test_details_tell_the_pid_and_since_when(guests):
 
 @pytest.fixture
 def private(guests):
-    """Spawns a guest with a private network; skips if that is refused."""
+    """Return a function that spawns a guest with a private network.
+
+    It skips the test if the kernel refuses that.
+    """
     def spawn(command='sleep 1000'):
         try:
             return guests.spawn(command, network='private')
@@ -792,7 +795,7 @@ def test_a_missing_ip_program_is_named(guests, root, monkeypatch):
 # -- bytes of an interface
 
 EXPERIMENTAL = 0x88b5.to_bytes(2, 'big')    # no host answers it
-# Sends as many frames as it is sent; a frame is 100 bytes with its header.
+# Sends each frame back; a frame has 100 bytes with its header.
 ECHO = python(
     "import socket; p = socket.socket(socket.AF_PACKET, socket.SOCK_RAW,"
     "0xb588); p.bind(('eth0', 0x88b5));"
@@ -802,7 +805,7 @@ ECHO = python(
 
 
 def send_frames(device, count, size=100):
-    """Have frames arrive that nothing but the guest answers."""
+    """Send frames to which only the guest replies."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
         sender.bind((device, 0))
         for _ in range(count):
@@ -812,9 +815,9 @@ def send_frames(device, count, size=100):
 
 @pytest.fixture
 def echo(guests, private, planned):
-    """A guest that sends back what it gets, and its device on the host."""
+    """Return a guest that sends frames back, and its host interface."""
     guest = private(ECHO)
-    # Whatever IPv6 says when a link comes up is noise here.
+    # IPv6 sends packets of its own when a link comes up.
     path = pathlib.Path(f'/proc/sys/net/ipv6/conf/{planned[-1]}')
     if path.exists():
         (path / 'disable_ipv6').write_text('1')
@@ -841,7 +844,7 @@ def test_bytes_are_counted_exactly_in_the_direction_of_the_guest(
 
 
 @needs_veth
-def test_counters_begin_anew_with_each_start_and_end_with_the_guest(
+def test_counters_restart_with_each_start_and_end_with_the_guest(
         guests, private):
     guest = private()
     [before] = guests.driver.interface_counters([guest])
@@ -857,15 +860,15 @@ def test_counters_begin_anew_with_each_start_and_end_with_the_guest(
 
 
 def test_a_process_watched_while_others_are_is_not_missed():
-    heard = []
+    events = []
     watching = watcher.Watcher()
-    watching.subscribe(heard.append)
+    watching.subscribe(events.append)
     watching.report('awake')
-    waiting.wait_for(lambda: heard == ['awake'])
+    waiting.wait_for(lambda: events == ['awake'])
     with subprocess.Popen(['sleep', '1000']) as sleeping:
         watching.watch('guest', proc.stat(sleeping.pid).process)
         sleeping.kill()
-        waiting.wait_for(lambda: heard == ['awake', 'guest'])
+        waiting.wait_for(lambda: events == ['awake', 'guest'])
     watching.close()
 
 

@@ -1,4 +1,4 @@
-"""What every driver must do; each driver's tests inherit the class here."""
+"""The tests that every driver must pass, as a class to inherit from."""
 
 import dataclasses
 import types
@@ -15,7 +15,7 @@ from tests.support import waiting
 OWNER = virt_claim.Owner(database_id='database-1', host='host-1')
 OTHER_OWNER = virt_claim.Owner(database_id='database-2', host='host-1')
 
-# All but spawn: what changes a guest that is there, by its name.
+# All changes of a guest that exists, by name.
 CHANGES = {
     'destroy': lambda driver, claim: driver.destroy(claim),
     'power_on': lambda driver, claim: driver.power_on(claim),
@@ -29,33 +29,37 @@ changes = pytest.mark.parametrize(
 
 
 def claim_on(instance_uuid, owner=OWNER):
-    """A claim as the primary would grant it."""
+    """Return a claim as the primary would grant it."""
     return virt_claim.Claim(
         claim_id=str(uuid.uuid4()), operation='test', owner=owner,
         instance=types.SimpleNamespace(uuid=instance_uuid))
 
 
 def ended_claim_on(instance_uuid):
-    """A claim that was settled already."""
+    """Return a claim that was settled already."""
     claim = claim_on(instance_uuid)
     claim.live = False
     return claim
 
 
 class DriverContract:
-    """Inherit, and give a fixture ``driver``: ready, with mark ``MARK``."""
+    """Inherit from this class and define a fixture ``driver``.
 
-    #: something a guest can run for as long as it is let
+    The fixture returns a driver without guests, after
+    ``init_host(driver_contract.OWNER)``, and closes it.
+    """
+
+    #: a command that a guest can run and that does not end by itself
     command = 'sleep 1000'
 
     def spec(self, **changed):
-        """What to spawn; ``changed`` says what differs."""
+        """Return a guest to spawn; ``changed`` replaces fields."""
         return dataclasses.replace(driver.InstanceSpec(
             uuid=str(uuid.uuid4()), name='guest', command=self.command,
             vcpus=1, memory_mb=0, disk_gb=1, network='host'), **changed)
 
     def spawned(self, driver, **changed):
-        """The uuid of a new guest."""
+        """Spawn a guest and return its uuid."""
         spec = self.spec(**changed)
         driver.spawn(claim_on(spec.uuid), spec)
         return spec.uuid
@@ -63,7 +67,7 @@ class DriverContract:
     def state(self, driver, guest):
         return driver.get_instance(guest).power_state
 
-    def test_a_new_guest_runs_and_carries_our_mark(self, driver):
+    def test_a_new_guest_runs_and_carries_its_owner(self, driver):
         guest = self.spawned(driver)
         info = driver.get_instance(guest)
         assert info.uuid == guest
@@ -81,7 +85,7 @@ class DriverContract:
                     running: states.RUNNING, stopped: states.SHUTDOWN}
         assert snapshot.instances[running] == driver.get_instance(running)
 
-    def test_a_host_without_guests_lists_none_and_is_sure_of_it(
+    def test_a_host_without_guests_has_a_complete_empty_list(
             self, driver):
         snapshot = driver.list_instances()
         assert snapshot.complete
@@ -148,7 +152,7 @@ class DriverContract:
     @pytest.mark.parametrize('timeout_s', [0, 10])
     def test_power_off_and_on(self, driver, timeout_s):
         guest = self.spawned(driver)
-        for _ in range(2):      # the second finds it done
+        for _ in range(2):      # the second call finds it done
             driver.power_off(claim_on(guest), timeout_s)
             assert self.state(driver, guest) == states.SHUTDOWN
         for _ in range(2):
@@ -206,38 +210,38 @@ class DriverContract:
         assert len(driver.console_log(guest, 3)) <= 3
         assert driver.console_log(guest, 0) == ''
 
-    def test_subscribers_hear_of_starts_and_ends(self, driver):
-        heard = []
-        driver.subscribe(heard.append)
+    def test_a_subscriber_gets_events_of_starts_and_ends(self, driver):
+        events = []
+        driver.subscribe(events.append)
         guest = self.spawned(driver)
-        waiting.wait_for(lambda: guest in heard)
-        heard.clear()
+        waiting.wait_for(lambda: guest in events)
+        events.clear()
         driver.power_off(claim_on(guest), 0)
-        waiting.wait_for(lambda: guest in heard)
+        waiting.wait_for(lambda: guest in events)
 
-    def test_a_failing_subscriber_hears_of_the_next_guest_too(self, driver):
-        heard = []
+    def test_a_subscriber_that_raises_gets_the_next_event_too(self, driver):
+        events = []
 
         def fail(guest):
-            heard.append(guest)
+            events.append(guest)
             raise RuntimeError('on purpose')
 
         driver.subscribe(fail)
         for guest in (self.spawned(driver), self.spawned(driver)):
-            waiting.wait_for(lambda guest=guest: guest in heard)
+            waiting.wait_for(lambda guest=guest: guest in events)
 
-    def test_nobody_hears_of_anything_after_the_subscription(self, driver):
+    def test_no_event_comes_after_the_end_of_the_subscription(self, driver):
         before, after = [], []
         driver.subscribe(before.append)
         driver.subscribe(None)
         driver.power_off(claim_on(self.spawned(driver)), 0)
-        # What a later subscriber hears comes after anything overdue.
+        # Events come in order: a later one shows that no older one is due.
         driver.subscribe(after.append)
         guest = self.spawned(driver)
         waiting.wait_for(lambda: guest in after)
         assert before == []
 
-    def test_bytes_are_counted_or_it_is_said_that_they_are_not(self, driver):
+    def test_bytes_are_counted_or_the_capability_is_missing(self, driver):
         guest = self.spawned(driver)
         if 'interface_counters' not in driver.capabilities:
             with pytest.raises(exception.NotSupported):

@@ -52,6 +52,10 @@ class TestPaperDriver(driver_contract.DriverContract):
         (tmp_path / 'paper' / f'{guest}.json').write_text('{"power_st')
         assert not driver.list_instances().complete
 
+    def test_a_missing_folder_is_not_an_empty_one(self, driver, tmp_path):
+        (tmp_path / 'paper').rmdir()
+        assert not driver.list_instances().complete
+
 
 @pytest.mark.parametrize('found, changed', [
     (True, {}),

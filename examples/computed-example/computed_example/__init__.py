@@ -1,1 +1,1 @@
-"""A periodic task and a driver for computed, in a package of their own."""
+"""A package that adds a periodic task and a driver to computed."""

@@ -2,26 +2,26 @@
 
 from oslo_config import cfg
 
-# The interval of a task is an option of [tasks]; computed knows by the name,
-# which ends in _interval, that it must not be negative.
-TASKS = [
+# The interval of a task is an option of [tasks]. computed checks that it is
+# not negative, because its name ends in _interval.
+TASKS: list[cfg.Opt] = [
     cfg.IntOpt('check_free_disk_interval', default=300, mutable=True, help="""
-Seconds between two looks at the free disk space of this host. 0 turns them
-off.
+Seconds between two checks of the free disk space of this host. 0 turns the
+task off.
 """),
     cfg.IntOpt('free_disk_minimum_gb', min=0, default=10, mutable=True,
                help="""
-Gigabytes of free disk space below which this host warns.
+This host logs a warning while it has less free disk space than this, in GiB.
 """),
 ]
 
-PAPER = [
+PAPER: list[cfg.Opt] = [
     cfg.IntOpt('vcpus', min=1, default=8, help="""
-How many processors a host of the paper driver claims to have.
+Number of processors that a host with the paper driver reports.
 """),
 ]
 
 
-def list_opts():
-    """The options by group, for the sample file."""
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Return the options by group, for the sample file."""
     return [('tasks', TASKS), ('paper', PAPER)]

@@ -1,7 +1,7 @@
-"""A driver whose guests exist on paper only: one file for each.
+"""A driver whose guests exist on paper only: one file for each guest.
 
-It shows all that a driver must do, and nothing else; and it fills a database
-with instances that cost nothing.
+It implements all that a driver must do. Use it to fill a database with
+instances that cost nothing.
 """
 
 import contextlib
@@ -10,7 +10,9 @@ import json
 import os
 import pathlib
 import threading
+from collections import abc
 
+from oslo_config import cfg
 from oslo_log import log as logging
 
 from computed import exception
@@ -23,65 +25,68 @@ from computed_example import options
 LOG = logging.getLogger(__name__)
 
 
-
-def register_opts(conf):
-    """Called by computed before it makes the driver of this module."""
+def register_opts(conf: cfg.ConfigOpts) -> None:
+    """Register the options. computed calls it before it makes the driver."""
     conf.register_opts(options.PAPER, group='paper')
 
 
-def as_text(info):
-    """What the file of a guest says."""
+def as_text(info: driver.InstanceInfo) -> str:
+    """Return the text of a guest's file."""
     return json.dumps(dataclasses.asdict(info))
 
 
-def as_info(text):
-    """The guest that a file tells of."""
+def as_info(text: str) -> driver.InstanceInfo:
+    """Return the guest that the text of a file describes.
+
+    :raises ValueError, KeyError, TypeError: the text is damaged
+    """
     fields = json.loads(text)
     return driver.InstanceInfo(
         **{**fields, 'owner': virt_claim.Owner(**fields['owner'])})
 
 
 class PaperDriver(driver.ComputeDriver):
-    """Guests are files in the folder ``paper`` under the state path."""
+    """Keep each guest as a file in the folder ``paper`` of the state path."""
 
-    def __init__(self, conf):
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
         super().__init__(conf)
         self.folder = pathlib.Path(conf.state_path, 'paper')
-        self._owner = None
-        self._callback = None
-        # One change at a time; what is read is always a whole file.
+        self._owner: virt_claim.Owner | None = None
+        self._callback: driver.LifecycleCallback | None = None
+        # Held for each change. Reads need no lock: a file is always whole.
         self._lock = threading.Lock()
 
-    def init_host(self, owner):
+    def init_host(self, owner: virt_claim.Owner) -> None:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise exception.DriverNotReady(reason=str(error)) from error
         self._owner = owner
 
-    def close(self):
+    def close(self) -> None:
         self._callback = None
 
-    def subscribe(self, callback):
+    def subscribe(self, callback: driver.LifecycleCallback | None) -> None:
         self._callback = callback
 
-    def list_instances(self):
+    def list_instances(self) -> driver.Snapshot:
         found, complete = {}, True
         try:
-            # Not glob(): to it a folder that cannot be read is empty.
+            # Not glob(): it finds nothing in a folder that is missing.
             for name in os.listdir(self.folder):
                 uuid, suffix = os.path.splitext(name)
-                # It may be destroyed while we look.
+                # Another thread may destroy the guest meanwhile.
                 with contextlib.suppress(exception.GuestNotFound):
                     if suffix == '.json':
                         found[uuid] = self.get_instance(uuid)
         except (OSError, exception.DriverError) as error:
-            # Unknown is not absent: nobody may conclude that from this list.
+            # Unknown is not absent: the caller must not take the missing
+            # guests for absent ones.
             LOG.warning('Cannot read all guests: %s', error)
             complete = False
         return driver.Snapshot(complete=complete, instances=found)
 
-    def get_instance(self, uuid):
+    def get_instance(self, uuid: str) -> driver.InstanceInfo:
         try:
             return as_info(self._path(uuid).read_text())
         except FileNotFoundError:
@@ -90,19 +95,20 @@ class PaperDriver(driver.ComputeDriver):
             raise exception.DriverError(
                 reason=f'{self._path(uuid)}: {error}') from error
 
-    def host_resources(self):
+    def host_resources(self) -> driver.HostResources:
         figures = host_figures.measure(self.folder)
         return driver.HostResources(
             hypervisor_type='paper', hypervisor_version='1',
             **{**figures, 'vcpus': self.conf.paper.vcpus})
 
-    def console_log(self, uuid, max_bytes):
+    def console_log(self, uuid: str, max_bytes: int) -> str:
         text = self.get_instance(uuid).details['command']
         return text[-max_bytes:] if max_bytes else ''
 
-    # What changes a guest begins with the claim: is it live, and ours?
+    # Each change checks the claim first: is it live, and is the guest ours?
 
-    def spawn(self, claim, spec):
+    def spawn(self, claim: virt_claim.Claim,
+              spec: driver.InstanceSpec) -> None:
         claim.ensure_live()
         claim.ensure_ours(self._owner)
         if claim.uuid != spec.uuid:
@@ -111,14 +117,15 @@ class PaperDriver(driver.ComputeDriver):
                        f'not {spec.uuid}')
         with self._lock:
             if self._path(spec.uuid).exists():
+                claim.ensure_ours(self.get_instance(spec.uuid).owner)
                 raise exception.DriverError(
                     reason=f'guest {spec.uuid} exists already')
             self._write(driver.InstanceInfo(
                 uuid=spec.uuid, power_state=states.RUNNING, owner=self._owner,
                 details={'name': spec.name, 'command': spec.command}))
-        self._tell(spec.uuid)
+        self._notify(spec.uuid)
 
-    def destroy(self, claim):
+    def destroy(self, claim: virt_claim.Claim) -> None:
         claim.ensure_live()
         with self._lock:
             try:
@@ -127,26 +134,30 @@ class PaperDriver(driver.ComputeDriver):
                 return
             claim.ensure_ours(guest.owner)
             self._path(claim.uuid).unlink()
-        self._tell(claim.uuid)
+        self._notify(claim.uuid)
 
-    def power_on(self, claim):
+    def power_on(self, claim: virt_claim.Claim) -> None:
         self._change(claim, lambda state: (
             state if state in states.ON else states.RUNNING))
 
-    def power_off(self, claim, timeout_s):
+    def power_off(self, claim: virt_claim.Claim, timeout_s: float) -> None:
         self._change(claim, lambda state: states.SHUTDOWN)
 
-    def reboot(self, claim, hard, timeout_s):
+    def reboot(self, claim: virt_claim.Claim, hard: bool,
+               timeout_s: float) -> None:
         self._change(claim, lambda state: states.RUNNING)
 
-    def pause(self, claim):
+    def pause(self, claim: virt_claim.Claim) -> None:
         self._change(claim, lambda state: states.POWER_PAUSED,
                      must_be_on=True)
 
-    def unpause(self, claim):
+    def unpause(self, claim: virt_claim.Claim) -> None:
         self._change(claim, lambda state: states.RUNNING, must_be_on=True)
 
-    def _change(self, claim, new_state, must_be_on=False):
+    def _change(self, claim: virt_claim.Claim,
+                new_state: abc.Callable[[int], int],
+                must_be_on: bool = False) -> None:
+        """Replace the power state of the claim's guest."""
         claim.ensure_live()
         with self._lock:
             guest = self.get_instance(claim.uuid)
@@ -156,13 +167,13 @@ class PaperDriver(driver.ComputeDriver):
                     reason=f'guest {claim.uuid} does not run')
             self._write(dataclasses.replace(
                 guest, power_state=new_state(guest.power_state)))
-        self._tell(claim.uuid)
+        self._notify(claim.uuid)
 
-    def _path(self, uuid):
+    def _path(self, uuid: str) -> pathlib.Path:
         return self.folder / f'{uuid}.json'
 
-    def _write(self, info):
-        """Replace the file of a guest: whole or not at all."""
+    def _write(self, info: driver.InstanceInfo) -> None:
+        """Replace the file of a guest in one step."""
         path = self._path(info.uuid)
         new = path.with_suffix('.new')
         try:
@@ -172,11 +183,12 @@ class PaperDriver(driver.ComputeDriver):
             new.unlink(missing_ok=True)
             raise exception.DriverError(reason=str(error)) from error
 
-    def _tell(self, uuid):
-        """A hint; without the lock, for who is told may ask back."""
+    def _notify(self, uuid: str) -> None:
+        """Send a lifecycle event. Hold no lock: the callback may call us."""
         callback = self._callback
         try:
             if callback is not None:
                 callback(uuid)
         except Exception:
-            LOG.exception('The callback failed for guest %s', uuid)
+            LOG.exception('The subscriber failed on the lifecycle event of '
+                          'guest %s', uuid)
