@@ -1,8 +1,8 @@
-"""What travels over RPC."""
+"""Versioned objects, which travel over RPC."""
 
 
-def register_all():
-    """Import every module of objects, so that peers' objects are known."""
+def register_all() -> None:
+    """Import every module of objects, so that RPC can read all of them."""
     __import__('computed.objects.bandwidth')
     __import__('computed.objects.freeze')
     __import__('computed.objects.grant')

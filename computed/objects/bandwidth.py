@@ -1,17 +1,22 @@
-"""The bytes that the interfaces of instances have carried."""
+"""The traffic of the interfaces of instances."""
+
+import typing
+from collections import abc
 
 from oslo_versionedobjects import fields
 
+from computed import context as computed_context
 from computed.db import cell as db
 from computed.objects import base
 
 
 @base.registry.register
 class BandwidthUsage(base.ComputedObject):
-    """One interface in one period, in bytes; ``in`` is into the guest.
+    """The traffic of one interface in one period, in bytes.
 
-    ``last_ctr_*`` is where the counters stood when they were last read,
-    ``last_refreshed`` when that was, in microseconds since 1970.
+    ``bw_in`` went into the guest. ``last_ctr_*`` are the counters as they
+    were read last, and ``last_refreshed`` is the time of that reading, in
+    microseconds since 1970.
     """
 
     VERSION = '1.0'
@@ -31,8 +36,10 @@ class BandwidthUsage(base.ComputedObject):
 
 @base.registry.register
 class BandwidthUsageList(base.ObjectListBase, base.ComputedObject):
-    """Rows of usage; ``launched`` says of each instance asked about when it
-    was launched, seconds since 1970, and lacks those that do not exist.
+    """Rows of traffic.
+
+    ``launched`` has the last launch of each instance that exists, in seconds
+    since 1970, or None.
     """
 
     VERSION = '1.0'
@@ -44,26 +51,32 @@ class BandwidthUsageList(base.ObjectListBase, base.ComputedObject):
     }
 
     @classmethod
-    def _from_rows(cls, context, rows, **more):
+    def _from_rows(cls, context: computed_context.RequestContext,
+                   rows: abc.Iterable[typing.Any],
+                   **more: typing.Any) -> typing.Self:
         self = cls(context, objects=[BandwidthUsage.from_row(context, row)
                                      for row in rows], **more)
         self.obj_reset_changes()
         return self
 
     @base.remotable_read
-    def get_by_uuids(cls, context, uuids, periods):
+    def get_by_uuids(cls, context: computed_context.RequestContext,
+                     uuids: list[str], periods: list[float]) -> typing.Self:
         """See :func:`computed.db.cell.bandwidth.get_by_uuids`."""
         rows, launched = db.bandwidth.get_by_uuids(context, uuids, periods)
         return cls._from_rows(context, rows, launched=launched)
 
     @base.remotable_read
-    def get_by_uuid(cls, context, uuid, limit):
-        """The newest ``limit`` rows of one instance, newest period first."""
+    def get_by_uuid(cls, context: computed_context.RequestContext,
+                    uuid: str, limit: int) -> typing.Self:
+        """Return at most ``limit`` rows of an instance, newest period first.
+        """
         return cls._from_rows(
             context, db.bandwidth.get_by_uuid(context, uuid, limit))
 
     @classmethod
     @base.remotable
-    def record(cls, context, rows):
+    def record(cls, context: computed_context.RequestContext,
+               rows: list[dict[str, typing.Any]]) -> None:
         """See :func:`computed.db.cell.bandwidth.record`."""
         db.bandwidth.record(context, rows)

@@ -58,6 +58,10 @@ class ComputedObject(ovo.VersionedObject):
 
     origin: computed_context.Origin | None = None
 
+    if typing.TYPE_CHECKING:
+        # The library makes an attribute of each field.
+        def __getattr__(self, name: str) -> typing.Any: ...
+
     # True if it was read tolerantly: its writing methods then refuse. False
     # if it was read strictly: it is refreshed strictly. None if it was not
     # read here, but made, or received from a caller who checks it.

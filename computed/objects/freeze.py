@@ -1,16 +1,19 @@
-"""Freezes: hosts on which no act may begin."""
+"""Freezes: hosts on which no claim is granted."""
+
+import typing
 
 from oslo_versionedobjects import fields
 
+from computed import context as computed_context
 from computed.db import cell as db
 from computed.objects import base
 
 
 @base.registry.register
 class Freeze(base.ComputedObject):
-    """No claim is granted; what was begun is finished.
+    """A freeze: no claim is granted; work that has begun continues.
 
-    ``scope`` names the host, or all, for people.
+    ``scope`` is the host, or all hosts, as a text for people.
     """
 
     VERSION = '1.0'
@@ -23,20 +26,23 @@ class Freeze(base.ComputedObject):
     }
 
     @classmethod
-    def of(cls, context, row):
-        """From a :class:`computed.db.cell.models.Freeze`."""
+    def of(cls, context: computed_context.RequestContext,
+           row: 'db.models.Freeze') -> typing.Self:
+        """Make the object of a row."""
         self = cls(context, **db.freeze.described(row))
         self.obj_reset_changes()
         return self
 
     @classmethod
     @base.remotable
-    def impose(cls, context, host, reason, by):
+    def impose(cls, context: computed_context.RequestContext,
+               host: str | None, reason: str, by: str) -> typing.Self:
         """See :func:`computed.db.cell.freeze.impose`."""
         return cls.of(context, db.freeze.impose(context, host, reason, by))
 
     @classmethod
     @base.remotable
-    def lift(cls, context, host):
+    def lift(cls, context: computed_context.RequestContext,
+             host: str | None) -> bool:
         """See :func:`computed.db.cell.freeze.lift`."""
         return db.freeze.lift(context, host)

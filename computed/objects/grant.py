@@ -1,19 +1,26 @@
-"""Claims as they travel: what is asked of the primary, and the rows it gives.
-"""
+"""Claims as they travel: requests to the primary and the rows it returns."""
+
+import typing
+from collections import abc
 
 from oslo_versionedobjects import fields
 
+from computed import context as computed_context
 from computed.db import cell as db
 from computed.objects import base
 from computed.objects import instance as instance_obj
 
+# For each kind of rows: the field of Grant that has them, and their class.
+# The same kinds as in computed.db.cell.claim.
+KINDS = {'instance': ('instances', instance_obj.Instance)}
+
 
 @base.registry.register
 class Grant(base.ComputedObject):
-    """The rows that were claimed, or that a claim was settled on.
+    """The rows of a claim, fresh after its grant or its settlement.
 
-    Only :mod:`computed.claims` asks for one. Another kind of rows than
-    instances gets a list of its own.
+    Each kind of rows has a field of its own. Only :mod:`computed.claims`
+    calls these methods.
     """
 
     VERSION = '1.0'
@@ -25,18 +32,28 @@ class Grant(base.ComputedObject):
     }
 
     @classmethod
-    def _of(cls, context, rows, revision=None):
-        return cls(context, revision=revision, instances=[
-            instance_obj.Instance.from_row(context, row) for row in rows
-            if row is not None])
+    def _of(cls, context: computed_context.RequestContext,
+            rows: abc.Iterable[typing.Any],
+            revision: int | None = None) -> typing.Self:
+        """Make a Grant of rows of any kinds; a row that is None is lost."""
+        lists: dict[str, list[base.ComputedObject]] = {
+            field: [] for field, _ in KINDS.values()}
+        for row in rows:
+            if row is not None:
+                field, kind = KINDS[db.claim.kind_of(row)]
+                lists[field].append(kind.from_row(context, row))
+        return cls(context, revision=revision, **lists)
 
     @classmethod
     @base.remotable
-    def grant_claim(cls, context, database_id, claim_id, owner, operation,
-                    wanted):
+    def grant_claim(cls, context: computed_context.RequestContext,
+                    database_id: str, claim_id: str, owner: str,
+                    operation: str, wanted: list[dict[str, typing.Any]]
+                    ) -> typing.Self:
         """See :func:`computed.db.cell.claim.grant`.
 
-        :raises computed.exception.WrongDatabase: it is not ``database_id``
+        :raises computed.exception.WrongDatabase: this is not
+            ``database_id``
         """
         db.identity.ensure_is(context, database_id)
         return cls._of(context, db.claim.grant(
@@ -44,11 +61,14 @@ class Grant(base.ComputedObject):
 
     @classmethod
     @base.remotable
-    def grant_guest_claim(cls, context, database_id, claim_id, owner,
-                          operation, uuid, host, listed):
+    def grant_guest_claim(cls, context: computed_context.RequestContext,
+                          database_id: str, claim_id: str, owner: str,
+                          operation: str, uuid: str, host: str, listed: int
+                          ) -> typing.Self:
         """See :func:`computed.db.cell.guest_claim.grant`.
 
-        :raises computed.exception.WrongDatabase: it is not ``database_id``
+        :raises computed.exception.WrongDatabase: this is not
+            ``database_id``
         """
         db.identity.ensure_is(context, database_id)
         return cls._of(context, (), db.guest_claim.grant(
@@ -56,25 +76,30 @@ class Grant(base.ComputedObject):
 
     @classmethod
     @base.remotable
-    def settle_claim(cls, context, claim_id, rows):
+    def settle_claim(cls, context: computed_context.RequestContext,
+                     claim_id: str, rows: list[dict[str, typing.Any]]
+                     ) -> typing.Self:
         """See :func:`computed.db.cell.claim.settle`."""
         return cls._of(context, db.claim.settle(context, claim_id, rows))
 
     @classmethod
     @base.remotable
-    def settle_guest_claim(cls, context, claim_id, uuid):
+    def settle_guest_claim(cls, context: computed_context.RequestContext,
+                           claim_id: str, uuid: str) -> bool:
         """See :func:`computed.db.cell.guest_claim.settle`."""
         return db.guest_claim.settle(context, uuid, claim_id)
 
     @classmethod
     @base.remotable
-    def adopt_claim(cls, context, uuid, old_claim_id, service_id, claim_id,
-                    owner):
+    def adopt_claim(cls, context: computed_context.RequestContext,
+                    uuid: str, old_claim_id: str, service_id: str,
+                    claim_id: str, owner: str) -> typing.Self:
         """See :func:`computed.db.cell.claim.adopt`."""
         return cls._of(context, db.claim.adopt(
             context, uuid, old_claim_id, service_id, claim_id, owner))
 
     @base.remotable_read
-    def get_guest_claims(cls, context, service_id):
+    def get_guest_claims(cls, context: computed_context.RequestContext,
+                         service_id: str) -> dict[str, str]:
         """See :func:`computed.db.cell.guest_claim.get_all_of`."""
         return db.guest_claim.get_all_of(context, service_id)

@@ -1,7 +1,10 @@
-"""Hosts: the row itself, its service, its compute node."""
+"""Hosts, their services and their compute nodes."""
+
+import typing
 
 from oslo_versionedobjects import fields
 
+from computed import context as computed_context
 from computed.db import cell as db
 from computed.objects import base
 from computed.objects import freeze as freeze_obj
@@ -11,8 +14,8 @@ from computed.objects import freeze as freeze_obj
 class Service(base.ComputedObject):
     """The daemon of a host.
 
-    ``digest`` is JSON: what the runner says of its tasks. ``silent_for`` is
-    in seconds, by the database's clock.
+    ``digest`` is JSON about its periodic tasks. ``silent_for`` is the time
+    since its last heartbeat, in seconds by the database's clock.
     """
 
     VERSION = '1.0'
@@ -29,22 +32,27 @@ class Service(base.ComputedObject):
     }
 
     @base.remotable_read
-    def get_by_host(cls, context, host):
-        """The service of ``host``, or None if it never had one.
+    def get_by_host(cls, context: computed_context.RequestContext,
+                    host: str) -> 'Service | None':
+        """Return the service of a host, or None if it never had one.
 
-        :raises computed.exception.HostNotFound: no such host
+        :raises computed.exception.HostNotFound: there is no such host
         """
         found = db.host.get(context, host)
         return service_of(context, found)
 
     @classmethod
     @base.remotable
-    def register(cls, context, host, service_id, boot_id, host_boot_id,
-                 version, down_after):
-        """Take ``host`` for this service.
+    def register(cls, context: computed_context.RequestContext,
+                 host: str, service_id: str, boot_id: str, host_boot_id: str,
+                 version: str, down_after: float) -> dict[str, str]:
+        """Give a host to this service.
 
+        :param down_after: seconds without a heartbeat after which a service
+            may take the host of another
         :returns: ``{'database_id'}``
-        :raises computed.exception.HostTaken: another live service has it
+        :raises computed.exception.HostTaken: the host has another live
+            service
         """
         db.host.register(context, host, service_id, boot_id, host_boot_id,
                          version, down_after)
@@ -52,16 +60,19 @@ class Service(base.ComputedObject):
 
     @classmethod
     @base.remotable
-    def report(cls, context, host, service_id, boot_id, digest):
-        """Say that the service lives; False if the host is another's now."""
+    def report(cls, context: computed_context.RequestContext,
+               host: str, service_id: str, boot_id: str,
+               digest: str) -> bool:
+        """Record a heartbeat; return False if another service has the host.
+        """
         return db.host.report(context, host, service_id, boot_id, digest)
 
 
 @base.registry.register
 class ComputeNode(base.ComputedObject):
-    """What a host has, what of it is promised, and what is in use.
+    """What a host has, how much of it is promised, and how much is used.
 
-    What was added in 1.1 is None until the host has said it.
+    The fields of version 1.1 are None until the host has written them.
     """
 
     # 1.1: record() guards by generation; delete_former()
@@ -102,20 +113,28 @@ class ComputeNode(base.ComputedObject):
         'disk_gb_free'], '1.1')
 
     @base.remotable_read
-    def get_by_host(cls, context, host):
-        """The compute node of ``host``, or None if it reported none yet."""
+    def get_by_host(cls, context: computed_context.RequestContext,
+                    host: str) -> typing.Self | None:
+        """Return the compute node of a host, or None if it has none yet.
+
+        :raises computed.exception.HostNotFound: there is no such host
+        """
         found = db.host.get(context, host).compute_node
-        return found and cls.from_row(context, found)
+        return None if found is None else cls.from_row(context, found)
 
     @classmethod
     @base.remotable
-    def record(cls, context, host, values, generation=None):
+    def record(cls, context: computed_context.RequestContext,
+               host: str, values: dict[str, typing.Any],
+               generation: int | None = None) -> bool:
         """See :func:`computed.db.cell.resources.record`."""
         return db.resources.record(context, host, values, generation)
 
     @classmethod
     @base.remotable
-    def delete_former(cls, context, host, former, service_id, down_after):
+    def delete_former(cls, context: computed_context.RequestContext,
+                      host: str, former: str, service_id: str,
+                      down_after: float) -> bool:
         """See :func:`computed.db.cell.resources.delete_former`."""
         return db.resources.delete_former(context, host, former, service_id,
                                           down_after)
@@ -123,14 +142,18 @@ class ComputeNode(base.ComputedObject):
 
 @base.registry.register
 class ComputeNodeList(base.Page, base.ComputedObject):
+    """A page of compute nodes."""
+
     # 1.1: get_all takes limit and marker
     VERSION = '1.1'
 
     fields = {'objects': fields.ListOfObjectsField('ComputeNode')}
 
     @base.remotable_read
-    def get_all(cls, context, limit=None, marker=None):
-        """Compute nodes, by host; see :class:`base.Page`."""
+    def get_all(cls, context: computed_context.RequestContext,
+                limit: int | None = None,
+                marker: str | None = None) -> typing.Self:
+        """Return compute nodes, by host; see :class:`base.Page`."""
         return cls.of(
             context, db.host.get_compute_nodes_page(context, limit, marker),
             ComputeNode.from_row)
@@ -138,7 +161,7 @@ class ComputeNodeList(base.Page, base.ComputedObject):
 
 @base.registry.register
 class Host(base.ComputedObject):
-    """A host with all its parts, as ``host list`` shows it."""
+    """A host with all its parts, for ``computed-manage host``."""
 
     VERSION = '1.0'
 
@@ -153,33 +176,45 @@ class Host(base.ComputedObject):
     }
 
     @base.remotable_read
-    def get_by_name(cls, context, name):
-        """:raises computed.exception.HostNotFound: there is none"""
+    def get_by_name(cls, context: computed_context.RequestContext,
+                    name: str) -> 'Host':
+        """Return one host.
+
+        :raises computed.exception.HostNotFound: there is no such host
+        """
         return host_of(context, db.host.get(context, name))
 
 
 @base.registry.register
 class HostList(base.Page, base.ComputedObject):
+    """A page of hosts."""
+
     # 1.1: get_all takes limit and marker
     VERSION = '1.1'
 
     fields = {'objects': fields.ListOfObjectsField('Host')}
 
     @base.remotable_read
-    def get_all(cls, context, limit=None, marker=None):
-        """Hosts, by name; see :class:`base.Page`."""
+    def get_all(cls, context: computed_context.RequestContext,
+                limit: int | None = None,
+                marker: str | None = None) -> typing.Self:
+        """Return hosts, by name; see :class:`base.Page`."""
         return cls.of(context, db.host.get_page(context, limit, marker),
                       host_of)
 
 
-def service_of(context, found):
-    """The Service in a ``db.host.HostRow``, or None."""
-    return found.service and Service.from_row(
+def service_of(context: computed_context.RequestContext,
+               found: 'db.host.HostRow') -> Service | None:
+    """Return the service of a host, or None."""
+    if found.service is None:
+        return None
+    return Service.from_row(
         context, found.service, silent_for=found.silent_for)
 
 
-def host_of(context, found):
-    """The Host of a ``db.host.HostRow``."""
+def host_of(context: computed_context.RequestContext,
+            found: 'db.host.HostRow') -> Host:
+    """Return a host with its parts."""
     node = found.compute_node
     return Host.from_row(
         context, found.host, instances=found.instances,

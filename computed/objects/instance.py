@@ -1,7 +1,10 @@
 """Instances."""
 
+import typing
+
 from oslo_versionedobjects import fields
 
+from computed import context as computed_context
 from computed.db import cell as db
 from computed.db import engine
 from computed.objects import base
@@ -9,7 +12,7 @@ from computed.objects import base
 
 @base.registry.register
 class Instance(base.ComputedObject):
-    """One instance. While a claim is held, only its holder may change it."""
+    """One instance. During a claim only its holder can change it."""
 
     VERSION = '1.0'
 
@@ -38,23 +41,27 @@ class Instance(base.ComputedObject):
     }
 
     @base.remotable_read
-    def get_by_uuid(cls, context, uuid):
-        """The instance, deleted or not.
+    def get_by_uuid(cls, context: computed_context.RequestContext,
+                    uuid: str) -> typing.Self:
+        """Return one instance, deleted or not.
 
-        :raises computed.exception.InstanceNotFound: there is none
+        :raises computed.exception.InstanceNotFound: there is no such instance
         """
         return cls.from_row(context, db.instance.get(context, uuid))
 
     @base.remotable
-    def create(self):
-        """Write a new instance; its fields are then as the database has
-        them.
+    def create(self) -> None:
+        """Insert a new instance and take its fields from the database.
+
+        :raises computed.exception.HostNotFound: there is no such host
+        :raises computed.exception.InstanceBusy: there is a claim on a guest
+            with this uuid
         """
         row = db.instance.create(self._context, self.obj_get_changes())
         self._become(row)
 
     @base.remotable_write
-    def save(self):
+    def save(self) -> None:
         """Write the changed fields if the row is still as it was read.
 
         An error means that nothing was written.
@@ -69,7 +76,7 @@ class Instance(base.ComputedObject):
         self._become(db.instance.update(
             self._context, self.uuid, self.host, self.revision, changes))
 
-    def refresh(self):
+    def refresh(self) -> None:
         """Read the row again, as tolerantly as the context allows.
 
         An object that was read strictly is read strictly again. If the
@@ -85,7 +92,8 @@ class Instance(base.ComputedObject):
         self.origin, self.tolerant = fresh.origin, fresh.tolerant
         self.obj_reset_changes()
 
-    def _become(self, row):
+    def _become(self, row: 'db.models.Instance') -> None:
+        """Take all fields from a row."""
         for name in self.fields:
             setattr(self, name, base.as_aware(getattr(row, name)))
         self.obj_reset_changes()
@@ -93,17 +101,22 @@ class Instance(base.ComputedObject):
 
 @base.registry.register
 class InstanceList(base.Page, base.ComputedObject):
+    """A page of instances, or all instances of a host."""
+
     # 1.1: the reads take limit and marker, get_all also host, vm_state, name
     VERSION = '1.1'
 
     fields = {'objects': fields.ListOfObjectsField('Instance')}
 
     @base.remotable_read
-    def get_by_host(cls, context, host, limit=None, marker=None):
-        """The live instances on ``host``.
+    def get_by_host(cls, context: computed_context.RequestContext,
+                    host: str, limit: int | None = None,
+                    marker: str | None = None) -> typing.Self:
+        """Return the live instances on a host.
 
-        Without limit and marker all of them, by uuid, and how new the list
-        is: what tasks rest on. With either a page, as of :meth:`get_all`.
+        Without limit and marker it returns all of them, by uuid, and the
+        revision of the host; tasks use this. With one of them it returns a
+        page, like :meth:`get_all`.
         """
         if limit is not None or marker is not None:
             return cls._page(context, limit, marker, host=host)
@@ -112,30 +125,41 @@ class InstanceList(base.Page, base.ComputedObject):
                       Instance.from_row)
 
     @base.remotable_read
-    def get_all(cls, context, limit=None, marker=None, host=None,
-                vm_state=None, name=None):
-        """Live instances, by name and then uuid; see :class:`base.Page`.
+    def get_all(cls, context: computed_context.RequestContext,
+                limit: int | None = None, marker: str | None = None,
+                host: str | None = None, vm_state: str | None = None,
+                name: str | None = None) -> typing.Self:
+        """Return live instances, by name and uuid; see :class:`base.Page`.
 
-        :param host: only those there; so with ``vm_state`` and ``name``
+        :param host: only instances on this host
+        :param vm_state: only instances in this state
+        :param name: only instances with this name
         """
         return cls._page(context, limit, marker, host=host,
                          vm_state=vm_state, name=name)
 
     @base.remotable_read
-    def get_by_name(cls, context, name, limit=None, marker=None):
-        """The live instances called ``name``, by uuid; see
-        :class:`base.Page`.
+    def get_by_name(cls, context: computed_context.RequestContext,
+                    name: str, limit: int | None = None,
+                    marker: str | None = None) -> typing.Self:
+        """Return the live instances with a name, by uuid.
+
+        See :class:`base.Page`.
         """
         return cls._page(context, limit, marker, name=name)
 
     @classmethod
-    def _page(cls, context, limit, marker, **filters):
+    def _page(cls, context: computed_context.RequestContext,
+              limit: int | None, marker: str | None,
+              **filters: str | None) -> typing.Self:
         return cls.of(
             context, db.instance.get_page(context, limit, marker, **filters),
             Instance.from_row)
 
     @classmethod
     @base.remotable
-    def record_power_states(cls, context, host, changes):
+    def record_power_states(cls, context: computed_context.RequestContext,
+                            host: str, changes: list[dict[str, typing.Any]]
+                            ) -> int:
         """See :func:`computed.db.cell.instance.record_power_states`."""
         return db.instance.record_power_states(context, host, changes)

@@ -1,25 +1,27 @@
-"""What is promised of a host; and the arithmetic of what it can promise."""
+"""How much of a host is promised, and how much it can promise."""
 
 import dataclasses
+import typing
 
 from oslo_versionedobjects import fields
 
+from computed import context as computed_context
 from computed.db import cell as db
 from computed.objects import base
 from computed.objects import host as host_obj
 
-# The classes of resources, as the fields of a compute node begin.
+# The classes of resources: prefixes of the fields of a compute node.
 CLASSES = ('vcpus', 'memory_mb', 'disk_gb')
 
 
 @base.registry.register
 class ResourceUsage(base.ComputedObject):
-    """What the instances of a host take up, beside what is recorded.
+    """What the instances of a host take, beside the recorded node.
 
-    ``*_used`` are sums over all instances assigned to the host, running or
-    not; ``*_claimed`` is the part of those still being built. ``node_age``
-    is in seconds; ``former`` a former name of this host, under which it
-    still has a compute node.
+    ``*_used`` are sums over all instances of the host, also stopped ones.
+    ``*_claimed`` is the part of the instances that are being built.
+    ``node_age`` is in seconds. ``former`` is a former name of this host, if
+    it still has a compute node.
     """
 
     VERSION = '1.0'
@@ -38,11 +40,9 @@ class ResourceUsage(base.ComputedObject):
     }
 
     @base.remotable_read
-    def get_by_host(cls, context, host, service_id):
-        """See :func:`computed.db.cell.resources.get_usage`.
-
-        :raises computed.exception.HostNotFound: no such host
-        """
+    def get_by_host(cls, context: computed_context.RequestContext,
+                    host: str, service_id: str) -> typing.Self:
+        """See :func:`computed.db.cell.resources.get_usage`."""
         found = db.resources.get_usage(context, host, service_id)
         node = found.compute_node
         return cls(
@@ -57,11 +57,11 @@ class ResourceUsage(base.ComputedObject):
 class Inventory:
     """One class of resources of a host.
 
-    :ivar total: what there is
-    :ivar reserved: what of it is not for instances
-    :ivar allocation_ratio: how often the rest may be promised
-    :ivar used: what is promised
-    :ivar claimed: what of that is for instances being built
+    :ivar total: the amount that the host has
+    :ivar reserved: the part that is not for instances
+    :ivar allocation_ratio: how many times the rest may be promised
+    :ivar used: the amount that is promised
+    :ivar claimed: the part of it for instances that are being built
     """
 
     total: int
@@ -71,22 +71,24 @@ class Inventory:
     claimed: int
 
     @property
-    def capacity(self):
-        """How much may be promised; nothing if all is reserved."""
+    def capacity(self) -> int:
+        """The amount that may be promised; 0 if all is reserved."""
         return max(0, int((self.total - self.reserved) *
                           self.allocation_ratio))
 
     @property
-    def free(self):
-        """What is left; below zero if more is promised than may be."""
+    def free(self) -> int:
+        """The amount left; below 0 if too much is promised."""
         return self.capacity - self.used
 
 
-def inventory(node, name):
-    """The inventory of class ``name`` in a ComputeNode.
+def inventory(node: host_obj.ComputeNode, name: str) -> Inventory | None:
+    """Return the inventory of one class of resources.
 
-    None if the host has nothing of it, or has not said what it promised: its
-    service is older than that.
+    It is None if the host has nothing of the class, or if its service is so
+    old that it does not write what is promised.
+
+    :param name: one of ``CLASSES``
     """
     total, *rest = [getattr(node, field) for field in (
         name, f'{name}_reserved', f'{name}_allocation_ratio',

@@ -1,9 +1,11 @@
-"""Two releases at once: what a peer knows, and how it is met.
+"""Objects between two releases.
 
-Within one major version objects only grow. What a newer peer has added is
-taken away by a conductor that knows it, or else left unread; a change that
-would be lost that way is refused.
+Within one major version objects only grow. A conductor that knows the newer
+version removes what an older peer does not know. Without such a conductor the
+older peer ignores it. A change of a field that would be lost is refused.
 """
+
+import typing
 
 from oslo_versionedobjects import base as ovo
 
@@ -16,26 +18,26 @@ DATA = f'{NAMESPACE}.data'
 CHANGES = f'{NAMESPACE}.changes'
 
 
-def parsed(version):
-    """``'1.10'`` as ``(1, 10)``.
+def parsed(version: str) -> tuple[int, int]:
+    """Return ``(1, 10)`` for ``'1.10'``.
 
-    :raises ValueError: it is no version
+    :raises ValueError: it is not a version
     """
     major, minor = version.split('.')[:2]
     return int(major), int(minor)
 
 
-def known(name):
-    """The version of an object here; None if there is none of that name."""
+def known(name: str) -> str | None:
+    """Return this release's version of an object, or None if it has none."""
     classes = ovo.VersionedObjectRegistry.obj_classes().get(name)
     return classes[0].VERSION if classes else None
 
 
-def common(name, theirs):
-    """The newest version of an object that both ends know.
+def common(name: str, theirs: str) -> str:
+    """Return the newest version of an object that both ends know.
 
-    :param theirs: the one of the peer
-    :raises computed.exception.IncompatiblePeer: there is none
+    :param theirs: the version of the peer
+    :raises computed.exception.IncompatiblePeer: there is no common version
     """
     ours = known(name)
     try:
@@ -47,27 +49,31 @@ def common(name, theirs):
         what=name, version=theirs, known=ours or 'none')
 
 
-def agreed(manifest):
-    """``{object: version}`` of a peer, as far as both ends know it."""
+def agreed(manifest: dict[str, str]) -> dict[str, str]:
+    """Return ``{object: version}`` with the versions that both ends know.
+
+    :param manifest: ``{object: version}`` of the peer
+    """
     return {name: common(name, version)
             for name, version in manifest.items() if known(name)}
 
 
-def tree(primitive):
-    """The versions that this end knows of an object and all in it."""
+def tree(primitive: dict[str, typing.Any]) -> dict[str, str]:
+    """Return this release's versions of an object and of all objects in it."""
     return ovo.obj_tree_get_versions(primitive[NAME])
 
 
-def is_object(value):
+def is_object(value: object) -> bool:
+    """Whether a value is an object in its wire form."""
     return isinstance(value, dict) and NAME in value
 
 
-def lowered(value):
-    """A copy of an object and all in it, as old as this end knows them.
+def lowered(value: typing.Any) -> typing.Any:
+    """Return a copy of an object without what this release does not know.
 
-    :raises computed.exception.IncompatiblePeer: the versions have nothing
-        in common, or a field that is not known here was changed and should
-        be saved
+    :param value: the wire form of an object, or any part of it
+    :raises computed.exception.IncompatiblePeer: there is no common version,
+        or a changed field is not known here and would not be saved
     """
     if isinstance(value, list | tuple):
         return [lowered(member) for member in value]

@@ -19,27 +19,27 @@ HASHES = {
     'BandwidthUsage':
         '1.0-b69169d64fd046f2e8589524de949093',
     'BandwidthUsageList':
-        '1.0-fb20aad3eea3373cc3391e58c65fe2d2',
+        '1.0-f79fdb12c7c427c6dd3924eb68bdfe6c',
     'ComputeNode':
-        '1.1-52497c7ba48a1e2e9a566b94965c5b83',
+        '1.1-284186d04ad854283d5618b22373c20d',
     'ComputeNodeList':
-        '1.1-a4c78e091248ee9e8d750d6433a32cb5',
+        '1.1-c72c90db7ba3546497a47176d01c8473',
     'Freeze':
-        '1.0-7b54c7e4e164fdcbaf5b74842e5b5145',
+        '1.0-57bb4a4f20e64d85bf69a565f03fee52',
     'Grant':
-        '1.0-1af835c50fc0b50aee9442554c343a61',
+        '1.0-7eb69d78534eefba12ef24252a20378f',
     'Host':
-        '1.0-e639525461123a335cb24caf0e7f9af3',
+        '1.0-c4e17a7ab217a9db8af1a2192ff9b9e6',
     'HostList':
-        '1.1-a4c78e091248ee9e8d750d6433a32cb5',
+        '1.1-c72c90db7ba3546497a47176d01c8473',
     'Instance':
-        '1.0-5b87c706da6c921526e2dde944a425e2',
+        '1.0-1d7bc9665208a1fcb73771219aa9ce39',
     'InstanceList':
-        '1.1-2282d600cc05ee221a31e43f5152c4e5',
+        '1.1-d750cc4b2dbc2478b33657be3fb06617',
     'ResourceUsage':
-        '1.0-8849352bb69c7688efa4b71f65396c36',
+        '1.0-4d0a0584b4fd811f8d0e8822c20c1c8c',
     'Service':
-        '1.0-647b09aa428b34d35543a62d24672f9f',
+        '1.0-efdb920fa52159a2f5eeb71674142d7f',
 }
 
 

@@ -58,6 +58,12 @@ KINDS = {
 }
 
 
+def kind_of(row: typing.Any) -> str:
+    """Return the name of the kind that a row from :func:`grant` is of."""
+    return next(name for name, kind in KINDS.items()
+                if isinstance(row, kind.model))
+
+
 def _holds(kind: Kind, name: str,
            value: typing.Any) -> sa.ColumnElement[bool]:
     column = getattr(kind.model, name)

@@ -1,0 +1,20 @@
+from computed import context
+from computed.db.cell import claim
+from computed.db.cell import models
+from computed.objects import grant
+from tests.unit.cmd import deployment as fake
+
+
+def test_every_kind_that_can_be_claimed_has_a_field():
+    assert grant.KINDS.keys() == claim.KINDS.keys()
+    for field, _ in grant.KINDS.values():
+        assert field in grant.Grant.fields
+
+
+def test_rows_come_in_the_field_of_their_kind_without_those_that_are_lost():
+    instance = fake.instance()
+    row = models.Instance(**{
+        name: getattr(instance, name) for name in instance.fields})
+    made = grant.Grant._of(context.new(), [None, row])
+    assert [one.uuid for one in made.instances] == [instance.uuid]
+    assert made.revision is None
