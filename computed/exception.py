@@ -249,6 +249,11 @@ class DriverNotReady(DriverError):
     """The driver is not ready: {reason}."""
 
 
+class DriverHangs(DriverNotReady):
+    """The driver does not answer: {operation} takes longer than \
+{timeout} s. It is not asked again until that call ends."""
+
+
 class DriverTimeout(DriverError):
     """The driver needed more than {timeout} s to {operation}."""
 

@@ -5,34 +5,47 @@ it over RPC.
 """
 
 import threading
-from concurrent import futures
+import typing
+from collections import abc
 
 import oslo_messaging as messaging
+from oslo_config import cfg
 from oslo_log import log as logging
 
+from computed import concurrency
+from computed import context as computed_context
+from computed.claims import claims as claims_module
 from computed.claims import locks
 from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
-from computed.repair import brakes
+from computed.repair import memory as memory_module
 from computed.rpc import endpoint
 from computed.tasks import bandwidth
 from computed.tasks import resources
 from computed.tasks.power_states import task as power_states
 from computed.usage import meter
+from computed.virt import calls
+from computed.virt import driver as virt_driver
 
 LOG = logging.getLogger(__name__)
+
+# Threads that check guests of which the driver told an event.
+EVENT_WORKERS = 4
 
 
 class ComputeManager:
     """What ``computed`` runs on a host.
 
+    :ivar calls: asks the driver, with a deadline; acts under a claim go to
+        ``driver`` itself, in a thread of :meth:`computed.virt.calls.Calls.act`
     :ivar after_reboot: this machine was restarted since the host was last
         in service, so differences are expected; until the first full pass
     :ivar stopping: set once the service ends: what looks wrong from now on
         may be the machine going down
-    :ivar warned: ``{uuid: warning}`` said at the last pass
-    :ivar braked: the names of those the brake held back then, or None
+    :ivar task_memory: what each task remembers from pass to pass
+    :ivar workers: the threads of operations; ``event_workers``: those that
+        check one guest after an event
     """
 
     target = messaging.Target(version='1.0')
@@ -51,32 +64,37 @@ class ComputeManager:
     pause_instance = endpoint.exposed(operation.endpoint(power.PAUSE))
     unpause_instance = endpoint.exposed(operation.endpoint(power.UNPAUSE))
 
-    def __init__(self, conf, driver, claims, after_reboot=False,
-                 on_reboot_over=None, hourly=None):
+    def __init__(self, conf: cfg.ConfigOpts,
+                 driver: virt_driver.ComputeDriver,
+                 claims: claims_module.Claims, after_reboot: bool = False,
+                 on_reboot_over: abc.Callable[[], None] | None = None,
+                 task_memory: memory_module.Memory | None = None) -> None:
         """:param on_reboot_over: called once what a restart of the machine
             left is repaired
-        :param hourly: the repairs of the last hour, a
-            :class:`computed.repair.brakes.Hourly`; None: none yet
+        :param task_memory: None: the tasks remember nothing yet, and what
+            they remember ends with this object
         """
         self.conf = conf
         self.host = conf.host
         self.driver = driver
+        self.calls = calls.Calls(
+            lambda: self.driver, lambda: conf.virt.driver_call_timeout)
         self.claims = claims
         self.after_reboot = after_reboot
         self._on_reboot_over = on_reboot_over if after_reboot else None
         self.stopping = threading.Event()
         self.locks = locks.Locks()
-        self.hourly = hourly or brakes.Hourly()
+        self.task_memory = task_memory or memory_module.Memory()
         self.meter = meter.Meter(self)
-        self.warned = {}
-        self.braked = None
-        # How a person calls the command line; the service knows better.
-        self.command_line = 'computed-manage {}'.format
-        self.workers = futures.ThreadPoolExecutor(
-            conf.operation_workers, thread_name_prefix='operation')
+        # How an operator calls the command line; the service knows better.
+        self.command_line: abc.Callable[[str], str] = (
+            'computed-manage {}'.format)
+        self.workers = concurrency.executor(
+            'operation', conf.operation_workers)
+        self.event_workers = concurrency.executor('event', EVENT_WORKERS)
 
-    def reboot_is_over(self):
-        """A whole pass has dealt with what a restart of the machine left."""
+    def reboot_is_over(self) -> None:
+        """End the time after a restart of the machine: all is repaired."""
         # First: full disk or not, the brakes hold from now on.
         self.after_reboot = False
         if self._on_reboot_over is None:
@@ -84,22 +102,24 @@ class ComputeManager:
         try:
             self._on_reboot_over()
         except OSError as error:
-            LOG.error('That all is well since the restart of this machine '
-                      'could not be written down; the next pass tries '
+            LOG.error('It could not be recorded that all is repaired since '
+                      'the restart of this machine; the next pass tries '
                       'again: %s', error)
         else:
             self._on_reboot_over = None
 
     @endpoint.exposed
-    def get_console_log(self, context, uuid, max_bytes):
-        """The end of what an instance printed, as text."""
-        return self.driver.console_log(uuid, max_bytes)
+    def get_console_log(self, context: computed_context.RequestContext,
+                        uuid: str, max_bytes: int) -> str:
+        """Return the end of what an instance printed, as text."""
+        return self.calls.console_log(uuid, max_bytes)
 
     @endpoint.exposed
-    def get_guest(self, context, uuid):
-        """What only the hypervisor knows of an instance, for people.
+    def get_guest(self, context: computed_context.RequestContext,
+                  uuid: str) -> dict[str, typing.Any]:
+        """Return what only the hypervisor knows of an instance, for people.
 
         :raises computed.exception.GuestNotFound: there is no such guest
         """
-        info = self.driver.get_instance(uuid)
+        info = self.calls.get_instance(uuid)
         return {'reason': info.reason, **info.details}

@@ -159,6 +159,16 @@ drift = Counter(
 repairs = Counter(
     'computed_repairs', 'Repairs done, by kind.', ['task', 'kind'])
 
+# Repairs whose call of the driver failed.
+repairs_failed = Counter(
+    'computed_repairs_failed', 'Repairs that failed, by kind.',
+    ['task', 'kind'])
+
+# Calls that the driver has not answered within [virt] driver_call_timeout,
+# and that have not ended since.
+driver_calls_hanging = Gauge(
+    'computed_driver_calls_hanging', 'Calls of the driver that hang now.')
+
 # Differences that the last pass was not allowed to repair.
 brake_held = Gauge(
     'computed_brake_held', 'Repairs that a brake holds back.', ['task'])

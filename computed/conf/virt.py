@@ -16,6 +16,13 @@ it needs neither root nor any package.
 Seconds that an instance gets to shut down when it is stopped. After that it
 is killed. 0 kills it at once.
 """),
+    cfg.FloatOpt('driver_call_timeout', min=0.01, default=60, mutable=True,
+                 help="""
+Seconds that a task or an operation waits for one call of the driver. A call
+that takes longer goes on by itself: its guest is reported as not answering
+and is skipped until the call ends. Operations that stop a guest wait
+``shutdown_timeout`` seconds more.
+"""),
     cfg.BoolOpt('resume_guests_state_on_host_boot', default=False, help="""
 After a reboot of this machine, start the instances that ran before. By
 default they are recorded as stopped.

@@ -6,7 +6,8 @@ from computed.usage import meter
 from computed.virt import driver
 
 
-def _build(manager, claim):
+def _build(manager: operation.Manager,
+           claim: operation.Claim) -> operation.Values:
     row = claim.instance
     manager.driver.spawn(claim, driver.InstanceSpec(
         uuid=row.uuid, name=row.name, command=row.command, vcpus=row.vcpus,
@@ -15,7 +16,8 @@ def _build(manager, claim):
             **operation.observed(manager, claim.uuid)}
 
 
-def _delete(manager, claim):
+def _delete(manager: operation.Manager,
+            claim: operation.Claim) -> operation.Values:
     with meter.last_look(manager, claim):
         manager.driver.destroy(claim)
     return {'vm_state': states.DELETED, 'power_state': states.NOSTATE,

@@ -1,23 +1,40 @@
 """What all operations share: claim, act, look, settle."""
 
-import collections.abc
+import contextlib
 import dataclasses
 import functools
 import threading
+import typing
+from collections import abc
 
 from oslo_log import log as logging
 
+from computed import context as computed_context
 from computed import exception
 from computed import states
+from computed.claims import claims
 from computed.claims import recovery
 from computed.objects import instance as instance_obj
+
+if typing.TYPE_CHECKING:
+    from computed import manager as manager_module
+    from computed.virt import claim as virt_claim
 
 LOG = logging.getLogger(__name__)
 
 # Seconds that an operation waits for a task that just looks at the instance.
 LOCK_WAIT = 5
-# Characters of what an error says; MariaDB keeps 65535 bytes.
+# Characters of the text of an error; MariaDB keeps 65535 bytes.
 LONGEST = 4000
+
+Context = computed_context.RequestContext
+Manager: typing.TypeAlias = 'manager_module.ComputeManager'
+Claim: typing.TypeAlias = 'virt_claim.Claim'
+Values: typing.TypeAlias = dict[str, typing.Any]
+
+
+def _nothing(manager: Manager) -> float:
+    return 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,86 +42,104 @@ class Operation:
     """One thing a host does to an instance.
 
     :ivar from_states: the vm_states it is allowed in; empty: any
-    :ivar act: ``act(manager, claim, **parameters)`` does it through the
-        driver and returns the columns to write; repeating it does no harm
+    :ivar act: ``act(manager, claim)`` does it through the driver and returns
+        the columns to write; to repeat it does no harm
     :ivar failed_state: the vm_state after a failure; None: as before
+    :ivar takes: the seconds that it may take beyond the deadline of a call
     """
 
     name: str
     from_states: tuple[str, ...]
     task_state: str | None
-    act: collections.abc.Callable
+    act: abc.Callable[[Manager, Claim], Values]
     failed_state: str | None = None
+    takes: abc.Callable[[Manager], float] = _nothing
 
 
-def endpoint(operation):
-    """A manager method that begins ``operation`` on an instance.
+@dataclasses.dataclass(frozen=True)
+class Ended:
+    """What came of an operation.
 
-    It returns once the instance is claimed, or raises why it cannot be; the
-    rest is done by one of the manager's workers.
+    :ivar instance: the fresh row; None if the primary did not answer
+    :ivar fault: why it failed; None if it did not
     """
-    def begin(manager, context, uuid, **parameters):
-        lock = manager.locks.acquire(uuid, timeout=LOCK_WAIT)
-        if lock is None:
-            raise exception.InstanceBusy(instance=uuid, task_state='in use')
+
+    instance: typing.Any
+    fault: str | None
+
+
+def endpoint(operation: Operation) -> abc.Callable[..., None]:
+    """Return a manager method that begins ``operation`` on an instance.
+
+    It returns once the instance is claimed, or raises why it cannot be; one
+    of the manager's workers does the rest.
+    """
+    def begin(manager: Manager, context: Context, uuid: str) -> None:
+        with contextlib.ExitStack() as held:
+            lock = manager.locks.acquire(uuid, timeout=LOCK_WAIT)
+            if lock is None:
+                raise exception.InstanceBusy(
+                    instance=uuid, task_state='in use')
+            held.callback(lock.release)
+            claim = held.enter_context(manager.claims.held(
+                context, claimed(manager, context, operation, uuid)))
+            kept = held.pop_all()
+        job = Once(functools.partial(
+            finish, manager, context, operation, claim, kept))
         try:
-            claim = claimed(manager, context, operation, uuid)
-            job = Once(functools.partial(
-                finish, manager, context, operation, claim, lock, parameters))
-            try:
-                manager.workers.submit(job)
-            except BaseException:
-                # No thread to be had, or it is ending.
-                if job.take():
-                    manager.claims.release(context, claim)
-                    raise
+            manager.workers.submit(job)
         except BaseException:
-            lock.release()
-            raise
+            # There is no thread, or the service ends.
+            if job.take():
+                kept.close()
+                raise
     begin.__name__ = f'{operation.name}_instance'
     begin.__doc__ = f'Begin to {operation.name} an instance.'
     return begin
 
 
 class Once:
-    """A job that is done by whoever takes it first.
+    """A job that is done by the first thread that takes it.
 
-    An executor that finds no thread to start says so, and keeps the job: the
-    next thread that is free does it all the same.
+    An executor that finds no thread to start raises an error and keeps the
+    job: the next thread that is free does it all the same.
     """
 
-    def __init__(self, job):
+    def __init__(self, job: abc.Callable[[], None]) -> None:
         self._job = job
         self._taken = threading.Lock()
 
-    def take(self):
-        """Whether the job is the caller's now."""
+    def take(self) -> bool:
+        """Return whether the job is the caller's now."""
         return self._taken.acquire(blocking=False)
 
-    def __call__(self):
+    def __call__(self) -> None:
         if self.take():
             self._job()
 
 
-def claimed(manager, context, operation, uuid):
-    """A claim for ``operation``, or the reason why there can be none."""
-    expected: dict = {'task_state': None}
+def claimed(manager: Manager, context: Context, operation: Operation,
+            uuid: str) -> Claim:
+    """Return a claim for ``operation``, or raise why there can be none."""
+    expected: dict[str, object] = {'task_state': None}
     if operation.from_states:
         expected['vm_state'] = list(operation.from_states)
+    values = {'task_state': operation.task_state}
     try:
-        return manager.claims.claim(context, uuid, operation.name, expected,
-                                    task_state=operation.task_state)
+        return manager.claims.claim_all(context, operation.name, [
+            claims.Wanted(claims.INSTANCE, uuid, expected, values)])
     except exception.ClaimLost as lost:
         instance = instance_obj.Instance.get_by_uuid(
             context, uuid, use_slave=False)
-        # By a request of ours that had been given up, perhaps; a pass of
-        # the task that would find it may be far away, or turned off.
+        # Perhaps a request of this service holds it that had been given up.
+        # The next pass of the task that would find it may be far away.
         recovery.release_orphaned(manager.claims, context, [instance])
         raise refusal(instance, operation, manager.host) or lost from None
 
 
-def refusal(instance, operation, host):
-    """Why an instance as it is now cannot be operated on; None if it can."""
+def refusal(instance: typing.Any, operation: Operation,
+            host: str) -> exception.ComputedError | None:
+    """Return why an instance cannot be operated on now; None if it can."""
     if instance.deleted:
         return exception.InstanceNotFound(instance=instance.uuid)
     if instance.host != host:
@@ -121,36 +156,53 @@ def refusal(instance, operation, host):
     return None
 
 
-def finish(manager, context, operation, claim, lock, parameters):
-    """Do what was claimed and record what came of it; releases ``lock``."""
+def finish(manager: Manager, context: Context, operation: Operation,
+           claim: Claim, held: contextlib.ExitStack) -> None:
+    """Do what was claimed and record what came of it; log an error."""
     context.update_store()
     try:
-        perform(manager, context, operation, claim, **parameters)
+        carry_out(manager, context, operation, claim, held)
     except Exception:
         LOG.exception('Could not %(operation)s instance %(uuid)s.',
                       {'operation': operation.name, 'uuid': claim.uuid})
-    finally:
-        lock.release()
 
 
-def perform(manager, context, operation, claim, **parameters):
-    """Act under ``claim`` and settle it.
+def carry_out(manager: Manager, context: Context, operation: Operation,
+              claim: Claim,
+              held: contextlib.ExitStack) -> Ended | None:
+    """Perform ``operation`` in a thread of its own, with a deadline.
 
-    :returns: the fresh instance, or None if the primary did not answer
+    If the driver hangs, the instance stays claimed and locked. The thread
+    ends both if the call returns after all: it may still have its effect.
+
+    :param held: ends the claim and the lock
+    :returns: what came of it; None: the driver hangs
     """
-    return manager.claims.settle(context, claim, **outcome(
-        manager, operation, claim, **parameters))
+    def job() -> Ended:
+        context.update_store()      # its request id, in the log
+        with held:
+            return perform(manager, context, operation, claim)
+    return manager.calls.act(f'{operation.name} of {claim.uuid}', job,
+                             operation.takes(manager))
 
 
-def outcome(manager, operation, claim, **parameters):
-    """Act under ``claim``; returns what to settle it with."""
+def perform(manager: Manager, context: Context, operation: Operation,
+            claim: Claim) -> Ended:
+    """Act under ``claim`` and settle it."""
+    values = outcome(manager, operation, claim)
+    return Ended(manager.claims.settle(context, claim, **values),
+                 values['fault'])
+
+
+def outcome(manager: Manager, operation: Operation,
+            claim: Claim) -> Values:
+    """Act under ``claim``; return what to settle it with."""
     name = claim.instance.name
     try:
-        values = {'fault': None,
-                  **operation.act(manager, claim, **parameters)}
+        values = {'fault': None, **operation.act(manager, claim)}
         LOG.info('Instance %(name)s: %(operation)s done.',
                  {'name': name, 'operation': operation.name})
-    # Whatever it is, even SystemExit: the instance must not stay claimed.
+    # Every error, even SystemExit: the instance must not stay claimed.
     except BaseException as error:
         level = (LOG.warning if isinstance(error, exception.ComputedError)
                  else LOG.exception)
@@ -164,24 +216,24 @@ def outcome(manager, operation, claim, **parameters):
     return {'task_state': None, **values}
 
 
-def observed(manager, uuid):
-    """The columns that say what the hypervisor says now; {} if it cannot.
+def observed(manager: Manager, uuid: str) -> Values:
+    """Return the columns that the hypervisor tells; {} if it cannot tell.
     """
     try:
-        info = manager.driver.get_instance(uuid)
+        info = manager.calls.get_instance(uuid)
         return {'power_state': info.power_state, 'exit_code': info.exit_code}
     except exception.GuestNotFound:
         return {'power_state': states.NOSTATE}
-    except BaseException as error:      # whatever a driver raises
+    except BaseException as error:      # a driver may raise anything
         LOG.warning('Instance %(uuid)s cannot be looked at: %(error)s',
                     {'uuid': uuid, 'error': error_text(error)})
         return {}
 
 
-def error_text(error):
-    """What an error says, or what it is, as text that every database keeps.
+def error_text(error: BaseException) -> str:
+    """Return the text of an error, or its type, as every database keeps it.
 
-    One that refused it would refuse the end of the claim with it.
+    A database that refused it would refuse the end of the claim with it.
     """
     try:
         text = str(error)

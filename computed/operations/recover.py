@@ -1,4 +1,7 @@
-"""What an earlier life of this service left unfinished, finished."""
+"""Finish what an earlier run of this service left unfinished."""
+
+import typing
+from collections import abc
 
 from oslo_log import log as logging
 
@@ -13,19 +16,21 @@ from computed.operations import power
 LOG = logging.getLogger(__name__)
 
 
-def _build_interrupted(manager, claim):
+def _build_interrupted(manager: operation.Manager,
+                       claim: operation.Claim) -> operation.Values:
     raise exception.DriverError(
         reason='the service stopped while it was being built')
 
 
-def _reboot_interrupted(manager, claim):
-    # Not once more from the start: a guest that runs again may do work.
+def _reboot_interrupted(manager: operation.Manager,
+                        claim: operation.Claim) -> operation.Values:
+    # Not from the start again: a guest that runs by now may do work.
     manager.driver.power_on(claim)
     return {'vm_state': states.ACTIVE,
             **operation.observed(manager, claim.uuid)}
 
 
-# By what was under way; repeating those of the operations does no harm.
+# By the task_state that was left; to repeat an operation does no harm.
 UNFINISHED = {
     states.SPAWNING: operation.Operation(
         'build', (), states.SPAWNING, _build_interrupted,
@@ -39,14 +44,18 @@ UNFINISHED = {
 }
 
 
-def recover(manager, context, instances, progress):
-    """Finish what was begun on these instances, as just read strictly.
+def recover(manager: operation.Manager, context: operation.Context,
+            instances: abc.Collection[typing.Any],
+            progress: abc.Callable[[], None]) -> None:
+    """Finish what was begun on these instances.
 
-    It may be called again after any error; it has to be, after one of the
-    replay: what has ended must not be begun again. An instance that was
-    never built because the host was down is marked so; its user decides.
+    The caller may call it again after any error. It must do so after an
+    error of the replay: what has ended must not be begun again. An instance
+    that was never built because the host was down is marked so; its user
+    decides.
 
-    :param progress: called before each that may take long
+    :param instances: of this host, as just read from the primary
+    :param progress: called before each step that may take long
     """
     recovery.replay(manager.claims, context)
     recovery.release_guests(manager.claims, context)
@@ -66,8 +75,9 @@ def recover(manager, context, instances, progress):
             _fail_unbuilt(manager, context, instance)
 
 
-def _finished(manager, claim):
-    """Finish what was begun on one instance, if it says what that was.
+def _finished(manager: operation.Manager,
+              claim: operation.Claim) -> operation.Values:
+    """Finish what was begun on one instance, if its task_state tells it.
 
     :returns: what to settle its claim with
     """
@@ -81,14 +91,15 @@ def _finished(manager, claim):
     return operation.outcome(manager, unfinished, claim)
 
 
-def _fail_unbuilt(manager, context, instance):
+def _fail_unbuilt(manager: operation.Manager, context: operation.Context,
+                  instance: typing.Any) -> None:
     failed = operation.Operation(
         'build', (states.BUILDING,), states.SPAWNING, _build_interrupted,
         failed_state=states.ERROR)
     try:
         claim = operation.claimed(manager, context, failed, instance.uuid)
     except claims.UNANSWERED:
-        raise       # nobody else would come back to it
+        raise       # the caller tries again
     except exception.ComputedError as error:
         LOG.info('Instance %(name)s is left as it is: %(error)s',
                  {'name': instance.name, 'error': error})

@@ -17,6 +17,7 @@ class Report:
 
     :ivar candidates: looked wrong on the tolerant read
     :ivar acted: were repaired
+    :ivar failed: the driver failed to repair them
     :ivar recorded: only their recorded state was corrected
     :ivar lost_races: had changed by the time the primary was asked
     :ivar refused: were left alone because of a brake, a mode or an error
@@ -29,6 +30,7 @@ class Report:
     lost_races: int = 0
     refused: int = 0
     note: str | None = None
+    failed: int = 0
 
 
 # What a task is made of: called with the manager and a new, strict context.

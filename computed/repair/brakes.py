@@ -1,22 +1,24 @@
-"""How much a task may change before somebody has to look at it.
+"""Limit what a task may change before a person has looked at it.
 
 A broken hypervisor or an empty replica must not stop a whole host.
 """
 
 import collections
 import threading
-import time
+from collections import abc
 
 from oslo_log import log as logging
 
-from computed import files
+from computed import clock as clock_module
+from computed.repair import state
 
 LOG = logging.getLogger(__name__)
 HOUR = 3600.0
+REPAIRS = 'repairs'     # the name of the count in the task's state
 
 
-def limit(configured, instances):
-    """How many repairs one pass, or one hour, may do.
+def limit(configured: int, instances: int) -> int:
+    """Return how many repairs one pass, or one hour, may do.
 
     :param configured: the option; 0 stands for the greater of 10 and a
         quarter of the host's instances
@@ -25,25 +27,27 @@ def limit(configured, instances):
 
 
 class Hourly:
-    """Counts the repairs of the last hour.
+    """Counts the repairs that one task did within the last hour.
 
-    It outlives the daemon: one that dies and comes back every minute may
-    repair no more than one that stays.
+    The count outlives the daemon: one that dies and comes back every minute
+    may repair no more than one that stays.
     """
 
-    def __init__(self, path=None, clock=time.monotonic, wall=time.time):
-        """:param path: a file that keeps the count; None: only this object
-        :param wall: seconds since 1970; used for no more than to tell how
-            long ago something was before this start
+    def __init__(self, kept: state.State,
+                 clock: abc.Callable[[], float] = clock_module.monotonic,
+                 wall: abc.Callable[[], float] = clock_module.time) -> None:
+        """:param kept: where the count is kept
+        :param wall: seconds since 1970; tells only how long before this
+            start a repair was
         """
-        self._path = path
+        self._kept = kept
         self._clock = clock
         self._wall = wall
-        self._times = collections.deque(self._kept())
+        self._times = collections.deque(self._read())
         self._lock = threading.Lock()
 
-    def _kept(self):
-        kept = files.read_json(self._path) if self._path else None
+    def _read(self) -> list[float]:
+        kept = self._kept.get(REPAIRS)
         if not isinstance(kept, list):
             return []
         now, wall = self._clock(), self._wall()
@@ -51,27 +55,25 @@ class Hourly:
         return sorted(now - max(wall - one, 0) for one in kept
                       if isinstance(one, (int, float)))
 
-    def _keep(self):
-        if self._path is None:
-            return
+    def _keep(self) -> None:
         now, wall = self._clock(), self._wall()
-        files.write_json(self._path, [
-            wall - (now - one) for one in self._times])
+        self._kept.put(REPAIRS, [wall - (now - one) for one in self._times])
 
-    def _expire(self):
+    def _expire(self) -> None:
         while self._times and self._clock() - self._times[0] >= HOUR:
             self._times.popleft()
 
-    def room(self, allowed):
-        """How many more are within ``allowed`` an hour."""
+    def room(self, allowed: int) -> int:
+        """Return how many more repairs are within ``allowed`` an hour."""
         with self._lock:
             self._expire()
             return max(0, allowed - len(self._times))
 
-    def take(self, allowed):
-        """Count one repair if it is within ``allowed``; returns whether.
+    def take(self, allowed: int) -> bool:
+        """Count one repair if it is within ``allowed`` an hour.
 
-        What cannot be counted durably may not be done.
+        :returns: whether it may be done; a repair that cannot be counted
+            durably may not
         """
         with self._lock:
             self._expire()
@@ -82,8 +84,7 @@ class Hourly:
                 self._keep()
             except OSError as error:
                 self._times.pop()
-                LOG.error('A repair could not be counted in %(path)s and is '
-                          'left: %(error)s',
-                          {'path': self._path, 'error': error})
+                LOG.error('A repair is not done, because it could not be '
+                          'counted: %s', error)
                 return False
             return True

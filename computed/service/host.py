@@ -26,7 +26,7 @@ from computed.objects import instance as instance_obj
 from computed.operations import recover
 from computed.periodic import collect
 from computed.periodic import runner
-from computed.repair import brakes
+from computed.repair import memory
 from computed.rpc import hostapi
 from computed.service import child as child_module
 from computed.service import console
@@ -159,7 +159,7 @@ class HostService:
         self.manager = manager.ComputeManager(
             self.conf, self.driver, self.claims, self.identity.after_reboot,
             functools.partial(identity.keep, state_path, self.identity),
-            brakes.Hourly(os.path.join(state_path, 'repairs.json')))
+            memory.Memory(os.path.join(state_path, 'tasks')))
         self.manager.command_line = functools.partial(
             console.command, self.conf)
         self.runner = runner.Runner(
@@ -182,7 +182,7 @@ class HostService:
 
     def _subscribe(self) -> None:
         self._lifecycle_events = lifecycle_events.LifecycleEvents(
-            lambda uuid: self.manager.workers.submit(
+            lambda uuid: self.manager.event_workers.submit(
                 self._check_instance, uuid),
             lambda: self.conf.virt.stopped_event_delay)
         self._lifecycle_events.start()
@@ -214,6 +214,7 @@ class HostService:
         self.runner.start()
         beats.start()
         for step in (beats.stop,
+                     lambda: self.manager.event_workers.shutdown(wait=True),
                      lambda: self.manager.workers.shutdown(wait=True),
                      self._stop_runner, server.wait, server.stop):
             self._ends_with(step)

@@ -14,7 +14,7 @@ def poll_bandwidth_usage(manager, context):
     """
     if not manager.meter.able:
         return periodic.Report(note='the driver counts no bytes')
-    snapshot = manager.driver.list_instances()
+    snapshot = manager.calls.list_instances()
     if not snapshot.complete:
         return periodic.Report(note='the list of guests is incomplete')
     ours = [uuid for uuid, info in snapshot.instances.items()

@@ -93,7 +93,7 @@ def update(manager, context):
         is recorded
     """
     # Measured first: the shorter the time between sum and record, the better.
-    has = manager.driver.host_resources()
+    has = manager.calls.host_resources()
     service_id = manager.claims.service_id
     usage = resources_obj.ResourceUsage.get_by_host(
         context, manager.host, service_id, after='host')

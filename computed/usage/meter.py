@@ -66,7 +66,7 @@ class Meter:
             self._looking.release()
 
     def _look(self, uuids):
-        found = self._manager.driver.interface_counters(uuids)
+        found = self._manager.calls.interface_counters(uuids)
         now = self._clock()
         period = self._manager.conf.tasks.instance_usage_audit_period
         previous, start = (

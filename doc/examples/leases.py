@@ -4,13 +4,12 @@ import datetime
 
 from oslo_config import cfg
 
-from computed import exception
+from computed import clock
 from computed import periodic
 from computed import states
-from computed.objects import instance as instance_obj
-from computed.operations import operation
 from computed.operations import power
-from computed.repair import brakes
+from computed.repair import engine
+from computed.repair import policy
 
 # begin options
 OPTS = [
@@ -26,20 +25,37 @@ Seconds that an instance may run before it is stopped.
 
 
 # begin decision
-def overdue(instances, now, lease):
-    """Those of ``instances`` whose time is up. No reads, no writes.
-
-    Instances that somebody works on are left out.
+def overdue(instance, now, lease):
+    """Return whether the time of an instance is up. No reads, no writes.
 
     :param now: a ``datetime`` with its time zone
     :param lease: seconds
     """
-    return [instance for instance in instances
-            if instance.vm_state == states.ACTIVE and
-            not instance.task_state and not instance.claim_id and
+    return (instance.vm_state == states.ACTIVE and
             instance.launched_at is not None and
-            (now - instance.launched_at).total_seconds() >= lease]
+            (now - instance.launched_at).total_seconds() >= lease)
 # end decision
+
+
+# begin policy
+class EndLeases(policy.Policy):
+    """Stop the instances of this host whose lease is over."""
+
+    name = '_end_leases'
+    operations = {'stop': power.STOP}
+    looks_at_guests = False
+
+    def facts(self, row):
+        """Return what the claim rests on."""
+        return {'vm_state': row.vm_state, 'task_state': None,
+                'launched_at': row.launched_at}
+
+    def judge(self, manager, row, guest):
+        """Return what is to be done about an instance."""
+        now = datetime.datetime.fromtimestamp(clock.time(), datetime.UTC)
+        late = overdue(row, now, manager.conf.tasks.lease)
+        return policy.Verdict(repair='stop' if late else None)
+# end policy
 
 
 # begin task
@@ -49,40 +65,5 @@ def end_leases(manager, context):
 
     :rtype: computed.periodic.Report
     """
-    instances = instance_obj.InstanceList.get_by_host(
-        context, manager.host, use_slave=True)
-    late = overdue(instances, datetime.datetime.now(datetime.UTC),
-                   manager.conf.tasks.lease)
-    report = periodic.Report(candidates=len(late))
-    allowed = brakes.limit(manager.conf.tasks.max_repairs_per_pass,
-                           len(instances))
-    for instance in late:
-        outcome = end_lease(manager, context, instance, allowed)
-        setattr(report, outcome, getattr(report, outcome) + 1)
-    return report
+    return engine.run(manager, context, EndLeases())
 # end task
-
-
-# begin act
-def end_lease(manager, context, instance, allowed):
-    """Stop one instance, if the primary too says that its time is up.
-
-    :param allowed: how many stops an hour the brake lets through
-    :returns: the field of the report in which it counts
-    """
-    with manager.locks.held(instance.uuid, timeout=0) as free:
-        if not free:
-            return 'refused'
-        try:
-            claim = manager.claims.claim(
-                context, instance.uuid, 'end_leases',
-                {'revision': instance.revision, 'vm_state': states.ACTIVE,
-                 'task_state': None})
-        except exception.ClaimLost:
-            return 'lost_races'
-        if not manager.hourly.take(allowed):
-            manager.claims.release(context, claim)
-            return 'refused'
-        operation.perform(manager, context, power.STOP, claim)
-        return 'acted'
-# end act

@@ -12,7 +12,7 @@ from computed import context
 from computed.claims import journal
 from computed.objects import instance as instance_obj
 from computed.operations import recover
-from computed.repair import brakes
+from computed.repair import memory as task_memory
 from computed.virt import memory
 from tests.crashes import guests
 from tests.crashes import points
@@ -65,7 +65,7 @@ class Bench:
         guests.prepare(self.guests, self.scenario.guests,
                        (database, fixtures.HOST))
         for path in [*self.state.glob('claims/*'),
-                     *self.state.glob('repairs.json')]:
+                     *self.state.glob('tasks/*')]:
             path.unlink()
 
     def run(self, *kills):
@@ -107,7 +107,7 @@ class Bench:
             made = side.manager(
                 memory.MemoryDriver(side.conf, guests.LastingGuests(
                     self.guests, counted)),
-                hourly=brakes.Hourly(self.state / 'repairs.json'))
+                task_memory=task_memory.Memory(self.state / 'tasks'))
             # As its user finds it after a death: nothing has begun.
             untouched = {row for row, in self.sql(
                 'SELECT revision FROM instances')} <= {REVISION}

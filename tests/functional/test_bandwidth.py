@@ -460,8 +460,9 @@ def test_a_driver_that_cannot_count_does_not_hinder_the_end(
         manager, virt, pair):
     carry(virt, 1000)
     virt.fail_next('interface_counters', RuntimeError('on purpose'))
-    found = operation.perform(manager, context.new(), power.STOP,
-                              claimed(manager, power.STOP))
+    found = operation.perform(
+        manager, context.new(), power.STOP,
+        claimed(manager, power.STOP)).instance
     assert (found.vm_state, found.fault) == ('stopped', None)
 
 
@@ -475,8 +476,9 @@ def test_a_database_that_takes_no_usage_does_not_hinder_the_end(
         raise exception.PrimaryUnavailable()
     with monkeypatch.context() as patch:
         patch.setattr(bandwidth_obj.BandwidthUsageList, 'record', away)
-        found = operation.perform(manager, context.new(), build.DELETE,
-                                  claimed(manager, build.DELETE))
+        found = operation.perform(
+            manager, context.new(), build.DELETE,
+            claimed(manager, build.DELETE)).instance
     assert (found.vm_state, found.fault) == ('deleted', None)
     poll(manager)
     assert usage(pair) == [(MAY, 600, 0)]
@@ -489,8 +491,9 @@ def test_an_end_does_not_wait_for_a_pass_that_hangs(
     poll(manager)
     carry(virt, 1600)
     with manager.meter._writing:
-        found = operation.perform(manager, context.new(), power.STOP,
-                                  claimed(manager, power.STOP))
+        found = operation.perform(
+            manager, context.new(), power.STOP,
+            claimed(manager, power.STOP)).instance
     assert found.vm_state == 'stopped'
     poll(manager)
     assert usage(pair) == [(MAY, 600, 0)]
@@ -522,7 +525,7 @@ def test_each_byte_of_a_real_guest_is_counted_once(
 
     def perform(wanted):
         return operation.perform(manager, context.new(), wanted,
-                                 claimed(manager, wanted))
+                                 claimed(manager, wanted)).instance
 
     def quiet():
         """Counters that only we make grow from now on."""

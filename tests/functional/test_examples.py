@@ -12,12 +12,14 @@ from computed.conductor import manager as conductor_manager
 from computed.db.cell import identity
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
+from computed.objects import freeze as freeze_obj
 from computed.rpc import serializer
 from computed.virt import memory
 from tests.support import documents
 from tests.support import fixtures
 
 UUID = fixtures.UUID
+OTHER = '22222222-2222-4333-8444-555555555555'
 LONG_AGO = '2020-01-01 00:00:00.000000'
 # in ten years, whatever the clock says
 NOT_YET = '2036-01-01 00:00:00.000000'
@@ -66,13 +68,41 @@ class TestLeases:
 
     def test_a_brake_holds_it(self, manager, virt, pair):
         self.put(pair, LONG_AGO, pair.primary, pair.replica)
-        while manager.hourly.take(10):
+        while manager.task_memory.of('_end_leases').hourly.take(10):
             pass
         report = manager._end_leases(context.new())
         assert (report.candidates, report.refused) == (1, 1)
         assert virt.get_instance(UUID).power_state == states.RUNNING
         assert pair.sql(pair.primary, 'SELECT claim_id FROM '
                         'instances') == [(None,)]
+
+    def two(self, manager, virt, pair):
+        """Two instances whose lease is over."""
+        for path in (pair.primary, pair.replica):
+            pair.add_instance(path, uuid=OTHER, name='second')
+        virt.add_foreign(OTHER, manager.claims.owner, states.RUNNING)
+        self.put(pair, LONG_AGO, pair.primary, pair.replica)
+
+    def test_a_freeze_is_reported_and_does_not_end_the_pass(
+            self, manager, virt, pair):
+        self.two(manager, virt, pair)
+        freeze_obj.Freeze.impose(context.new(), None, 'disks', 'me')
+        report = manager._end_leases(context.new())
+        assert (report.candidates, report.refused) == (2, 2)
+        assert 'frozen' in report.note
+
+    def test_one_that_fails_does_not_keep_the_other(
+            self, manager, virt, pair):
+        self.two(manager, virt, pair)
+        virt.fail_next('power_off', exception.DriverError(reason='disk'))
+        report = manager._end_leases(context.new())
+        assert (report.acted, report.failed) == (1, 1)
+
+    def test_its_brake_is_not_another_tasks(self, manager, virt, pair):
+        self.put(pair, LONG_AGO, pair.primary, pair.replica)
+        while manager.task_memory.of('_sync_power_states').hourly.take(10):
+            pass
+        assert manager._end_leases(context.new()).acted == 1
 
 
 class TestInstanceFault:

@@ -12,6 +12,7 @@ from computed import exception
 from computed import metrics
 from computed import states
 from computed.repair import brakes
+from computed.repair import state
 from computed.tasks.power_states import task as power_states
 from computed.virt import claim as virt_claim
 from computed.virt import driver
@@ -46,6 +47,10 @@ def row(pair):
         pair.primary, 'SELECT vm_state, task_state, power_state, claim_id '
         'FROM instances WHERE uuid = ?', UUID)
     return found
+
+
+def memory(manager):
+    return manager.task_memory.of(power_states.TASK)
 
 
 def power_of(virt):
@@ -263,7 +268,8 @@ def test_more_than_the_limit_in_an_hour_are_left(
         manager, virt, pair, caplog):
     manager.conf.set_override('max_repairs_per_pass', 2, 'tasks')
     clock = [0.0]
-    manager.hourly = brakes.Hourly(clock=lambda: clock[0])
+    memory(manager).hourly = brakes.Hourly(
+        state.State(), clock=lambda: clock[0])
     many(manager, virt, pair, 3)
     virt.set_power_state(many_uuid(2), states.RUNNING)
     assert manager._sync_power_states(context.new()).acted == 2
@@ -290,7 +296,7 @@ def held():
 def test_hints_are_held_by_the_same_brake(manager, virt, pair):
     put(pair, power_state=1)
     add_guest(manager, virt, power_state=states.SHUTDOWN)
-    while manager.hourly.take(10):
+    while memory(manager).hourly.take(10):
         pass
     power_states.check_instance(manager, context.new(), UUID)
     assert row(pair) == ('active', None, states.SHUTDOWN, None)
@@ -344,7 +350,7 @@ def test_observing_claims_nothing(manager, virt, pair, caplog):
     manager.conf.set_override('sync_power_state_mode', 'observe', 'tasks')
     put(pair, power_state=1)
     add_guest(manager, virt, power_state=states.CRASHED)
-    manager.claims.claim = None
+    manager.claims.claim_all = None
     assert manager._sync_power_states(context.new()).refused == 1
     power_states.check_instance(manager, context.new(), UUID)
     assert 'would have repaired web' in caplog.text
@@ -446,11 +452,12 @@ def test_a_replica_that_has_lost_its_rows_stops_nothing(
 def test_a_foreign_guest_is_not_touched(manager, virt, pair):
     put(pair, vm_state='stopped', power_state=4)
     virt.add_foreign(UUID, virt_claim.Owner('another', 'database'))
-    manager._sync_power_states(context.new())
+    report = manager._sync_power_states(context.new())
+    assert (report.acted, report.failed) == (0, 1)
     assert power_of(virt) == states.RUNNING
     assert row(pair)[0] == 'stopped'
     [[fault]] = pair.sql(pair.primary, 'SELECT fault FROM instances')
-    assert 'not ours' in fault
+    assert 'belongs to host database' in fault
 
 
 def test_a_hint_is_checked_on_the_primary(manager, virt, pair):

@@ -11,7 +11,8 @@ from computed.cmd.manage import columns
 
 COLUMNS = ('name', 'spacing', 'last_run', 'outcome', 'duration',
            'candidates', 'acted', 'lost_races', 'reads', 'next_run')
-COUNTS = ('candidates', 'acted', 'recorded', 'lost_races', 'refused')
+COUNTS = ('candidates', 'acted', 'failed', 'recorded', 'lost_races',
+          'refused')
 # How many runs a table shows. Programs get all runs that the host keeps.
 SHOWN = 5
 
@@ -61,6 +62,7 @@ def describe_fully(task: Task, history: abc.Sequence[Task],
     return {
         **describe(task, now),
         'recorded': columns.Cell(last.get('recorded')),
+        'failed': columns.Cell(last.get('failed')),
         'refused': columns.Cell(last.get('refused')),
         'error': columns.Cell(last.get('error')),
         'note': columns.Cell(last.get('note')),

@@ -1,11 +1,14 @@
 """Every cell of the table of states."""
 
 import dataclasses
+import types
 
 import pytest
 
 from computed import states
+from computed.repair import policy
 from computed.tasks.power_states import drift
+from computed.tasks.power_states import task
 from computed.virt import driver
 
 RUNNING, PAUSED = states.RUNNING, states.POWER_PAUSED
@@ -78,9 +81,13 @@ class Row:
 
 
 def compare(row, **guests):
-    return drift.compare([row], driver.Snapshot(True, {
-        uuid: driver.InstanceInfo(uuid, power_state)
-        for uuid, power_state in guests.items()}))
+    manager = types.SimpleNamespace(
+        after_reboot=False, conf=types.SimpleNamespace(
+            tasks=types.SimpleNamespace(stop_unexpectedly_running='stop')))
+    return task.POLICY.candidates(manager, policy.Look(
+        [row], driver.Snapshot(True, {
+            uuid: driver.InstanceInfo(uuid, power_state)
+            for uuid, power_state in guests.items()})))
 
 
 def test_what_agrees_is_not_mentioned():

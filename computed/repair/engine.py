@@ -1,0 +1,211 @@
+"""Run the pass of a task that repairs.
+
+A replica tells which rows look wrong, the primary tells which are. The pass
+brakes, looks a second time, repairs in a pool, records, and reports.
+"""
+
+import dataclasses
+
+from oslo_log import log as logging
+
+from computed import concurrency
+from computed import exception
+from computed import metrics
+from computed import periodic
+from computed.claims import claims
+from computed.repair import item
+from computed.repair import memory
+from computed.repair import policy as policy_module
+from computed.repair import record
+
+LOG = logging.getLogger(__name__)
+
+Row = policy_module.Row
+Found = list[tuple[Row, policy_module.Verdict]]
+
+
+def run(manager: policy_module.Manager, context: claims.Context,
+        policy: policy_module.Policy) -> periodic.Report:
+    """Run one pass of the task that ``policy`` describes."""
+    if policy.mode(manager) == policy_module.OFF:
+        return periodic.Report(note='mode is off')
+    this = Pass(manager, context, policy)
+    try:
+        look, found, allowed = this.look()
+    except exception.DriverNotReady as error:
+        return periodic.Report(note=str(error))
+    this.report.candidates = sum(1 for _, verdict in found if verdict)
+    this.warn(found)
+    left = this.brake(doubtful(found), allowed)
+    try:
+        left = left + this.repair_all(
+            [(row, None if verdict.proven else allowed)
+             for row, verdict in found
+             if verdict.repair and row not in left])
+        record.record_all(this, [
+            row for row, verdict in found if verdict.record and
+            (not verdict.repair or row in left)])
+    except claims.UNANSWERED as error:
+        return this.put_off(str(error))
+    policy.after_pass(manager, context, look, this.report)
+    return this.report
+
+
+def check(manager: policy_module.Manager, context: claims.Context,
+          policy: policy_module.Policy, row: Row) -> None:
+    """Judge one row now, and repair or record it.
+
+    :param row: as just read from the primary
+    """
+    if row.task_state or row.claim_id:
+        return
+    guest = item.look_at(manager, row.uuid)
+    if guest is None:
+        return
+    verdict = policy.judge(manager, row, guest)
+    outcome = None
+    if verdict.repair and policy.mode(manager) == policy_module.ENFORCE:
+        try:
+            outcome = item.repair(manager, context, policy, row,
+                                  policy.limit(manager, ()))
+        except exception.Frozen as error:
+            outcome = item.REFUSED
+            LOG.warning('%s', error)
+    if verdict.record and outcome in (None, item.REFUSED):
+        record.record_all(Pass(manager, context, policy), [row])
+
+
+def doubtful(found: Found) -> list[Row]:
+    """Return the rows whose repair rests on the hypervisor's word only."""
+    return [row for row, verdict in found
+            if verdict.repair and not verdict.proven]
+
+
+@dataclasses.dataclass
+class Pass:
+    """One pass of one task."""
+
+    manager: policy_module.Manager
+    context: claims.Context
+    policy: policy_module.Policy
+    report: periodic.Report = dataclasses.field(
+        default_factory=periodic.Report)
+
+    @property
+    def expected(self) -> bool:
+        """Whether a restart of the machine explains what looks wrong."""
+        return self.policy.explained_by_reboot and self.manager.after_reboot
+
+    def look(self) -> tuple[policy_module.Look, Found, int]:
+        """Look at both sides, and again if too much looks wrong.
+
+        So many differences rather mean a broken hypervisor or a wrong list.
+        The second look is at the primary and at every guest.
+
+        :returns: what was seen, what follows from it, and how many repairs
+            are allowed
+        :raises computed.exception.DriverNotReady: the guests are not known
+        """
+        # The list that ends a restart of the machine is strict, too.
+        look, found, allowed = self._look_once(use_slave=not self.expected)
+        if len(doubtful(found)) > self.memory.hourly.room(allowed):
+            return self._look_once(use_slave=False)
+        return look, found, allowed
+
+    def _look_once(self, use_slave: bool) -> tuple[
+            policy_module.Look, Found, int]:
+        look = self.policy.look(self.manager, self.context, use_slave)
+        return (look, self.policy.candidates(self.manager, look),
+                self.policy.limit(self.manager, look.rows))
+
+    @property
+    def memory(self) -> memory.TaskMemory:
+        """What the task remembers of earlier passes."""
+        return self.manager.task_memory.of(self.policy.name)
+
+    def warn(self, found: Found) -> None:
+        """Warn of each row once, and again only when the text changes."""
+        before, warnings = self.memory.warned, {}
+        for row, verdict in found:
+            if verdict.warning:
+                warnings[row.uuid] = verdict.warning
+                if before.get(row.uuid) != verdict.warning:
+                    LOG.warning('Instance %(name)s %(warning)s',
+                                {'name': row.name,
+                                 'warning': verdict.warning})
+        self.memory.warned = warnings
+
+    def brake(self, rows: list[Row], allowed: int) -> list[Row]:
+        """Return those of ``rows`` that may not be repaired; log it once.
+
+        The limit does not hold for what an operator accepted, nor for what
+        a restart of the machine explains.
+        """
+        count, task = len(rows), self.policy.name
+        if self.expected or count <= max(
+                self.memory.hourly.room(allowed),
+                self.context.accept_repairs or 0):
+            self.memory.braked = None
+            metrics.brake_held.labels(task).set(0)
+            return []
+        metrics.brake_held.labels(task).set(count)
+        self.report.refused += count
+        self.report.note = (f'{count} repairs are more than the brake allows '
+                            f'({allowed} an hour)')
+        names = ', '.join(row.name for row in rows[:10])
+        if self.memory.braked != names:
+            command = self.manager.command_line(
+                f'task run {task} --host {self.manager.host} '
+                f'--accept {count}')
+            LOG.error('%(note)s, so none is done: %(names)s. Look at '
+                      'hypervisor and database; if they are right: '
+                      '`%(command)s`.', {'note': self.report.note,
+                                         'names': names, 'command': command})
+        self.memory.braked = names
+        return rows
+
+    def repair_all(self, wanted: list[tuple[Row, int | None]]) -> list[Row]:
+        """Repair rows side by side.
+
+        :param wanted: ``[(row, repairs allowed an hour or None)]``
+        :returns: the rows that were left as they are
+        :raises computed.exception.ComputedError: one of
+            ``claims.UNANSWERED``; what was done before it is counted
+        """
+        rows = [row for row, _ in wanted]
+        if not wanted:
+            return []
+        if self.policy.mode(self.manager) == policy_module.OBSERVE:
+            self.report.refused += len(rows)
+            self.report.note = f'would have repaired {len(rows)}'
+            LOG.info('Observing only: would have repaired %s.',
+                     ', '.join(row.name for row in rows))
+            return rows
+        if self.expected or self.context.accept_repairs:
+            wanted = [(row, None) for row in rows]
+        stopped = item.Stopped()
+        with concurrency.executor(
+                'repair', self.policy.pool_size(self.manager)) as pool:
+            outcomes = list(pool.map(
+                lambda one: item.repair_safely(
+                    self.manager, self.context, self.policy, stopped, *one),
+                wanted))
+        for outcome in outcomes:
+            setattr(self.report, outcome, getattr(self.report, outcome) + 1)
+        if isinstance(stopped.reason, exception.Frozen):
+            self.report.note = str(stopped.reason)
+            LOG.warning('%s', self.report.note)
+        elif stopped.reason:
+            raise stopped.reason
+        return [row for row, outcome in zip(rows, outcomes, strict=True)
+                if outcome == item.REFUSED]
+
+    def put_off(self, reason: str) -> periodic.Report:
+        """End the pass: no claim can be had now. The next pass begins again.
+        """
+        report = self.report
+        report.refused = (report.candidates - report.acted - report.failed -
+                          report.lost_races - report.recorded)
+        report.note = f'{report.refused} candidates are put off: {reason}'
+        LOG.warning('%s', report.note)
+        return report

@@ -1,0 +1,141 @@
+"""Repair one row: claim it, look again, judge again, act, settle."""
+
+import contextlib
+import dataclasses
+
+from oslo_log import log as logging
+
+from computed import exception
+from computed import metrics
+from computed import states
+from computed.claims import claims
+from computed.operations import operation
+from computed.repair import policy as policy_module
+from computed.virt import driver
+
+LOG = logging.getLogger(__name__)
+
+# What came of one row: the field of the report in which it counts.
+ACTED, FAILED, LOST, REFUSED = 'acted', 'failed', 'lost_races', 'refused'
+
+
+@dataclasses.dataclass
+class Stopped:
+    """Tells the threads of a pass that no more claims can be had.
+
+    :ivar reason: the error that a claim was answered with, or None
+    """
+
+    reason: exception.ComputedError | None = None
+
+
+def repair_safely(manager: policy_module.Manager, context: claims.Context,
+                  policy: policy_module.Policy, stopped: Stopped,
+                  row: policy_module.Row, allowed: int | None) -> str:
+    """Repair one row; an error of one row does not end the others.
+
+    :param stopped: gets the reason why this host may begin nothing, or why
+        no claim can be had; from then on no thread asks
+    :returns: as :func:`repair`
+    """
+    context.update_store()      # its request id, in this thread's log lines
+    # An operator may have turned it off while the pass went on.
+    if stopped.reason or manager.stopping.is_set() or (
+            policy.mode(manager) != policy_module.ENFORCE):
+        return REFUSED
+    try:
+        return repair(manager, context, policy, row, allowed)
+    except (exception.Frozen, *claims.UNANSWERED) as error:
+        stopped.reason = error
+    except Exception:
+        LOG.exception('Instance %s could not be repaired.', row.name)
+    return REFUSED
+
+
+def repair(manager: policy_module.Manager, context: claims.Context,
+           policy: policy_module.Policy, row: policy_module.Row,
+           allowed: int | None) -> str:
+    """Claim a row that looks wrong, look again, and repair it.
+
+    The claim sets no transition: if this service dies now, its next run must
+    judge the row again and not finish what was never decided.
+
+    :param row: as it was when it was chosen, perhaps long ago
+    :param allowed: repairs an hour; None for no limit
+    :returns: ``acted``, ``failed`` (the driver could not), ``lost_races``
+        (the row is not as it had looked) or ``refused`` (it is in use, the
+        brake holds, or the guest does not answer)
+    :raises computed.exception.Frozen: this host may begin nothing
+    """
+    with contextlib.ExitStack() as held:
+        lock = manager.locks.acquire(row.uuid, timeout=0)
+        if lock is None:
+            return REFUSED
+        held.callback(lock.release)
+        try:
+            claim = held.enter_context(manager.claims.claimed(
+                context, policy.name, policy.wanted(row)))
+        except exception.ClaimLost:
+            metrics.drift.labels(policy.name, 'false').inc()
+            return LOST
+        guest = None
+        if policy.looks_at_guests:
+            guest = look_at(manager, claim.uuid)
+            if guest is None:
+                return REFUSED
+        verdict = policy.judge(manager, claim.instance, guest)
+        if not verdict.repair:
+            metrics.drift.labels(policy.name, 'false').inc()
+            return LOST
+        metrics.drift.labels(policy.name, 'confirmed').inc()
+        if allowed is not None and not verdict.proven and (
+                not manager.task_memory.of(
+                    policy.name).hourly.take(allowed)):
+            return REFUSED
+        _announce(claim, guest, verdict.repair)
+        return _act(manager, context, policy, claim, verdict.repair, held)
+    raise AssertionError        # nothing in the body is suppressed
+
+
+def _announce(claim: operation.Claim, guest: driver.InstanceInfo | None,
+              kind: str) -> None:
+    fresh = claim.instance
+    LOG.info('Instance %(name)s is %(vm_state)s%(but)s: %(kind)s.',
+             {'name': fresh.name, 'vm_state': fresh.vm_state, 'kind': kind,
+              'but': '' if guest is None else ' but its guest is '
+              f'{states.power_name(guest.power_state)}'})
+
+
+def _act(manager: policy_module.Manager, context: claims.Context,
+         policy: policy_module.Policy, claim: operation.Claim, kind: str,
+         held: contextlib.ExitStack) -> str:
+    """Act under ``claim``, which ``held`` ends, and count what came of it.
+    """
+    done = operation.carry_out(
+        manager, context, policy.operations[kind], claim, held.pop_all())
+    if done is None:
+        return REFUSED      # it hangs; its thread settles the claim
+    if done.fault:
+        metrics.repairs_failed.labels(policy.name, kind).inc()
+        return FAILED
+    metrics.repairs.labels(policy.name, kind).inc()
+    return ACTED
+
+
+def look_at(manager: policy_module.Manager,
+            uuid: str) -> driver.InstanceInfo | None:
+    """Return the guest as it is now, perhaps ``ABSENT``.
+
+    :returns: None if the driver cannot tell
+    """
+    try:
+        return manager.calls.get_instance(uuid)
+    except exception.GuestNotFound:
+        return policy_module.ABSENT
+    except exception.DriverHangs:
+        return None         # the log has it already
+    except Exception as error:      # a driver may raise anything
+        problem = operation.error_text(error)
+    LOG.warning('Instance %(uuid)s cannot be looked at: %(problem)s',
+                {'uuid': uuid, 'problem': problem})
+    return None

@@ -1,0 +1,173 @@
+"""What a task that repairs must tell; the engine does the rest."""
+
+import abc
+import dataclasses
+import typing
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+from computed import exception
+from computed import periodic
+from computed import states
+from computed.claims import claims
+from computed.claims import recovery
+from computed.objects import instance as instance_obj
+from computed.operations import operation
+from computed.repair import brakes
+from computed.virt import driver
+
+if typing.TYPE_CHECKING:
+    from computed import manager as manager_module
+
+Row: typing.TypeAlias = typing.Any      # an object such as Instance
+Manager: typing.TypeAlias = 'manager_module.ComputeManager'
+
+ENFORCE, OBSERVE, OFF = 'enforce', 'observe', 'off'
+ABSENT = driver.InstanceInfo(uuid='', power_state=states.NOSTATE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What is to be done about one row.
+
+    :ivar record: its recorded state differs from the guest's
+    :ivar repair: the kind of repair, a key of ``Policy.operations``; None:
+        no repair
+    :ivar proven: the driver knows how the guest ended. The brake does not
+        hold such a repair: a broken hypervisor does not invent exit codes
+    :ivar warning: what an operator should know, or None
+    """
+
+    record: bool = False
+    repair: str | None = None
+    warning: str | None = None
+    proven: bool = False
+
+    def __bool__(self) -> bool:
+        return self.record or self.repair is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """Both sides of a host at one moment.
+
+    :ivar rows: objects with ``uuid`` and ``name``
+    :ivar snapshot: a complete list of the guests; None if the policy does
+        not look at guests
+    """
+
+    rows: Sequence[Row]
+    snapshot: driver.Snapshot | None
+
+
+class Policy(abc.ABC):
+    """What one task repairs, and when.
+
+    A subclass gives at least ``name``, ``operations``, :meth:`facts` and
+    :meth:`judge`. It has no state of its own.
+
+    :cvar name: of the task: in the log, the metrics, the command line
+    :cvar mode_option: the option in ``[tasks]`` that says ``enforce``,
+        ``observe`` or ``off``; None: always ``enforce``
+    :cvar operations: what each kind of repair does
+    :cvar looks_at_guests: whether :meth:`judge` needs the guest
+    :cvar explained_by_reboot: a restart of the machine explains whatever
+        looks wrong in the first pass after it: no brake holds then
+    """
+
+    name: str
+    operations: Mapping[str, operation.Operation]
+    mode_option: str | None = None
+    looks_at_guests = True
+    explained_by_reboot = False
+
+    # -- what a task must tell
+
+    @abc.abstractmethod
+    def facts(self, row: Row) -> dict[str, object]:
+        """Return what the claim on ``row`` rests on: ``{column: value}``.
+
+        The primary refuses the claim if one of them no longer holds.
+        """
+
+    @abc.abstractmethod
+    def judge(self, manager: Manager, row: Row,
+              guest: driver.InstanceInfo | None) -> Verdict:
+        """Compare a row with its guest. No reads, no writes.
+
+        The engine calls it for each row of a tolerant list, to find the
+        candidates, and again for the fresh row of a claim and a fresh look
+        at the guest, before it acts.
+
+        :param guest: perhaps ``ABSENT``; None without ``looks_at_guests``
+        """
+
+    # -- what it may tell
+
+    def mode(self, manager: Manager) -> str:
+        """Return what the operator lets this task do now."""
+        return (getattr(manager.conf.tasks, self.mode_option)
+                if self.mode_option else ENFORCE)
+
+    def look(self, manager: Manager, context: claims.Context,
+             use_slave: bool) -> Look:
+        """Read both sides whole: one query, and one call of the driver.
+
+        :raises computed.exception.DriverNotReady: the guests are not known
+        """
+        rows = instance_obj.InstanceList.get_by_host(
+            context, manager.host, use_slave=use_slave)
+        if not self.looks_at_guests:
+            return Look(rows, None)
+        snapshot = manager.calls.list_instances()
+        if not snapshot.complete:
+            raise exception.DriverNotReady(reason='its list is incomplete')
+        return Look(rows, snapshot)
+
+    def candidates(self, manager: Manager,
+                   look: Look) -> list[tuple[Row, Verdict]]:
+        """Return the rows about which something is to be done or told.
+
+        Rows that an operation or a claim holds are left out.
+        """
+        found = []
+        for row in look.rows:
+            if row.task_state or row.claim_id:
+                continue
+            guest = (look.snapshot.instances.get(row.uuid, ABSENT)
+                     if look.snapshot else None)
+            verdict = self.judge(manager, row, guest)
+            if verdict or verdict.warning:
+                found.append((row, verdict))
+        return found
+
+    def wanted(self, row: Row) -> list[claims.Wanted]:
+        """Return every row that a repair of ``row`` claims, it first."""
+        return [claims.Wanted(claims.INSTANCE, row.uuid, self.facts(row))]
+
+    def limit(self, manager: Manager, rows: Sequence[Row]) -> int:
+        """Return how many repairs a pass, or an hour, may do."""
+        return brakes.limit(manager.conf.tasks.max_repairs_per_pass,
+                            len(rows))
+
+    def pool_size(self, manager: Manager) -> int:
+        """Return how many rows are repaired side by side."""
+        return 5
+
+    def correction(self, row: Row,
+                   guest: driver.InstanceInfo) -> dict | None:
+        """Return what to record of a guest without an act; None: nothing."""
+        return None
+
+    def record(self, manager: Manager, context: claims.Context,
+               corrections: list[dict]) -> int:
+        """Write the corrections in one call; return how many held.
+
+        Each is guarded by all that it was judged by.
+        """
+        raise NotImplementedError
+
+    def after_pass(self, manager: Manager, context: claims.Context,
+                   look: Look, report: periodic.Report) -> None:
+        """Do what remains after a pass that was not put off."""
+        recovery.release_orphaned(manager.claims, context, look.rows)

@@ -1,0 +1,54 @@
+"""Keep named values in a small file."""
+
+import os
+import threading
+import typing
+
+from oslo_log import log as logging
+
+from computed import files
+
+LOG = logging.getLogger(__name__)
+
+
+class State:
+    """Named values of one task, as JSON."""
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Read the values.
+
+        :param path: a file; a torn one holds nothing. None: the values are
+            kept only by this object
+        """
+        self._path = path
+        found = files.read_json(path) if path else None
+        self._values = found if isinstance(found, dict) else {}
+        self._lock = threading.Lock()
+
+    def get(self, name: str) -> typing.Any:
+        """Return a value; None if there is none."""
+        return self._values.get(name)
+
+    def put(self, name: str, value: typing.Any) -> None:
+        """Change a value, durably.
+
+        :raises OSError: it could not be written, and is as it was
+        """
+        with self._lock:
+            if self._values.get(name) == value:
+                return
+            values = {**self._values, name: value}
+            if self._path:
+                os.makedirs(os.path.dirname(self._path), mode=0o700,
+                            exist_ok=True)
+                files.write_json(self._path, values)
+            self._values = values
+
+    def note(self, name: str, value: typing.Any) -> None:
+        """Change a value that may be lost with this process."""
+        try:
+            self.put(name, value)
+        except OSError as error:
+            LOG.warning('%(path)s could not be written: %(error)s',
+                        {'path': self._path, 'error': error})
+            self._values = {**self._values, name: value}

@@ -1,0 +1,167 @@
+"""Call the driver with a deadline.
+
+A call to a hypervisor may hang for ever, and no thread can be stopped from
+outside. So each call runs in a thread of its own, and its caller waits for a
+limited time only.
+"""
+
+import threading
+import typing
+from collections import abc
+from concurrent import futures
+
+from oslo_log import log as logging
+
+from computed import concurrency
+from computed import exception
+from computed import metrics
+from computed.virt import driver as virt_driver
+
+LOG = logging.getLogger(__name__)
+
+T = typing.TypeVar('T')
+
+
+class Calls:
+    """The calls of one driver.
+
+    While a call hangs, the same question is not asked again: calls about its
+    guest, or the same call about all guests, are refused at once.
+    """
+
+    def __init__(self, driver: abc.Callable[[], virt_driver.ComputeDriver],
+                 timeout: abc.Callable[[], float]) -> None:
+        """:param timeout: seconds that a caller waits"""
+        self._driver = driver
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        # The calls that outlived their deadline: what each is about.
+        self._hanging: dict[futures.Future, str] = {}
+
+    # -- looking
+
+    def list_instances(self) -> virt_driver.Snapshot:
+        """Return all guests; see the driver's method.
+
+        :raises computed.exception.DriverHangs: there is no answer in time
+        """
+        return self._look('list_instances', 'list_instances',
+                          lambda: self._driver().list_instances())
+
+    def get_instance(self, uuid: str) -> virt_driver.InstanceInfo:
+        """Return one guest; see the driver's method.
+
+        :raises computed.exception.DriverHangs: there is no answer in time
+        """
+        return self._look(uuid, f'get_instance of {uuid}',
+                          lambda: self._driver().get_instance(uuid))
+
+    def host_resources(self) -> virt_driver.HostResources:
+        """Return what the host has; see the driver's method.
+
+        :raises computed.exception.DriverHangs: there is no answer in time
+        """
+        return self._look('host_resources', 'host_resources',
+                          lambda: self._driver().host_resources())
+
+    def interface_counters(
+            self, uuids: abc.Sequence[str],
+    ) -> list[virt_driver.InterfaceCounters]:
+        """Return the counters of these guests; see the driver's method.
+
+        :raises computed.exception.DriverHangs: there is no answer in time
+        """
+        about = uuids[0] if len(uuids) == 1 else 'interface_counters'
+        return self._look(about, 'interface_counters',
+                          lambda: self._driver().interface_counters(uuids))
+
+    def console_log(self, uuid: str, max_bytes: int) -> str:
+        """Return the end of what a guest printed; see the driver's method.
+
+        :raises computed.exception.DriverHangs: there is no answer in time
+        """
+        return self._look(uuid, f'console_log of {uuid}',
+                          lambda: self._driver().console_log(uuid, max_bytes))
+
+    def _look(self, about: str, name: str,
+              question: abc.Callable[[], T]) -> T:
+        timeout = self._timeout()
+        with self._lock:
+            hangs = about in self._hanging.values()
+        if hangs:
+            raise exception.DriverHangs(operation=name, timeout=timeout)
+        call = _started(name, question)
+        if self._in_time(call, about, name, timeout):
+            return call.result()
+        raise exception.DriverHangs(operation=name, timeout=timeout)
+
+    # -- acting
+
+    def act(self, name: str, job: abc.Callable[[], T],
+            seconds: float) -> T | None:
+        """Run ``job``, which changes a guest, in a thread of its own.
+
+        The job holds its claim and its lock, and ends both itself: it may
+        still have its effect after the caller has stopped waiting.
+
+        :param name: what it does to which guest, for the log
+        :param seconds: what it may take beyond the deadline of a call
+        :returns: what ``job`` returns; None: the deadline has passed, and
+            the job goes on
+        """
+        call = _started(name, job)
+        if self._in_time(call, f'act {name}', name,
+                         self._timeout() + seconds):
+            return call.result()
+        return None
+
+    # -- hanging
+
+    def _in_time(self, call: futures.Future, about: str, name: str,
+                 timeout: float) -> bool:
+        """Wait for a call; return whether it ended before its deadline."""
+        wait(call, name, timeout)
+        with self._lock:
+            if call.done():
+                return True
+            self._hanging[call] = about
+            metrics.driver_calls_hanging.set(len(self._hanging))
+        LOG.warning('The driver does not answer: %(name)s takes longer than '
+                    '%(timeout)s s. It is not asked again until this call '
+                    'ends.', {'name': name, 'timeout': timeout})
+        call.add_done_callback(lambda ended: self._answered(ended, name))
+        return False
+
+    def _answered(self, call: futures.Future, name: str) -> None:
+        with self._lock:
+            del self._hanging[call]
+            metrics.driver_calls_hanging.set(len(self._hanging))
+        LOG.warning('The driver answers again: %(name)s has ended%(error)s.',
+                    {'name': name, 'error': f' with {call.exception()!r}'
+                     if call.exception() else ''})
+
+
+def wait(call: futures.Future, name: str, timeout: float) -> None:
+    """Wait until ``call`` has ended, or the time is up; a test may own it.
+    """
+    futures.wait([call], timeout)
+
+
+def _started(name: str, function: abc.Callable[[], T]) -> futures.Future[T]:
+    """Begin to call ``function`` in a thread; return what will come of it."""
+    call: futures.Future[T] = futures.Future()
+
+    def run() -> None:
+        try:
+            result = function()
+        except BaseException as error:      # it belongs to the caller
+            call.set_exception(error)
+        else:
+            call.set_result(result)
+    try:
+        concurrency.thread(f'driver: {name}', run).start()
+    except RuntimeError:
+        # The system has no thread left. Without a deadline is better than
+        # not at all: the caller may hold a claim.
+        run()
+    return call
