@@ -56,7 +56,7 @@ def hang(manager, monkeypatch):
 
 
 def hanging_calls():
-    return metrics.driver_calls_hanging._value.get()
+    return metrics.driver_calls_hanging.current()._value.get()
 
 
 def row(pair, uuid):

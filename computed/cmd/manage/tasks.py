@@ -80,7 +80,8 @@ def one_line(record: Task) -> str:
     """Return a run in one line, for people."""
     started = columns.timestamp(record['started_at'])
     parts = [f'{record["outcome"]} in {record["duration"]:.2f} s',
-             *(f'{name} {record[name]}' for name in COUNTS if record[name])]
+             *(f'{name} {record[name]}' for name in COUNTS
+               if record.get(name))]
     return f'{started} {", ".join(parts)}'
 
 
@@ -92,7 +93,7 @@ def describe_run(record: Task) -> dict[str, typing.Any]:
         'outcome': record['outcome'],
         'error': columns.Cell(record['error']),
         'duration': columns.seconds(record['duration'], 2),
-        **{name: record[name] for name in COUNTS},
+        **{name: record.get(name, 0) for name in COUNTS},
         'reads': columns.counts(record['reads']),
         'note': columns.Cell(record['note']),
         'request_id': columns.Cell(record['request_id']),

@@ -12,7 +12,8 @@ UUID = '11111111-2222-4333-8444-55555555555{}'
 RECORD = {
     'task': '_sync', 'request_id': 'req-1', 'started_at': 1000.0,
     'duration': 0.25, 'outcome': 'ok', 'error': None, 'candidates': 3,
-    'acted': 1, 'recorded': 0, 'lost_races': 2, 'refused': 0, 'note': None,
+    'acted': 1, 'recorded': 0, 'lost_races': 2, 'refused': 0,
+    'failed': 0, 'note': None,
     'reads': {'replica': 2, 'primary': 1}, 'triggered': False}
 
 

@@ -375,7 +375,8 @@ def test_a_run_leaves_a_record(bench):
         context.reads.note(origin('replica'), 0.0)
         context.reads.note(origin('primary'), 0.0)
         return periodic.Report(candidates=5, acted=4, recorded=3,
-                               lost_races=2, refused=1, note='so it was')
+                               lost_races=2, refused=1, failed=6,
+                               note='so it was')
 
     bench.do = work
     bench.start()
@@ -385,7 +386,7 @@ def test_a_run_leaves_a_record(bench):
         'task': '_task', 'request_id': bench.begun[0].request_id,
         'started_at': due + WALL, 'duration': 2.5, 'outcome': 'ok',
         'error': None, 'candidates': 5, 'acted': 4, 'recorded': 3,
-        'lost_races': 2, 'refused': 1, 'note': 'so it was',
+        'lost_races': 2, 'refused': 1, 'failed': 6, 'note': 'so it was',
         'reads': {'replica': 2, 'primary': 1}, 'triggered': False}
     wait_for(lambda: count('ok') == before + 1)
 
