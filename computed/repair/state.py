@@ -20,8 +20,8 @@ class State:
         :param path: a file; a torn one holds nothing. None: the values are
             kept only by this object
         """
-        self._path = path
-        found = files.read_json(path) if path else None
+        self._path = os.fspath(path) if path else None
+        found = files.read_json(self._path) if self._path else None
         self._values = found if isinstance(found, dict) else {}
         self._lock = threading.Lock()
 
