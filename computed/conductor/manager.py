@@ -31,7 +31,7 @@ def remote_method(owner: typing.Any, name: str) -> base.Method:
     :raises computed.exception.NotRemotable: they may not
     """
     method = getattr(owner, name, None)
-    if not getattr(method, 'remotable', False):
+    if method is None or not getattr(method, 'remotable', False):
         raise exception.NotRemotable(method=name)
     return method
 

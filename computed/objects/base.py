@@ -96,7 +96,7 @@ class ComputedObject(ovo.VersionedObject):
 
     def obj_make_compatible_from_manifest(
             self, primitive: dict[str, typing.Any], target_version: str,
-            version_manifest: Versions) -> None:
+            version_manifest: Versions | None) -> None:
         """Remove the fields that ``target_version`` does not have."""
         super().obj_make_compatible_from_manifest(
             primitive, target_version, version_manifest)

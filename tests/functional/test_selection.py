@@ -531,11 +531,11 @@ def test_no_connection_in_time_is_an_error_of_ours(router):
 def test_exact_reads_have_no_more_threads_than_tolerant_ones(
         fresh):
     taken = []
-    while fresh._tolerant.acquire(blocking=False):
+    while fresh._replicas.places.acquire(blocking=False):
         taken.append(True)
     ctxt = context.new().exact_for(fixtures.HOST)
     assert routed.answered(ctxt) == 'primary'
     assert routed.reason(ctxt) == 'replica_busy'
     for _ in taken:
-        fresh._tolerant.release()
+        fresh._replicas.places.release()
     assert routed.answered(ctxt) == 'replica'

@@ -54,13 +54,12 @@ FAULTS = [
           'functional/test_read_over_rpc.py::'
           'test_an_object_that_was_read_tolerantly_is_not_saved'),
     Fault('another life of the database goes unnoticed',
-          'db/routing/router.py',
-          'if need.revisions and '
-          'replica.incarnation != self.incarnation.number:',
+          'db/routing/answers.py',
+          'if need.revisions and replica.incarnation != incarnation:',
           'if False:',
           'functional/test_selection.py::'
           'test_a_replica_still_in_the_former_life_satisfies_no_token'),
-    Fault('an exact read is not checked', 'db/routing/router.py',
+    Fault('an exact read is not checked', 'db/routing/answers.py',
           'if not computed_context.reached(scope.revisions, '
           'need.revisions):', 'if False:',
           'functional/test_selection.py::'

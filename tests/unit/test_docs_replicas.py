@@ -10,6 +10,8 @@ from tests.support import documents
 GUIDE = {page.stem: page.read_text()
          for page in (documents.SOURCE / 'replicas').glob('*.rst')}
 DB = documents.ROOT / 'computed/db/routing'
+# The modules that decide who answers a read.
+READS = ('router', 'tolerant', 'exact', 'answers')
 
 
 def calls(module, *names):
@@ -68,8 +70,10 @@ def test_every_metric_of_replicas_and_reads_is_shown():
 
 def test_every_reason_of_a_read_is_explained():
     found = {context.AVAILABILITY, *texts(
-        [*calls('router', 'NodeUnfit', 'Need', 'read', '_on_primary'),
-         *assigned('router', 'reason'), *returned('selection', 'why_none')])}
+        [*(text for module in READS for text in [
+            *calls(module, 'NodeUnfit', 'Need', 'read', 'on_primary'),
+            *assigned(module, 'reason')]),
+         *returned('selection', 'why_none')])}
     assert {'strict', 'after_host', 'no_replica', 'replica_failed',
             'replica_lagging', 'in_transaction'} < found
     for reason in found:
@@ -77,7 +81,8 @@ def test_every_reason_of_a_read_is_explained():
 
 
 def test_every_refusal_is_explained():
-    found = {*texts(calls('router', 'refusal')), *(
+    found = {*texts(found for module in READS
+                    for found in calls(module, 'refusal')), *(
         getattr(node.func, 'attr', None) for node in returned(
             'selection', 'refusal'))}
     assert {'Busy', 'TooStale', 'Resync', 'resync_full'} == found
@@ -87,9 +92,9 @@ def test_every_refusal_is_explained():
 
 def test_every_reason_to_leave_a_node_out_is_explained():
     found = {*texts([
-        *calls('nodes', 'failed'), *calls('router', 'failed'),
-        *returned('nodes', 'unfit'), *assigned('nodes', 'problem'),
-        *assigned('nodes', 'LAGGING'), *assigned('health', 'reason')]),
+        *calls('replica', 'failed'), *calls('answers', 'failed'),
+        *returned('nodes', 'unfit'), *assigned('replica', 'problem'),
+        *assigned('replica', 'LAGGING'), *assigned('health', 'reason')]),
         'takes no heartbeat'}
     assert {'lagging', 'error (', 'read failed (', 'is the primary itself',
             'has schema ', 'not looked at yet'} < found

@@ -1,46 +1,52 @@
-"""How many tolerant reads the primary takes in place of lost replicas."""
+"""How many tolerant reads may go to the primary when replicas are lost."""
 
 import contextlib
 import threading
+import typing
+from collections import abc
 
 
 class Budget:
-    """A token bucket of one second's depth, and a limit side by side.
+    """Limits reads by their rate and by how many run at the same time.
 
-    :param rate: callable, reads a second; looked up at each call, so that a
-        reload takes effect
-    :param concurrency: callable, how many at the same time
-    :param clock: callable, monotonic seconds
-    :ivar conductors: how many share both, each an equal part
+    The rate is a token bucket that holds the reads of one second.
+
+    :param rate: returns the reads per second; called for each read, so that
+        a reload takes effect
+    :param concurrency: returns how many may run at the same time
+    :param clock: returns monotonic seconds
+    :ivar conductors: how many conductors share both limits in equal parts
     """
 
-    def __init__(self, rate, concurrency, clock):
+    def __init__(self, rate: abc.Callable[[], float],
+                 concurrency: abc.Callable[[], int],
+                 clock: abc.Callable[[], float]) -> None:
         self._rate = rate
         self._concurrency = concurrency
         self._clock = clock
         self.conductors = 1
         self._lock = threading.Lock()
-        self._tokens = max(rate(), 1)
+        self._tokens: float = max(rate(), 1)
         self._at = clock()
         self._running = 0
 
-    def status(self):
-        """This conductor's part, as plain values."""
+    def status(self) -> dict[str, typing.Any]:
+        """Return the part of this conductor, as plain values."""
         with self._lock:
             return {'reads_per_second': self._rate() / self.conductors,
-                    'concurrency': self._most(), 'running': self._running,
+                    'concurrency': self._places(), 'running': self._running,
                     'conductors': self.conductors}
 
-    def _most(self):
+    def _places(self) -> int:
         return max(1, self._concurrency() // self.conductors)
 
-    def _take(self):
-        """Seconds to wait before trying again; 0: taken."""
+    def _take(self) -> float:
+        """Take one place; return 0, or the seconds to wait for one."""
         now, rate = self._clock(), self._rate() / self.conductors
         self._tokens = min(max(rate, 1),
                            self._tokens + (now - self._at) * rate)
         self._at = now
-        if self._running >= self._most():
+        if self._running >= self._places():
             return 1 / max(rate, 1)
         if self._tokens < 1:
             return (1 - self._tokens) / rate if rate else 60.0
@@ -49,11 +55,11 @@ class Budget:
         return 0
 
     @contextlib.contextmanager
-    def spend(self):
+    def spend(self) -> abc.Iterator[float]:
         """Hold one place while the body reads.
 
-        Yields 0 if there was room, else the seconds after which to ask
-        again; then nothing is held.
+        Yields 0 if there is a place. Else it yields the seconds after which
+        to ask again; the body must not read then.
         """
         with self._lock:
             wait = self._take()

@@ -57,8 +57,10 @@ class Database:
         query = query_name(function)
 
         @functools.wraps(function)
-        def wrapper(context, *args, **kwargs):
-            return self.router.read(query, function, context, args, kwargs)
+        def wrapper(context: computed_context.RequestContext,
+                    *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
+            return self.router.read(query, functools.partial(
+                function, context, *args, **kwargs), context)
         return typing.cast(Q, wrapper)
 
     def write(self, function: Q, **options: bool) -> Q:
@@ -73,9 +75,10 @@ class Database:
         :raises computed.exception.CommitUnknown: the commit got no answer
         """
         @functools.wraps(function)
-        def wrapper(context, *args, **kwargs):
-            return self.router.write(function, context, args, kwargs,
-                                     **options)
+        def wrapper(context: computed_context.RequestContext,
+                    *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
+            return self.router.write(function.__name__, functools.partial(
+                function, context, *args, **kwargs), context, **options)
         return typing.cast(Q, wrapper)
 
     def liveness(self, function: Q) -> Q:

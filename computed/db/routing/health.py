@@ -1,4 +1,4 @@
-"""Whether a replica may be used: a pure state machine, fed with samples."""
+"""Whether a replica may be used: a state machine without side effects."""
 
 import dataclasses
 
@@ -7,11 +7,11 @@ import dataclasses
 class Health:
     """In use, or out of use and why.
 
-    The first good sample suffices at start; once ejected, ``good_samples``
-    in a row bring a replica back, and its share of reads grows over ``ramp``
+    At start one good sample is enough. After an ejection a replica needs
+    ``good_samples`` in a row, and its share of reads grows over ``ramp``
     seconds.
 
-    :ivar reason: why it is out of use; None while in use
+    :ivar reason: why it is out of use; None while it is in use
     """
 
     good_samples: int = 5
@@ -23,11 +23,12 @@ class Health:
     ejected_once: bool = False
 
     @property
-    def usable(self):
+    def usable(self) -> bool:
+        """Whether the replica is in use."""
         return self.reason is None
 
-    def good(self, now):
-        """A probe answered, from a fit node.
+    def good(self, now: float) -> bool:
+        """Count a probe that was answered by a fit node.
 
         :param now: monotonic seconds
         :returns: True if this brought the replica into use
@@ -43,8 +44,8 @@ class Health:
         self.back_since = now if self.ejected_once else None
         return True
 
-    def bad(self, reason):
-        """A probe or a read failed, or the node is unfit.
+    def bad(self, reason: str) -> bool:
+        """Count a failed probe or read, or a node that is unfit.
 
         :returns: True if this took the replica out of use
         """
@@ -55,8 +56,8 @@ class Health:
         self.ejected_once = self.ejected_once or was_usable
         return was_usable
 
-    def share(self, now):
-        """The part of its reads it may get, from 0 to 1."""
+    def share(self, now: float) -> float:
+        """Return the part of its reads that it may get, from 0 to 1."""
         if not self.usable:
             return 0.0
         if self.back_since is None or not self.ramp:

@@ -1,69 +1,76 @@
-"""The lives of a database: a number's meaning ends with the life it is of.
+"""The incarnation of a database: the history in which its revisions count.
 
-After a restore, or a failover to a replica that had not seen everything,
-revisions are given a second time. So a revision that a caller has seen holds
-only within one life of the database, called its incarnation.
+After a restore, or after a failover to a replica that had not received
+everything, the same revisions are given again for other changes. So a
+revision that a caller has seen counts in one incarnation only.
 """
 
-import time
-import uuid
 import zlib
+from collections import abc
 
 import sqlalchemy as sa
 
+from computed import chance
+from computed import clock as system_clock
+from computed import context as computed_context
 from computed.db.engine import address
 from computed.db.engine import server_sql
 from computed.db.engine import setup
 from computed.db.routing import tables
+from computed.db.routing import transaction
 
-# Higher than the number of changes that can be lost with a life of the
-# database. A revision that was given in it is not given again: who read a row
-# that is lost cannot save it over another that has its revision.
+# More than the changes that one incarnation can lose. A new one starts each
+# revision so much higher, so that no lost revision is given again. Else a
+# caller that had read a lost row could save it over another row of the same
+# revision.
 STRIDE = 2 ** 20
 ROW = tables.databases.c
 
 
 class Incarnation:
-    """The life that a conductor knows its database to be in.
+    """The incarnation in which a conductor knows its database to be.
 
     :ivar database_id: the uuid of the database; empty before it is known
-    :ivar number: which life, an opaque text; None before it is known
+    :ivar number: the incarnation, an opaque text; None before it is known
     """
 
-    def __init__(self, clock=time.monotonic):
+    def __init__(self, clock: abc.Callable[[], float] = system_clock.monotonic
+                 ) -> None:
         self.database_id = ''
-        self.number = None
+        self.number: str | None = None
         self._clock = clock
         self._since = clock()
 
-    def adopt(self, number):
-        """It is in this life now."""
+    def adopt(self, number: str) -> None:
+        """Note that the database is in incarnation ``number`` now."""
         if number != self.number:
             self.number, self._since = number, self._clock()
 
-    def age(self):
-        """Seconds since this life was first heard of here."""
+    def age(self) -> float:
+        """Return the seconds since this conductor heard of it first."""
         return self._clock() - self._since
 
 
-def resync_after(host, window, elapsed):
-    """Seconds after which a host may read everything anew. Pure.
+def resync_after(host: str, window: float, elapsed: float) -> float:
+    """Return the seconds after which a host may read everything again.
 
-    Each has its own place in the window, so that they do not come at once.
+    Each host has its own place in the window, so that hosts do not all come
+    at once.
 
     :param window: seconds over which hosts are spread
-    :param elapsed: seconds since the database entered its present life
+    :param elapsed: seconds since the incarnation began
     """
     place = zlib.crc32(host.encode()) / 2 ** 32 * window
     return max(1.0, place - elapsed)
 
 
-def verdict(known, lineage, drawn):
-    """What the row of the database should say. Pure.
+def verdict(known: tuple[str | None, str | None], lineage: str,
+            drawn: str) -> tuple[str, str]:
+    """Return the incarnation and lineage that the database should have.
 
-    :param known: its incarnation and its lineage, each may be None
+    :param known: what its row says; each may be None
     :param lineage: of the server that it is on now
-    :param drawn: a new incarnation, should one begin
+    :param drawn: the incarnation to use if a new one begins
     """
     number, former = known
     if number is None or former not in (None, lineage):
@@ -71,19 +78,19 @@ def verdict(known, lineage, drawn):
     return number, lineage
 
 
-def current(context):
-    """The incarnation, inside a writing transaction.
+def current(context: computed_context.RequestContext) -> str:
+    """Return the incarnation, inside a writing transaction.
 
-    On a server of another lineage than the one it was on, a new one begins:
-    something committed there may be missing here.
+    A new one begins if the server has another lineage than the server
+    before: changes that were committed there may be missing here.
     """
     session = context.session
     lineage = lineage_of(session.connection())
     known = tuple(session.execute(
         sa.select(ROW.incarnation, ROW.lineage)).one())
-    wanted = verdict(known, lineage, str(uuid.uuid4()))
+    wanted = verdict(known, lineage, chance.uuid())
     if wanted != known:
-        # Only one conductor begins it; the others find it begun.
+        # With the lock, only one conductor begins it. The others see it.
         known = tuple(session.execute(sa.select(
             ROW.incarnation, ROW.lineage).with_for_update()).one())
         wanted = verdict(known, lineage, wanted[0])
@@ -95,14 +102,30 @@ def current(context):
     return wanted[0]
 
 
-def stride():
-    """A statement that takes every host beyond its lost revisions."""
+def stride() -> sa.Update:
+    """Return a statement that raises all revisions beyond the lost ones."""
     return sa.update(tables.hosts).values(
         revision=tables.hosts.c.revision + STRIDE)
 
 
-def lineage_of(connection):
-    """What changes with a failover, of the server connected to."""
+def confirm(context: computed_context.RequestContext) -> str:
+    """Do a write that changes nothing; return the incarnation.
+
+    Only a primary allows it. If the primary is another server than before, a
+    new incarnation begins before anything else is written.
+
+    :raises computed.db.routing.transaction.Divided: a proxy splits reads from
+        writes
+    """
+    context.session.execute(
+        sa.update(tables.databases).values(id=tables.databases.c.id))
+    transaction.ensure_undivided(context, context.session.scalar(
+        sa.select(server_sql.column(context.session))))
+    return current(context)
+
+
+def lineage_of(connection: sa.Connection) -> str:
+    """Return what a failover changes, of the server connected to."""
     if 'lineage' not in connection.info:
         cluster = connection.info['cluster']
         connection.info['lineage'] = (
@@ -111,14 +134,14 @@ def lineage_of(connection):
     return connection.info['lineage']
 
 
-def renew(url):
-    """Begin a new life of the database at ``url``: it was restored.
+def renew(url: address.Url) -> str:
+    """Begin a new incarnation of the database at ``url``: it was restored.
 
     :returns: the new incarnation
     """
     engine = setup.single(address.prepare(url))
     setup.tune(engine, must_exist=True)
-    number = str(uuid.uuid4())
+    number = chance.uuid()
     with engine.begin() as connection:
         connection.execute(sa.update(tables.databases).values(
             incarnation=number, lineage=lineage_of(connection)))

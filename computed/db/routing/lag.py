@@ -1,29 +1,37 @@
-"""How old is a replica? Arithmetic on heartbeats, nothing else.
+"""How old a replica is, from heartbeats alone.
 
-A conductor writes numbered beats to the primary and sees them arrive on each
-replica. If beat n has arrived, everything committed before n was *sent* has
-arrived too; so the data is at most as old as the time since then. Only the
-sender's monotonic clock is used: neither clock skew nor what the replica
-believes of itself can make it look fresher than it is.
+A conductor writes numbered heartbeats to the primary and sees them arrive on
+each replica. If heartbeat n has arrived, everything that was committed before
+n was *sent* has arrived too. So the data is at most as old as the time since
+then. Only the sender's monotonic clock counts. Neither clock skew nor what
+the replica reports of itself can make it look fresher than it is.
 """
 
 import collections
 import math
+from collections import abc
 
 
 class Heartbeats:
-    """When each beat was sent; of the last ``keep``, and what is shown."""
+    """When each of the last ``keep`` heartbeats was sent.
 
-    def __init__(self, keep=4096):
-        self._sent = collections.OrderedDict()
+    :ivar newest: the number of the newest heartbeat; 0: none was sent
+    """
+
+    def __init__(self, keep: int = 4096) -> None:
+        self._sent: collections.OrderedDict[int, float] = (
+            collections.OrderedDict())
         self._keep = keep
         self.newest = 0
 
-    def next(self, now, shown=()):
-        """Number a new beat, about to be sent at monotonic time ``now``.
+    def next(self, now: float,
+             shown: abc.Collection[int | None] = ()) -> int:
+        """Return the number of a new heartbeat, sent at ``now``.
 
-        :param shown: by replicas, not to be forgotten. However long the
-            primary takes no other, these tell how old a replica is.
+        :param now: monotonic seconds
+        :param shown: the numbers that replicas show. They are kept: if the
+            primary takes no heartbeat for long, they alone tell how old a
+            replica is.
         """
         self.newest += 1
         self._sent[self.newest] = now
@@ -32,20 +40,23 @@ class Heartbeats:
                 number for number in self._sent if number not in shown)]
         return self.newest
 
-    def age(self, seen, now):
-        """Greatest possible age at ``now`` of a node that showed ``seen``.
+    def age(self, seen: int | None, now: float) -> float:
+        """Return the greatest possible age, in seconds, of a node's data.
 
-        :param seen: the newest beat seen there, None for none
-        :returns: seconds; infinite for a beat we did not send, or forgot
+        :param seen: the newest heartbeat that the node shows; None: it shows
+            none
+        :param now: monotonic seconds
+        :returns: infinite for a heartbeat that is unknown or forgotten
         """
-        sent = self._sent.get(seen)
+        sent = None if seen is None else self._sent.get(seen)
         return math.inf if sent is None else now - sent
 
 
-def provable(bound, heartbeat_interval, probe_interval):
-    """Whether any replica could be shown to be within ``bound`` seconds.
+def provable(bound: float, heartbeat_interval: float,
+             probe_interval: float) -> bool:
+    """Return whether any replica could prove to be within ``bound``.
 
-    The newest beat that can have been seen is up to one beat interval plus
-    one probe interval old.
+    The newest heartbeat that a probe can see is up to one heartbeat interval
+    plus one probe interval old. All are in seconds.
     """
     return bound >= heartbeat_interval + probe_interval

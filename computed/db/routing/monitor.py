@@ -1,37 +1,47 @@
-"""The threads that measure replicas: one that beats, one a replica.
+"""The threads that measure replicas: one sends heartbeats, one probes each.
 
-A replica that hangs holds up its own prober and nobody else's.
+A replica that hangs delays only its own prober.
 """
 
 import functools
 import threading
-import time
-import uuid
+import typing
+from collections import abc
 
 from oslo_log import log as logging
 
+from computed import chance
+from computed import concurrency
 from computed import metrics
 from computed.db.routing import nodes
+from computed.db.routing import replica as replica_module
+
+if typing.TYPE_CHECKING:
+    from computed.db.routing import router as router_module
 
 LOG = logging.getLogger(__name__)
 
-# Rounds of beats between two removals of dead conductors' rows.
+# How many heartbeats lie between two removals of dead conductors' rows.
 PURGE_EVERY = 600
 
 
 class Monitor:
-    """Beats on the primary and probes each replica until stopped."""
+    """Sends heartbeats to the primary and probes each replica.
 
-    def __init__(self, router, outdated):
-        """``outdated`` are the schemas that this code cannot work with."""
+    :ivar conductor_id: names this conductor among those that send heartbeats
+    """
+
+    def __init__(self, router: 'router_module.Router',
+                 outdated: abc.Collection[str]) -> None:
+        """:param outdated: the schemas that this code cannot work with"""
         self.router = router
-        self.conductor_id = str(uuid.uuid4())
+        self.conductor_id = chance.uuid()
         self._stopping = threading.Event()
-        self._threads = []
+        self._threads: list[threading.Thread] = []
         self._outdated = outdated
 
-    def start(self):
-        """Start measuring; with no replica there is nothing to measure."""
+    def start(self) -> None:
+        """Start measuring; without replicas, do nothing."""
         if not self.router.replicas:
             return
         for replica in self.router.replicas.values():
@@ -39,66 +49,70 @@ class Monitor:
                 functools.partial(self._age, replica))
             metrics.replica_usable.labels(replica.name).set_function(
                 functools.partial(getattr, replica.health, 'usable'))
-        self._start('replica heartbeat', self._send_heartbeats)
+        self._start('replica heartbeat', self._run_heartbeats)
         for replica in self.router.replicas.values():
-            self._start(f'probe {replica.name}', self._probe, replica)
+            self._start(f'probe {replica.name}', self._run_probes, replica)
 
-    def _start(self, name, target, *args):
-        thread = threading.Thread(target=target, args=args, name=name,
-                                  daemon=True)
+    def _start(self, name: str, target: abc.Callable[..., None],
+               *args: object) -> None:
+        thread = concurrency.thread(name, target, *args)
         thread.start()
         self._threads.append(thread)
 
-    def stop(self):
-        """End the threads; one that hangs on a dead server is left behind.
+    def stop(self) -> None:
+        """End the threads.
+
+        Wait up to 1 s for each; one that hangs on a dead server is left.
         """
         self._stopping.set()
         for thread in self._threads:
             thread.join(timeout=1)
 
-    def _age(self, replica):
+    def _age(self, replica: replica_module.Replica) -> float:
         return replica.candidate(self.router.heartbeats).age
 
-    def _send_heartbeats(self):
+    def _run_heartbeats(self) -> None:
         interval = self.router.settings.replica_heartbeat_interval
         rounds = 0
         while True:
-            began = time.monotonic()
-            self.router.primary.silent = not self._done(
+            began = self.router.clock()
+            self.router.primary.silent = not self._succeeds(
                 self._send, began, interval)
             if rounds % PURGE_EVERY == 0:
-                self._done(self.router.purge_heartbeats, self.conductor_id)
+                self._succeeds(
+                    self.router.purge_heartbeats, self.conductor_id)
             rounds += 1
             if self._stopping.wait(
-                    max(0, interval - (time.monotonic() - began))):
+                    max(0, interval - (self.router.clock() - began))):
                 return
 
-    def _send(self, began, interval):
-        # Sending begins here: whatever is committed from now on may be
-        # missing where this beat has arrived.
+    def _send(self, began: float, interval: float) -> None:
+        # The heartbeat counts from before it is sent: what is committed from
+        # now on may be missing where this heartbeat has arrived.
         number = self.router.next_heartbeat(began)
-        taken = self.router.send_heartbeat(
+        reply = self.router.send_heartbeat(
             self.conductor_id, number, interval)
-        self.router.incarnation.adopt(taken.incarnation)
-        self.router.budget.conductors = max(1, taken.conductors)
+        self.router.incarnation.adopt(reply.incarnation)
+        self.router.budget.conductors = max(1, reply.conductors)
 
-    def _done(self, function, *args):
-        """Whether the primary has taken it; the next one may get through."""
+    def _succeeds(self, function: abc.Callable[..., None],
+                  *args: object) -> bool:
+        """Return whether the primary took a write; log it if not."""
         try:
             function(*args)
-        except Exception as error:
+        except Exception as error:      # the next heartbeat may succeed
             LOG.warning('No heartbeat could be written to the primary: %s',
                         error)
             return False
         return True
 
-    def _probe(self, replica):
+    def _run_probes(self, replica: replica_module.Replica) -> None:
         interval = self.router.settings.replica_probe_interval
         while not self._stopping.is_set():
             replica.probe(self.conductor_id, self._expected,
                           self.router.heartbeats)
             self._stopping.wait(interval)
 
-    def _expected(self):
+    def _expected(self) -> nodes.Expected:
         return nodes.Expected(self.router.incarnation.database_id,
                               self.router.primary.identity, self._outdated)

@@ -1,89 +1,98 @@
 """The primary: the one server that decides, and which server that is.
 
-Behind its address there may be another server from one moment to the next: a
-failover. What answers is the primary only if it takes a write of ours.
+A failover puts another server behind the same address at any moment. So a
+server counts as the primary only after it has taken a write of ours.
 """
 
 import contextlib
-import functools
 import threading
+import typing
+from collections import abc
 
-import sqlalchemy as sa
+from oslo_config import cfg
 from oslo_db import exception as db_exc
 from oslo_log import log as logging
 from sqlalchemy import event
 
+from computed import context as computed_context
 from computed import exception
-from computed.db.engine import server_sql
-from computed.db.engine import sqlite
-from computed.db.routing import incarnation
+from computed.db.engine import address
+from computed.db.routing import incarnation as incarnation_module
 from computed.db.routing import nodes
-from computed.db.routing import tables
 from computed.db.routing import transaction
 
 LOG = logging.getLogger(__name__)
 
-# Stands for the identity of the primary while none takes a write.
+# Stands for the identity of the primary while no server takes a write.
 REFUSED = 'refused to write'
 # How many calls may wait for a primary that takes no heartbeat, and how many
-# heartbeats of hosts. It may hang, and must not hold every thread; the others
-# are told at once.
+# heartbeats of hosts. It may hang, and must not hold every thread. All other
+# calls are refused at once.
 WAITING = 8
+
+T = typing.TypeVar('T')
+Call = abc.Callable[[], T]
 
 
 class Primary(nodes.Node):
     """Runs query functions on the primary.
 
-    :ivar heartbeats: the same server by connections of their own:
-        heartbeats never wait behind queries, nor count among them
-    :ivar silent: whether it did not take the last heartbeat; then nobody
-        who could do without it waits for it, and few others
-    :ivar life: which life of the database it is in, an
-        :class:`computed.db.routing.incarnation.Life`
+    :ivar heartbeats: the same server through connections of their own:
+        heartbeats neither wait for queries nor count among them
+    :ivar silent: it did not take the last heartbeat. Then few calls may wait
+        for it; see ``WAITING``.
+    :ivar incarnation: told of each incarnation that begins or is found
     """
 
-    def __init__(self, url, settings, incarnation):
-        """``life`` is told of each life that is begun or found."""
-        super().__init__(url, 'primary', settings.primary_timeout)
+    def __init__(self, url: address.Url, settings: cfg.ConfigOpts.GroupAttr,
+                 incarnation: incarnation_module.Incarnation,
+                 creator: nodes.Creator | None = None) -> None:
+        super().__init__(url, 'primary', settings.primary_timeout, creator)
         self.incarnation = incarnation
-        # One that hangs must not make every replica look old.
+        # A short limit: one that hangs must not make every replica look old.
         self.heartbeats = nodes.Node(
-            url, 'primary', max(2, 2 * settings.replica_heartbeat_interval))
+            url, 'primary', max(2, 2 * settings.replica_heartbeat_interval),
+            creator)
         self.silent = False
         self._waiting = threading.BoundedSemaphore(WAITING)
         self._reporting = threading.BoundedSemaphore(WAITING)
-        # How often it was away, and how many of these times were over when
-        # a write was begun that it has taken.
+        # How often its connections broke, and how many of these times are
+        # settled: a write has succeeded that began afterwards.
         self._doubts = self._settled = 0
         self._lock = threading.Lock()
-        # A pool replaces a broken connection without a word.
+        # A pool replaces a broken connection without telling its user.
         self.facade.append_on_engine_create(
             lambda engine: event.listen(engine, 'invalidate', self._doubt))
 
     @property
-    def doubtful(self):
-        """Whether it was away; who answers since must take a write before it
-        is believed, for its name need not have changed.
+    def doubtful(self) -> bool:
+        """Whether its connections broke since the last write.
+
+        Another server may answer now, even one with the same name. It must
+        take a write before it is believed.
         """
         return self._settled < self._doubts
 
-    def _doubt(self, *broken):
+    def _doubt(self, *broken: typing.Any) -> None:
         with self._lock:
             self._doubts += 1
 
-    def run(self, call, context, writes=False, heartbeat=False, ours=False):
-        """The result of ``call``, and the scope it ran in.
+    def run(self, call: Call[T], context: computed_context.RequestContext,
+            writes: bool = False, heartbeat: bool = False,
+            ours: bool = False) -> tuple[T, transaction.Scope]:
+        """Run ``call`` in a transaction; return its result and the scope.
 
-        Should another server answer than the one that takes our heartbeats,
-        a write finds out which is the primary now.
+        If another server answers than the one that takes our heartbeats, a
+        write finds out which server is the primary now.
 
-        :param ours: a heartbeat of this conductor: it never waits in line,
-            for it tells whether the primary is back
-
+        :param heartbeat: use the connections of heartbeats
+        :param ours: it is a heartbeat of this conductor. It never waits for
+            a place, because it tells whether the primary is back.
         :raises computed.exception.PrimaryUnavailable: nothing was written
         :raises computed.exception.PrimaryDivided: nothing was written
         :raises computed.exception.PrimaryReadOnly: nothing was written
-        :raises computed.exception.CommitUnknown: it went away during a commit
+        :raises computed.exception.CommitUnknown: the connection broke during
+            the commit
         """
         node = self.heartbeats if heartbeat else self
         with self._place(heartbeat, ours), self._errors(writes):
@@ -91,59 +100,58 @@ class Primary(nodes.Node):
                 self._find_out(context)
             doubts = self._doubts
             try:
-                result, scope = once(
-                    call if writes else functools.partial(
-                        self._believed, call), context, node, writes)
+                with transaction.opened(context, node, writes) as scope:
+                    # If a connection broke meanwhile, the one in its place
+                    # may lead to another server of the same name.
+                    if self.doubtful and not writes:
+                        raise transaction.AnotherServer(self.name)
+                    result = call()
             except transaction.AnotherServer:
                 self._find_out(context)
-                result, scope = once(call, context, node, writes)
+                with transaction.opened(context, node, writes) as scope:
+                    result = call()
             if heartbeat and self.identity not in (None, scope.identity):
                 self._find_out(context)
             elif heartbeat:
                 self._is_now(scope.identity, doubts)
         return result, scope
 
-    def _believed(self, call):
-        # There is a connection now. If one had broken meanwhile and this is
-        # in its place, it may lead to another server of the same name.
-        if self.doubtful:
-            raise transaction.AnotherServer(self.name)
-        return call()
-
-    def _place(self, heartbeat, ours):
-        """One of the few places before a primary that is silent."""
+    def _place(self, heartbeat: bool, ours: bool
+               ) -> contextlib.AbstractContextManager[None]:
+        """Hold one of the few places for a primary that is silent."""
         if ours or not self.silent:
             return contextlib.nullcontext()
         return transaction.place(
             self._reporting if heartbeat else self._waiting,
             exception.PrimaryUnavailable())
 
-    def _find_out(self, context):
+    def _find_out(self, context: computed_context.RequestContext) -> None:
+        """Find out by a write which server is the primary now."""
         doubts = self._doubts
         try:
-            number, touched = once(functools.partial(touch, context),
-                                   context, self.heartbeats, True)
+            with transaction.opened(context, self.heartbeats, True) as scope:
+                number = incarnation_module.confirm(context)
         except exception.CommitUnknown as error:
-            # Whether nothing was changed or not is all the same.
+            # The write changes nothing, so its outcome does not matter.
             self._doubt()
             raise exception.PrimaryUnavailable() from error
-        # First: what is written there from now on is of that life.
+        # First of all: whatever is written from now on belongs to it.
         self.incarnation.adopt(number)
-        self._is_now(touched.identity, doubts)
+        self._is_now(scope.identity, doubts)
 
-    def _is_now(self, identity, doubts):
-        """This server has taken a write of ours: no read of any other.
+    def _is_now(self, identity: str | None, doubts: int) -> None:
+        """Read from no other server than this: it has taken our write.
 
-        :param doubts: how many there were when the write was begun
+        :param doubts: how many there were when the write began
         """
         moved = self.identity not in (None, identity)
         if moved:
-            LOG.warning('The primary is %s now; all connections to the '
+            LOG.warning('The primary is %s now. All connections to the '
                         'former one are closed.', identity)
-            # It may still take writes, which nobody would see.
+            # The former one may still take writes that would be lost.
             self.heartbeats.dispose()
-        # What was not yet replaced after a doubt would be so unnoticed, even
-        # if the server goes away once more.
+        # Connections that the pool has not replaced since a doubt would be
+        # replaced silently later. Close them all now.
         if moved or self._settled < doubts:
             self.dispose()
         self.identity = identity
@@ -151,12 +159,13 @@ class Primary(nodes.Node):
             self._settled = max(self._settled, doubts)
 
     @contextlib.contextmanager
-    def _errors(self, writes):
+    def _errors(self, writes: bool) -> abc.Iterator[None]:
+        """Turn what a server or its library raises into our own errors."""
         try:
             yield
         except db_exc.DBDeadlock as error:
-            # A write is repeated. Of a read Galera says so when its node
-            # cannot wait for the others.
+            # The caller repeats a write. A read gets this error from Galera
+            # if its node cannot wait for the other nodes.
             if writes:
                 raise
             raise exception.PrimaryUnavailable() from error
@@ -182,65 +191,16 @@ class Primary(nodes.Node):
         except transaction.AnotherServer as error:
             LOG.warning('Connections to %s lead to different servers.',
                         self.name)
-            # A connection knows its server by what that was when it was
-            # made; a standby promoted since is another one.
+            # A connection keeps the identity that its server had when it was
+            # made. A standby that was promoted since has another one.
             self.dispose()
             self.heartbeats.dispose()
             raise exception.PrimaryUnavailable() from error
 
-    def _trust_none(self):
-        """Until a server takes a write, none is trusted to be current."""
+    def _trust_none(self) -> None:
+        """Believe no server until one takes a write."""
         self.identity = REFUSED
-        # Nor is one that took a write before it refused this one.
+        # Not even a server that took a write before this refusal.
         self._doubt()
         self.dispose()
         self.heartbeats.dispose()
-
-
-def touch(context):
-    """Do what only the primary allows: change nothing, unless it is another
-    than before. Then another life of the database begins, before anything
-    else is written. Returns which life it is in.
-    """
-    context.session.execute(
-        sa.update(tables.databases).values(id=tables.databases.c.id))
-    transaction.ensure_undivided(context, context.session.scalar(
-        sa.select(server_sql.column(context.session))))
-    return incarnation.current(context)
-
-
-def once(call, context, node, writes=False):
-    """The result of ``call`` in a transaction on ``node``, and its scope."""
-    token = sqlite.writing.set(writes)
-    try:
-        with opened(context, node, writes) as scope:
-            return call(), scope
-    finally:
-        sqlite.writing.reset(token)
-
-
-@contextlib.contextmanager
-def opened(context, node, writes=False):
-    """Open one on ``node``, for the functions called with ``context``.
-
-    :raises computed.db.routing.transaction.AnotherServer: it is not who it was
-    :raises computed.exception.CommitUnknown: it went away in the commit
-    """
-    facade = node.facade.writer if writes else node.facade.reader
-    scope = context.db_scope = transaction.Scope(node, writes)
-    committing = False
-    try:
-        with facade.using(context):
-            connection = context.session.connection()
-            scope.identity = connection.info.get('identity')
-            if node.identity not in (None, scope.identity):
-                connection.detach()
-                raise transaction.AnotherServer(node.name)
-            yield scope
-            committing = writes
-    except transaction.ERRORS as error:
-        if committing and transaction.is_lost(error):
-            raise exception.CommitUnknown() from error
-        raise
-    finally:
-        scope.open = False

@@ -1,22 +1,27 @@
-"""Where reads went and why, counted once for operators and for metrics."""
+"""Where reads went and why, for operators and for metrics."""
 
 import collections
 import threading
+import typing
 
 from computed import metrics
 
+if typing.TYPE_CHECKING:
+    from computed.db.routing import nodes
+
 
 class ReadStats:
-    """Counts the reads of one conductor, by query, node and reason."""
+    """Counts the reads of one conductor by query, node and reason."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._reads = collections.Counter()
-        # To look a counter up by its labels takes longer than to count.
-        self._counters = {}
+        self._reads: collections.Counter[tuple[str, str, str, str]] = (
+            collections.Counter())
+        # Finding a counter by its labels takes longer than counting.
+        self._counters: dict[tuple[str, str, str, str], typing.Any] = {}
 
-    def read(self, query, node, reason):
-        """``node`` answered ``query``."""
+    def read(self, query: str, node: 'nodes.Node', reason: str) -> None:
+        """Count a read of ``query`` that ``node`` answered."""
         key = node.role, node.name, query, reason
         with self._lock:
             self._reads[key] += 1
@@ -26,14 +31,13 @@ class ReadStats:
                     query, node.role, reason)
         counter.inc()
 
-    def refusal(self, query, reason):
-        """No node may answer ``query``."""
+    def refusal(self, query: str, reason: str) -> None:
+        """Count a read of ``query`` that no node may answer."""
         metrics.db_reads_refused.labels(query, reason).inc()
 
-    def of(self, node):
-        """``{query: {reason: count}}`` of the reads that ``node`` answered.
-        """
-        found = {}
+    def of(self, node: 'nodes.Node') -> dict[str, dict[str, int]]:
+        """Return ``{query: {reason: count}}`` of what ``node`` answered."""
+        found: dict[str, dict[str, int]] = {}
         with self._lock:
             for (role, name, query, reason), count in sorted(
                     self._reads.items()):

@@ -1,14 +1,15 @@
-"""Which node answers a tolerant read, if any. Pure decisions."""
+"""Which node answers a tolerant read: decisions without side effects."""
 
 import dataclasses
 import math
-import random as random_module
+from collections import abc
 
+from computed import chance
 from computed import exception
 from computed.db.routing import lag
 
-# By what factor one of two must be slower to be left aside. Were the quicker
-# taken by any margin, one of two replicas would get next to nothing.
+# A replica is left aside only if another one is faster by this factor. Any
+# smaller margin would give one of two replicas nearly no reads.
 CLEARLY = 2
 # Seconds after which to ask again when the primary is down.
 PRIMARY_RETRY = 10.0
@@ -18,10 +19,10 @@ PRIMARY_RETRY = 10.0
 class Candidate:
     """What is known of a replica at this moment.
 
-    :ivar lagging: not usable, and for no other reason than its age
-    :ivar age: greatest possible age of its data in seconds
-    :ivar share: the part of its reads it may get, from 0 to 1
-    :ivar latency: seconds that a read may be expected to take
+    :ivar age: the greatest possible age of its data in seconds
+    :ivar share: the part of its reads that it may get, from 0 to 1
+    :ivar latency: seconds that a read is expected to take
+    :ivar lagging: its age is the only reason why it is not usable
     """
 
     name: str
@@ -32,21 +33,22 @@ class Candidate:
     lagging: bool = False
 
 
-def order(candidates, bound, default_bound, random=random_module):
-    """The names of the replicas fit for a read, in the order to try them.
+def order(candidates: abc.Iterable[Candidate], bound: float,
+          default_bound: float) -> list[str]:
+    """Return the names of the replicas fit for a read, in order of trial.
 
-    Two random ones are drawn and the first stays first, unless the second is
-    clearly quicker; the rest follow as fallbacks. A replica that came back
-    lately is drawn by its share.
+    Two random replicas are drawn. The first stays first unless the second is
+    clearly faster. The others follow as fallbacks. A replica that came back
+    recently is drawn by its share.
 
     :param bound: seconds that the data may be old
-    :param default_bound: the deployment's; who bears more may also have a
-        replica that is out of use for its age
+    :param default_bound: the deployment's. A read with a greater bound may
+        also use a replica that is out of use for its age.
     """
     fit = [c for c in candidates if c.age <= bound and (
         c.usable or (c.lagging and bound > default_bound))]
-    random.shuffle(fit)
-    ramped = [c for c in fit if random.random() < c.share]
+    chance.shuffle(fit)
+    ramped = [c for c in fit if chance.fraction() < c.share]
     rest = [c for c in fit if c not in ramped]
     first = ramped[:2]
     if len(first) == 2 and first[0].latency >= CLEARLY * first[1].latency:
@@ -54,34 +56,36 @@ def order(candidates, bound, default_bound, random=random_module):
     return [c.name for c in first + ramped[2:] + rest]
 
 
-def why_none(candidates, bound, heartbeat_interval, probe_interval):
-    """Why a tolerant read goes to the primary before any replica is tried.
+def why_none(candidates: abc.Sized, bound: float, heartbeat_interval: float,
+             probe_interval: float) -> str | None:
+    """Return why a tolerant read cannot use a replica, before one is tried.
 
-    :returns: ``no_replica`` or ``bound_too_small``; None: replicas may do
+    :returns: ``no_replica`` or ``bound_too_small``; None: one may fit
     """
-    if not candidates:
+    if not len(candidates):
         return 'no_replica'
     if not lag.provable(bound, heartbeat_interval, probe_interval):
         return 'bound_too_small'
     return None
 
 
-def least_stale(candidates):
-    """The names of the replicas whose age is known, the freshest first.
+def least_stale(candidates: abc.Iterable[Candidate]) -> list[str]:
+    """Return the names of the replicas whose age is known, freshest first.
 
-    Also those that are out of use for nothing but their age.
+    They include those that are out of use for their age only.
     """
     known = [c for c in candidates
              if math.isfinite(c.age) and (c.usable or c.lagging)]
     return [c.name for c in sorted(known, key=lambda c: c.age)]
 
 
-def refusal(wait, candidates, bound):
-    """The error for a read that no node may answer.
+def refusal(wait: float | None, candidates: abc.Iterable[Candidate],
+            bound: float) -> exception.PutOff:
+    """Return the error for a read that no node may answer.
 
     :param wait: seconds until the budget of the primary has room; None: the
         primary does not answer
-    :rtype: computed.exception.PutOff
+    :param bound: seconds that the data may be old
     """
     if wait is not None:
         return exception.Busy(retry_after=wait)

@@ -1,19 +1,28 @@
-"""An open transaction: where it is, what it has seen, and how it fails."""
+"""An open transaction: its server, what it has seen, and how it fails."""
 
 import contextlib
+import threading
+import typing
+from collections import abc
 
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
+from computed import context as computed_context
+from computed import exception
 from computed.db.engine import errors
+from computed.db.engine import sqlite
 
-# PostgreSQL's: it is a standby; it stopped the statement for its time.
+if typing.TYPE_CHECKING:
+    from computed.db.routing import nodes
+
+# SQLSTATEs of PostgreSQL: the server is a standby; it cancelled a statement.
 READ_ONLY = '25006'
 CANCELLED = '57014'
 
 
 class NodeUnfit(Exception):
-    """This replica did not do; ``args[0]`` says why."""
+    """A replica cannot answer this read; ``args[0]`` says why."""
 
 
 class AnotherServer(Exception):
@@ -25,10 +34,11 @@ class Divided(Exception):
 
 
 @contextlib.contextmanager
-def place(places, refusal):
-    """Hold one of ``places``, a semaphore, without waiting for it.
+def place(places: threading.Semaphore,
+          refusal: Exception) -> abc.Iterator[None]:
+    """Hold one of ``places`` while the body runs, without waiting for it.
 
-    :raises: ``refusal``, if none is free
+    :raises: ``refusal``, if no place is free
     """
     if not places.acquire(blocking=False):
         raise refusal
@@ -42,68 +52,103 @@ class Scope:
     """An open transaction on a context.
 
     :ivar revisions: ``{host: revision}`` of what was read or written in it
-    :ivar identity: of the server it is open on
+    :ivar identity: of the server that it is open on
     """
 
-    def __init__(self, node, writes):
+    def __init__(self, node: 'nodes.Node', writes: bool) -> None:
         self.node = node
         self.writes = writes
-        self.revisions = {}
-        self.identity = None
+        self.revisions: dict[str, int] = {}
+        self.identity: str | None = None
         self.open = True
 
 
-def open_scope(context):
-    """The transaction open on ``context``, or None."""
+def open_scope(context: computed_context.RequestContext) -> Scope | None:
+    """Return the transaction that is open on ``context``, or None."""
     scope = getattr(context, 'db_scope', None)
     return scope if scope is not None and scope.open else None
 
 
-def ensure_undivided(context, identity):
+@contextlib.contextmanager
+def opened(context: computed_context.RequestContext, node: 'nodes.Node',
+           writes: bool = False) -> abc.Iterator[Scope]:
+    """Open a transaction on ``node`` for functions called with ``context``.
+
+    It ends with the body: by a commit, or by a rollback if the body raises.
+
+    :raises AnotherServer: the node has another identity than before
+    :raises computed.exception.CommitUnknown: the connection broke during the
+        commit
+    """
+    facade = node.facade.writer if writes else node.facade.reader
+    scope = context.db_scope = Scope(node, writes)
+    committing = False
+    token = sqlite.writing.set(writes)
+    try:
+        with facade.using(context):
+            connection = context.session.connection()
+            scope.identity = connection.info.get('identity')
+            if node.identity not in (None, scope.identity):
+                connection.detach()
+                raise AnotherServer(node.name)
+            yield scope
+            committing = writes
+    except ERRORS as error:
+        if committing and is_lost(error):
+            raise exception.CommitUnknown() from error
+        raise
+    finally:
+        scope.open = False
+        sqlite.writing.reset(token)
+
+
+def ensure_undivided(context: computed_context.RequestContext,
+                     identity: str) -> None:
     """Refuse a connection through a proxy that splits reads from writes.
 
     :param identity: of the server that answers after a write, in the same
-        transaction: even such a proxy asks the one that took the write
-    :raises Divided: when it connected, another one answered
+        transaction. Even such a proxy asks the server that took the write.
+    :raises Divided: another server answered when the connection was made
     """
     if context.session.connection().info['cluster']:
-        return      # each node is the primary; reads wait for the others
+        return      # each node is a primary; reads wait for the others
     if identity != context.db_scope.identity:
         raise Divided(f'{context.db_scope.identity} answers reads, '
                       f'{identity} takes writes')
 
 
-def is_lost(error):
-    """Whether the connection broke, or there never was one."""
+def is_lost(error: BaseException) -> bool:
+    """Return whether the connection broke or could not be made."""
     if isinstance(error, db_exc.DBConnectionError |
                   db_exc.DBNonExistentDatabase):
         return True
-    # Not every way to lose one is known to oslo.db. What a server itself says
-    # has an SQLSTATE; SQLite, which is none, knows no such thing.
+    # oslo.db does not know every way to lose a connection. An error that the
+    # server itself sent has an SQLSTATE; SQLite has no server and no SQLSTATE.
     return getattr(error, 'connection_invalidated', False) or (
         isinstance(error, sa.exc.OperationalError) and
         getattr(error.orig, 'sqlstate', '') is None)
 
 
-def is_read_only(error):
-    """Whether the server refused a write because it is a replica."""
+def is_read_only(error: BaseException) -> bool:
+    """Return whether the server refused a write because it is a replica."""
     text = errors.message(error)
     return errors.sqlstate(error) == READ_ONLY or (
         '1290' in text and 'read-only' in text) or (
         'readonly database' in text)
 
 
-def ran_out_of_time(error):
-    """Whether a statement was ended because it, or its turn, took long; or
-    none was begun, for no connection came free.
+def ran_out_of_time(error: BaseException) -> bool:
+    """Return whether a time limit ended a statement or a wait for one.
+
+    The wait may be for a lock or for a free connection.
     """
     return ('database is locked' in errors.message(error) or
             isinstance(error, sa.exc.TimeoutError) or
             errors.sqlstate(error) == CANCELLED)
 
 
-# Whatever a driver, SQLAlchemy or oslo.db makes of a server's trouble.
+# What a driver, SQLAlchemy or oslo.db raises for a server's trouble.
 ERRORS = (db_exc.DBError, sa.exc.SQLAlchemyError)
-# A query that replication cancelled, or no connection free in time: no
-# fault of the server.
+# Not the server's fault: another server answers, replication cancelled a
+# query, or no connection came free in time.
 PASSING = (AnotherServer, db_exc.DBDeadlock, sa.exc.TimeoutError)

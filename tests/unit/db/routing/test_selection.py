@@ -1,12 +1,22 @@
 import random
 
+import pytest
+
+from computed import chance
 from computed.db.routing import selection
 
 C = selection.Candidate
 
 
+@pytest.fixture(autouse=True)
+def own_chance(monkeypatch):
+    """What :func:`order` seeds is the chance of these tests only."""
+    monkeypatch.setattr(chance, '_source', random.Random())
+
+
 def order(*candidates, bound=10, seed=1):
-    return selection.order(candidates, bound, 10, random.Random(seed))
+    chance.seed(seed)
+    return selection.order(candidates, bound, 10)
 
 
 def test_only_usable_replicas_within_the_bound_are_tried():
