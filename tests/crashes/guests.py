@@ -1,4 +1,4 @@
-"""Guests that outlive the process, and an account of what befell them."""
+"""Guests that outlive the process, and a record of their changes."""
 
 import json
 import pathlib
@@ -9,12 +9,12 @@ from computed.virt import claim as virt_claim
 from computed.virt import driver
 from computed.virt import memory_guests
 
-# Not those that points counts: these are the guests themselves.
+# The originals: points must not count these writes. They are the guests.
 write_json, read_json = files.write_json, files.read_json
 
 
 class LastingGuests(memory_guests.Guests):
-    """Keeps guests in a file; each change of one is a point to be killed at.
+    """Keep guests in a file. Each change of one is a point to be killed at.
     """
 
     def __init__(self, path, points):
@@ -41,7 +41,7 @@ class LastingGuests(memory_guests.Guests):
         self._keep(f'{uuid} gone')
 
     def counters(self):
-        """The same for every guest that runs, whatever befell it."""
+        """Return the same counters for every guest that runs."""
         return [driver.InterfaceCounters(
                     uuid=uuid, device='eth0', mac_address='02:00',
                     rx_bytes=1000, tx_bytes=500, rx_packets=None,
@@ -59,12 +59,12 @@ class LastingGuests(memory_guests.Guests):
 
 
 def effects_path(path):
-    """Where every change of a guest is written down."""
+    """Return the path of the record of all changes."""
     return f'{path}.effects'
 
 
 def prepare(path, guests, owner):
-    """Have these guests, and nothing told of them yet.
+    """Write these guests, with an empty record of changes.
 
     :param guests: ``{uuid: power state}``
     :param owner: ``(database id, host)``

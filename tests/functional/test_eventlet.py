@@ -48,8 +48,7 @@ def environment(backend=None, **variables):
 @pytest.mark.parametrize('tests', [
     [FUNCTIONAL + 'test_unix_transport.py',
      FUNCTIONAL + 'test_process_driver.py::TestContract',
-     FUNCTIONAL + 'test_process_driver.py::'
-     'test_a_process_watched_while_others_are_is_not_missed',
+     'tests/unit/virt/process/test_watcher.py',
      'tests/unit/periodic/test_runner.py'],
     # SQLite, over unix:// and over RabbitMQ; then MariaDB with a replica
     [FUNCTIONAL + 'test_claims.py', FUNCTIONAL + 'test_read_over_rpc.py',

@@ -21,7 +21,6 @@ from computed import states
 from computed.virt import process
 from computed.virt.process import network
 from computed.virt.process import proc
-from computed.virt.process import watcher
 from tests.support import driver_contract
 from tests.support import waiting
 
@@ -857,19 +856,6 @@ def test_counters_restart_with_each_start_and_end_with_the_guest(
     assert paused.epoch == after.epoch
     guests.driver.power_off(claim_on(guest), 0)
     assert guests.driver.interface_counters([guest]) == []
-
-
-def test_a_process_watched_while_others_are_is_not_missed():
-    events = []
-    watching = watcher.Watcher()
-    watching.subscribe(events.append)
-    watching.report('awake')
-    waiting.wait_for(lambda: events == ['awake'])
-    with subprocess.Popen(['sleep', '1000']) as sleeping:
-        watching.watch('guest', proc.stat(sleeping.pid).process)
-        sleeping.kill()
-        waiting.wait_for(lambda: events == ['awake', 'guest'])
-    watching.close()
 
 
 @needs_veth

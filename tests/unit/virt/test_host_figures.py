@@ -19,13 +19,13 @@ V1_MOUNTS = (
     '33 30 0:29 / /cg/unified rw - cgroup2 cgroup2 rw\n')
 
 
-def test_version_2_limits_hold_from_us_to_the_root():
+def test_version_2_has_limits_from_our_group_to_the_root():
     assert host_figures.parse_groups('0::/a.slice/b.service\n', V2_MOUNTS) \
         == {'': ['/sys/fs/cgroup/a.slice/b.service',
                  '/sys/fs/cgroup/a.slice', '/sys/fs/cgroup']}
 
 
-def test_version_1_has_a_place_for_each_controller():
+def test_version_1_has_a_folder_for_each_controller():
     groups = host_figures.parse_groups(
         '4:memory:/m\n3:cpu,cpuacct:/\n1:name=systemd:/x\n0::/\n', V1_MOUNTS)
     assert groups['cpu'] == ['/cg/cpu,cpuacct']
@@ -51,12 +51,12 @@ def test_a_host_without_control_groups_has_no_limits():
     ({'/in/cpu.max': 'max 100000\n'}, None),
     ({'/in/cpu.max': '150000 100000\n'}, 1.5),
     ({'/in/cpu.max': '400000 100000', '/cpu.max': '200000 100000'}, 2.0)])
-def test_the_tightest_cpu_quota_of_version_2_holds(files, limit):
+def test_the_tightest_cpu_quota_of_version_2_applies(files, limit):
     assert host_figures.cpu_limit({'': ['/in', '']}, files.get) == limit
 
 
 @pytest.mark.parametrize('quota, limit', [('-1\n', None), ('50000\n', 0.5)])
-def test_the_cpu_quota_of_version_1_holds(quota, limit):
+def test_the_cpu_quota_of_version_1_applies(quota, limit):
     files = {'/c/cpu.cfs_quota_us': quota,
              '/c/cpu.cfs_period_us': '100000\n'}
     assert host_figures.cpu_limit({'cpu': ['/c']}, files.get) == limit
@@ -74,13 +74,13 @@ def test_cpus_are_whole_and_at_least_one(limit, expected):
     ({'/m/memory.max': f'{2 * GIB}', '/m/memory.current': f'{GIB}',
       '/m/memory.stat': f'anon 7\ninactive_file {GIB // 4}\n'},
      (2 * GIB, GIB - GIB // 4))])
-def test_the_memory_limit_of_version_2_holds(files, limit):
+def test_the_memory_limit_of_version_2_applies(files, limit):
     assert host_figures.memory_limit({'': ['/m']}, files.get) == limit
 
 
 @pytest.mark.parametrize('text, limit', [
     ('9223372036854771712\n', None), (f'{GIB}\n', (GIB, GIB // 2))])
-def test_the_memory_limit_of_version_1_holds(text, limit):
+def test_the_memory_limit_of_version_1_applies(text, limit):
     files = {'/m/memory.limit_in_bytes': text,
              '/m/memory.usage_in_bytes': f'{GIB // 2}\n'}
     assert host_figures.memory_limit({'memory': ['/m']}, files.get) == limit

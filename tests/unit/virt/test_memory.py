@@ -18,7 +18,7 @@ class TestMemoryDriver(driver_contract.DriverContract):
         yield driver
         driver.close()
 
-    def test_a_driver_that_was_not_started_spawns_nothing(self):
+    def test_a_driver_without_init_host_spawns_nothing(self):
         spec = self.spec()
         driver = memory.MemoryDriver(conf=None)
         with pytest.raises(exception.DriverNotReady):
@@ -34,7 +34,7 @@ class TestMemoryDriver(driver_contract.DriverContract):
         driver.power_off(driver_contract.claim_on(guest), 0)
         assert self.state(driver, guest) == states.SHUTDOWN
 
-    def test_an_incomplete_snapshot_says_so(self, driver):
+    def test_a_snapshot_may_be_incomplete(self, driver):
         guest = self.spawned(driver)
         driver.complete = False
         assert driver.list_instances().complete is False
@@ -53,16 +53,16 @@ class TestMemoryDriver(driver_contract.DriverContract):
         with pytest.raises(exception.ForeignGuest):
             driver.destroy(driver_contract.claim_on(guest))
 
-    def test_a_state_set_from_outside_is_told_unless_silent(self, driver):
-        guest, heard = self.spawned(driver), []
-        driver.subscribe(heard.append)
+    def test_a_state_set_from_outside_sends_an_event_on_demand(self, driver):
+        guest, events = self.spawned(driver), []
+        driver.subscribe(events.append)
         driver.set_power_state(guest, states.CRASHED, exit_code=-9,
                                event=False)
-        assert heard == []
+        assert events == []
         info = driver.get_instance(guest)
         assert (info.power_state, info.exit_code) == (states.CRASHED, -9)
         driver.set_power_state(guest, states.RUNNING)
-        waiting.wait_for(lambda: heard == [guest])
+        waiting.wait_for(lambda: events == [guest])
 
     def test_counters_are_as_scripted_until_the_guest_starts_again(
             self, driver):

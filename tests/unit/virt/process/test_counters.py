@@ -8,11 +8,11 @@ cmp0123456789ab:12345678901234567 5 0 0 0 0 0 0 7 8 0 0 0 0 0 0
 """
 
 
-def test_devices_are_read_whatever_the_width_of_their_columns():
+def test_devices_are_read_with_columns_of_any_width():
     assert counters.parse(TEXT) == {
         'lo': (180, 3, 181, 4),
         'cmp0123456789ab': (12345678901234567, 5, 7, 8)}
 
 
-def test_without_devices_there_are_none():
+def test_an_empty_file_has_no_devices():
     assert counters.parse('') == {}

@@ -21,7 +21,7 @@ def request(environ=(), **changed):
 
 
 @pytest.mark.parametrize('count', [0, 4, 5])
-def test_who_may_use_all_cpus_is_not_bound(count):
+def test_a_guest_that_may_use_all_cpus_is_not_bound(count):
     assert launch.choose_cpus({0, 1, 2, 3}, count, GUEST) == []
 
 
@@ -40,7 +40,7 @@ def test_guests_are_spread_over_all_cpus():
     assert used == {0: 25, 1: 25, 2: 25, 3: 25}
 
 
-def test_only_harmless_parts_of_the_environment_are_passed_on():
+def test_only_listed_variables_of_the_environment_are_passed_on():
     assert request({'PATH': '/bin', 'PASSWORD': 'secret'})['environment'] == {
         'PATH': '/bin', 'COMPUTED_INSTANCE': GUEST,
         'COMPUTED_FOLDER': f'/instances/{GUEST}'}
@@ -68,5 +68,5 @@ def test_a_simple_command_replaces_the_shell(command):
     'echo hello; sleep 1000', 'a && b', 'a | b', 'a & wait', 'a\nb',
     'while :; do sleep 1; done', 'trap "" TERM', '(a)', 'X=1 a', 'cd /tmp',
     'echo "unbalanced', ''])
-def test_any_other_is_left_to_the_shell(command):
+def test_any_other_command_is_left_to_the_shell(command):
     assert launch.shell_line(command) == command

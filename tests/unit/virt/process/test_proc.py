@@ -2,7 +2,7 @@ import pytest
 
 from computed.virt.process import proc
 
-# As /proc shows it, with a name made to confuse.
+# As in /proc, with a name that looks like more fields.
 LINE = ('4242 (a) S 1 (x) T 4100 4242 4242 0 -1 4194560 100 0 0 0 1 2 0 0 20 '
         '0 3 0 987654 4096 50 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 '
         '17 1 0 0 0 0 0 0 0 0 0 0 0 0 2304\n')
@@ -13,7 +13,7 @@ def stat(pid, parent, state='S'):
                      state=state, threads=1, exit_status=0)
 
 
-def test_a_name_with_brackets_and_blanks_confuses_nobody():
+def test_a_name_may_contain_brackets_and_blanks():
     assert proc.parse_stat(LINE) == proc.Stat(
         process=proc.Process(pid=4242, start_time=987654), parent=4100,
         state='T', threads=3, exit_status=2304)
@@ -22,7 +22,7 @@ def test_a_name_with_brackets_and_blanks_confuses_nobody():
 @pytest.mark.parametrize('letter, threads, ended', [
     ('S', 1, False), ('T', 1, False), ('Z', 1, True), ('X', 0, True),
     ('Z', 2, False)])
-def test_a_process_ended_when_its_last_thread_did(letter, threads, ended):
+def test_a_process_has_ended_when_its_last_thread_has(letter, threads, ended):
     assert proc.Stat(process=proc.Process(1, 1), parent=0, state=letter,
                      threads=threads, exit_status=0).ended is ended
 
@@ -36,6 +36,6 @@ def test_descendants_are_found_at_any_depth():
     assert proc.descendants(table, {99}) == set()
 
 
-def test_a_circle_in_a_table_read_piecemeal_ends():
+def test_a_circle_of_parents_ends_the_search():
     table = {1: stat(1, 2), 2: stat(2, 1)}
     assert proc.descendants(table, {1}) == {1, 2}

@@ -26,11 +26,11 @@ def judge(run=RUN, boot_id='this', stat=None, ending=None, stopping=None):
 
 
 @pytest.mark.parametrize('letter', 'RSDIt')
-def test_what_is_not_stopped_runs(letter):
+def test_a_process_that_is_not_stopped_runs(letter):
     assert judge(stat=stat(letter)) == (states.RUNNING, None, None)
 
 
-def test_what_a_signal_stopped_is_paused():
+def test_a_process_stopped_by_a_signal_is_paused():
     assert judge(stat=stat('T')) == (states.POWER_PAUSED, None, None)
 
 
@@ -50,28 +50,28 @@ def test_the_exit_code_decides_how_it_ended(code, expected):
 @pytest.mark.parametrize('status, expected', [
     (0, states.SHUTDOWN), (3 << 8, states.CRASHED),
     (signal.SIGSEGV | 0x80, states.CRASHED)])
-def test_before_the_record_is_there_the_zombie_tells(status, expected):
+def test_without_a_record_the_zombie_gives_the_code(status, expected):
     assert judge(stat=stat('Z', exit_status=status))[0] == expected
 
 
-def test_another_process_with_the_pid_tells_nothing():
+def test_another_process_with_the_pid_is_ignored():
     other = stat('S', process=proc.Process(100, 6000))
     assert judge(stat=other) == (
         states.SHUTDOWN, 'exit code unknown', None)
 
 
-def test_the_same_numbers_of_another_boot_tell_nothing():
+def test_the_same_numbers_of_another_boot_are_ignored():
     assert judge(boot_id='next', stat=stat('S')) == (
         states.SHUTDOWN, 'host was restarted', None)
 
 
-def test_what_ended_before_the_restart_is_still_known():
+def test_an_end_before_the_restart_is_still_known():
     assert judge(boot_id='next', ending=ending(3))[0] == states.CRASHED
 
 
 @pytest.mark.parametrize('changed', [
     {'pid': 101}, {'start_time': 1}, {'boot_id': 'other'}])
-def test_the_end_of_another_run_tells_nothing(changed):
+def test_the_end_of_another_run_is_ignored(changed):
     assert judge(ending=ending(3, **changed)) == (
         states.SHUTDOWN, 'exit code unknown', None)
     assert judge(ending=ending(3), stopping={**RUN.identity, **changed})[0] \
@@ -79,19 +79,19 @@ def test_the_end_of_another_run_tells_nothing(changed):
 
 
 @pytest.mark.parametrize('code', [0, 143, -15, -9])
-def test_what_we_stopped_has_not_crashed(code):
+def test_a_guest_stopped_on_purpose_has_not_crashed(code):
     assert judge(ending=ending(code), stopping=RUN.identity) == (
         states.SHUTDOWN, 'was stopped', code)
 
 
-def test_what_we_stopped_without_a_known_end_was_stopped():
+def test_a_stop_on_purpose_needs_no_recorded_end():
     assert judge(stopping=RUN.identity) == (
         states.SHUTDOWN, 'was stopped', None)
 
 
-def test_what_is_about_to_be_stopped_still_runs():
+def test_a_guest_that_is_being_stopped_still_runs():
     assert judge(stat=stat('S'), stopping=RUN.identity)[0] == states.RUNNING
 
 
-def test_what_never_ran_is_off():
+def test_a_guest_that_was_never_started_is_off():
     assert judge(run=None) == (states.SHUTDOWN, 'was never started', None)
