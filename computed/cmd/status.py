@@ -237,9 +237,8 @@ class Checks(upgradecheck.UpgradeCommands):
         try:
             found = self.transport.inspect_queues(queue_names(hosts))
         except rabbit.Unreachable as error:
-            return upgradecheck.Result(FAILURE, str(
-                exception.BrokerUnavailable(url=self.transport.address,
-                                            problem=error.problem)))
+            return upgradecheck.Result(
+                FAILURE, str(errors.unreachable(error)))
         return queues(found, self.transport.address)
 
     _upgrade_checks = (

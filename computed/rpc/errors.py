@@ -12,7 +12,7 @@ from computed.rpc.unix import driver as unix_driver
 
 
 @contextlib.contextmanager
-def translated(missing: exception.ComputedError | None, method: str,
+def translated(missing: exception.ComputedError, method: str,
                timeout: float) -> abc.Iterator[None]:
     """Turn what a call over RPC raises into our own errors.
 
@@ -23,9 +23,7 @@ def translated(missing: exception.ComputedError | None, method: str,
     try:
         yield
     except rabbit.Unreachable as error:
-        raise exception.BrokerUnavailable(
-            url=options.shown(str(error.url)), problem=error.problem
-        ) from None
+        raise unreachable(error) from None
     except rabbit.NobodyListens as error:
         raise missing from error
     except exception.ComputedError as error:
@@ -44,6 +42,12 @@ def translated(missing: exception.ComputedError | None, method: str,
             method=method, timeout=timeout) from error
     except messaging.MessageDeliveryFailure as error:
         raise missing from error
+
+
+def unreachable(error: rabbit.Unreachable) -> exception.BrokerUnavailable:
+    """Return the error that says why the broker cannot be used."""
+    return exception.BrokerUnavailable(
+        url=options.shown(str(error.url)), problem=error.problem)
 
 
 def wrong_queue(found: rabbit.Queues, name: str) -> exception.WrongQueue:

@@ -1,27 +1,31 @@
-"""How to ask a host for something."""
+"""Calls to hosts."""
+
+import typing
 
 import oslo_messaging as messaging
 
+from computed import context as computed_context
 from computed import exception
 from computed.rpc import errors
 from computed.rpc import serializer
+from computed.rpc import transport as rpc_transport
 
 TOPIC = 'compute'
 
-# What a user may ask of an instance, by the name of the command.
+# The operations that a user can request, by the name of the command.
 OPERATIONS = ('build', 'delete', 'start', 'stop', 'reboot', 'pause',
               'unpause')
 
 
-def target(host):
-    """Where ``host`` listens."""
+def target(host: str) -> messaging.Target:
+    """Return where ``host`` takes calls."""
     return messaging.Target(topic=TOPIC, server=host, version='1.0')
 
 
 class HostAPI:
     """Calls to one host or another."""
 
-    def __init__(self, transport):
+    def __init__(self, transport: rpc_transport.Transport) -> None:
         self._transport = transport
         self._client = transport.client(
             messaging.Target(topic=TOPIC, version='1.0'),
@@ -29,8 +33,9 @@ class HostAPI:
             version_cap=transport.conf.upgrade_levels.compute)
         self._timeout = transport.conf.rpc_response_timeout
 
-    def _call(self, context, host, method, **kwargs):
-        if not host:    # it would mean: whichever host is quickest
+    def _call(self, context: computed_context.RequestContext,
+              host: str | None, method: str, **kwargs: object) -> typing.Any:
+        if not host:    # without a name, any host would take the call
             raise exception.HostUnavailable(host='(none)')
         missing = exception.HostUnavailable(host=host)
         servers = self._transport.servers(f'{TOPIC}.{host}')
@@ -39,35 +44,44 @@ class HostAPI:
             return self._client.prepare(server=host).call(
                 context, method, **kwargs)
 
-    def operate(self, context, host, operation, uuid, hard=False):
-        """Begin one of ``OPERATIONS``; returns once it is claimed.
+    def operate(self, context: computed_context.RequestContext,
+                host: str | None, operation: str, uuid: str,
+                hard: bool = False) -> None:
+        """Begin one of ``OPERATIONS``; return once the host has claimed it.
 
-        :raises computed.exception.ComputedError: why it cannot be begun
+        :raises computed.exception.ComputedError: it cannot be begun
         """
         method = f'{operation}_instance' + ('_hard' if hard else '')
         self._call(context, host, method, uuid=uuid)
 
-    def get_console_log(self, context, host, uuid, max_bytes):
-        """The last ``max_bytes`` that an instance printed, as text."""
+    def get_console_log(self, context: computed_context.RequestContext,
+                        host: str | None, uuid: str, max_bytes: int) -> str:
+        """Return the last ``max_bytes`` of an instance's output, as text."""
         return self._call(context, host, 'get_console_log', uuid=uuid,
                           max_bytes=max_bytes)
 
-    def get_guest(self, context, host, uuid):
-        """What only the hypervisor knows of an instance, by name."""
+    def get_guest(self, context: computed_context.RequestContext,
+                  host: str | None, uuid: str) -> dict[str, typing.Any]:
+        """Return what only the hypervisor knows of an instance, by name."""
         return self._call(context, host, 'get_guest', uuid=uuid)
 
-    def list_tasks(self, context, host):
-        """The periodic tasks of ``host``: see ``Runner.describe``."""
+    def list_tasks(self, context: computed_context.RequestContext,
+                   host: str | None) -> list[dict[str, typing.Any]]:
+        """Return the periodic tasks of ``host``: see ``Runner.describe``."""
         return self._call(context, host, 'list_tasks')
 
-    def get_task_history(self, context, host, name):
-        """The last runs of a task: see ``Runner.history``."""
+    def get_task_history(self, context: computed_context.RequestContext,
+                         host: str | None, name: str
+                         ) -> list[dict[str, typing.Any]]:
+        """Return the last runs of a task: see ``Runner.history``."""
         return self._call(context, host, 'get_task_history', name=name)
 
-    def run_task(self, context, host, name, accept=None):
-        """Run a task now and wait for it; returns the record of the run.
+    def run_task(self, context: computed_context.RequestContext,
+                 host: str | None, name: str, accept: int | None = None
+                 ) -> dict[str, typing.Any]:
+        """Run a task now and wait for it; return the record of the run.
 
-        :param accept: how many repairs are accepted above the brake
+        :param accept: how many repairs above the brake to accept
         """
         return self._call(context, host, 'run_task', name=name,
                           accept=accept)

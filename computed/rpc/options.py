@@ -22,8 +22,8 @@ def is_standalone(conf: cfg.ConfigOpts) -> bool:
     Then this host runs its own conductor and needs no broker.
     """
     register_opts(conf)
-    return (conf.get_location('transport_url').location
-            is cfg.Locations.opt_default)
+    found = conf.get_location('transport_url')
+    return found is not None and found.location is cfg.Locations.opt_default
 
 
 def url(conf: cfg.ConfigOpts) -> str:

@@ -1,28 +1,31 @@
-"""What RabbitMQ is asked besides carrying messages: is somebody there?
+"""What this package adds to oslo.messaging's driver for RabbitMQ.
 
-oslo.messaging waits for a broker for ever, before and after it sends, and a
-queue keeps what is sent to a host that is gone until its caller's time is up.
-Here a client connects promptly or says why not, asks whether anybody listens
-where it is about to send, sends once, and takes its reply queue along when it
-goes. With every other transport all this does nothing.
+oslo.messaging waits for a broker without a limit, before and after it sends.
+A queue keeps a call to a host that is gone until the caller's time is up.
+Here a client connects promptly or reports why it cannot, asks whether a server
+listens to the queue, sends once, and deletes its reply queue when it ends.
+With every other transport all this does nothing.
 """
 
 import contextlib
 import math
 import os
-import threading
-import time
 import typing
+from collections import abc
 
 import amqp
 import kombu.exceptions
 import oslo_messaging
+from oslo_config import cfg
 from oslo_log import log as logging
 
-# Private, and the only way to the connections that calls use. What we rely
-# on is pinned by test_the_library_still_has_what_the_broker_needs.
+# Private, and the only way to the connections that calls use. What is used is
+# checked by test_the_library_still_has_what_the_broker_needs.
 from oslo_messaging._drivers import common
 from oslo_messaging._drivers import impl_rabbit
+
+from computed import clock
+from computed import concurrency
 
 LOG = logging.getLogger(__name__)
 
@@ -30,16 +33,16 @@ GROUP = 'oslo_messaging_rabbit'
 # Replicated, so that calls and replies outlive a node of the broker.
 DEFAULTS = {'rabbit_quorum_queue': True,
             'rabbit_transient_quorum_queue': True,
-            # A reply to somebody who is gone holds a thread, and the end of
-            # the process, for so long.
+            # A reply to a caller that is gone holds a thread, and the end of
+            # the process, for so many seconds.
             'kombu_missing_consumer_retry_timeout': 10}
 # Seconds that the reply queue of a killed command stays.
 BRIEF_TTL = 60
-# Seconds for which an answer proves that there is still somebody.
+# Seconds after an answer during which a server is presumed to listen.
 PRESUMED = 30.0
-# Seconds that a broker may take to say whether there is somebody.
+# Seconds that a broker may take to tell whether a server listens.
 ANSWERING = 5
-# Seconds to leave in order: the thread that reads replies looks up every 5.
+# Seconds to end in order: the thread that reads replies stops within 5.
 LEAVING = 6.0
 
 FAILURES = (kombu.exceptions.KombuError, amqp.AMQPError, OSError)
@@ -48,95 +51,101 @@ FAILURES = (kombu.exceptions.KombuError, amqp.AMQPError, OSError)
 class Unreachable(Exception):
     """The broker cannot be used; nothing was sent.
 
-    :ivar url: the transport's, a ``TransportURL``
-    :ivar problem: one line
+    :ivar url: of the transport
+    :ivar problem: the reason, in one line
     """
 
-    def __init__(self, url, problem):
+    def __init__(self, url: oslo_messaging.TransportURL, problem: str
+                 ) -> None:
         super().__init__(problem)
         self.url = url
         self.problem = problem
 
 
 class NobodyListens(Exception):
-    """There is no server; nothing was sent."""
+    """No server listens to the queue; nothing was sent."""
 
 
 class Unconfirmed(Exception):
-    """It was perhaps sent."""
+    """The broker did not confirm the call; it may have been sent."""
 
 
 class PromptConnection(impl_rabbit.Connection):
-    """Tries each of the brokers once, and then says so."""
+    """A connection that tries each of the brokers once, and then fails."""
 
-    def __init__(self, conf, url, purpose, retry=None):
+    def __init__(self, conf: cfg.ConfigOpts,
+                 url: oslo_messaging.TransportURL, purpose: str,
+                 retry: int | None = None) -> None:
         super().__init__(conf, url, purpose, retry=attempts(url) - 1)
 
 
-def attempts(url):
-    """How often to connect: once to each of the brokers of ``url``."""
+def attempts(url: oslo_messaging.TransportURL) -> int:
+    """Return how often to connect: once to each of the brokers of ``url``.
+    """
     return max(1, len(url.hosts))
 
 
-def set_defaults(conf):
-    """Change the library's defaults; what an operator wrote wins."""
+def set_defaults(conf: cfg.ConfigOpts) -> None:
+    """Change the library's defaults; configured values stay."""
     for name, value in DEFAULTS.items():
         conf.set_default(name, value, group=GROUP)
 
 
-def set_brief(conf):
-    """As of :func:`set_defaults`, for a process that ends soon."""
+def set_brief(conf: cfg.ConfigOpts) -> None:
+    """Change the library's defaults for a process that ends soon."""
     conf.set_default('rabbit_transient_queues_ttl', BRIEF_TTL, group=GROUP)
 
 
-def driver_of(transport):
-    """The RabbitMQ driver of ``transport``, or None with another one."""
+def driver_of(transport: oslo_messaging.Transport
+              ) -> impl_rabbit.RabbitDriver | None:
+    """Return the driver of ``transport``; None: it is not RabbitMQ's."""
     driver = transport._driver
     return driver if isinstance(driver, impl_rabbit.RabbitDriver) else None
 
 
-def make_prompt(transport):
-    """Let a client's connections fail soon; not for servers.
+def make_prompt(transport: oslo_messaging.Transport) -> None:
+    """Let the connections of a client fail soon.
 
-    A server's replies wait for the broker, which is what they should.
+    Not for servers: their replies must wait for the broker.
     """
     if driver := driver_of(transport):
         driver._connection_pool.connection_cls = PromptConnection
 
 
-def queues_of(topic, servers):
-    """The queues that ``servers`` of ``topic`` keep from start to start."""
+def queues_of(topic: str, servers: abc.Iterable[str | None]) -> list[str]:
+    """Return the queues of ``servers`` that outlive a restart."""
     return [topic, *(f'{topic}.{server}' for server in servers)]
 
 
 class Queues(typing.NamedTuple):
-    """What :func:`survey` found.
+    """What :func:`inspect_queues` found.
 
-    :ivar vhost: where the queues are
-    :ivar arguments: with which a server here would declare a queue
-    :ivar differences: ``{name: what differs, or None}`` of those that exist
+    :ivar vhost: the virtual host of the queues
+    :ivar arguments: those with which a server here would declare a queue
+    :ivar differences: of each queue that exists: what differs, or None
     """
 
     vhost: str
-    arguments: dict
-    differences: dict
+    arguments: dict[str, typing.Any]
+    differences: dict[str, str | None]
 
 
-def inspect_queues(transport, names):
-    """Which of the queues exist, and are they what a server would declare?
+def inspect_queues(transport: oslo_messaging.Transport,
+                   names: abc.Iterable[str]) -> Queues | None:
+    """Return which queues exist, and how they differ from what is declared.
 
-    None is made. Queues whose names are drawn anew at each start, those of
-    replies and broadcasts, are as that start declared them.
+    No queue is made. Queues for replies and broadcasts get a new name at each
+    start, so they cannot differ.
 
-    :param names: of the queues that servers of ours share or keep
-    :returns: :class:`Queues`, or None with another transport
-    :raises Unreachable: the broker does not tell
+    :param names: the queues that our servers share or keep
+    :returns: None: the transport is not RabbitMQ's
+    :raises Unreachable: the broker does not answer
     """
     driver = driver_of(transport)
     if driver is None:
         return None
     with _reaching(driver):
-        # to listen, for that has no thread
+        # This purpose, because a connection for it has no thread.
         connection = PromptConnection(driver.conf, driver._url,
                                       common.PURPOSE_LISTEN)
         with contextlib.closing(connection):
@@ -144,7 +153,7 @@ def inspect_queues(transport, names):
                 connection.rabbit_ha_queues, 0,
                 connection.rabbit_quorum_queue,
                 connection.rabbit_quorum_queue_config, False)
-            differences = {}
+            differences: dict[str, str | None] = {}
             for name in names:
                 with contextlib.suppress(amqp.NotFound):
                     differences[name] = _difference(connection, name,
@@ -152,37 +161,39 @@ def inspect_queues(transport, names):
     return Queues(driver._url.virtual_host or '/', arguments, differences)
 
 
-def _difference(connection, name, arguments):
-    """What differs, in the broker's words, or None.
+def _difference(connection: impl_rabbit.Connection, name: str,
+                arguments: dict[str, typing.Any]) -> str | None:
+    """Return what differs, in the broker's words, or None.
 
-    :raises amqp.NotFound: there is no such queue
+    :raises amqp.NotFound: the queue does not exist
     """
-    # One of its own: a refusal closes it.
+    # A channel for this question alone, because a refusal closes it.
     channel = connection.connection.channel()
     channel.queue_declare(name, passive=True)
     try:
-        # It exists, so this only compares.
+        # The queue exists, so this only compares.
         channel.queue_declare(
             name, durable=connection.durable,
             auto_delete=connection.amqp_auto_delete, arguments=arguments)
     except amqp.PreconditionFailed as error:
-        said = ' '.join(error.reply_text.split())
-        return said.removeprefix('PRECONDITION_FAILED - ')
+        text = ' '.join(error.reply_text.split())
+        return text.removeprefix('PRECONDITION_FAILED - ')
     channel.close()
     return None
 
 
 @contextlib.contextmanager
-def _reaching(driver):
+def _reaching(driver: impl_rabbit.RabbitDriver) -> abc.Iterator[None]:
     try:
         yield
     except (*FAILURES, oslo_messaging.MessageDeliveryFailure) as error:
         raise Unreachable(driver._url, problem_of(error)) from None
 
 
-def problem_of(error):
-    """Why the broker cannot be used, in one line."""
-    error = error.__cause__ or error.__context__ or error
+def problem_of(failure: BaseException) -> str:
+    """Return why the broker cannot be used, in one line."""
+    error: typing.Any = (failure.__cause__ or failure.__context__ or
+                         failure)
     if isinstance(error, amqp.AccessRefused):
         return 'it refuses the user or the password'
     if isinstance(error, amqp.NotAllowed):
@@ -194,29 +205,30 @@ def problem_of(error):
 
 
 class Servers:
-    """Whoever takes calls from one queue."""
+    """The servers that take calls from one queue."""
 
-    def __init__(self, transport, queue):
+    def __init__(self, transport: oslo_messaging.Transport, queue: str
+                 ) -> None:
         self._driver = driver_of(transport)
         self._queue = queue
         self._answered = -math.inf
 
     @contextlib.contextmanager
-    def reached(self):
-        """Surround one call with this.
+    def reached(self) -> abc.Iterator[None]:
+        """Check that a server listens, around one call.
 
-        Calls in quick succession ask once: who answered is presumed there,
-        and what is sent while it restarts waits for it in the queue.
+        Calls in quick succession check once: a server that answered is
+        presumed to listen. A call sent while it restarts waits in the queue.
 
         :raises Unreachable: the broker is away, nothing was sent
-        :raises NobodyListens: nothing was sent
-        :raises Unconfirmed: it was perhaps sent
+        :raises NobodyListens: no server listens, nothing was sent
+        :raises Unconfirmed: the call may have been sent
         """
         if self._driver is None:
             yield
             return
-        if time.monotonic() - self._answered > PRESUMED:
-            self._demand()
+        if clock.monotonic() - self._answered > PRESUMED:
+            self._check(self._driver)
         self._answered = -math.inf
         try:
             yield
@@ -226,52 +238,55 @@ class Servers:
             raise
         except (*FAILURES, oslo_messaging.MessageDeliveryFailure) as error:
             raise Unconfirmed(problem_of(error)) from error
-        except Exception:       # the peer's own, which is an answer
-            self._answered = time.monotonic()
+        except Exception:       # the peer's error, which is an answer
+            self._answered = clock.monotonic()
             raise
-        self._answered = time.monotonic()
+        self._answered = clock.monotonic()
 
-    def _demand(self):
-        if not self._count():
+    def _check(self, driver: impl_rabbit.RabbitDriver) -> None:
+        if not self._count(driver):
             raise NobodyListens(self._queue)
 
-    def _count(self):
-        """How many listen; on the connection that the call will use."""
-        found = []
+    def _count(self, driver: impl_rabbit.RabbitDriver) -> int:
+        """Return how many servers listen.
 
-        def look():
+        It asks on the connection that the call will use.
+        """
+        found: list[int] = []
+
+        def look() -> None:
             try:
                 found.append(connection.channel.queue_declare(
                     self._queue, passive=True).consumer_count)
             except amqp.NotFound:
                 found.append(0)
 
-        with _reaching(self._driver), self._driver._get_connection(
+        with _reaching(driver), driver._get_connection(
                 common.PURPOSE_SEND) as connection:
-            # To ask twice does no harm; a stale connection is mended.
+            # This may ask twice; a stale connection is replaced.
             with connection._connection_lock:
-                # Else it is 60 s that a broker may keep silent.
+                # The default limit for a silent broker is 60 s.
                 connection.set_transport_socket_timeout(ANSWERING)
                 connection.ensure(look,
-                                  retry=attempts(self._driver._url))
+                                  retry=attempts(driver._url))
                 connection.set_transport_socket_timeout()
         return found[-1]
 
 
-def close(transport):
+def close(transport: oslo_messaging.Transport) -> None:
     """End a client's transport, and leave no reply queue behind."""
     driver = driver_of(transport)
     if driver is None:
         transport.cleanup()
         return
-    # Its thread cannot be stopped while the broker is away.
-    leaving = threading.Thread(target=_leave, args=(transport, driver),
-                               name='broker leave', daemon=True)
+    # The driver's thread cannot be stopped while the broker is away.
+    leaving = concurrency.thread('broker leave', _leave, transport, driver)
     leaving.start()
     leaving.join(LEAVING)
 
 
-def _leave(transport, driver):
+def _leave(transport: oslo_messaging.Transport,
+           driver: impl_rabbit.RabbitDriver) -> None:
     try:
         with driver._reply_q_lock:
             if driver._reply_q is not None:
@@ -279,5 +294,5 @@ def _leave(transport, driver):
                 driver._reply_q_conn.reset()
                 driver._reply_q_conn.channel.queue_delete(driver._reply_q)
         transport.cleanup()
-    except Exception as error:      # the queue's time to live does it
+    except Exception as error:      # its time to live ends the queue
         LOG.debug('The reply queue stays for a while: %s', error)

@@ -1,5 +1,7 @@
 """Objects and contexts on their way over RPC."""
 
+import typing
+
 import oslo_messaging as messaging
 from oslo_log import log as logging
 from oslo_versionedobjects import base as ovo
@@ -14,19 +16,24 @@ LOG = logging.getLogger(__name__)
 
 
 class Serializer(messaging.Serializer):
-    """Carry objects, and the whole context, over the wire.
+    """Carries objects and the whole context over the wire.
 
-    An object that is newer than this release is read as far as it is known.
+    Of an object that is newer than this release, it reads the fields that
+    this release knows.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._objects = ovo.VersionedObjectSerializer()
         self._objects.OBJ_BASE_CLASS = base.ComputedObject
 
-    def serialize_entity(self, context, entity):
+    def serialize_entity(self, context: computed_context.RequestContext,
+                         entity: typing.Any) -> typing.Any:
+        """Return ``entity`` as JSON can express it."""
         return self._objects.serialize_entity(context, entity)
 
-    def deserialize_entity(self, context, entity):
+    def deserialize_entity(self, context: computed_context.RequestContext,
+                           entity: typing.Any) -> typing.Any:
+        """Return ``entity`` with its objects made again."""
         if versions.is_object(entity):
             try:
                 return base.ComputedObject.obj_from_primitive(
@@ -42,30 +49,38 @@ class Serializer(messaging.Serializer):
                     for key, member in entity.items()}
         return entity
 
-    def _newer(self, context, primitive):
+    def _newer(self, context: computed_context.RequestContext,
+               primitive: typing.Any) -> typing.Any:
         return base.ComputedObject.obj_from_primitive(
             versions.lowered(primitive), context)
 
-    def serialize_context(self, context):
+    def serialize_context(self, context: computed_context.RequestContext
+                          ) -> dict[str, typing.Any]:
+        """Return the whole context as a dict."""
         return context.to_dict()
 
-    def deserialize_context(self, values):
+    def deserialize_context(self, values: dict[str, typing.Any]
+                            ) -> computed_context.RequestContext:
+        """Return the context that a peer sent."""
         return computed_context.RequestContext.from_dict(values)
 
 
 class BackportingSerializer(Serializer):
-    """As the other, but a conductor translates what is newer, if it can."""
+    """A :class:`Serializer` that asks a conductor to translate new objects.
+    """
 
-    def _newer(self, context, primitive):
-        conductor = base.conductor_of(context)
+    def _newer(self, context: computed_context.RequestContext,
+               primitive: typing.Any) -> typing.Any:
+        conductor = base.ComputedObject.indirection_api
         if conductor is not None and versions.known(
                 primitive[versions.NAME]):
             try:
                 return conductor.object_backport_versions(
                     context, primitive, versions.tree(primitive))
             except exception.ComputedError as error:
-                LOG.info('No conductor translates %(name)s %(version)s; it '
-                         'is read as far as it is known: %(error)s', {
+                LOG.info('No conductor translates %(name)s %(version)s. Only '
+                         'the fields that this release knows are read: '
+                         '%(error)s', {
                              'name': primitive[versions.NAME],
                              'version': primitive[versions.VERSION],
                              'error': error})

@@ -65,10 +65,14 @@ class Transport:
         :raises computed.exception.WrongQueue: a queue exists that a server
             of this configuration would not declare
         """
-        with errors.translated(None, 'connect', 0):
+        try:
             found = self.inspect_queues(
                 rabbit.queues_of(target.topic, [target.server]))
-        for name, difference in found.differences.items() if found else ():
+        except rabbit.Unreachable as error:
+            raise errors.unreachable(error) from None
+        if found is None:
+            return
+        for name, difference in found.differences.items():
             if difference:
                 raise errors.wrong_queue(found, name)
 

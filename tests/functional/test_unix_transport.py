@@ -23,7 +23,8 @@ from oslo_messaging._drivers import base
 
 from computed import exception
 from computed.rpc.unix import driver as unix_driver
-from computed.rpc.unix import server as unix_server
+from computed.rpc.unix import links as unix_links
+from computed.rpc.unix import peers as unix_peers
 from computed.rpc.unix import wire as unix_wire
 from tests.support import waiting
 
@@ -288,12 +289,12 @@ def test_signs_of_life_keep_a_long_call_alive(
         serve, client, threads, monkeypatch):
     _, endpoint = serve()
     heartbeats = []
-    heartbeat = unix_server.Incoming.heartbeat
+    heartbeat = unix_peers.Incoming.heartbeat
 
     def counted(incoming):
         heartbeat(incoming)
         heartbeats.append(incoming)
-    monkeypatch.setattr(unix_server.Incoming, 'heartbeat', counted)
+    monkeypatch.setattr(unix_peers.Incoming, 'heartbeat', counted)
 
     call = threads.submit(client.prepare(call_monitor_timeout=2).call, {},
                           'hold', value='long')
@@ -536,7 +537,7 @@ def test_a_connection_closed_since_the_look_at_it_is_replaced(
         serve, client, monkeypatch):
     server, endpoint = serve()
     client.call({}, 'echo', value=1)
-    monkeypatch.setattr(unix_wire.Link, 'is_usable', lambda link: True)
+    monkeypatch.setattr(unix_links.Link, 'is_usable', lambda link: True)
     for peer in list(server.listener._poll_style_listener._peers):
         peer.shut(socket.SHUT_RDWR)
 
@@ -740,7 +741,7 @@ def test_descriptors_do_not_leak_over_calls_and_restarts(
 
 
 def test_idle_connections_are_few(serve, client, threads, monkeypatch):
-    monkeypatch.setattr(unix_wire, 'IDLE', 2)
+    monkeypatch.setattr(unix_links, 'IDLE', 2)
     server, endpoint = serve()
     calls = [threads.submit(client.call, {}, 'hold') for _ in range(8)]
     waiting.wait_for(lambda: len(endpoint.seen) == 8)

@@ -2,45 +2,49 @@
 
 An oslo.messaging driver. ``unix:///run/computed/rpc`` names a directory in
 which every RPC server has one listening socket. A client lists it, picks a
-server, hands it one frame, and gets the answer on the same connection.
+server, sends it one frame, and gets the answer on the same connection.
 
-A call is executed at most once. Servers act on whole frames only; so a frame
-that the kernel did not take to its last byte was not executed and may go to
-another server, and one that it took is never sent again.
+A call is executed at most once. Servers act on whole frames only. So a frame
+that the kernel did not take completely was not executed, and may go to another
+server. A frame that the kernel took is never sent again.
 
-What a broker would do and this does not: keep messages for a server that is
-not there (the client is told at once), notifications, other machines.
+Unlike a broker this driver keeps no messages for a server that is away (the
+client gets an error at once), has no notifications, and reaches no other
+machine.
 """
 
 import contextlib
 import os
-import random
 import stat
-import time
-import uuid
+import typing
 
 import oslo_messaging
+from oslo_config import cfg
 from oslo_log import log as logging
 
-# Private, and the only way to write a driver. What we rely on is pinned by
-# test_the_library_still_asks_for_what_this_driver_gives.
+# Private, and the only way to write a driver. What this driver relies on is
+# checked by test_the_library_still_asks_for_what_this_driver_gives.
 from oslo_messaging._drivers import base
 from oslo_messaging._drivers import common
 
+from computed import chance
+from computed import clock
+from computed.rpc.unix import links as unix_links
 from computed.rpc.unix import server as unix_server
 from computed.rpc.unix import wire as unix_wire
 
 LOG = logging.getLogger(__name__)
+Content = dict[str, typing.Any]
 
 
 class WentAway(oslo_messaging.MessageDeliveryFailure):
-    """The server went away during a call, which may have been done."""
+    """The server went away during a call. The call may have been done."""
 
 
-def directory_of(url):
-    """The directory that ``unix:///absolute/dir`` names.
+def directory_of(url: oslo_messaging.TransportURL) -> str:
+    """Return the directory that ``unix:///absolute/dir`` names.
 
-    :raises oslo_messaging.InvalidTransportURL: it names none
+    :raises oslo_messaging.InvalidTransportURL: it does not name a directory
     """
     if url.hosts or url.query or not url.virtual_host:
         raise oslo_messaging.InvalidTransportURL(
@@ -52,33 +56,39 @@ def directory_of(url):
 class UnixDriver(base.BaseDriver):
     """Sends to servers whose sockets are in the URL's directory.
 
-    ``retry`` has no effect: without a server, calls and casts fail at once,
-    and whether to try again is up to the caller.
+    ``retry`` has no effect: without a server, calls and casts fail at once.
+    The caller decides whether to try again.
     """
 
-    def __init__(self, conf, url, default_exchange=None,
-                 allowed_remote_exmods=None):
+    def __init__(self, conf: cfg.ConfigOpts,
+                 url: oslo_messaging.TransportURL,
+                 default_exchange: str | None = None,
+                 allowed_remote_exmods: list[str] | None = None) -> None:
         super().__init__(conf, url, default_exchange, allowed_remote_exmods)
         self._directory = directory_of(url)
-        self._pool = unix_wire.Pool()
+        self._pool = unix_links.Pool()
         unix_wire.abandon_after_fork(self)
 
-    def abandon(self):
-        """In a forked child: start anew, the connections are the parent's."""
+    def abandon(self) -> None:
+        """In a child made by fork, let go of the parent's connections."""
         self._pool.forget()
-        self._pool = unix_wire.Pool()
+        self._pool = unix_links.Pool()
 
-    def send(self, target, ctxt, message, wait_for_reply=None, timeout=None,
-             call_monitor_timeout=None, retry=None, transport_options=None):
+    def send(self, target: oslo_messaging.Target, ctxt: Content,
+             message: Content, wait_for_reply: bool | None = None,
+             timeout: float | None = None,
+             call_monitor_timeout: float | None = None,
+             retry: int | None = None,
+             transport_options: typing.Any = None) -> typing.Any:
         """Call, cast or fan out; return the answer of a call.
 
-        :param timeout: seconds for all of a call
+        :param timeout: seconds for the whole call
         :param call_monitor_timeout: seconds without a sign of life
-        :raises oslo_messaging.MessageDeliveryFailure: no server took it,
-            nothing was done; but see the subclass :class:`WentAway`
+        :raises oslo_messaging.MessageDeliveryFailure: no server took it and
+            nothing was done, except for the subclass :class:`WentAway`
         :raises oslo_messaging.MessagingTimeout: no answer in time
         """
-        request = {'id': uuid.uuid4().hex if wait_for_reply else None,
+        request = {'id': chance.uuid() if wait_for_reply else None,
                    'ctxt': ctxt, 'msg': message,
                    'timeout': call_monitor_timeout}
         try:
@@ -95,7 +105,8 @@ class UnixDriver(base.BaseDriver):
             self._pool.give_back(link)
         return None
 
-    def _call(self, target, request, frame, timeout):
+    def _call(self, target: oslo_messaging.Target, request: Content,
+              frame: bytes, timeout: float | None) -> typing.Any:
         deadline = _deadline(timeout)
         link = self._to_one(target, frame, deadline)
         try:
@@ -119,7 +130,8 @@ class UnixDriver(base.BaseDriver):
                 answer['failure'], self._allowed_remote_exmods)
         return answer.get('result')
 
-    def _await(self, link, request, deadline):
+    def _await(self, link: unix_links.Link, request: Content,
+               deadline: float | None) -> Content:
         while True:
             silence = _deadline(request['timeout'])
             answer = link.receive(_earlier(deadline, silence))
@@ -128,23 +140,24 @@ class UnixDriver(base.BaseDriver):
             if not answer.get('alive'):
                 return answer
 
-    def _to_one(self, target, frame, deadline):
-        """Hand ``frame`` to one server; return the connection it took."""
+    def _to_one(self, target: oslo_messaging.Target, frame: bytes,
+                deadline: float | None) -> unix_links.Link:
+        """Send ``frame`` to one server; return the connection it took."""
         reason = 'none listens'
-        tried = set()
-        # Looks again after each failure: a successor may have come.
+        tried: set[str] = set()
+        # Lists them again after each failure: a successor may have started.
         while untried := self._servers(target) - tried:
-            path = random.choice(list(untried))
+            path = chance.choice(sorted(untried))
             tried.add(path)
             try:
                 return self._hand_over(path, frame, deadline)
-            except OSError as error:    # not done: another may do it
+            except OSError as error:    # not done: another server may do it
                 reason = str(error)
         raise oslo_messaging.MessageDeliveryFailure(
             f'{target}: no server in {self._directory} took it, nothing was '
             f'done ({reason})')
 
-    def _to_all(self, target, frame):
+    def _to_all(self, target: oslo_messaging.Target, frame: bytes) -> None:
         for path in self._servers(target):
             try:
                 link = self._hand_over(
@@ -154,13 +167,14 @@ class UnixDriver(base.BaseDriver):
             else:
                 self._pool.give_back(link)
 
-    def _hand_over(self, path, frame, deadline):
+    def _hand_over(self, path: str, frame: bytes, deadline: float | None
+                   ) -> unix_links.Link:
         """Send ``frame`` to ``path``; return the connection it took.
 
-        :raises OSError: not the whole frame was sent, so it was not executed
+        :raises OSError: the frame was not sent whole, so it was not executed
         """
         while link := self._pool.take(path):
-            # The server may have closed it since we looked.
+            # The server may have closed it since is_usable() was asked.
             with contextlib.suppress(ConnectionError):
                 return self._send(link, frame, deadline)
         try:
@@ -170,7 +184,8 @@ class UnixDriver(base.BaseDriver):
             raise
         return self._send(link, frame, deadline)
 
-    def _send(self, link, frame, deadline):
+    def _send(self, link: unix_links.Link, frame: bytes,
+              deadline: float | None) -> unix_links.Link:
         try:
             link.send(frame, deadline)
         except BaseException:
@@ -178,8 +193,8 @@ class UnixDriver(base.BaseDriver):
             raise
         return link
 
-    def _servers(self, target):
-        """Paths of the sockets that serve ``target``."""
+    def _servers(self, target: oslo_messaging.Target) -> set[str]:
+        """Return the paths of the sockets that serve ``target``."""
         try:
             names = os.listdir(self._directory)
         except FileNotFoundError:
@@ -192,11 +207,12 @@ class UnixDriver(base.BaseDriver):
         return {self._path(name) for name in unix_wire.matching(
             names, exchange, target.topic, target.server)}
 
-    def _path(self, name):
+    def _path(self, name: str) -> str:
         return os.path.join(self._directory, name)
 
-    def listen(self, target, batch_size, batch_timeout):
-        """Open a socket for ``target``, and the directory if there is none.
+    def listen(self, target: oslo_messaging.Target, batch_size: int,
+               batch_timeout: float | None) -> base.PollStyleListenerAdapter:
+        """Open a socket for ``target``; make the directory if necessary.
 
         :raises OSError: the directory cannot be made or written
         """
@@ -207,31 +223,37 @@ class UnixDriver(base.BaseDriver):
             unix_server.UnixListener(self._directory, name), batch_size,
             batch_timeout)
 
-    def send_notification(self, target, ctxt, message, version, retry=None):
+    def send_notification(
+            self, target: oslo_messaging.Target, ctxt: Content,
+            message: Content, version: typing.Any, retry: int | None = None
+            ) -> typing.NoReturn:
+        """Refuse: this driver has no notifications."""
         raise NotImplementedError('unix:// carries no notifications')
 
-    def listen_for_notifications(self, targets_and_priorities, pool,
-                                 batch_size, batch_timeout):
+    def listen_for_notifications(
+            self, targets_and_priorities: typing.Any, pool: typing.Any,
+            batch_size: int, batch_timeout: float | None) -> typing.NoReturn:
+        """Refuse: this driver has no notifications."""
         raise NotImplementedError('unix:// carries no notifications')
 
-    def cleanup(self):
+    def cleanup(self) -> None:
         """Close the client's connections; servers close their own."""
         self._pool.close()
 
 
-def _deadline(seconds):
-    return None if seconds is None else time.monotonic() + seconds
+def _deadline(seconds: float | None) -> float | None:
+    return None if seconds is None else clock.monotonic() + seconds
 
 
-def _earlier(one, other):
+def _earlier(one: float | None, other: float | None) -> float | None:
     return min((d for d in (one, other) if d is not None), default=None)
 
 
-def _remove_stale(path):
+def _remove_stale(path: str) -> None:
     """Remove the socket of a dead server.
 
-    Names are never given twice and appear only when the server listens, so
-    this cannot hit one that is just starting.
+    No name is used twice, and a name appears only when its server listens. So
+    this cannot remove the socket of a server that is starting.
     """
     with contextlib.suppress(OSError):
         if stat.S_ISSOCK(os.lstat(path).st_mode):
