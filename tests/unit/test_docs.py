@@ -222,6 +222,7 @@ def literals(path):
 @pytest.mark.parametrize('shown, least, rooms', [
     (r' +\| (?:Check|Details): (.+?) *\|', 10, ['cmd']),
     (r' +\| note +\| (.+?) *\|', 1, ['tasks', 'repair']),
+    (r' +\| age_measured_by +\| (h.+?) *\|', 1, ['cmd/manage']),
     (r' +(There are more.*)', 1, ['cmd/manage']),
     (r' +(This may be .*)', 1, ['cmd/manage']),
 ])
@@ -235,3 +236,27 @@ def test_every_line_shown_on_the_pages_is_one(shown, least, rooms):
     assert len(found) >= least
     for page, text in found:
         assert any(re.fullmatch(known, text) for known in texts), (page, text)
+
+
+def columns():
+    """``(page, name)`` of each column or field of the tables shown."""
+    for page in PAGES:
+        for table in re.findall(r'(?:^ +[+|].*[+|]\n)+', page.read_text(),
+                                re.M):
+            header, *rows = [
+                [cell.strip() for cell in line.strip(' |').split(' | ')]
+                for line in table.splitlines() if '|' in line]
+            if header == ['Field', 'Value']:
+                header = [row[0] for row in rows]
+            yield from ((page.name, name) for name in header
+                        if header != ['Upgrade Check Results'])
+
+
+def test_every_column_shown_on_the_pages_is_one():
+    names = {name for room in ('cmd/manage', 'objects', 'periodic', 'virt')
+             for path in (documents.ROOT / 'computed' / room).rglob('*.py')
+             for name in re.findall(r'\w+', path.read_text())}
+    found = set(columns())
+    assert len(found) > 50
+    for page, name in found:
+        assert name in names or name.startswith('reads of '), (page, name)
