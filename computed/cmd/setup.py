@@ -36,10 +36,11 @@ def configure(argv: list[str], prog: str, description: str | None = None,
 
     An error in the configuration ends the process.
 
-    :param argv: the arguments, without the program's name
-    :param prog: the program's name
+    :param argv: the arguments, without the name of the program
+    :param prog: the name of the program
+    :param description: what ``--help`` says about the program
     :param setup: called with the configuration before logging begins
-    :returns: the process-wide ``ConfigOpts``
+    :returns: the ConfigOpts of the process
     """
     logging.register_options(cfg.CONF)
     logging.set_defaults(default_log_levels=LOG_LEVELS)
@@ -52,13 +53,13 @@ def configure(argv: list[str], prog: str, description: str | None = None,
         fail(exception.ConfigError(
             option='[DEFAULT] log_file', value=error.filename,
             problem=error.strerror,
-            remedy='Give a file that this user may write to.'))
+            remedy='Name a file that this user may write to.'))
     except (logging.LogConfigError, ValueError) as error:
         fail(error)
     if concurrency.chosen() == concurrency.EVENTLET:
         LOG.warning('Running on eventlet, which its authors have deprecated.')
     for name in validation.unknown(conf):
-        LOG.warning('%s is not an option; is it misspelt? It is ignored.',
+        LOG.warning('%s is not an option and is ignored. Check its spelling.',
                     name)
     return conf
 
@@ -94,7 +95,7 @@ def unreadable(argv: list[str], prog: str) -> exception.ConfigError | None:
         except (OSError, UnicodeDecodeError) as error:
             return exception.ConfigError(
                 option='--config-file', value=path,
-                problem=getattr(error, 'strerror', 'it is not text in UTF-8'),
+                problem=getattr(error, 'strerror', 'it is not UTF-8 text'),
                 remedy='Name a file like computed.conf.sample.')
     return None
 

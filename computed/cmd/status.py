@@ -1,12 +1,13 @@
-"""computed-status: is this deployment ready for this release?
+"""computed-status: check whether a deployment is ready for this release.
 
-``computed-status upgrade check`` exits with 0 if it is, 1 if somebody should
-have a look, 2 if it is not, 255 if that could not be found out.
+``computed-status upgrade check`` exits with 0 if it is ready, 1 if there are
+warnings, 2 if it is not ready, and 255 if the check itself was impossible.
 """
 
 import functools
 import logging
 import sys
+from collections import abc
 
 from oslo_config import cfg
 from oslo_upgradecheck import upgradecheck
@@ -27,22 +28,27 @@ from computed.rpc import transport
 NAME = 'computed-status'
 NOT_FOUND_OUT = 255
 
-# Seconds that a clock may be off before somebody should know. Ages are
-# measured by one clock each, so nothing breaks; but a failover to another
-# server makes every host seem older or younger by the difference.
+# Seconds by which a clock may be off without a warning. Each age is measured
+# by one clock, so nothing breaks; but after a failover to another server every
+# host seems older or younger by the difference.
 SKEW = 2.0
 
 SUCCESS = upgradecheck.Code.SUCCESS
 WARNING = upgradecheck.Code.WARNING
 FAILURE = upgradecheck.Code.FAILURE
-UNKNOWN = upgradecheck.Result(WARNING, 'Unknown: the primary does not answer.')
+UNKNOWN = upgradecheck.Result(
+    WARNING, 'Unknown, because the primary does not answer.')
+NO_REPLICA = 'No replica is configured.'
+
+Finding = tuple[upgradecheck.Code, str]
+Servers = abc.Sequence[engine.inspect.Server]
 
 
-def worst(findings, otherwise):
-    """One result of several.
+def worst(findings: abc.Sequence[Finding],
+          otherwise: str) -> upgradecheck.Result:
+    """Return one result for all findings, with the worst of their codes.
 
-    :param findings: ``[(code, text)]``
-    :param otherwise: what to say where nothing was found
+    :param otherwise: the text if there are no findings
     """
     if not findings:
         return upgradecheck.Result(SUCCESS, otherwise)
@@ -50,9 +56,11 @@ def worst(findings, otherwise):
                                ' '.join(text for _, text in findings))
 
 
-def schema(primary, needed, known):
-    """Has the primary a schema that this code can work with?
+def schema(primary: engine.inspect.Server, needed: str,
+           known: abc.Sequence[str]) -> upgradecheck.Result:
+    """Check that this code can work with the schema of the primary.
 
+    :param needed: the oldest schema that this code can work with
     :param known: every schema of this code, oldest first
     """
     if primary.error:
@@ -61,99 +69,116 @@ def schema(primary, needed, known):
     found = primary.schema
     sync = 'Run `computed-manage db sync`.'
     if found is None:
-        return upgradecheck.Result(FAILURE, f'{primary.name} has none. {sync}')
+        return upgradecheck.Result(
+            FAILURE, f'{primary.name} has no schema. {sync}')
     if found not in known:
         return upgradecheck.Result(
-            SUCCESS, f'{found} is newer than this code, which works with it.')
+            SUCCESS,
+            f'Schema {found} is newer than this code, which can use it.')
     if known.index(found) < known.index(needed):
         return upgradecheck.Result(
-            FAILURE, f'{found} is too old, {needed} is needed. {sync}')
+            FAILURE, f'Schema {found} is too old; {needed} is needed. {sync}')
     if found != known[-1]:
         return upgradecheck.Result(
-            WARNING, f'{found} will do, {known[-1]} is the newest. {sync}')
-    return upgradecheck.Result(SUCCESS, f'{found} is the newest.')
+            WARNING, f'Schema {found} is sufficient; {known[-1]} is the '
+                     f'newest. {sync}')
+    return upgradecheck.Result(SUCCESS, f'Schema {found} is the newest.')
 
 
-def reachable(replicas):
-    """Does each replica answer? Without one, reads go elsewhere."""
+def reachable(replicas: Servers) -> upgradecheck.Result:
+    """Check that each replica answers; if not, reads go to other nodes."""
     return worst([(WARNING, f'{replica.name} does not answer: '
                             f'{replica.error}')
                   for replica in replicas if replica.error],
-                 f'{len(replicas)} answer.' if replicas else
-                 'None is configured.')
+                 f'All replicas answer ({len(replicas)}).' if replicas
+                 else NO_REPLICA)
 
 
-def fit(primary, replicas):
-    """Is each replica that answers a copy of this primary, to read only?"""
+def fit(primary: engine.inspect.Server,
+        replicas: Servers) -> upgradecheck.Result:
+    """Check that each replica that answers is a read-only copy."""
     if primary.error:
         return UNKNOWN
-    findings = []
+    findings: list[Finding] = []
     for replica in replicas:
         if not replica.error:
             findings += [(code, f'{replica.name} {problem}.') for
                          code, problem in unfit(primary, replica)]
-    return worst(findings, 'Each that answers is one of this database.'
-                 if replicas else 'None is configured.')
+    return worst(
+        findings, 'Each replica that answers is a copy of the primary.'
+        if replicas else NO_REPLICA)
 
 
-def unfit(primary, replica):
-    """``(code, problem)`` of a replica that answers; the first that weighs.
+def unfit(primary: engine.inspect.Server,
+          replica: engine.inspect.Server) -> abc.Iterator[Finding]:
+    """Return the problems of a replica that answers.
+
+    Only the first of those that make all further checks useless is returned.
     """
     if replica.identity == primary.identity:
-        yield FAILURE, 'is the primary itself; take it out'
+        yield FAILURE, ('is the primary itself; remove it from [database] '
+                        'replica_connections')
     elif replica.schema is None and primary.schema is not None:
-        yield FAILURE, 'lacks the tables: it does not replicate this database'
+        yield FAILURE, ('has no tables of computed, so it does not replicate '
+                        'the primary; check its URL and its replication')
     elif replica.database_id != primary.database_id:
-        yield FAILURE, 'belongs to another database; correct its URL'
+        yield FAILURE, 'is a copy of another database; correct its URL'
     else:
         if replica.schema != primary.schema:
-            yield WARNING, (f'has schema {replica.schema}, the primary '
-                            f'{primary.schema}: is replication running?')
+            yield WARNING, (f'has schema {replica.schema}, but the primary '
+                            f'has {primary.schema}; check that replication '
+                            'runs')
         if replica.replicating is False:
-            yield FAILURE, ('accepts writes, so it is no replica; make the '
+            yield FAILURE, ('accepts writes, so it is not a replica; make the '
                             'server read-only')
         if replica.may_write:
-            yield WARNING, ('is read with an account that may write; give '
-                            'it SELECT and nothing else')
+            yield WARNING, ('is read with an account that may write; grant '
+                            'this account only SELECT')
 
 
-def clocks(primary, replicas):
-    """Do the servers and this machine agree what time it is?"""
-    known = [server for server in (primary, *replicas)
+def clocks(primary: engine.inspect.Server,
+           replicas: Servers) -> upgradecheck.Result:
+    """Check that the servers and this machine agree about the time."""
+    skews = [(server.name, server.skew) for server in (primary, *replicas)
              if server.skew is not None]
-    if not known:
-        return upgradecheck.Result(SUCCESS, 'There is one clock only.')
+    if not skews:
+        return upgradecheck.Result(
+            SUCCESS, 'There is only the clock of this machine.')
     findings = [
-        (WARNING, f'{server.name} is {abs(server.skew):.1f} s '
-                  f'{"ahead of" if server.skew > 0 else "behind"} this '
-                  'machine.')
-        for server in known if abs(server.skew) > SKEW]
+        (WARNING, f'{name} is {abs(skew):.1f} s '
+                  f'{"ahead of" if skew > 0 else "behind"} this machine.')
+        for name, skew in skews if abs(skew) > SKEW]
     if primary.skew is not None:
         findings += [
-            (WARNING, f'{server.name} and the primary are '
-                      f'{abs(server.skew - primary.skew):.1f} s apart.')
-            for server in known[1:]
-            if abs(server.skew - primary.skew) > SKEW]
-    largest = max(abs(server.skew) for server in known)
-    return worst(findings, f'They agree to {largest:.1f} s.')
+            (WARNING, f'{name} and the primary are '
+                      f'{abs(skew - primary.skew):.1f} s apart.')
+            for name, skew in skews[1:]
+            if abs(skew - primary.skew) > SKEW]
+    if findings:
+        findings.append((WARNING, 'Synchronize the clocks.'))
+    largest = max(abs(skew) for _, skew in skews)
+    return worst(findings, f'The clocks agree to {largest:.1f} s.')
 
 
-def oldest_service(primary, ours):
-    """Is every host's service at most one release behind this code?
+def oldest_service(primary: engine.inspect.Server,
+                   ours: str) -> upgradecheck.Result:
+    """Check that each service is at most one release behind this code.
 
     :param ours: the version of this code
     """
     if primary.error:
         return UNKNOWN
     if not primary.services:
-        return upgradecheck.Result(SUCCESS, 'No host was ever registered.')
-    findings, versions = [], []
+        return upgradecheck.Result(SUCCESS, 'No host is registered yet.')
+    findings: list[Finding] = []
+    versions = []
     for service in primary.services:
         try:
             versions.append((version.Version(service.version), service))
         except version.InvalidVersion:
-            findings.append((WARNING, f'{service.host} has version '
-                                      f'{service.version!r}.'))
+            findings.append((WARNING, (
+                f'{service.host} has the version {service.version!r}, which '
+                'cannot be compared.')))
     this = version.Version(ours)
     for found, service in versions:
         if (found.major, found.minor + 1) < (this.major, this.minor):
@@ -161,77 +186,91 @@ def oldest_service(primary, ours):
                 f'{service.host} runs {found}, more than one release behind '
                 f'{this} (seen {service.silent_for:.0f} s ago); upgrade it '
                 'first.')))
-    oldest = min(versions, default=None, key=lambda pair: pair[0])
-    return worst(findings, oldest and
-                 f'{oldest[0]}, on host {oldest[1].host}.')
+    if findings:
+        return worst(findings, '')
+    oldest, service = min(versions, key=lambda pair: pair[0])
+    return upgradecheck.Result(
+        SUCCESS, f'The oldest is {oldest}, on host {service.host}.')
 
 
-def queue_names(hosts):
-    """The queues that services on ``hosts`` keep from start to start."""
+def queue_names(hosts: abc.Iterable[str]) -> list[str]:
+    """Return the queues that services on ``hosts`` keep across restarts."""
     return [name for topic in (conductor_client.TARGET.topic, hostapi.TOPIC)
             for name in rabbit.queues_of(topic, sorted(hosts))]
 
 
-def queues(found, url):
-    """Does the broker keep our queues as this configuration wants them?
+def queues(found: rabbit.Queues | None, url: str) -> upgradecheck.Result:
+    """Check that the queues in the broker fit this configuration.
 
-    :param found: :class:`computed.rpc.rabbit.Queues`; None: there is no broker
-    :param url: the transport's, without a password
+    :param found: the queues; None: there is no broker
+    :param url: the URL of the transport, without a password
     """
     if found is None:
         return upgradecheck.Result(
-            SUCCESS, f'Not applicable: calls travel over {url}.')
+            SUCCESS, f'Not applicable, because calls travel over {url}.')
     findings = [
         (FAILURE, str(errors.wrong_queue(found, name)))
         for name, difference in found.differences.items() if difference]
     if found.arguments.get('x-queue-type') != 'quorum':
         findings.append((WARNING, (
-            f'[{rabbit.GROUP}] rabbit_quorum_queue is off: a call is lost '
-            'with the node of the broker that keeps its queue.')))
+            f'[{rabbit.GROUP}] rabbit_quorum_queue is off: if a broker node '
+            'is lost, the calls in its queues are lost too.')))
     options = ', '.join(f'{name}={value}' for name, value
                         in sorted(found.arguments.items()))
     return worst(findings, (
-        f'{len(found.differences)} with {options}.' if found.differences
-        else f'None yet; services declare them with {options}.'))
+        f'{len(found.differences)} queues with {options}.'
+        if found.differences else
+        f'No queue exists yet. Services declare queues with {options}.'))
 
 
 class Checks(upgradecheck.UpgradeCommands):
-    """What ``upgrade check`` runs, from top to bottom.
+    """The checks that ``upgrade check`` runs, in their order.
 
-    Each looks at what was found out once, at the first need.
+    Each server is inspected once, when the first check needs it.
+
+    :ivar urls: the URLs of the database nodes; set by :func:`main`
+    :ivar transport: set by :func:`main`
     """
 
-    def __init__(self, conf):
+    urls: engine.urls.Urls
+    transport: transport.Transport
+
+    def __init__(self, conf: cfg.ConfigOpts) -> None:
+        """Make the checks.
+
+        :param conf: read when the first check runs
+        """
         self.conf = conf
-        self.urls = self.transport = None
 
     @functools.cached_property
-    def primary(self):
-        return engine.inspect.look(self.urls.primary,
-                              self.conf.database.primary_timeout)
+    def primary(self) -> engine.inspect.Server:
+        """Return what is known of the primary."""
+        return engine.inspect.look(
+            self.urls.primary, self.conf.database.primary_timeout)
 
     @functools.cached_property
-    def replicas(self):
+    def replicas(self) -> list[engine.inspect.Server]:
+        """Return what is known of each replica."""
         return [engine.inspect.look(url, self.conf.database.replica_timeout)
                 for url in self.urls.replicas]
 
-    def _schema(self):
+    def _schema(self) -> upgradecheck.Result:
         return schema(self.primary, cell.migration.NEEDED,
                       cell.migration.known())
 
-    def _reachable(self):
+    def _reachable(self) -> upgradecheck.Result:
         return reachable(self.replicas)
 
-    def _fit(self):
+    def _fit(self) -> upgradecheck.Result:
         return fit(self.primary, self.replicas)
 
-    def _clocks(self):
+    def _clocks(self) -> upgradecheck.Result:
         return clocks(self.primary, self.replicas)
 
-    def _oldest_service(self):
+    def _oldest_service(self) -> upgradecheck.Result:
         return oldest_service(self.primary, computed.__version__)
 
-    def _queues(self):
+    def _queues(self) -> upgradecheck.Result:
         hosts = {self.conf.host,
                  *(service.host for service in self.primary.services)}
         try:
@@ -244,16 +283,20 @@ class Checks(upgradecheck.UpgradeCommands):
     _upgrade_checks = (
         ('Schema', _schema),
         ('Replicas answer', _reachable),
-        ('Replicas are replicas', _fit),
+        ('Replica setup', _fit),
         ('Clocks', _clocks),
         ('Oldest service', _oldest_service),
         ('Quorum queues', _queues),
     )
 
 
-def main(argv=None):
-    """Run the checks; returns the exit status."""
-    # What a server answers is a finding, not a line of a log.
+def main(argv: list[str] | None = None) -> int:
+    """Run the checks; return the exit status.
+
+    :param argv: the arguments, without the program; None: those of the
+        process
+    """
+    # An error of a server is a finding and does not belong into a log.
     for name in ('oslo_db', 'oslo_messaging', 'oslo.messaging', 'amqp'):
         logging.getLogger(name).setLevel(logging.ERROR + 1)
     checks = Checks(cfg.CONF)
@@ -267,9 +310,9 @@ def main(argv=None):
         except exception.ConfigError as error:
             setup.fail(error)
     except SystemExit as ended:
-        # 1 and 2 would be results of the checks.
+        # 1 and 2 would mean results of the checks.
         return NOT_FOUND_OUT if ended.code else 0
-    # Where the library looks for --json.
+    # The library looks for --json here.
     upgradecheck.CONF = conf
     return upgradecheck.run(conf)
 

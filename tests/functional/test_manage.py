@@ -169,7 +169,7 @@ def test_a_configuration_that_is_not_there_is_one_line(manage):
 
 @pytest.mark.parametrize('content, problem', [
     (None, 'Is a directory'), (b'[DEFAULT]\nhost = \xe4',
-                               'it is not text in UTF-8')])
+                               'it is not UTF-8 text')])
 def test_what_is_no_configuration_is_one_line(
         manage, tmp_path, content, problem):
     path = tmp_path / 'it'

@@ -48,7 +48,7 @@ def test_a_replica_that_is_not_there_fails_for_it_has_no_tables(
         tmp_path / 'status.conf', {
             'connection': pair.url(pair.primary),
             'replica_connections': pair.url(tmp_path / 'none')}))
-    assert (found, results['Replicas are replicas']) == (2, 2)
+    assert (found, results['Replica setup']) == (2, 2)
     assert not (tmp_path / 'none').exists()
 
 
@@ -59,7 +59,7 @@ def test_a_service_of_unknown_version_is_a_warning(pair, tmp_path):
     arguments = fixtures.write_config(
         tmp_path / 'status.conf', {'connection': pair.url(pair.primary)})
     assert check(*arguments) == (0, {
-        'Schema': 0, 'Replicas answer': 0, 'Replicas are replicas': 0,
+        'Schema': 0, 'Replicas answer': 0, 'Replica setup': 0,
         'Clocks': 0, 'Oldest service': 0, 'Quorum queues': 0})
     pair.sql(pair.primary, "UPDATE services SET version = 'unknown'")
     found, results = check(*arguments)

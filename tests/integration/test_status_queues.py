@@ -28,7 +28,8 @@ def check(cell, **options):
 
 def test_the_queues_of_our_services_are_quorum_queues(cell):
     assert check(cell) == (
-        0, 'None yet; services declare them with x-queue-type=quorum.')
+        0, 'No queue exists yet. Services declare queues with '
+        'x-queue-type=quorum.')
     assert cell.rabbitmq.queues(cell.vhost) == {}     # it made none
     cell.conductors()
     cell.run('computed').wait_for_output('is managed', 30)

@@ -27,7 +27,7 @@ def service(version, host='h1'):
     ('a3', status.SUCCESS, 'a3 is the newest'),
     ('a2', status.WARNING, 'db sync'),
     ('a1', status.FAILURE, 'a2 is needed'),
-    (None, status.FAILURE, 'has none'),
+    (None, status.FAILURE, 'has no schema'),
     ('z9', status.SUCCESS, 'newer than this code')])
 def test_the_schema(found, code, said):
     result = status.schema(dataclasses.replace(PRIMARY, schema=found), 'a2',
@@ -53,9 +53,9 @@ def test_a_replica_that_is_down_is_a_warning_for_reads_go_elsewhere():
 
 @pytest.mark.parametrize('changes, code, said', [
     ({'identity': 'one'}, status.FAILURE, 'is the primary itself'),
-    ({'schema': None}, status.FAILURE, 'lacks the tables'),
+    ({'schema': None}, status.FAILURE, 'has no tables of computed'),
     ({'database_id': 'e'}, status.FAILURE, 'another database'),
-    ({'schema': 'a1'}, status.WARNING, 'is replication running?'),
+    ({'schema': 'a1'}, status.WARNING, 'check that replication runs'),
     ({'replicating': False}, status.FAILURE, 'accepts writes'),
     ({'may_write': True}, status.WARNING, 'account that may write'),
     # an engine that knows neither
@@ -84,6 +84,7 @@ def test_clocks(primary, other, said):
                            [replica(skew=other), DOWN])
     assert result.code == (status.WARNING if said else status.SUCCESS)
     assert said is None or said in result.details
+    assert (said is None) == ('Synchronize' not in result.details)
 
 
 def test_servers_without_a_clock_of_their_own_cannot_differ():
@@ -110,9 +111,9 @@ QUORUM = {'x-queue-type': 'quorum', 'x-delivery-limit': 3}
 
 
 @pytest.mark.parametrize('arguments, differences, code, said', [
-    (QUORUM, {}, status.SUCCESS, 'None yet'),
+    (QUORUM, {}, status.SUCCESS, 'No queue exists yet'),
     (QUORUM, {'conductor': None, 'compute': None}, status.SUCCESS,
-     '2 with x-delivery-limit=3, x-queue-type=quorum.'),
+     '2 queues with x-delivery-limit=3, x-queue-type=quorum.'),
     (QUORUM, {'conductor': None, 'compute': 'the type'}, status.FAILURE,
      '`rabbitmqctl delete_queue -p v compute`'),
     ({}, {}, status.WARNING, 'rabbit_quorum_queue is off'),
@@ -128,7 +129,7 @@ def test_without_a_broker_there_are_no_queues():
     result = status.queues(None, 'unix:///somewhere')
     assert result.code == status.SUCCESS
     assert result.details == (
-        'Not applicable: calls travel over unix:///somewhere.')
+        'Not applicable, because calls travel over unix:///somewhere.')
 
 
 def test_the_queues_of_every_host_are_looked_at():
