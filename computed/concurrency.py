@@ -27,6 +27,9 @@ THREADING, EVENTLET = BACKENDS = 'threading', 'eventlet'
 VARIABLE = 'COMPUTED_CONCURRENCY_BACKEND'
 OPTION = 'concurrency_backend'
 
+# For annotations only.
+Thread = threading.Thread
+
 _chosen: str | None = None
 _problem: str | None = None
 
@@ -76,7 +79,7 @@ def problem() -> str | None:
 
 
 def thread(name: str, target: abc.Callable[..., object],
-           *args: object) -> threading.Thread:
+           *args: object) -> Thread:
     """Return a thread that runs ``target(*args)`` once it is started.
 
     It is a daemon thread: one that hangs does not keep the process from

@@ -10,10 +10,10 @@ import contextlib
 import dataclasses
 import datetime
 import threading
-import time
 
 from oslo_log import log as logging
 
+from computed import clock as clock_module
 from computed import metrics
 from computed.objects import bandwidth as bandwidth_obj
 from computed.usage import counters as usage_counters
@@ -30,7 +30,7 @@ WAIT = 5
 class Meter:
     """Reads counters, and writes usage. Any thread may call it."""
 
-    def __init__(self, manager, clock=time.time):
+    def __init__(self, manager, clock=clock_module.time):
         """:param clock: seconds since 1970"""
         self._manager = manager
         self._clock = clock

@@ -37,7 +37,7 @@ class Monitor:
         self.router = router
         self.conductor_id = chance.uuid()
         self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._threads: list[concurrency.Thread] = []
         self._outdated = outdated
 
     def start(self) -> None:
