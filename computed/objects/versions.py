@@ -41,7 +41,7 @@ def common(name: str, theirs: str) -> str:
     """
     ours = known(name)
     try:
-        if parsed(theirs)[0] == parsed(ours)[0]:
+        if ours is not None and parsed(theirs)[0] == parsed(ours)[0]:
             return min(theirs, ours, key=parsed)
     except (AttributeError, ValueError):
         pass

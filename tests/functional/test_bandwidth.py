@@ -1,6 +1,6 @@
-"""_poll_bandwidth_usage from end to end but for the hypervisor.
+"""_poll_bandwidth_usage from end to end, with a fake hypervisor.
 
-The replica knows other rows than the primary: whoever believed it would
+The replica has other rows than the primary. A task that believed it would
 count bytes twice or lose them.
 """
 

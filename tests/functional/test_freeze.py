@@ -1,4 +1,4 @@
-"""freeze and thaw: no act begins, whoever wants it; the rest goes on."""
+"""Freeze and thaw: no caller gets a claim; work that has begun goes on."""
 
 import subprocess
 import sys
@@ -53,7 +53,8 @@ def test_no_claim_is_granted_until_it_is_thawed(
 def test_nor_one_on_a_guest_without_an_instance(manager, pair):
     listing = absence.listing(manager.claims, context.new())
     freeze(fixtures.HOST)
-    # The freeze has bumped the host; whoever reads again is refused too.
+    # The freeze has raised the revision of the host; after another read the
+    # claim is refused too.
     for listed in (listing, absence.listing(manager.claims, context.new())):
         with pytest.raises(exception.Frozen):
             absence.claim(
@@ -140,7 +141,7 @@ def test_users_are_refused_with_the_reason(manager):
 
 def test_a_task_says_so_once_and_still_records(
         manager, virt, pair, caplog):
-    for path in (pair.primary, pair.replica):   # whoever answers
+    for path in (pair.primary, pair.replica):   # either may answer
         pair.sql(path, 'DELETE FROM instances')
     for number in range(3):
         uuid = f'00000000-0000-4000-8000-{number:012}'

@@ -51,17 +51,23 @@ def _grant(context: computed_context.RequestContext, uuid: str, host: str,
            listed: int, claim_id: str, owner: str, operation: str) -> int:
     now = revision.bump_if(context, host, listed)
     freeze.refuse_if_frozen(context, [host], operation)
-    lost = now is None or context.session.scalar(
-        sa.select(models.Instance.uuid)
-        .where(models.Instance.uuid == uuid,
-               models.Instance.deleted == sa.false()))
-    if lost or context.session.get(models.GuestClaim, uuid) is not None:
+    if now is None or _taken(context, uuid):
         # An error also rolls back the new revision.
         raise exception.ClaimLost(uuid=uuid, operation=operation)
     context.session.execute(sa.insert(models.GuestClaim).values(
         uuid=uuid, host=host, claim_id=claim_id, claim_owner=owner,
         claimed_at=dialects.utcnow()))
     return now
+
+
+def _taken(context: computed_context.RequestContext, uuid: str) -> bool:
+    """Whether the guest has a live instance on any host, or a claim."""
+    instance = context.session.scalar(
+        sa.select(models.Instance.uuid)
+        .where(models.Instance.uuid == uuid,
+               models.Instance.deleted == sa.false()))
+    return (instance is not None or
+            context.session.get(models.GuestClaim, uuid) is not None)
 
 
 @cell.read
