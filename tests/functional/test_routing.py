@@ -70,7 +70,7 @@ def test_the_age_is_that_of_the_newest_heartbeat_seen(fresh, clock):
     assert ctxt.reads.last.age == pytest.approx(4)
 
 
-def test_a_beat_that_has_not_arrived_keeps_the_replica_old(
+def test_a_heartbeat_that_has_not_arrived_keeps_the_replica_old(
         fresh, pair, clock):
     clock.now += 8
     cell.router.send_heartbeat('c1', fresh.heartbeats.next(clock.now))
@@ -78,7 +78,7 @@ def test_a_beat_that_has_not_arrived_keeps_the_replica_old(
     assert routed.answered(routed.tolerant()) == 'primary'
 
 
-def test_a_replica_found_too_old_is_only_for_those_who_bear_more(
+def test_a_replica_found_too_old_is_only_for_greater_bounds(
         fresh, pair, clock, settings):
     clock.now += 11
     routed.probe(fresh)
@@ -87,7 +87,7 @@ def test_a_replica_found_too_old_is_only_for_those_who_bear_more(
     assert routed.answered(routed.tolerant(max_staleness=60)) == 'replica'
     for _ in range(settings.replica_good_samples):
         assert routed.answered(routed.tolerant()) == 'primary'
-        routed.show_beat(fresh, pair)
+        routed.show_heartbeat(fresh, pair)
     assert routed.answered(routed.tolerant()) == 'replica'
 
 
@@ -213,7 +213,7 @@ def test_a_replica_that_is_missing_is_not_made(
 
 def test_a_replica_of_another_database_is_not_used(fresh, pair):
     pair.sql(pair.replica, "UPDATE databases SET uuid = 'other'")
-    routed.show_beat(fresh, pair)
+    routed.show_heartbeat(fresh, pair)
     assert routed.answered(routed.tolerant()) == 'primary'
     assert fresh.status()[1]['reason'] == 'belongs to another database'
 
@@ -224,13 +224,13 @@ def test_the_primary_under_another_name_is_not_a_replica(
     twin.symlink_to(pair.primary)
     pair.replica = twin
     router = routed.make_router(pair, settings, clock)
-    routed.show_beat(router, pair)
+    routed.show_heartbeat(router, pair)
     assert router.status()[1]['reason'] == 'is the primary itself'
 
 
 def test_a_replica_with_an_older_schema_is_not_used(fresh, pair):
     pair.sql(pair.replica, "UPDATE alembic_version SET version_num = 'a0'")
-    routed.show_beat(fresh, pair)
+    routed.show_heartbeat(fresh, pair)
     assert fresh.status()[1]['reason'] == 'has schema a0, too old'
 
 
@@ -240,7 +240,7 @@ def test_tolerant_reads_leave_threads_to_strict_ones(pair, settings, clock):
         tolerant_threads=1, clock=clock)
     cell.configure(router, lambda: 1000)
     router.incarnation.database_id = identity.get_id(context.new())
-    routed.show_beat(router, pair)
+    routed.show_heartbeat(router, pair)
     entered, leave = threading.Event(), threading.Event()
 
     @cell.read
@@ -332,7 +332,7 @@ def test_a_replica_that_went_back_in_time_is_as_old_as_it_says(
         fresh, pair, clock):
     for _ in range(3):
         clock.now += 3
-        routed.show_beat(fresh, pair)
+        routed.show_heartbeat(fresh, pair)
     pair.sql(pair.replica, 'UPDATE replica_heartbeats SET heartbeat = 1')
     routed.probe(fresh)
     ctxt = routed.tolerant()
@@ -342,7 +342,7 @@ def test_a_replica_that_went_back_in_time_is_as_old_as_it_says(
 
 def test_a_replica_with_a_newer_schema_is_used(fresh, pair):
     pair.sql(pair.replica, "UPDATE alembic_version SET version_num = 'z9'")
-    routed.show_beat(fresh, pair)
+    routed.show_heartbeat(fresh, pair)
     assert routed.answered(routed.tolerant()) == 'replica'
 
 

@@ -1,5 +1,6 @@
-"""The lower rungs, exact reads and former lives of a database, on a real
-router.
+"""Fallbacks of tolerant reads, exact reads, and incarnations of a database.
+
+The router is real.
 """
 
 import contextlib
@@ -57,7 +58,7 @@ def incarnation_of(ctxt):
 
 # -- the primary is down
 
-def test_within_the_bound_nobody_notices_that_the_primary_is_down(fresh):
+def test_within_the_bound_tolerant_reads_survive_the_primary(fresh):
     with primary_down(fresh):
         assert routed.answered(routed.tolerant()) == 'replica'
 
@@ -85,7 +86,7 @@ def test_a_primary_that_took_no_heartbeat_is_not_waited_for(fresh, clock):
     assert routed.answered(context.new()) == 'primary'
 
 
-def test_who_prefers_an_old_answer_to_none_gets_it_with_its_age(
+def test_an_old_answer_that_is_preferred_to_none_has_its_age(
         fresh, clock):
     clock.now += 1000
     ctxt = routed.tolerant(availability=True)
@@ -118,7 +119,7 @@ def test_an_old_answer_is_given_however_long_the_primary_is_down(
     assert ctxt.reads.last.age == pytest.approx(10000)
 
 
-def test_who_prefers_old_answers_still_gets_good_ones_first(fresh, clock):
+def test_old_answers_are_preferred_only_to_none(fresh, clock):
     clock.now += 1000
     assert routed.answered(routed.tolerant(availability=True)) == 'primary'
 
@@ -195,7 +196,7 @@ def test_a_heartbeat_taken_before_it_went_away_proves_nothing(fresh):
 
 # -- the budget, shared
 
-def test_a_beat_tells_how_many_conductors_live(router, pair):
+def test_a_heartbeat_tells_how_many_conductors_live(router, pair):
     assert cell.router.send_heartbeat('c1', 1).conductors == 1
     assert cell.router.send_heartbeat('c2', 1).conductors == 2
     pair.sql(pair.primary, 'UPDATE replica_heartbeats SET sent_at = '
@@ -203,7 +204,7 @@ def test_a_beat_tells_how_many_conductors_live(router, pair):
     assert cell.router.send_heartbeat('c2', 2).conductors == 1
 
 
-def test_conductors_that_beat_seldom_share_the_budget_too(router, pair):
+def test_conductors_with_rare_heartbeats_share_the_budget_too(router, pair):
     cell.router.send_heartbeat('c1', 1, 30)
     pair.sql(pair.primary, "UPDATE replica_heartbeats SET sent_at ="
              " strftime('%Y-%m-%d %H:%M:%S.000000', 'now', '-20 seconds')")
@@ -268,14 +269,14 @@ def test_a_write_in_an_exact_context_is_refused(fresh):
         change(exactly())
 
 
-def test_an_exact_read_trusts_no_replica_of_a_former_life(fresh, pair):
+def test_an_exact_read_trusts_no_replica_of_a_former_incarnation(fresh, pair):
     fresh.incarnation.adopt('another')
     assert routed.answered(exactly()) == 'primary'
 
 
-# -- lives
+# -- incarnations
 
-def end_life(pair, router):
+def begin_incarnation(pair, router):
     """As a restore, or a failover, that a conductor has heard of."""
     number = incarnation.renew(pair.url(pair.primary))
     router.incarnation.adopt(
@@ -283,21 +284,21 @@ def end_life(pair, router):
     assert router.incarnation.number == number
 
 
-def test_a_life_stays_while_the_server_does(router):
+def test_the_incarnation_stays_while_the_server_does(router):
     assert router.incarnation.number
     assert cell.router.observe_incarnation() == router.incarnation.number
 
 
-def test_another_lineage_begins_another_life_once(router, pair):
+def test_another_lineage_begins_one_new_incarnation(router, pair):
     pair.sql(pair.primary, "UPDATE databases SET lineage = 'server 9'")
     [first, second] = [cell.router.observe_incarnation() for _ in '12']
     assert first == second != router.incarnation.number
 
 
-def test_a_token_of_a_former_life_is_refused_with_a_time(fresh, pair):
+def test_a_token_of_a_former_incarnation_is_refused_with_a_time(fresh, pair):
     ctxt = context.new()
     change(ctxt)
-    end_life(pair, fresh)
+    begin_incarnation(pair, fresh)
     with pytest.raises(exception.Resync) as refused:
         routed.answered(ctxt.tolerating_lag(True))
     assert 1 <= refused.value.kwargs['retry_after'] <= 120
@@ -308,7 +309,7 @@ def test_a_token_of_a_former_life_is_refused_with_a_time(fresh, pair):
                           "UPDATE databases SET lineage = 'server 9'"),
     lambda pair: incarnation.renew(pair.url(pair.primary)),
 ], ids=['failover', 'restore'])
-def test_what_was_read_in_a_former_life_cannot_be_saved_over_another(
+def test_what_was_read_in_a_former_incarnation_cannot_be_saved_over_another(
         fresh, pair, begin):
     """A revision that was lost is not given a second time."""
     def rename(revision, name):
@@ -326,10 +327,10 @@ def test_what_was_read_in_a_former_life_cannot_be_saved_over_another(
         rename(lost, 'over it')
 
 
-def test_a_strict_read_needs_no_life(fresh, pair):
+def test_a_strict_read_needs_no_incarnation(fresh, pair):
     ctxt = context.new()
     change(ctxt)
-    end_life(pair, fresh)
+    begin_incarnation(pair, fresh)
     instance.get_all_by_host(ctxt, fixtures.HOST)
     assert routed.reason(ctxt) == 'strict'
 
@@ -337,13 +338,13 @@ def test_a_strict_read_needs_no_life(fresh, pair):
 def test_a_new_write_ends_the_wait_for_the_old(fresh, pair):
     ctxt = context.new()
     change(ctxt)
-    end_life(pair, fresh)
+    begin_incarnation(pair, fresh)
     change(ctxt, old=4, new=1)
     assert incarnation_of(ctxt) == fresh.incarnation.number
     assert routed.answered(ctxt.tolerating_lag(True)) == 'primary'
 
 
-def test_who_has_not_heard_of_a_new_life_asks_before_refusing(fresh, pair):
+def test_a_router_looks_for_a_new_incarnation_before_it_refuses(fresh, pair):
     ctxt = context.new()
     change(ctxt)
     # Another conductor knew first.
@@ -355,9 +356,9 @@ def test_who_has_not_heard_of_a_new_life_asks_before_refusing(fresh, pair):
     assert fresh.incarnation.number == number
 
 
-def test_a_replica_still_in_the_former_life_satisfies_no_token(
+def test_a_replica_in_the_former_incarnation_satisfies_no_token(
         fresh, pair):
-    end_life(pair, fresh)
+    begin_incarnation(pair, fresh)
     ctxt = context.new()
     change(ctxt)
     # It has the revision, but of another history.
@@ -382,9 +383,9 @@ def test_a_token_of_another_database_does_not_weigh_on_ours(fresh):
     assert routed.answered(ctxt) == 'replica'
 
 
-# -- the lane of those who read everything anew
+# -- reads of hosts that read everything again
 
-def test_reads_anew_have_a_limit_of_their_own(fresh, settings):
+def test_resync_reads_have_a_limit_of_their_own(fresh, settings):
     inside = []
 
     @cell.read
@@ -478,7 +479,7 @@ def test_what_is_written_after_a_failover_is_read(failed_over):
     assert routed.reason(reading) == 'replica_behind_token'
 
 
-def test_so_it_is_if_a_heartbeat_was_the_first_to_meet_the_new_primary(
+def test_it_is_read_if_a_heartbeat_was_the_first_to_meet_the_new_primary(
         failed_over):
     host.report(context.new(), fixtures.HOST, 'nobody', 'b', '{}')
     ctxt = context.new()
@@ -488,7 +489,7 @@ def test_so_it_is_if_a_heartbeat_was_the_first_to_meet_the_new_primary(
     assert routed.reason(reading) == 'replica_behind_token'
 
 
-def test_a_write_counts_in_the_life_in_which_it_began(fresh):
+def test_a_write_counts_in_the_incarnation_in_which_it_began(fresh):
     before, ctxt = fresh.incarnation.number, context.new()
 
     @cell.write

@@ -58,7 +58,7 @@ FAULTS = [
           'if need.revisions and replica.incarnation != incarnation:',
           'if False:',
           'functional/test_selection.py::'
-          'test_a_replica_still_in_the_former_life_satisfies_no_token'),
+          'test_a_replica_in_the_former_incarnation_satisfies_no_token'),
     Fault('an exact read is not checked', 'db/routing/answers.py',
           'if not computed_context.reached(scope.revisions, '
           'need.revisions):', 'if False:',

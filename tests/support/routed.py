@@ -1,5 +1,7 @@
-"""A real router over two databases that differ, on a clock of the test's; or
-over servers, which it measures by itself.
+"""A real router, over two databases that differ or over real servers.
+
+Over two databases, the test owns the clock. Over servers, the router measures
+them itself.
 """
 
 import contextlib
@@ -88,7 +90,7 @@ def router(pair, settings, clock):
     return make_router(pair, settings, clock)
 
 
-def show_beat(router, pair):
+def show_heartbeat(router, pair):
     """One heartbeat, carried to the replica and seen there by a probe."""
     number = router.next_heartbeat(router.clock())
     cell.router.send_heartbeat('c1', number)
@@ -105,7 +107,7 @@ def probe(router):
 
 @pytest.fixture
 def fresh(router, pair):
-    show_beat(router, pair)
+    show_heartbeat(router, pair)
     return router
 
 

@@ -19,14 +19,14 @@ def travelled(**changes):
 
 def test_tolerance_bound_and_tokens_cross_the_wire():
     sent = context.RequestContext(lag_tolerant=True, max_staleness=2.5)
-    sent.tokens.advance('db1', 'life1', 'h1', 7)
-    sent.tokens.advance('db2', 'life9', 'h2', 3)
+    sent.tokens.advance('db1', 'i1', 'h1', 7)
+    sent.tokens.advance('db2', 'i9', 'h2', 3)
     came = context.RequestContext.from_dict(sent.to_dict())
     assert came.lag_tolerant is True
     assert came.max_staleness == 2.5
     assert came.tokens.to_dict() == {
-        'db1': {'incarnation': 'life1', 'revisions': {'h1': 7}},
-        'db2': {'incarnation': 'life9', 'revisions': {'h2': 3}}}
+        'db1': {'incarnation': 'i1', 'revisions': {'h1': 7}},
+        'db2': {'incarnation': 'i9', 'revisions': {'h2': 3}}}
 
 
 @pytest.mark.parametrize('changes', [
@@ -39,17 +39,17 @@ def test_tolerance_bound_and_tokens_cross_the_wire():
     {'max_staleness': float('nan')},
     {'max_staleness': True},
     {'tokens': 'x'},
-    {'tokens': {'db1': {'revisions': {'h1': 'x'}, 'incarnation': 'life1'}}},
-    {'tokens': {'db1': {'revisions': {'h1': 1.0}, 'incarnation': 'life1'}}},
-    {'tokens': {'db1': {'revisions': {'h1': True}, 'incarnation': 'life1'}}},
+    {'tokens': {'db1': {'revisions': {'h1': 'x'}, 'incarnation': 'i1'}}},
+    {'tokens': {'db1': {'revisions': {'h1': 1.0}, 'incarnation': 'i1'}}},
+    {'tokens': {'db1': {'revisions': {'h1': True}, 'incarnation': 'i1'}}},
     {'tokens': {'db1': {'revisions': {'h1': 1}}}},
     {'tokens': {'db1': {'revisions': {'h1': 1}, 'incarnation': 7}}},
-    {'tokens': {'db1': {'revisions': [1], 'incarnation': 'life1'}}},
-    {'tokens': {'db1': {'incarnation': 'life1'}}},
+    {'tokens': {'db1': {'revisions': [1], 'incarnation': 'i1'}}},
+    {'tokens': {'db1': {'incarnation': 'i1'}}},
     {'tokens': {'db1': None}},
     {'tokens': [1]},
     # As an earlier release had them: of one database.
-    {'tokens': {'cell': 'db1', 'incarnation': 'life1',
+    {'tokens': {'cell': 'db1', 'incarnation': 'i1',
                 'revisions': {'h1': 1}}},
 ], ids=str)
 def test_what_is_missing_or_malformed_makes_a_context_strict(changes):
@@ -89,38 +89,38 @@ def test_only_the_very_value_true_makes_a_copy_tolerant(tolerant):
 
 def test_copies_share_what_was_written():
     strict = context.new()
-    strict.tolerating_lag(True).tokens.advance('db1', 'life1', 'h1', 3)
+    strict.tolerating_lag(True).tokens.advance('db1', 'i1', 'h1', 3)
     assert strict.tokens.of('db1').revisions == {'h1': 3}
 
 
 def test_tokens_keep_the_highest_revision():
     tokens = context.Tokens()
-    tokens.advance('db1', 'life1', 'h1', 5)
-    tokens.advance('db1', 'life1', 'h1', 4)
+    tokens.advance('db1', 'i1', 'h1', 5)
+    tokens.advance('db1', 'i1', 'h1', 4)
     assert tokens.of('db1').revisions == {'h1': 5}
 
 
 def test_a_new_incarnation_of_a_cell_replaces_its_token_only():
     tokens = context.Tokens()
     for cell in ('db1', 'db2'):
-        tokens.advance(cell, 'life1', 'h1', 5)
-        tokens.advance(cell, 'life1', 'h2', 9)
-    tokens.advance('db1', 'life2', 'h1', 1)
-    assert tokens.of('db1') == context.Token('life2', {'h1': 1})
-    assert tokens.of('db2') == context.Token('life1', {'h1': 5, 'h2': 9})
+        tokens.advance(cell, 'i1', 'h1', 5)
+        tokens.advance(cell, 'i1', 'h2', 9)
+    tokens.advance('db1', 'i2', 'h1', 1)
+    assert tokens.of('db1') == context.Token('i2', {'h1': 1})
+    assert tokens.of('db2') == context.Token('i1', {'h1': 5, 'h2': 9})
 
 
 def test_a_reply_of_one_cell_keeps_the_tokens_of_another():
     tokens = context.Tokens()
-    tokens.advance('db1', 'life1', 'h1', 5)
+    tokens.advance('db1', 'i1', 'h1', 5)
     reply = context.Tokens()
-    reply.advance('db2', 'life7', 'h1', 2)
+    reply.advance('db2', 'i7', 'h1', 2)
     tokens.adopt(reply)
-    assert tokens.of('db1') == context.Token('life1', {'h1': 5})
-    assert tokens.of('db2') == context.Token('life7', {'h1': 2})
+    assert tokens.of('db1') == context.Token('i1', {'h1': 5})
+    assert tokens.of('db2') == context.Token('i7', {'h1': 2})
     # An older reply of the same cell takes nothing back.
     older = context.Tokens()
-    older.advance('db1', 'life1', 'h1', 4)
+    older.advance('db1', 'i1', 'h1', 4)
     tokens.adopt(older)
     assert tokens.of('db1').revisions == {'h1': 5}
 

@@ -53,8 +53,9 @@ class Replicas:
 class TolerantReads:
     """Chooses who answers a tolerant read.
 
-    A replica within the bound, else the primary within its budget, else a
-    replica of any age if the request prefers that, else nobody.
+    It is a replica within the bound. Else it is the primary, within its
+    budget. Else it is a replica of any age, if the request accepts that. Else
+    the read is refused.
     """
 
     def __init__(self, settings: cfg.ConfigOpts.GroupAttr,

@@ -9,7 +9,7 @@ from computed.db.routing import incarnation
     (('old', 'server 1'), 'server 1', ('old', 'server 1')),
     (('old', 'server 1'), 'server 2', ('new', 'server 2')),
 ])
-def test_a_new_life_begins_where_something_may_be_lost(
+def test_a_new_incarnation_begins_where_something_may_be_lost(
         known, lineage, wanted):
     assert incarnation.verdict(known, lineage, 'new') == wanted
 
@@ -30,7 +30,7 @@ def test_time_that_has_passed_is_not_waited_for_again():
     assert incarnation.resync_after('h1', 120, 1000) == 1
 
 
-def test_a_life_has_an_age():
+def test_an_incarnation_has_an_age():
     now = [10.0]
     known = incarnation.Incarnation(lambda: now[0])
     known.adopt('a')

@@ -10,20 +10,20 @@ def test_age_counts_from_the_sending_of_the_newest_heartbeat_seen():
     assert heartbeats.age(seen=2, now=12.5) == 1.5
 
 
-def test_a_node_that_shows_the_newest_beat_is_not_of_age_zero():
+def test_a_node_that_shows_the_newest_heartbeat_is_not_of_age_zero():
     heartbeats = lag.Heartbeats()
     newest = heartbeats.next(10.0)
     assert heartbeats.age(newest, now=10.7) > 0.69
 
 
-def test_a_beat_never_sent_proves_nothing():
+def test_a_heartbeat_never_sent_proves_nothing():
     heartbeats = lag.Heartbeats()
     heartbeats.next(10.0)
     assert heartbeats.age(None, 10.0) == math.inf
     assert heartbeats.age(7, 10.0) == math.inf
 
 
-def test_a_beat_long_forgotten_proves_nothing():
+def test_a_heartbeat_long_forgotten_proves_nothing():
     heartbeats = lag.Heartbeats(keep=2)
     for now in range(4):
         heartbeats.next(now)

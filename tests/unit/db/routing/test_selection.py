@@ -24,7 +24,7 @@ def test_only_usable_replicas_within_the_bound_are_tried():
                  C('fit', True, 9.9)) == ['fit']
 
 
-def test_one_out_of_use_for_its_age_is_for_those_who_bear_more():
+def test_a_replica_out_of_use_for_its_age_serves_greater_bounds():
     lagging = C('r', False, 20, lagging=True)
     assert order(lagging, bound=60) == ['r']
     assert order(C('r', False, 5, lagging=True), bound=10) == []
