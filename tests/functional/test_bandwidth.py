@@ -334,7 +334,8 @@ def test_what_could_not_be_written_is_written_later(
     def away(*args, **kwargs):
         raise exception.PrimaryUnavailable()
     with monkeypatch.context() as patch:
-        patch.setattr(host_side.conductor, '_call', away)
+        patch.setattr(host_side.conductor, 'object_class_action_versions',
+                      away)
         for counted in (1100, 1150, 20, 30):
             carry(virt, counted)
             with pytest.raises(exception.PrimaryUnavailable):
@@ -355,7 +356,8 @@ def test_what_could_not_be_read_is_accounted_later(
     def away(*args, **kwargs):
         raise exception.PrimaryUnavailable()
     with monkeypatch.context() as patch:
-        patch.setattr(host_side.conductor, '_call', away)
+        patch.setattr(host_side.conductor, 'object_class_action_versions',
+                      away)
         for counted in (600, 700, 50):
             carry(virt, counted)
             with pytest.raises(exception.PrimaryUnavailable):
