@@ -1,0 +1,52 @@
+"""What a service knows of itself and of its machine's restarts."""
+
+import pytest
+
+from computed import exception
+from computed.service import identity
+
+
+@pytest.fixture
+def boot_id(tmp_path):
+    path = tmp_path / 'boot_id'
+    path.write_text('first\n')
+    return path
+
+
+def test_a_service_keeps_its_id_and_gets_a_new_boot_id(tmp_path, boot_id):
+    first = identity.load(tmp_path, boot_id)
+    second = identity.load(tmp_path, boot_id)
+    assert first.service_id == second.service_id
+    assert first.boot_id != second.boot_id
+    assert (first.known_host_boot_id, second.known_host_boot_id) == (
+        None, 'first')
+    assert not first.after_reboot and not second.after_reboot
+
+
+def test_a_restart_of_the_machine_is_known_until_it_is_dealt_with(
+        tmp_path, boot_id):
+    identity.load(tmp_path, boot_id)
+    boot_id.write_text('second\n')
+    for _ in range(2):
+        found = identity.load(tmp_path, boot_id)
+        assert found.after_reboot
+    identity.keep(tmp_path, found)
+    assert not identity.load(tmp_path, boot_id).after_reboot
+
+
+def test_by_default_the_kernel_names_the_start_of_the_machine(tmp_path):
+    with open(identity.BOOT_ID, encoding='ascii') as stream:
+        assert identity.load(tmp_path).host_boot_id == stream.read().strip()
+
+
+def test_a_state_path_is_locked_until_the_lock_is_closed(tmp_path):
+    held = identity.lock(str(tmp_path / 'state'))
+    with pytest.raises(exception.AlreadyRunning):
+        identity.lock(str(tmp_path / 'state'))
+    held.close()
+    identity.lock(str(tmp_path / 'state')).close()
+
+
+def test_a_state_path_that_cannot_be_is_one_line():
+    with pytest.raises(exception.ConfigError, match='state_path = /proc/x'):
+        identity.lock('/proc/x')
