@@ -335,6 +335,18 @@ def test_wrong_configuration_is_refused_in_one_line(
     assert any(_matches(complaint, line) for line in lines), done.stderr
 
 
+def test_an_empty_state_path_is_not_the_working_directory(tmp_path):
+    config = tmp_path / 'computed.conf'
+    config.write_text('[DEFAULT]\nstate_path =\n')
+    done = subprocess.run(
+        [sys.executable, '-m', 'computed.cmd.computed', '--config-file',
+         str(config)], cwd=tmp_path,
+        capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert '[DEFAULT] state_path = : it is empty.' in done.stderr
+    assert list(tmp_path.iterdir()) == [config]
+
+
 def _matches(pattern, line):
     import re
     return re.search(pattern.replace('[tasks]', r'\[tasks\]'), line)

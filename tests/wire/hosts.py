@@ -10,7 +10,6 @@ from computed import context
 from computed.periodic import runner
 from computed.rpc import hostapi
 from computed.rpc import serializer
-from computed.rpc import transport
 from computed.service import task_endpoint
 from computed.virt import memory
 from tests.support import fixtures
@@ -68,8 +67,8 @@ def serving(folder):
 
 def made(folder):
     """``[(request, reply)]`` of every call to a host."""
-    api = hostapi.HostAPI(transport.make(fixtures.make_conf(folder)))
     with serving(folder) as serve:
-        api._client = loopback.Client(serve, serializer.Serializer())
-        calls.ask_host(api)
-    return api._client.seen
+        transport = loopback.Transport(folder, serve)
+        calls.ask_host(hostapi.HostAPI(transport))
+    [client] = transport.clients
+    return client.seen

@@ -14,7 +14,6 @@ from computed.conductor import manager
 from computed.db.cell import migration
 from computed.objects import base
 from computed.rpc import serializer
-from computed.rpc import transport
 from tests.support import fixtures
 from tests.support import many
 from tests.wire import calls
@@ -33,7 +32,8 @@ class Client:
         self._serve = serve
         self._version = version
 
-    def prepare(self, server=None):
+    def prepare(self, server=None, version=None):
+        self._version = version or self._version
         return self
 
     def call(self, ctxt, method, **kwargs):
@@ -45,6 +45,28 @@ class Client:
         reply = self._serve(request)
         self.seen.append((request, reply))
         return self.serializer.deserialize_entity(ctxt, reply)
+
+
+class Transport:
+    """In place of a :class:`computed.rpc.transport.Transport`.
+
+    :ivar clients: those it has made
+    """
+
+    address = 'loopback'
+
+    def __init__(self, folder, serve):
+        self.conf = fixtures.make_conf(folder)
+        self.clients = []
+        self._serve = serve
+
+    def client(self, target, timeout=None, serializer=None,
+               version_cap=None):
+        self.clients.append(Client(self._serve, serializer, target.version))
+        return self.clients[-1]
+
+    def servers(self, queue):
+        return types.SimpleNamespace(reached=contextlib.nullcontext)
 
 
 class Conductor:
@@ -96,9 +118,7 @@ def answered(dispatcher, request):
 def host_side(conductor, folder):
     """This process as a host of ``conductor``, while the block lasts."""
     api = conductor_client.ConductorAPI(
-        transport.make(fixtures.make_conf(folder)))
-    api._client = Client(conductor.serve, serializer.BackportingSerializer())
-    api._translator = Client(conductor.serve, serializer.Serializer(), '1.1')
+        Transport(folder, conductor.serve))
     base.use_conductor(api)
     try:
         yield api
