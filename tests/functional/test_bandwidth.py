@@ -21,8 +21,8 @@ from computed.operations import power
 from computed.usage import counters as usage_counters
 from computed.usage import meter
 from computed.virt import process
-from tests.functional import test_process_driver as real
 from tests.support import fixtures
+from tests.support import process_guests as real
 from tests.support import waiting
 
 UUID = fixtures.UUID

@@ -47,7 +47,7 @@ def environment(backend=None, **variables):
 
 @pytest.mark.parametrize('tests', [
     [FUNCTIONAL + 'test_unix_transport.py',
-     FUNCTIONAL + 'test_process_driver.py::TestContract',
+     FUNCTIONAL + 'process_driver/test_contract.py',
      'tests/unit/virt/process/test_watcher.py',
      'tests/unit/periodic/test_runner.py'],
     # SQLite, over unix:// and over RabbitMQ; then MariaDB with a replica
