@@ -1,17 +1,22 @@
-"""_poll_bandwidth_usage: how many bytes each interface carried, by period.
+"""_poll_bandwidth_usage: record the bytes of each interface, by period.
 
-What is counted and how is decided in :mod:`computed.usage.counters`.
+How bytes are counted is decided in :mod:`computed.usage.counters`.
 """
 
+import typing
+
+from computed import context as computed_context
 from computed import periodic
+
+if typing.TYPE_CHECKING:
+    from computed import manager as manager_module
 
 
 @periodic.periodic_task(spacing='bandwidth_poll_interval')
-def poll_bandwidth_usage(manager, context):
-    """Read the counters of this host's interfaces and write the usage.
-
-    :rtype: computed.periodic.Report
-    """
+def poll_bandwidth_usage(
+        manager: 'manager_module.ComputeManager',
+        context: computed_context.RequestContext) -> periodic.Report:
+    """Read the counters of this host's interfaces and write the usage."""
     if not manager.meter.able:
         return periodic.Report(note='the driver counts no bytes')
     snapshot = manager.calls.list_instances()

@@ -1,33 +1,45 @@
-"""update_available_resource: what this host has, promised, and has in use.
+"""update_available_resource: record what this host has and has promised.
 
-What is promised is a sum over the instances that the primary has assigned
-to this host, and never a measurement; what is measured stands beside it, for
-people. The record is written only if it changed.
+What is promised is a sum over the instances that the primary has assigned to
+this host, never a measurement. Measured figures are recorded beside it, for
+operators. The record is written only if it changed.
 """
 
+import typing
+
+from oslo_config import cfg
 from oslo_log import log as logging
 
+from computed import context as computed_context
 from computed import exception
 from computed import periodic
 from computed.objects import host as host_obj
 from computed.objects import resources as resources_obj
 
+if typing.TYPE_CHECKING:
+    from computed import manager as manager_module
+    from computed.virt import driver
+
+Context = computed_context.RequestContext
+Manager: typing.TypeAlias = 'manager_module.ComputeManager'
+Values: typing.TypeAlias = dict[str, typing.Any]
+
 LOG = logging.getLogger(__name__)
 
-# Measured figures, and what they are parts of.
+# Measured figures, and the totals they belong to.
 MEASURED = {'memory_mb_available': 'memory_mb', 'disk_gb_free': 'disk_gb'}
-# They never stand still. What is recorded of them is at most this part of
-# the total off, or so many seconds old.
+# They always move. The record of one differs by at most this part of the
+# total, or is at most so many seconds old.
 STEP = 0.05
 MAX_AGE = 600
 
 _MIB_PER_GIB = 1024
 
 
-def compose(has, usage, options):
-    """What is to be recorded of a host. Pure.
+def compose(has: 'driver.HostResources', usage: typing.Any,
+            options: cfg.ConfigOpts) -> Values:
+    """Return what to record of a host. Pure.
 
-    :param has: the :class:`computed.virt.driver.HostResources`
     :param usage: the :class:`computed.objects.resources.ResourceUsage`
     :param options: the options of ``[compute]``
     :returns: ``{field of ComputeNode: value}``
@@ -50,13 +62,14 @@ def compose(has, usage, options):
     return values
 
 
-def changed(node, values, age):
-    """The names of the values that are worth a write. Pure.
+def changed(node: typing.Any, values: Values,
+            age: float | None) -> list[str]:
+    """Return the names of the values that are worth a write. Pure.
 
-    :param node: the ComputeNode as it is recorded, or None
-    :param age: seconds since it was; None without a record
+    :param node: the recorded ComputeNode, or None
+    :param age: seconds since it was recorded; None without a record
     """
-    if node is None:
+    if node is None or age is None:
         return sorted(values)
     differing = {name for name, value in values.items()
                  if getattr(node, name) != value}
@@ -66,7 +79,7 @@ def changed(node, values, age):
     return sorted(differing)
 
 
-def _is_jitter(node, values, name):
+def _is_jitter(node: typing.Any, values: Values, name: str) -> bool:
     if name not in MEASURED or getattr(node, name) is None:
         return False
     moved = abs(values[name] - getattr(node, name))
@@ -74,21 +87,18 @@ def _is_jitter(node, values, name):
 
 
 @periodic.periodic_task(spacing='update_resources_interval')
-def update_available_resource(manager, context):
-    """Record what this host has and what of it is promised.
-
-    :rtype: computed.periodic.Report
-    """
+def update_available_resource(manager: Manager,
+                              context: Context) -> periodic.Report:
+    """Record what this host has and what of it is promised."""
     try:
         return update(manager, context)
     except exception.DriverNotReady as error:
         return periodic.Report(note=str(error))
 
 
-def update(manager, context):
-    """The same, for the start, which waits for the driver.
+def update(manager: Manager, context: Context) -> periodic.Report:
+    """Do the same at the start, which waits for the driver.
 
-    :rtype: computed.periodic.Report
     :raises computed.exception.DriverNotReady: nothing is known, so nothing
         is recorded
     """
@@ -107,18 +117,21 @@ def update(manager, context):
     return report
 
 
-def record(manager, context, node, values, names, report):
+def record(manager: Manager, context: Context, node: typing.Any,
+           values: Values, names: list[str],
+           report: periodic.Report) -> None:
     """Write ``values``, unless the record has changed since it was read."""
     if host_obj.ComputeNode.record(
             context, manager.host, values, node and node.generation):
         report.note = f'written: {", ".join(names) if node else "all"}'
         warn(values, names)
     else:
-        report.note = 'the record has changed meanwhile; left to the next run'
+        report.note = ('another writer has changed the record; it is left to '
+                       'the next run')
 
 
-def warn(values, names):
-    """Say what an operator should know of what has just changed."""
+def warn(values: Values, names: list[str]) -> None:
+    """Warn an operator of what has just changed."""
     for name in resources_obj.CLASSES:
         reserved = f'{name}_reserved'
         if values[name] <= values[reserved] and (
@@ -130,7 +143,8 @@ def warn(values, names):
                          'reserved': values[reserved]})
 
 
-def forget(manager, context, former, report):
+def forget(manager: Manager, context: Context, former: str,
+           report: periodic.Report) -> None:
     """Delete what this host had recorded under a former name."""
     if host_obj.ComputeNode.delete_former(
             context, manager.host, former, manager.claims.service_id,
@@ -139,4 +153,4 @@ def forget(manager, context, former, report):
                  'deleted.', {'former': former, 'host': manager.host})
     else:
         report.note = (f'the compute node of {former} has our identity and '
-                       'is kept: that host is heard of')
+                       'is kept: that host sends heartbeats')

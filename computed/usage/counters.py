@@ -1,11 +1,14 @@
-"""What an interface's counters mean in bytes of a period. Pure.
+"""Compute the bytes of a period from an interface's counters. Pure.
 
 A counter grows from the start of a guest, its *epoch*, and knows no periods;
 a row holds the bytes of one period and where the counters stood. Rows are
-absolute: written twice, or one left out, they are right all the same.
+absolute: a row that is written twice, or left out once, does no harm.
 """
 
 import dataclasses
+from collections import abc
+
+from computed.virt import driver
 
 # The greatest number that every database keeps; counters have a bit more.
 MAX_BIGINT = 2 ** 63 - 1
@@ -18,8 +21,8 @@ class Row:
     :ivar start_period: seconds since 1970
     :ivar bw_in: bytes of this period so far
     :ivar last_ctr_in: the counter when they were counted
-    :ivar last_refreshed: when that was, in microseconds since 1970; always
-        rises, so that of two writes the later is known
+    :ivar last_refreshed: when that was, in microseconds since 1970; it
+        always rises, and shows which of two writes is the later
     """
 
     uuid: str
@@ -33,8 +36,8 @@ class Row:
     last_refreshed: int
 
     @property
-    def interface(self):
-        """Whose bytes these are."""
+    def interface(self) -> tuple[str, str]:
+        """The instance and the MAC address."""
         return self.uuid, self.mac_address
 
 
@@ -57,19 +60,17 @@ class Sample:
     previous_period: int
 
     @property
-    def interface(self):
-        """Whose counters these are."""
+    def interface(self) -> tuple[str, str]:
+        """The instance and the MAC address."""
         return self.uuid, self.mac_address
 
 
-def sample(counters, taken_at, start_period, previous_period):
-    """The :class:`Sample` of what a driver said, or None if it is no good.
-
-    :type counters: computed.virt.driver.InterfaceCounters
-    """
-    pair = counters.rx_bytes, counters.tx_bytes
-    if not counters.mac_address or any(
-            value is None or value < 0 for value in pair):
+def sample(counters: driver.InterfaceCounters, taken_at: int,
+           start_period: int, previous_period: int) -> Sample | None:
+    """Return a driver's counters as a sample; None if one is unusable."""
+    pair = [value for value in (counters.rx_bytes, counters.tx_bytes)
+            if value is not None and value >= 0]
+    if not counters.mac_address or len(pair) < 2:
         return None
     ctr_in, ctr_out = (min(value, MAX_BIGINT) for value in pair)
     return Sample(counters.uuid, counters.mac_address.lower(), ctr_in,
@@ -77,14 +78,15 @@ def sample(counters, taken_at, start_period, previous_period):
                   previous_period)
 
 
-def account(current, earlier, taken, launched_since):
-    """The row of the sample's period, with the sample in it.
+def account(current: Row | None, earlier: Row | None, taken: Sample,
+            launched_since: bool) -> Row:
+    """Return the row of the sample's period, with the sample in it.
 
     :param current: the :class:`Row` of that period, or None
     :param earlier: the newest row of another period, or None
     :param launched_since: without any row: whether the guest was launched
         since rows were last written, so that all its bytes are new. Else
-        nobody knows in which period they fell, and counting begins here.
+        their period is unknown, and counting begins here.
     """
     last = max((row for row in (current, earlier) if row is not None),
                key=lambda row: row.last_refreshed, default=None)
@@ -101,20 +103,21 @@ def account(current, earlier, taken, launched_since):
                            last.last_refreshed + 1 if last else 0))
 
 
-def _increments(last, taken, launched_since):
-    """The bytes since ``last``, both directions."""
+def _increments(last: Row | None, taken: Sample,
+                launched_since: bool) -> tuple[int, int]:
+    """Return the bytes since ``last``, in and out."""
     if last is None:
         return (taken.ctr_in, taken.ctr_out) if launched_since else (0, 0)
-    # A reset is one of both: a direction that has passed its old value
-    # already began again at zero with the other.
+    # A reset concerns both directions: one that has passed its old value
+    # already has begun again at zero with the other.
     if (taken.epoch != last.last_epoch or taken.ctr_in < last.last_ctr_in or
             taken.ctr_out < last.last_ctr_out):
         return taken.ctr_in, taken.ctr_out
     return taken.ctr_in - last.last_ctr_in, taken.ctr_out - last.last_ctr_out
 
 
-def needs_rows(rows, taken):
-    """Whether the database must be asked before ``taken`` is accounted.
+def needs_rows(rows: abc.Mapping[int, Row] | None, taken: Sample) -> bool:
+    """Return whether ``taken`` needs rows that only the database has.
 
     :param rows: ``{start_period: Row}`` known of its interface
     """
@@ -127,12 +130,14 @@ def needs_rows(rows, taken):
         taken.start_period not in rows and taken.start_period < max(rows))
 
 
-def compacted(samples):
-    """``samples`` without those that later ones include; the same order.
+def compacted(samples: abc.Iterable[Sample]) -> list[Sample]:
+    """Drop the samples that later ones include; keep the order.
 
-    Of one epoch and period the last says all, unless counters fell.
+    The last sample of an epoch and a period includes the others, unless the
+    counters fell in between.
     """
-    kept, last = {}, {}
+    kept: dict[int, Sample] = {}
+    last: dict[tuple[str, str], int] = {}
     for number, taken in enumerate(samples):
         before = last.get(taken.interface)
         if before is not None:

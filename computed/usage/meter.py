@@ -1,8 +1,8 @@
-"""The counters of this host's interfaces, made into rows of usage.
+"""Make rows of usage from the counters of this host's interfaces.
 
-Only this host writes the rows of its instances, so what it wrote last need
-not be read again, and no replica's lag can matter. It goes on counting in
-memory while the database is away.
+Only this host writes the rows of its instances. So it need not read again
+what it wrote last, and the lag of a replica cannot matter. It goes on counting
+in memory while the database does not answer.
 """
 
 import collections
@@ -10,54 +10,69 @@ import contextlib
 import dataclasses
 import datetime
 import threading
+import typing
+from collections import abc
 
 from oslo_log import log as logging
 
 from computed import clock as clock_module
+from computed import context as computed_context
 from computed import metrics
 from computed.objects import bandwidth as bandwidth_obj
 from computed.usage import counters as usage_counters
 
+if typing.TYPE_CHECKING:
+    from computed import manager as manager_module
+    from computed.virt import claim as virt_claim
+
 LOG = logging.getLogger(__name__)
 
+Context = computed_context.RequestContext
+Interface: typing.TypeAlias = tuple[str, str]
+
 CAPABILITY = 'interface_counters'
-# One call carries at most so many rows, or uuids.
+# The number of rows, or uuids, in one call.
 CHUNK = 1000
-# Seconds that an operation waits for a pass that is at the same work.
+# Seconds that an operation waits for a pass that does the same work.
 WAIT = 5
 
 
 class Meter:
     """Reads counters, and writes usage. Any thread may call it."""
 
-    def __init__(self, manager, clock=clock_module.time):
+    def __init__(self, manager: 'manager_module.ComputeManager',
+                 clock: abc.Callable[[], float] = clock_module.time) -> None:
         """:param clock: seconds since 1970"""
         self._manager = manager
         self._clock = clock
-        # Samples are kept in the order in which they were taken: else an
-        # old one, late, would look like a reset.
+        # Samples stay in the order in which they were taken: an old one
+        # that came late would look like a reset.
         self._looking = threading.Lock()
-        self._samples = collections.deque()
+        self._samples: collections.deque[usage_counters.Sample] = (
+            collections.deque())
         # Guards what follows.
         self._writing = threading.Lock()
-        self._known = {}        # interface: {start_period: Row}
-        self._unwritten = {}    # (interface, start_period): Row
+        # {interface: {start_period: Row}}
+        self._known: dict[Interface, dict[int, usage_counters.Row]] = {}
+        # {(interface, start_period): Row}
+        self._unwritten: dict[
+            tuple[Interface, int], usage_counters.Row] = {}
 
     @property
-    def able(self):
+    def able(self) -> bool:
         """Whether the driver has counters to read."""
         return CAPABILITY in self._manager.driver.capabilities
 
-    def look(self, uuids, timeout=-1):
-        """Read the counters of these guests; asks nobody but the driver.
+    def look(self, uuids: abc.Sequence[str], timeout: float = -1) -> int:
+        """Read the counters of these guests from the driver.
 
-        :param timeout: seconds to wait for another look; -1 for ever
-        :returns: how many interfaces had counters of no use
-        :raises computed.exception.DriverError: as the driver says
+        :param timeout: seconds to wait for another look; -1: no limit
+        :returns: how many interfaces had unusable counters
+        :raises computed.exception.DriverError: as the driver raises it
         """
         if not self._looking.acquire(timeout=timeout):
-            LOG.warning('Counters are being read for too long; the bytes '
-                        'that %s carried last are not counted.',
+            LOG.warning('Another thread has read counters for too long; the '
+                        'last bytes of %s are not counted.',
                         ', '.join(uuids))
             return 0
         try:
@@ -65,7 +80,7 @@ class Meter:
         finally:
             self._looking.release()
 
-    def _look(self, uuids):
+    def _look(self, uuids: abc.Sequence[str]) -> int:
         found = self._manager.calls.interface_counters(uuids)
         now = self._clock()
         period = self._manager.conf.tasks.instance_usage_audit_period
@@ -80,14 +95,15 @@ class Meter:
         metrics.bandwidth_skipped.inc(len(samples) - len(good))
         return len(samples) - len(good)
 
-    def write(self, context, timeout=-1, present=None):
-        """Account all samples taken, and write what came of them.
+    def write(self, context: Context, timeout: float = -1,
+              present: frozenset[str] | None = None) -> int:
+        """Account all samples taken, and write the rows.
 
         What cannot be read or written now is kept for the next time.
 
-        :param timeout: seconds to wait for another who writes; -1 for ever
-        :param present: uuids of all guests there are: the others' rows need
-            not be remembered
+        :param timeout: seconds to wait for another writer; -1: no limit
+        :param present: uuids of all guests there are; the rows of others
+            are forgotten
         :returns: how many rows were written
         """
         if not self._writing.acquire(timeout=timeout):
@@ -104,7 +120,7 @@ class Meter:
         finally:
             self._writing.release()
 
-    def _account(self, context):
+    def _account(self, context: Context) -> None:
         samples = [self._samples.popleft()
                    for _ in range(len(self._samples))]
         try:
@@ -124,18 +140,20 @@ class Meter:
                 current, earlier, sample,
                 _since(launched.get(sample.uuid), sample.previous_period)))
 
-    def _read_rows(self, context, samples):
+    def _read_rows(self, context: Context,
+                   samples: abc.Sequence[usage_counters.Sample],
+                   ) -> dict[str, float | None]:
         """Read the rows that are needed and not known, on the primary.
 
-        :returns: ``{uuid: seconds since 1970}``, when those of the samples
-            were launched that have no row
+        :returns: ``{uuid: seconds since 1970}``: when each instance that has
+            no row was launched
         """
         asked = [sample for sample in samples if usage_counters.needs_rows(
             self._known.get(sample.interface), sample)]
         uuids = sorted({sample.uuid for sample in asked})
         starts = sorted({start for sample in asked for start in (
             sample.start_period, sample.previous_period)})
-        launched = {}
+        launched: dict[str, float | None] = {}
         for first in range(0, len(uuids), CHUNK):
             found = bandwidth_obj.BandwidthUsageList.get_by_uuids(
                 context, uuids[first:first + CHUNK], starts,
@@ -149,7 +167,7 @@ class Meter:
                     rows[row.start_period] = row
         return launched
 
-    def _keep(self, row):
+    def _keep(self, row: usage_counters.Row) -> None:
         rows = self._known.setdefault(row.interface, {})
         rows[row.start_period] = row
         for old in sorted(rows.values(),
@@ -157,7 +175,7 @@ class Meter:
             del rows[old.start_period]
         self._unwritten[row.interface, row.start_period] = row
 
-    def _send(self, context):
+    def _send(self, context: Context) -> int:
         rows = list(self._unwritten.values())
         for first in range(0, len(rows), CHUNK):
             part = rows[first:first + CHUNK]
@@ -168,16 +186,16 @@ class Meter:
         return len(rows)
 
 
-def as_row(usage):
-    """The :class:`computed.usage.counters.Row` in a BandwidthUsage."""
+def as_row(usage: typing.Any) -> usage_counters.Row:
+    """Return a BandwidthUsage as a row."""
     names = (field.name for field in dataclasses.fields(usage_counters.Row))
     values = {name: getattr(usage, name) for name in names}
     values['start_period'] = int(usage.start_period.timestamp())
     return usage_counters.Row(**values)
 
 
-def _since(launched, previous_period):
-    """Whether a guest without rows has only bytes that nobody counted.
+def _since(launched: float | None, previous_period: int) -> bool:
+    """Return whether a guest without rows has only uncounted bytes.
 
     A reading after its launch would have left a row in this period or the
     one before, unless the launch is older than both.
@@ -188,11 +206,12 @@ def _since(launched, previous_period):
 
 
 @contextlib.contextmanager
-def last_look(manager, claim):
-    """Around what ends a guest: its counters end with it.
+def last_look(manager: 'manager_module.ComputeManager',
+              claim: 'virt_claim.Claim') -> abc.Iterator[None]:
+    """Count the last bytes of a guest that the body ends.
 
-    They are read before and written after, and nothing that goes wrong with
-    either is in the way of the end.
+    The counters are read before the body and written after it. An error of
+    either does not keep the guest from being ended.
     """
     if not manager.meter.able:
         yield
@@ -207,10 +226,10 @@ def last_look(manager, claim):
 
 
 @contextlib.contextmanager
-def _harmless(claim):
+def _harmless(claim: 'virt_claim.Claim') -> abc.Iterator[None]:
     try:
         yield
-    except Exception as error:      # whatever a driver raises
+    except Exception as error:      # a driver may raise anything
         LOG.warning('The last bytes of instance %(uuid)s are not counted or '
                     'not recorded yet: %(error)s',
                     {'uuid': claim.uuid, 'error': error})

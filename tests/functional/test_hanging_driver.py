@@ -1,5 +1,7 @@
 """A driver call that hangs holds neither a pass nor an operation."""
 
+import threading
+
 import oslo_messaging as messaging
 import pytest
 
@@ -9,6 +11,7 @@ from computed import metrics
 from computed import states
 from computed.claims import recovery
 from computed.operations import power
+from computed.service import host
 from computed.tasks.power_states import task as power_states
 from computed.virt import calls
 from tests.support import fixtures
@@ -185,3 +188,27 @@ def test_without_a_thread_a_call_is_made_all_the_same(
         raise RuntimeError("can't start new thread")
     monkeypatch.setattr('computed.concurrency.thread', none)
     assert manager.calls.list_instances().complete
+
+
+def test_events_have_threads_of_their_own(manager, virt, pair):
+    """All threads of operations are busy; an event is dealt with."""
+    for uuid in (UUID, OTHER):
+        virt.set_power_state(uuid, states.RUNNING)
+    manager.conf.set_override('stopped_event_delay', 0, 'virt')
+    service = host.HostService.__new__(host.HostService)
+    service.conf, service.manager, service.driver = (
+        manager.conf, manager, virt)
+    busy, go = threading.Semaphore(0), threading.Event()
+    for _ in range(manager.conf.operation_workers):
+        manager.workers.submit(lambda: busy.release() or go.wait())
+    try:
+        for _ in range(manager.conf.operation_workers):
+            assert busy.acquire(timeout=20)
+        service._subscribe()
+        virt.set_power_state(UUID, states.CRASHED)
+        waiting.wait_for(lambda: row(pair, UUID)[0] == 'stopped', 20,
+                         'the event')
+    finally:
+        go.set()
+        virt.subscribe(None)
+        service._lifecycle_events.stop()

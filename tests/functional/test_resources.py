@@ -283,7 +283,7 @@ def test_a_record_that_changed_meanwhile_is_not_overwritten(
                      'generation = generation + 1')
         return inner(ctxt, method, **kwargs)
     host_side.conductor._client.call = call
-    assert 'changed meanwhile' in run(manager).note
+    assert 'has changed the record' in run(manager).note
     assert promised()['vcpus'] == 5
     host_side.conductor._client.call = inner
     run(manager)
@@ -364,7 +364,7 @@ def test_a_node_whose_host_is_heard_of_is_kept(manager, pair, former):
     """A copied state path gives two hosts one identity."""
     silence(pair, 50)
     before = revision(pair, 'h0')
-    assert 'that host is heard of' in run(manager).note
+    assert 'that host sends heartbeats' in run(manager).note
     assert hosts_with_nodes(pair) == ['h0', HOST]
     assert revision(pair, 'h0') == before
 

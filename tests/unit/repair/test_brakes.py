@@ -35,7 +35,7 @@ def test_the_hour_goes_on_after_a_restart(tmp_path):
     clock.now += 600
     wall.now += 600
     assert before.take(2)
-    # The machine's own clock begins anew, the other goes on.
+    # The machine's own clock begins at zero, the other goes on.
     clock, wall.now = Clock(), wall.now + 1200
     after = brakes.Hourly(state.State(path), clock, wall)
     assert not after.take(2)
