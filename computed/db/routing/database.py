@@ -27,7 +27,7 @@ Q = typing.TypeVar('Q', bound=Query)
 class Database:
     """One of the databases that this process runs queries on.
 
-    :ivar name: shown in errors
+    :ivar name: tells one database from another in logs and debuggers
     :ivar router: chooses a server for each read and write; there is none
         until :meth:`configure`
     :ivar max_page: returns the highest number of rows in a page
@@ -38,6 +38,9 @@ class Database:
 
     def __init__(self, name: str) -> None:
         self.name = name
+
+    def __repr__(self) -> str:
+        return f'<database {self.name}>'
 
     def configure(self, router: 'router_module.Router',
                   max_page: abc.Callable[[], int]) -> None:
@@ -63,10 +66,10 @@ class Database:
                 function, context, *args, **kwargs), context)
         return typing.cast(Q, wrapper)
 
-    def write(self, function: Q, **options: bool) -> Q:
+    def write(self, function: Q, heartbeat: bool = False) -> Q:
         """Let a statement function run in a transaction on the primary.
 
-        :param options: see :meth:`computed.db.routing.primary.Primary.run`
+        :param heartbeat: see :meth:`liveness`
         :raises computed.exception.ReadOnlyScope: in a lag-tolerant context
             or inside a read
         :raises computed.exception.PrimaryUnavailable: nothing was written
@@ -78,19 +81,16 @@ class Database:
         def wrapper(context: computed_context.RequestContext,
                     *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
             return self.router.write(function.__name__, functools.partial(
-                function, context, *args, **kwargs), context, **options)
+                function, context, *args, **kwargs), context, heartbeat)
         return typing.cast(Q, wrapper)
 
     def liveness(self, function: Q) -> Q:
-        """As :meth:`write`, on a connection that only heartbeats use."""
-        return self.write(function, heartbeat=True)
+        """As :meth:`write`, on a connection that only heartbeats use.
 
-    def own_liveness(self, function: Q) -> Q:
-        """As :meth:`liveness`, for a heartbeat of this conductor itself.
-
-        It does not wait in line before a primary that does not answer.
+        So a heartbeat never waits behind queries. The heartbeats of the
+        conductor itself go through its router.
         """
-        return self.write(function, heartbeat=True, ours=True)
+        return self.write(function, heartbeat=True)
 
     def record_revision(self, context: computed_context.RequestContext,
                         host: str | None, revision: int | None) -> None:
