@@ -11,7 +11,6 @@ from collections import abc
 
 from oslo_config import cfg
 from oslo_upgradecheck import upgradecheck
-from packaging import version
 
 import computed
 from computed import exception
@@ -19,6 +18,7 @@ from computed.cmd import setup
 from computed.conductor import client as conductor_client
 from computed.db import cell
 from computed.db import engine
+from computed.objects import versions
 from computed.rpc import errors
 from computed.rpc import hostapi
 from computed.rpc import options
@@ -171,26 +171,27 @@ def oldest_service(primary: engine.inspect.Server,
     if not primary.services:
         return upgradecheck.Result(SUCCESS, 'No host is registered yet.')
     findings: list[Finding] = []
-    versions = []
+    running = []
     for service in primary.services:
         try:
-            versions.append((version.Version(service.version), service))
-        except version.InvalidVersion:
+            running.append((versions.parsed(service.version), service))
+        except ValueError:
             findings.append((WARNING, (
                 f'{service.host} has the version {service.version!r}, which '
                 'cannot be compared.')))
-    this = version.Version(ours)
-    for found, service in versions:
-        if (found.major, found.minor + 1) < (this.major, this.minor):
+    major, minor = versions.parsed(ours)
+    for found, service in running:
+        if found < (major, minor - 1):
             findings.append((FAILURE, (
-                f'{service.host} runs {found}, more than one release behind '
-                f'{this} (seen {service.silent_for:.0f} s ago); upgrade it '
-                'first.')))
+                f'{service.host} runs {service.version}, more than one '
+                f'release behind {ours} (seen {service.silent_for:.0f} s '
+                'ago); upgrade it first.')))
     if findings:
         return worst(findings, '')
-    oldest, service = min(versions, key=lambda pair: pair[0])
+    _, service = min(running, key=lambda pair: pair[0])
     return upgradecheck.Result(
-        SUCCESS, f'The oldest is {oldest}, on host {service.host}.')
+        SUCCESS,
+        f'The oldest is {service.version}, on host {service.host}.')
 
 
 def queue_names(hosts: abc.Iterable[str]) -> list[str]:
