@@ -211,8 +211,8 @@ delete_queue -p {vhost} {queue}`, and start the services."""
 
 
 class OutcomeUnknown(ComputedError):
-    """{method} was not answered within {timeout} s. It may have been done. \
-Check before you repeat it."""
+    """{method} got no answer (the limit is {timeout} s). It may have been \
+done. Check before you repeat it."""
 
 
 class PeerFailed(ComputedError):
@@ -255,7 +255,7 @@ class DriverHangs(DriverNotReady):
 
 
 class DriverTimeout(DriverError):
-    """The driver needed more than {timeout} s to {operation}."""
+    """The driver did not {operation} within {timeout} s."""
 
 
 class NotSupported(DriverError):
