@@ -1,0 +1,68 @@
+"""A host service in this process, in the surroundings that a test gives."""
+
+import functools
+
+import pytest
+
+from computed import context
+from computed.rpc import hostapi
+from computed.rpc import transport
+from computed.service import host
+from computed.service import surroundings
+from computed.virt import memory
+from tests.support import fixtures
+
+
+class Transport(transport.Transport):
+    """One that keeps a list of what it was used for."""
+
+    def __init__(self, used, conf):
+        super().__init__(conf)
+        self._used = used
+
+    def client(self, target, *args, **kwargs):
+        self._used.append(f'client of {target.topic}')
+        return super().client(target, *args, **kwargs)
+
+    def start(self, server):
+        self._used.append('server')
+        super().start(server)
+
+    def close(self):
+        self._used.append('closed')
+        super().close()
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+@pytest.fixture
+def around(tmp_path, told):
+    (tmp_path / 'boot_id').write_text('this start of the machine\n')
+    return surroundings.Surroundings(
+        make_transport=functools.partial(Transport, told),
+        boot_id_path=tmp_path / 'boot_id',
+        load_tasks=lambda conf, builtin: {},
+        load_driver=lambda conf: memory.MemoryDriver,
+        hello=lambda conf, instances: told.append(
+            f'hello {[one.uuid for one in instances]}'),
+        goodbye=lambda conf, driver, owner: told.append(
+            f'goodbye {owner.host}'))
+
+
+def test_a_service_uses_nothing_but_what_it_is_given(
+        host_side, tmp_path, around, told):
+    host_side.conf.set_override('state_path', str(tmp_path / 'state'))
+    service = host.HostService(host_side.conf, surroundings=around)
+    service.start()
+    try:
+        assert service.identity.host_boot_id == 'this start of the machine'
+        api = hostapi.HostAPI(host_side.transport)
+        assert api.list_tasks(context.new(), fixtures.HOST) == []
+    finally:
+        service.stop()
+    assert told == ['client of conductor'] * 2 + [
+        'server', f"hello ['{fixtures.UUID}']", f'goodbye {fixtures.HOST}',
+        'closed']
