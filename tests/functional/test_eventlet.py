@@ -1,4 +1,4 @@
-"""The other concurrency backend: chosen, refused, and the same tests on it."""
+"""The backend eventlet: chosen, refused, and the same tests on it."""
 
 import os
 import pathlib
@@ -84,7 +84,7 @@ FILE = ['--config-file', '{0}/a.conf']
     ('eventlet', None, FILE, 'eventlet'),
     ('threading', 'eventlet', FILE, 'threading'),
     ('eventlet', 'threading', FILE, 'eventlet'),
-    # who reads it in earnest says what is wrong with it
+    # the program reports the error when it reads the configuration itself
     (None, '$nothing', FILE, 'threading'),
     (None, 'eventlet\n[', FILE, 'threading'),
     (None, None, ['--config-file', '{0}/none'], 'threading'),
@@ -135,7 +135,7 @@ def test_a_host_takes_its_conductor_along(tmp_path, killed):
 # -- refusals
 
 def refusal(program, folder, backend='eventlet', text='', **variables):
-    """What the program said that would not start."""
+    """Return the output of a program that refuses to start."""
     config = folder / 'computed.conf'
     config.write_text(text)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Heartbeats, and what is made of one that the database does not know."""
+"""Heartbeats, and what happens to one that the database does not know."""
 
 import uuid
 
@@ -30,7 +30,7 @@ class Bench:
 
 
 class Driver:
-    """One without guests; a manager wants to have one."""
+    """A driver without guests, which a manager needs."""
 
     def init_host(self, owner):
         pass

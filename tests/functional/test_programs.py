@@ -54,12 +54,12 @@ class Standalone:
             'instance', 'show', name, '--strict', '-f', 'json').stdout)
 
     def spacings(self):
-        """``{task: seconds}``, as the daemon says."""
+        """Return ``{task: seconds}``, as the daemon tells."""
         return {task['name']: task['spacing'] for task in json.loads(
             self.manage('task', 'list', '-f', 'json').stdout)}
 
     def rows(self, columns='vm_state, task_state, claim_id'):
-        """The instances, as the database has them."""
+        """Return the instances in the database."""
         return fixtures.SqlitePair.sql(
             self.state / 'computed.sqlite',
             f'SELECT {columns} FROM instances')

@@ -1,4 +1,4 @@
-"""What is decided without a broker, and what we need of the library."""
+"""What is decided without a broker, and what the library must have."""
 
 import errno
 
@@ -50,7 +50,7 @@ def test_queues_are_replicated_unless_the_operator_says_no(tmp_path):
 
 
 def test_the_library_still_has_what_the_broker_needs():
-    """All that is private and used: a new release must not lose it."""
+    """A new release of the library must keep the private names in use."""
     conf = cfg.ConfigOpts()
     options.register_opts(conf)
     conf([], default_config_files=[])
