@@ -260,3 +260,15 @@ def test_every_column_shown_on_the_pages_is_one():
     assert len(found) > 50
     for page, name in found:
         assert name in names or name.startswith('reads of '), (page, name)
+
+
+def test_every_path_on_the_pages_exists():
+    folders = 'computed|doc|etc|examples|releasenotes|tests|tools'
+    found = {(page.name, path) for page in [*PAGES, README]
+             for path in re.findall(rf'``((?:{folders})/[\w./-]*)``',
+                                    page.read_text())}
+    assert len(found) > 50
+    for page, path in found:
+        # what make docs builds is not there before
+        assert (documents.ROOT / path).exists() or path.startswith(
+            'doc/build/'), (page, path)
