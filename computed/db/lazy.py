@@ -1,7 +1,7 @@
 """Packages whose modules load at first use.
 
 Objects name queries, and every host imports objects. But a host runs no
-query, so it must not load SQLAlchemy, or even need it.
+query, so it must not load SQLAlchemy, which may not even be installed there.
 """
 
 import importlib

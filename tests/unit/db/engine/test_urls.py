@@ -15,7 +15,7 @@ def test_what_can_work(url):
     urls.check(url, 'connection')
 
 
-@pytest.mark.parametrize('url, said', [
+@pytest.mark.parametrize('url, problem', [
     ('nonsense', 'not a database URL'),
     ('postgres://u:secret@h/x', 'unknown kind postgres'),
     ('postgresql+nodriver://u:secret@h/x',
@@ -29,10 +29,10 @@ def test_what_can_work(url):
      'invalid connection option "nope"'),
     ('mssql+pymssql://u:secret@h/x', 'unknown kind mssql'),
     ('postgresql+psycopg2://u:secret@h/x', 'no support for driver psycopg2')])
-def test_what_cannot(url, said):
+def test_what_cannot(url, problem):
     with pytest.raises(exception.ConfigError) as refused:
         urls.check(url, 'connection')
-    assert said in str(refused.value)
+    assert problem in str(refused.value)
     assert 'secret' not in str(refused.value)
 
 
