@@ -71,7 +71,7 @@ class BackportingSerializer(Serializer):
 
     def _newer(self, context: computed_context.RequestContext,
                primitive: typing.Any) -> typing.Any:
-        conductor = base.ComputedObject.indirection_api
+        conductor = base.conductor_of(context)
         if conductor is not None and versions.known(
                 primitive[versions.NAME]):
             try:
