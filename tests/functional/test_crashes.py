@@ -6,21 +6,19 @@ undisturbed host comes to, and nothing is done twice.
 
 import collections
 import json
-import subprocess
-import sys
 
 import pytest
 
 from computed import manager
 from computed import periodic
 from tests.crashes import scenarios
+from tests.support import prefork
 
 
 def crashes(pair, *arguments):
     """How a scenario ends undisturbed, and killed before each effect."""
-    done = subprocess.run(
-        [sys.executable, '-m', 'tests.crashes', pair.folder, pair.primary,
-         *arguments], capture_output=True, text=True, timeout=300)
+    done = prefork.run('tests.crashes', str(pair.folder), str(pair.primary),
+                       *arguments, timeout=1200)
     assert done.returncode == 0, done.stderr[-4000:] + done.stdout
     found = json.loads(done.stdout)
     wanted, killed = found['unperturbed'], found['killed']

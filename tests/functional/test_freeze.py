@@ -1,7 +1,5 @@
 """Freeze and thaw: no caller gets a claim; work that has begun goes on."""
 
-import subprocess
-import sys
 
 import pytest
 
@@ -17,6 +15,7 @@ from computed.operations import recover
 from computed.tasks.power_states import task as power_states
 from tests.functional import test_claims_of_several as several
 from tests.support import fixtures
+from tests.support import prefork
 
 UUID = fixtures.UUID
 ACTIVE = {'vm_state': 'active', 'task_state': None}
@@ -186,10 +185,8 @@ def test_hosts_show_it(manager):
 
 def manage(pair, *argv):
     """Run computed-manage; returns its status and all it said."""
-    done = subprocess.run(
-        [sys.executable, '-m', 'computed.cmd.manage', '--config-file',
-         pair.folder / 'computed.conf', *argv],
-        capture_output=True, text=True, timeout=60)
+    done = prefork.run('computed.cmd.manage', '--config-file',
+                       str(pair.folder / 'computed.conf'), *argv)
     return done.returncode, done.stdout + done.stderr
 
 

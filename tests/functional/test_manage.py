@@ -9,27 +9,33 @@ import pytest
 
 from computed.cmd.manage import app
 from computed.rpc import options
+from tests.support import prefork
 
 
 @pytest.fixture
 def python(tmp_path):
-    """Runs Python with what nobody configured around it."""
-    def run(*argv, **environment):
-        inherited = {name: value for name, value in os.environ.items()
-                     if not name.startswith(('OS_', 'COMPUTED_'))}
+    """Runs Python in an environment that configures nothing."""
+    def run(*argv, **variables):
         return subprocess.run(
             [sys.executable, *argv], capture_output=True, text=True,
-            timeout=60, cwd=os.getcwd(), env={
-                **inherited, 'COMPUTED_STATE_PATH': str(tmp_path / 'state'),
-                'HOME': str(tmp_path), **environment})
+            timeout=360, env=environment(tmp_path, **variables))
     return run
 
 
 @pytest.fixture
-def manage(python):
-    def run(*argv, **environment):
-        return python('-m', 'computed.cmd.manage', *argv, **environment)
+def manage(tmp_path):
+    """Runs computed-manage in an environment that configures nothing."""
+    def run(*argv, **variables):
+        return prefork.run('computed.cmd.manage', *argv,
+                           environment=environment(tmp_path, **variables))
     return run
+
+
+def environment(folder, **variables):
+    return {**{name: value for name, value in os.environ.items()
+               if not name.startswith(('OS_', 'COMPUTED_'))},
+            'COMPUTED_STATE_PATH': str(folder / 'state'),
+            'HOME': str(folder), **variables}
 
 
 def refused(done, said, status=1):
@@ -46,7 +52,7 @@ def test_to_look_at_the_schema_makes_no_database(tmp_path):
     done = subprocess.run(
         [sys.executable, '-m', 'computed.cmd.manage', '--state-path',
          str(tmp_path / 'none'), 'db', 'version', '-f', 'value', '-c',
-         'version'], capture_output=True, text=True, timeout=30)
+         'version'], capture_output=True, text=True, timeout=360)
     assert done.stdout.strip() == 'None'
     assert not (tmp_path / 'none').exists()
 

@@ -13,6 +13,7 @@ import pytest
 
 from computed.db.cell import migration
 from tests.support import fixtures
+from tests.support import prefork
 from tests.support import waiting
 
 
@@ -33,7 +34,7 @@ class Standalone:
     def start(self, **environment):
         self.program = fixtures.Program(
             'computed', self.folder, *self.arguments, python=self.python,
-            **environment)
+            fresh=True, **environment)
         self.program.wait_for_output('Next, in another terminal')
 
     def conductor(self):
@@ -43,9 +44,12 @@ class Standalone:
             if 'computed.cmd.conductor' in child.cmdline())
 
     def manage(self, *words, check=True):
-        done = subprocess.run(
-            [self.python, '-m', 'computed.cmd.manage', *self.arguments,
-             *words], capture_output=True, text=True, timeout=60)
+        if self.python == sys.executable:
+            done = prefork.run('computed.cmd.manage', *self.arguments, *words)
+        else:
+            done = subprocess.run(
+                [self.python, '-m', 'computed.cmd.manage', *self.arguments,
+                 *words], capture_output=True, text=True, timeout=360)
         assert done.returncode == 0 or not check, done.stderr
         return done
 
@@ -222,7 +226,7 @@ def test_a_misspelt_option_is_said(tmp_path):
 def test_a_second_daemon_on_the_same_state_is_refused(standalone):
     done = subprocess.run(
         [sys.executable, '-m', 'computed.cmd.computed',
-         *standalone.arguments], capture_output=True, text=True, timeout=30)
+         *standalone.arguments], capture_output=True, text=True, timeout=360)
     assert done.returncode == 1
     assert 'Another computed' in done.stderr
     assert str(standalone.program.process.pid) in done.stderr
@@ -328,7 +332,7 @@ def test_wrong_configuration_is_refused_in_one_line(
     done = subprocess.run(
         [sys.executable, '-m', 'computed.cmd.computed', '--config-file',
          str(config), '--state-path', str(tmp_path / 'state')],
-        capture_output=True, text=True, timeout=30)
+        capture_output=True, text=True, timeout=360)
     assert done.returncode == 1
     lines = done.stderr.strip().splitlines()
     assert 'Traceback' not in done.stderr
@@ -357,7 +361,7 @@ def test_a_database_without_a_schema_is_refused(tmp_path):
         'connection': f'sqlite:///{tmp_path}/empty.sqlite'})
     done = subprocess.run(
         [sys.executable, '-m', 'computed.cmd.conductor', *arguments],
-        capture_output=True, text=True, timeout=30)
+        capture_output=True, text=True, timeout=360)
     assert done.returncode == 1
     assert ('The database has schema none, the code needs '
             f'{migration.NEEDED}. Run ') in done.stderr

@@ -3,13 +3,12 @@
 import itertools
 import json
 import pathlib
-import subprocess
-import sys
 
 import psutil
 
 from tests.servers import rabbitmq as rabbitmq_server
 from tests.support import fixtures
+from tests.support import prefork
 from tests.support import waiting
 
 _numbers = itertools.count(1)
@@ -65,10 +64,8 @@ class Cell:
         return self.programs[-count:]
 
     def manage(self, *words, arguments=None, check=True):
-        done = subprocess.run(
-            [sys.executable, '-m', 'computed.cmd.manage',
-             *(arguments or self.arguments()), *words],
-            capture_output=True, text=True, timeout=60)
+        done = prefork.run('computed.cmd.manage',
+                           *(arguments or self.arguments()), *words)
         assert rabbitmq_server.PASSWORD not in done.stdout + done.stderr
         if check:
             assert done.returncode == 0, done.stderr

@@ -4,14 +4,13 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 
 import psutil
 import pytest
 
 from computed.db.cell import migration
 from tests.support import fixtures
+from tests.support import prefork
 from tests.support import waiting
 
 COLUMNS = 'vm_state, power_state, task_state, claim_id'
@@ -41,9 +40,7 @@ class Deployment:
         self.host.wait_for_output('is managed')
 
     def manage(self, *words):
-        done = subprocess.run(
-            [sys.executable, '-m', 'computed.cmd.manage', *self.arguments,
-             *words], capture_output=True, text=True, timeout=60)
+        done = prefork.run('computed.cmd.manage', *self.arguments, *words)
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -1,14 +1,12 @@
 """What is wrong with the URL of a database, as its server says it."""
 
-import subprocess
-import sys
-
 import pytest
 import sqlalchemy as sa
 
 from computed.db.cell import migration
 from computed.db.engine import address
 from tests.support import fixtures
+from tests.support import prefork
 
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 WRONG = {
@@ -29,11 +27,10 @@ def wrong(database, mistake):
 def test_the_command_line_says_it_in_one_line(database, tmp_path, mistake):
     url = wrong(database, mistake)
     for command in ('sync', 'version'):
-        done = subprocess.run(
-            [sys.executable, '-m', 'computed.cmd.manage',
-             *fixtures.write_config(tmp_path / 'computed.conf',
-                                    {'connection': url}), 'db', command],
-            capture_output=True, text=True, timeout=30)
+        done = prefork.run(
+            'computed.cmd.manage', *fixtures.write_config(
+                tmp_path / 'computed.conf', {'connection': url}),
+            'db', command)
         assert (done.returncode, done.stdout) == (1, '')
         [line] = done.stderr.splitlines()
         assert line.startswith('computed-manage: The primary database '

@@ -19,6 +19,7 @@ import uuid
 from oslo_config import cfg
 from oslo_messaging import conffixture
 
+from computed import concurrency
 from computed import conf as computed_conf
 from computed import context
 from computed import manager
@@ -31,6 +32,7 @@ from computed.objects import base
 from computed.objects import host as host_obj
 from computed.rpc import options
 from computed.rpc import transport
+from tests.support import prefork
 from tests.support import waiting
 
 HOST = 'h1'
@@ -167,12 +169,23 @@ class Program:
     """One of our programs as a real process."""
 
     def __init__(self, name, folder, *arguments, python=sys.executable,
-                 **environment):
+                 fresh=False, **environment):
+        """
+        :param fresh: start Python for it; else it is a fork of a process
+            that has imported everything, see ``prefork``
+        :param environment: variables; it is started fresh with any
+        """
         self.log = pathlib.Path(folder) / f'{name}-{uuid.uuid4().hex[:6]}.log'
-        module = name.removeprefix('computed-')
+        module = 'computed.cmd.' + name.removeprefix('computed-')
+        fresh = (fresh or environment or python != sys.executable or
+                 concurrency.chosen() != concurrency.THREADING)
         with open(self.log, 'w') as stream:
+            if not fresh:
+                self.process = prefork.start(
+                    module, arguments, stream, stream)
+                return
             self.process = subprocess.Popen(
-                [python, '-m', f'computed.cmd.{module}', *arguments],
+                [python, '-m', module, *arguments],
                 stdout=stream, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment})

@@ -1,0 +1,200 @@
+"""Run a program of ours in a fork of a process that has imported it all.
+
+To start Python and to import everything takes a second of one core, most of
+what a test of a program costs. The fork is a process of its own with its own
+arguments, environment, files and signals; it runs the same ``__main__``. What
+it does not prove is that a program imports what it needs, on which backend
+and in which order: tests of that start Python (``fixtures.Program`` with
+``fresh=True``).
+"""
+
+import atexit
+import functools
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from computed import concurrency
+
+# They run as __main__, or alone.
+NOT_IMPORTED = ('computed.cmd.', 'computed.virt.process.shim',
+                'computed.db.cell.migrations.')
+LIBRARIES = (
+    'alembic.command', 'oslo_messaging._drivers.impl_rabbit', 'psycopg',
+    'pymysql', 'sqlalchemy.dialects.mysql.pymysql',
+    'sqlalchemy.dialects.postgresql.psycopg',
+    'sqlalchemy.dialects.sqlite.pysqlite')
+OTHERS = ('computed.cmd.setup', 'computed.cmd.manage.app',
+          'tests.support.fixtures')
+
+
+class Process:
+    """The part of ``subprocess.Popen`` that tests of programs use."""
+
+    def __init__(self, pid, status):
+        """:param status: a pipe that tells how it ended"""
+        self.pid = pid
+        self.returncode = None
+        self._status = status
+
+    def poll(self):
+        return self._look(0)
+
+    def wait(self, timeout=None):
+        if self._look(timeout) is None:
+            raise subprocess.TimeoutExpired(f'process {self.pid}', timeout)
+        return self.returncode
+
+    def _look(self, seconds):
+        if self.returncode is None and select.select(
+                [self._status], [], [], seconds)[0]:
+            self.returncode = int(os.read(self._status, 16))
+            os.close(self._status)
+        return self.returncode
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+def start(module, arguments, output, errors, environment=None):
+    """Run ``python -m module`` with ``arguments`` in a fork.
+
+    :param output: a file for what it writes, ``errors`` one for errors
+    :param environment: all its variables; None: those of this process
+    """
+    status, end = os.pipe()
+    request = json.dumps({
+        'module': module, 'arguments': [str(word) for word in arguments],
+        'environment': dict(environment or os.environ),
+        'folder': os.getcwd()}).encode()
+    connection, lock = _template()
+    with lock:
+        socket.send_fds(connection, [len(request).to_bytes(4, 'big')],
+                        [output.fileno(), errors.fileno(), end])
+        connection.sendall(request)
+        os.close(end)
+        pid = int.from_bytes(connection.recv(4), 'big')
+    return Process(pid, status)
+
+
+def run(module, *arguments, timeout=360, environment=None):
+    """Run it to its end, as ``subprocess.run`` with its output as text.
+
+    On the other backend Python is started: that has to be chosen first.
+    """
+    if concurrency.chosen() != concurrency.THREADING:
+        return subprocess.run(
+            [sys.executable, '-m', module, *arguments], text=True,
+            capture_output=True, timeout=timeout, env=environment)
+    with tempfile.TemporaryFile('w+') as output, \
+            tempfile.TemporaryFile('w+') as errors:
+        process = start(module, arguments, output, errors, environment)
+        try:
+            process.wait(timeout)
+        finally:
+            process.kill()
+        for file in (output, errors):
+            file.seek(0)
+        return subprocess.CompletedProcess(
+            [module, *arguments], process.returncode, output.read(),
+            errors.read())
+
+
+@functools.cache
+def _template():
+    """The process that forks, made at the first need."""
+    ours, theirs = socket.socketpair()
+    process = subprocess.Popen([sys.executable, '-m', __name__], stdin=theirs)
+    theirs.close()
+
+    def end():
+        ours.close()
+        process.wait()
+    atexit.register(end)
+    return ours, threading.Lock()
+
+
+# -- in the process that forks
+
+def _serve():
+    """Fork for each request; returns in the fork, with what it shall run."""
+    _import_everything()
+    connection = socket.socket(fileno=os.dup(0))
+    # The kernel forgets those who ended.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    while True:
+        header, (output, errors, status), _, _ = socket.recv_fds(
+            connection, 4, 3)
+        request = json.loads(connection.recv(
+            int.from_bytes(header, 'big'), socket.MSG_WAITALL))
+        if not os.fork():
+            return _fork(connection, request, output, errors, status)
+        for found in (output, errors, status):
+            os.close(found)
+
+
+def _import_everything():
+    importlib.import_module('computed.cmd')    # chooses the backend
+    import computed
+    for found in pkgutil.walk_packages(computed.__path__, 'computed.',
+                                       onerror=lambda name: None):
+        if not found.name.startswith(NOT_IMPORTED):
+            importlib.import_module(found.name)
+    for name in (*OTHERS, *LIBRARIES):
+        importlib.import_module(name)
+    from stevedore import named
+    # Makes the library read once which drivers are installed.
+    named.NamedExtensionManager('oslo.messaging.drivers', names=['rabbit'])
+    assert threading.active_count() == 1, threading.enumerate()
+
+
+def _fork(connection, request, output, errors, status):
+    """Make one more fork, which runs it; tell how that ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    pid = os.fork()
+    if pid:
+        os.close(output)
+        os.close(errors)
+        connection.sendall(pid.to_bytes(4, 'big'))
+        connection.close()
+        os.close(0)
+        _, ended = os.waitpid(pid, 0)
+        os.write(status, b'%d' % os.waitstatus_to_exitcode(ended))
+        os._exit(0)
+    connection.close()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(output, 1)
+    os.dup2(errors, 2)
+    for found in (output, errors, status):
+        os.close(found)
+    os.chdir(request['folder'])
+    os.environ.clear()
+    os.environ.update(request['environment'])
+    time.tzset()
+    sys.argv = [request['module'], *request['arguments']]
+    return request['module']
+
+
+if __name__ == '__main__':
+    try:
+        module = _serve()
+    except (ValueError, OSError):      # who asks has ended
+        sys.exit()
+    runpy.run_module(module, run_name='__main__', alter_sys=True)
