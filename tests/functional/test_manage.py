@@ -9,33 +9,27 @@ import pytest
 
 from computed.cmd.manage import app
 from computed.rpc import options
-from tests.support import prefork
 
 
 @pytest.fixture
 def python(tmp_path):
-    """Runs Python in an environment that configures nothing."""
-    def run(*argv, **variables):
+    """Runs Python with what nobody configured around it."""
+    def run(*argv, **environment):
+        inherited = {name: value for name, value in os.environ.items()
+                     if not name.startswith(('OS_', 'COMPUTED_'))}
         return subprocess.run(
             [sys.executable, *argv], capture_output=True, text=True,
-            timeout=360, env=environment(tmp_path, **variables))
+            timeout=360, cwd=os.getcwd(), env={
+                **inherited, 'COMPUTED_STATE_PATH': str(tmp_path / 'state'),
+                'HOME': str(tmp_path), **environment})
     return run
 
 
 @pytest.fixture
-def manage(tmp_path):
-    """Runs computed-manage in an environment that configures nothing."""
-    def run(*argv, **variables):
-        return prefork.run('computed.cmd.manage', *argv,
-                           environment=environment(tmp_path, **variables))
+def manage(python):
+    def run(*argv, **environment):
+        return python('-m', 'computed.cmd.manage', *argv, **environment)
     return run
-
-
-def environment(folder, **variables):
-    return {**{name: value for name, value in os.environ.items()
-               if not name.startswith(('OS_', 'COMPUTED_'))},
-            'COMPUTED_STATE_PATH': str(folder / 'state'),
-            'HOME': str(folder), **variables}
 
 
 def refused(done, said, status=1):
@@ -147,7 +141,7 @@ def test_a_traceback_is_for_those_who_ask(manage):
     ('[DEFAULT]\ntransport_url = rabbit://u:p@h:5672/?ssl=perhaps',
      "?ssl=perhaps: Unexpected boolean value 'perhaps'"),
     ('[DEFAULT]\ntransport_url = rabbit://u:p@h:word/x',
-     'after the last colon of a host there is no number'),
+     'the text after the last colon of a host is not a number'),
     ('[DEFAULT]\nstate_path =', '[DEFAULT] state_path = : it is empty'),
 ])
 def test_a_bad_configuration_is_one_line(manage, tmp_path, text, said):

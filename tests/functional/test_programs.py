@@ -252,7 +252,7 @@ def test_a_stop_under_way_is_waited_for_but_not_for_ever(standalone):
     standalone.program.wait_for_output('Instances that keep running: 1.')
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
-    assert process.wait(5) == 1
+    assert process.wait(120) == 1
     assert 'a second time: ending now' in standalone.program.output()
 
 
@@ -281,7 +281,7 @@ def test_a_host_renamed_over_its_guests_is_refused(standalone):
     standalone.config.write_text('[DEFAULT]\nhost = other\n')
     standalone.program = fixtures.Program(
         'computed', standalone.folder, *standalone.arguments)
-    assert standalone.program.process.wait(30) == 1
+    assert standalone.program.process.wait(120) == 1
     assert '[DEFAULT] host = other: the guests here belong to' in (
         standalone.program.output())
 
@@ -290,7 +290,7 @@ def test_systemd_is_told(tmp_path):
     path = str(tmp_path / 'notify')
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(path)
-        systemd.settimeout(20)
+        systemd.settimeout(120)
         found = Standalone(tmp_path)
         found.start(NOTIFY_SOCKET=path)
         said = ''
@@ -299,7 +299,7 @@ def test_systemd_is_told(tmp_path):
         found.program.process.send_signal(signal.SIGTERM)
         while 'STOPPING=1' not in said:
             said = systemd.recv(4096).decode()
-        assert found.program.process.wait(20) == 0
+        assert found.program.process.wait(120) == 0
 
 
 @pytest.mark.parametrize('text, complaint', [

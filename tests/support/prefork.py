@@ -2,8 +2,8 @@
 
 To start Python and to import everything takes a second of one core, most of
 what a test of a program costs. The fork is a process of its own with its own
-arguments, environment, files and signals; it runs the same ``__main__``. What
-it does not prove is that a program imports what it needs, on which backend
+arguments, files and signals; it runs the same ``__main__``. What it does not
+prove is that a program imports what it needs, on which backend
 and in which order: tests of that start Python (``fixtures.Program`` with
 ``fresh=True``).
 """
@@ -73,16 +73,18 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
 
-def start(module, arguments, output, errors, environment=None):
+def start(module, arguments, output, errors):
     """Run ``python -m module`` with ``arguments`` in a fork.
 
+    Its environment is that of this process: some variables are read at the
+    import, which was before.
+
     :param output: a file for what it writes, ``errors`` one for errors
-    :param environment: all its variables; None: those of this process
     """
     status, end = os.pipe()
     request = json.dumps({
         'module': module, 'arguments': [str(word) for word in arguments],
-        'environment': dict(environment or os.environ),
+        'environment': dict(os.environ),
         'folder': os.getcwd()}).encode()
     connection, lock = _template()
     with lock:
@@ -94,7 +96,7 @@ def start(module, arguments, output, errors, environment=None):
     return Process(pid, status)
 
 
-def run(module, *arguments, timeout=360, environment=None):
+def run(module, *arguments, timeout=360):
     """Run it to its end, as ``subprocess.run`` with its output as text.
 
     On the other backend Python is started: that has to be chosen first.
@@ -102,10 +104,10 @@ def run(module, *arguments, timeout=360, environment=None):
     if concurrency.chosen() != concurrency.THREADING:
         return subprocess.run(
             [sys.executable, '-m', module, *arguments], text=True,
-            capture_output=True, timeout=timeout, env=environment)
+            capture_output=True, timeout=timeout)
     with tempfile.TemporaryFile('w+') as output, \
             tempfile.TemporaryFile('w+') as errors:
-        process = start(module, arguments, output, errors, environment)
+        process = start(module, arguments, output, errors)
         try:
             process.wait(timeout)
         finally:
