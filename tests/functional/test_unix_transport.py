@@ -12,7 +12,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from concurrent import futures
 
 import oslo_messaging
@@ -308,10 +307,8 @@ def test_a_server_without_a_sign_of_life_is_not_waited_for(spawn, client):
     process = spawn('one')
     client.call({}, 'who')
     process.send_signal(signal.SIGSTOP)
-    began = time.monotonic()
-    with pytest.raises(oslo_messaging.MessagingTimeout):
+    with waiting.at_most(5), pytest.raises(oslo_messaging.MessagingTimeout):
         client.prepare(call_monitor_timeout=0.3).call({}, 'who')
-    assert time.monotonic() - began < 5
 
 
 def test_allowed_errors_keep_their_type_and_others_do_not(serve, client):
@@ -440,11 +437,9 @@ def test_only_root_and_the_same_user_are_served(
 @pytest.mark.parametrize('method', ['call', 'cast'])
 def test_without_a_server_the_client_is_told_at_once(
         client, directory, method, retry):
-    began = time.monotonic()
-    with pytest.raises(oslo_messaging.MessageDeliveryFailure,
-                       match='nothing was done'):
+    with waiting.at_most(1), pytest.raises(
+            oslo_messaging.MessageDeliveryFailure, match='nothing was done'):
         getattr(client.prepare(retry=retry), method)({}, 'who')
-    assert time.monotonic() - began < 1
 
 
 def test_a_fanout_to_nobody_is_no_error(client):

@@ -1,5 +1,6 @@
 """Wait for a condition, never for a time."""
 
+import contextlib
 import os
 import time
 
@@ -26,3 +27,15 @@ def wait_for(condition, seconds=10, what=None):
             raise AssertionError(f'not within {waited:.0f} s: '
                                  f'{what or condition}')
         time.sleep(min(max(waited / 20, 0.005), 0.05))
+
+
+@contextlib.contextmanager
+def at_most(seconds):
+    """Check that a block keeps a promise not to hold its caller for longer.
+
+    A busy machine gets ``PATIENCE`` times as long, as for a wait; the time
+    that the block would take without the promise must be longer than that.
+    """
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds * PATIENCE

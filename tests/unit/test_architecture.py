@@ -1,7 +1,9 @@
 """Rules about the code that no type can hold."""
 
+import fnmatch
 import inspect
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -123,3 +125,24 @@ def test_the_type_checker_knows_the_queries(tmp_path):
         '[attr-defined]'), checked
     assert found[1].endswith('uuid: str) -> computed.db.cell.models.Instance"')
     assert found[2].startswith('Found 1 error'), checked
+
+
+def test_every_module_has_its_test():
+    """Its own one, or the one that tests/README.rst names."""
+    tests = ROOT / 'tests'
+    named = dict(re.findall(r'^``([\w/.*]+)`` +``([\w/.]+)``$', (
+        tests / 'README.rst').read_text(), re.MULTILINE))
+    assert named
+    missing = [test for test in named.values()
+               if not (tests / test).exists()]
+    assert missing == []
+    modules = [path.relative_to(ROOT / 'computed')
+               for path in (ROOT / 'computed').rglob('*.py')
+               if path.name != '__init__.py']
+    alone = [str(path) for path in modules
+             if not (tests / 'unit' / path.with_name(
+                 f'test_{path.name}')).exists()]
+    assert [module for module in alone if not any(
+        fnmatch.fnmatch(module, pattern) for pattern in named)] == [], (
+            'write the test, or name the one that covers it in '
+            'tests/README.rst')
