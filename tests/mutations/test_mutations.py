@@ -90,7 +90,10 @@ def test_the_fault_is_noticed(fault, tmp_path):
     done = subprocess.run(
         [sys.executable, '-m', 'pytest', '-x', '-p', 'no:cacheprovider',
          f'tests/{fault.test}'], cwd=tmp_path, capture_output=True,
-        text=True, env={**os.environ, 'PYTHONPATH': str(tmp_path)})
+        text=True, env={
+            **os.environ, 'PYTHONPATH': str(tmp_path),
+            # It shall fail: do not wait long for what never comes.
+            'COMPUTED_TESTS_PATIENCE': '2'})
     # 1: tests ran and failed; anything else is an error of the set-up.
     assert done.returncode == 1, done.stdout[-3000:] + done.stderr[-2000:]
     assert 'failed' in done.stdout
