@@ -111,7 +111,7 @@ def host_side(pair, tmp_path):
 @pytest.fixture
 def fresh(pair, host_side):
     """The replica shows heartbeats and is in use."""
-    pair.replicate_beats()
+    pair.replicate_heartbeats()
     def in_use():
         state = host_side.conductor.list_replicas(context.new())[1]
         return state['usable'] and state['age'] < 1

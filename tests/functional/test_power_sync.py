@@ -280,7 +280,7 @@ def test_more_than_the_limit_in_an_hour_are_left(
         assert (report.acted, report.refused) == (0, 1)
         assert ctxt.reads.by_role['primary'] == 1
         assert '2 an hour' in report.note
-    # Said once, and counted for whoever watches.
+    # Logged once, and counted in the metrics.
     assert sum('--accept' in record.getMessage()
                for record in caplog.records) == 1
     assert held() == 1
@@ -510,7 +510,7 @@ Intruder.__abstractmethods__ = frozenset()
 
 def test_a_pass_that_died_after_its_claim_leaves_nothing_to_finish(
         manager, virt, pair):
-    """Its successor must judge anew: nothing had been decided."""
+    """Its successor must judge again: nothing had been decided."""
     put(pair, 'replica', vm_state='stopped', power_state=4)
     put(pair, 'primary', vm_state='stopped', power_state=4)
     add_guest(manager, virt)

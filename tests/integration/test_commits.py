@@ -150,7 +150,7 @@ def test_a_write_that_is_undone_again_and_again_says_so(schema, settings):
     @cell.write
     def meet_another(ctxt):
         tries.append(ctxt)
-        # What the server says to whoever commits second.
+        # What the server answers to the second of two commits.
         ctxt.session.execute(sa.text(
             "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, "
             "MESSAGE_TEXT = 'Deadlock found when trying to get lock'"))

@@ -252,7 +252,7 @@ def test_what_was_lost_with_the_primary_is_not_waited_for(site, load):
         instance_obj.InstanceList.get_by_host(ctxt, fixtures.HOST,
                                               use_slave=True)
     assert caught.value.kwargs['retry_after'] > 0
-    # Who begins anew is told the truth, here and there.
+    # A caller that starts again gets the true state on each server.
     for use_slave in (False, True):
         with pytest.raises(exception.InstanceNotFound):
             instance_obj.Instance.get_by_uuid(

@@ -127,7 +127,7 @@ def test_reads_go_on_to_their_bound_and_nothing_is_done(
     found = instance_obj.InstanceList.get_by_host(ctxt, fixtures.HOST)
     assert len(found) == 21
     assert ctxt.reads.last.age > BOUND
-    # On such an answer nothing may rest, whoever else is asked later.
+    # Nothing may rest on such an answer, also if another node is read later.
     with pytest.raises(exception.StaleFacts):
         manager.claims.claim(ctxt, uuid(0), 'try', {'vm_state': 'active'})
     with pytest.raises(exception.PutOff):

@@ -130,6 +130,6 @@ def test_a_restore_ends_what_was_written_before(side, database):
     incarnation.renew(database.url)
     waiting.wait_for(lambda: refused(ctxt), 5,
                      'each conductor to hear of it, by its heartbeat')
-    # Who begins anew is served, and by replicas as soon as they know.
+    # A caller that starts again is served, by replicas once they know.
     waiting.wait_for(
         lambda: _answered_by_a_replica(context.new(), states.SHUTDOWN), 10)

@@ -168,7 +168,7 @@ class GaleraCluster(base.Cluster):
     def caught_up(self):
         """Wait until each node has all that is committed on any.
 
-        A node that dies while it changes tables would need all data anew.
+        A node that dies while it changes tables would need a copy of all data.
         """
         for node in self.servers:
             node.sql('SET wsrep_sync_wait=7', 'SELECT 1 FROM mysql.db')

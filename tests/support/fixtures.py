@@ -136,7 +136,7 @@ class SqlitePair:
         self.sql(path, f"INSERT INTO instances ({', '.join(values)}) VALUES "
                  f"({', '.join('?' * len(values))})", *values.values())
 
-    def replicate_beats(self):
+    def replicate_heartbeats(self):
         """Carry heartbeats from the primary to the replica, from now on."""
         self._stopping.clear()
         self._thread = threading.Thread(target=self._carry, daemon=True)

@@ -1,7 +1,8 @@
 """A record, kept by the test itself, of what was written and read when.
 
-Values are those of one register that only ever grows: whoever has seen 7 has
-seen all writes up to 7. Times are monotonic seconds of the test's process.
+Values are those of one register that only ever grows: a reader that has seen
+7 has seen all writes up to 7. Times are monotonic seconds of the test's
+process.
 What follows from the record are pure functions; nothing that the product says
 of itself is asked, except to be compared.
 """

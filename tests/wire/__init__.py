@@ -2,7 +2,7 @@
 
 ``VERSION.json`` has contexts, every object, and a request and the reply of
 each remotable call and of each call to a host. While a release is in the
-making, its file is made anew whenever it no longer covers the code::
+making, its file is recorded again when it no longer covers the code::
 
     .venv/bin/python -m tests.wire.record
 
