@@ -1,13 +1,11 @@
 """Ask the primary for claims, and end them.
 
-A task or an operation may act on an instance only under a claim. A claim is
-asked for in a strict context, even if the caller's context tolerates lag. It
-is journaled before it is asked for, and it ends by being settled or released.
+A claim is asked for in a strict context, even if the caller's tolerates lag.
+It is journaled before that, and it ends by being settled or released.
 """
 
 import dataclasses
 import datetime
-import types
 import typing
 from collections import abc
 
@@ -17,6 +15,7 @@ from computed import chance
 from computed import context as computed_context
 from computed import exception
 from computed import metrics
+from computed.claims import held
 from computed.claims import journal
 from computed.objects import grant as grant_obj
 from computed.virt import claim as virt_claim
@@ -64,30 +63,6 @@ class Wanted:
     host: str | None = None
 
 
-class Held:
-    """A claim for the body of a ``with``; it yields the claim.
-
-    The end of the body releases the claim, unless it was settled. That holds
-    after an exception, too. ``contextlib.ExitStack.pop_all`` hands the claim
-    on to another thread. (A generator would not do: to drop it ends it.)
-    """
-
-    def __init__(self, claims: 'Claims', context: Context,
-                 claim: virt_claim.Claim) -> None:
-        self._claims = claims
-        self._context = context
-        self._claim = claim
-
-    def __enter__(self) -> virt_claim.Claim:
-        return self._claim
-
-    def __exit__(self, kind: type[BaseException] | None,
-                 error: BaseException | None,
-                 traceback: types.TracebackType | None) -> None:
-        if self._claim.live:
-            self._claims.release(self._context, self._claim)
-
-
 class Claims:
     """The claims of one host's service.
 
@@ -115,8 +90,7 @@ class Claims:
         """Ask the primary for a claim on one instance.
 
         :param operation: the name of what is to be done, for people
-        :param expected: every fact that the decision rests on:
-            ``{name: value or list of values}``
+        :param expected: as of :class:`Wanted`
         :param values: columns to set with the grant (``task_state``)
         :raises: as :meth:`claim_all`
         """
@@ -143,7 +117,8 @@ class Claims:
         rows = [{'kind': one.kind, 'key': one.key,
                  'host': one.host or self.owner.host,
                  'values': dict(one.values),
-                 'expected': _plain(one.expected)} for one in wanted]
+                 'expected': {name: _plain(fact) for name, fact
+                              in one.expected.items()}} for one in wanted]
         entry = self.begin(operation, [
             journal.Row(one.kind, one.key, one.host or self.owner.host)
             for one in wanted])
@@ -156,18 +131,16 @@ class Claims:
         return self.granted(entry, granted.instances)
 
     def claimed(self, context: Context, operation: str,
-                wanted: abc.Sequence[Wanted]) -> Held:
-        """Hold a claim for the body of a ``with``.
-
-        The body settles the claim; if it does not, the claim is released.
+                wanted: abc.Sequence[Wanted]) -> held.Held:
+        """Hold a claim for the body of a ``with``, which may settle it.
 
         :raises: as :meth:`claim_all`
         """
         return self.held(context, self.claim_all(context, operation, wanted))
 
-    def held(self, context: Context, claim: virt_claim.Claim) -> Held:
+    def held(self, context: Context, claim: virt_claim.Claim) -> held.Held:
         """Hold ``claim``, which was granted, for the body of a ``with``."""
-        return Held(self, context, claim)
+        return held.Held(self, context, claim)
 
     def granted(self, entry: journal.Entry,
                 rows: abc.Sequence[Row],
@@ -294,15 +267,13 @@ class Claims:
                        'error': error})
 
 
-def _plain(expected: abc.Mapping[str, object]) -> dict[str, object]:
-    """Return facts as they travel: times as text, in UTC."""
-    def plain(value: object) -> object:
-        if isinstance(value, datetime.datetime):
-            if value.tzinfo is not None:
-                value = value.astimezone(datetime.UTC)
-            return value.replace(tzinfo=None).isoformat()
-        return value
-    return {name: plain(value) for name, value in expected.items()}
+def _plain(fact: object) -> object:
+    """Return a fact as it travels: a time as text, in UTC."""
+    if not isinstance(fact, datetime.datetime):
+        return fact
+    if fact.tzinfo is not None:
+        fact = fact.astimezone(datetime.UTC)
+    return fact.replace(tzinfo=None).isoformat()
 
 
 def refuse_stale(context: Context, operation: str, uuid: str) -> None:
