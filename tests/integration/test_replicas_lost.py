@@ -131,9 +131,10 @@ def test_the_primary_takes_no_more_than_the_budget_of_all(
              if kind == 'Query' and 'JOIN instances' in str(text)]
     found = answered(conductors)
     assert set(found) == {'primary', 'busy'}
-    assert found['busy'] > 3 * BUDGET * seconds     # it was asked for more
-    tolerant = len(lists) - strict
-    assert BUDGET * seconds / 2 < tolerant <= 1.2 * BUDGET * seconds
+    tolerant, most = len(lists) - strict, 1.2 * BUDGET * seconds
+    assert BUDGET * seconds / 2 < tolerant <= most
+    # More was asked for than may be answered: else this proves nothing.
+    assert found['primary'] + found['busy'] > 1.25 * most
 
     for replica in database.cluster.replicas:
         replica.start()
