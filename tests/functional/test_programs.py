@@ -3,10 +3,12 @@
 import json
 import os
 import pathlib
+import queue
 import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import psutil
 import pytest
@@ -290,15 +292,19 @@ def test_systemd_is_told(tmp_path):
     path = str(tmp_path / 'notify')
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(path)
-        systemd.settimeout(120)
+        told = queue.SimpleQueue()
+
+        def read():     # always, as systemd does: else a sender waits
+            while True:
+                told.put(systemd.recv(4096).decode())
+        threading.Thread(target=read, daemon=True).start()
         found = Standalone(tmp_path)
         found.start(NOTIFY_SOCKET=path)
-        said = ''
-        while 'READY=1' not in said:
-            said = systemd.recv(4096).decode()
+        while 'READY=1' not in told.get(timeout=120):
+            pass
         found.program.process.send_signal(signal.SIGTERM)
-        while 'STOPPING=1' not in said:
-            said = systemd.recv(4096).decode()
+        while 'STOPPING=1' not in told.get(timeout=120):
+            pass
         assert found.program.process.wait(120) == 0
 
 
