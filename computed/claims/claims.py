@@ -101,10 +101,10 @@ class Claims:
                   wanted: abc.Sequence[Wanted]) -> virt_claim.Claim:
         """Ask the primary for a claim on several rows: all of them or none.
 
-        The claim is to act on the first row; ``claim.of(row)`` is to act on
-        another of ``claim.rows``. It is settled once, for all of them.
+        The claim is to act on the first instance; ``claim.of(row)`` is to
+        act on another of ``claim.rows``. It is settled once, for all of them.
 
-        :param wanted: the rows; the first is of this host
+        :param wanted: the rows; the first instance is of this host
         :raises computed.exception.ClaimLost: a fact no longer holds
         :raises computed.exception.Frozen: this host may begin nothing
         :raises computed.exception.OutcomeUnknown: no answer; the claim is
@@ -128,7 +128,7 @@ class Claims:
             lambda: grant_obj.Grant.grant_claim(
                 context.tolerating_lag(False), self.owner.database_id,
                 entry.claim_id, self.claim_owner, operation, rows))
-        return self.granted(entry, granted.instances)
+        return self.granted(entry, granted.rows)
 
     def claimed(self, context: Context, operation: str,
                 wanted: abc.Sequence[Wanted]) -> held.Held:
@@ -251,7 +251,7 @@ class Claims:
         else:
             found = grant_obj.Grant.settle_claim(
                 strict, entry.claim_id,
-                [dataclasses.asdict(row) for row in entry.rows]).instances
+                [dataclasses.asdict(row) for row in entry.rows]).rows
         self.ended(entry.claim_id)
         return found
 

@@ -73,7 +73,7 @@ def adopt(asker: claims.Claims, context: claims.Context,
         raise
     asker.journal.forget(instance.claim_id)
     return asker.granted(entry, sorted(
-        granted.instances, key=lambda row: row.uuid != instance.uuid))
+        granted.rows, key=lambda row: row.uuid != instance.uuid))
 
 
 def release_orphaned(asker: claims.Claims, context: claims.Context,

@@ -31,6 +31,12 @@ class Grant(base.ComputedObject):
         'revision': fields.IntegerField(nullable=True),
     }
 
+    @property
+    def rows(self) -> list[base.ComputedObject]:
+        """The rows of all kinds: the instances first, each kind as asked."""
+        return [row for field, _ in KINDS.values()
+                for row in getattr(self, field)]
+
     @classmethod
     def _of(cls, context: computed_context.RequestContext,
             rows: abc.Iterable[typing.Any],

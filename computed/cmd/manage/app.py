@@ -85,7 +85,7 @@ class ManageApp(app.App):
         self.conf = None
 
     def build_option_parser(
-            self, description: str, version: str,
+            self, description: str | None, version: str | None,
             argparse_kwargs: dict[str, typing.Any] | None = None,
     ) -> argparse.ArgumentParser:
         """Return the parser of the global options."""

@@ -167,7 +167,7 @@ class Replica(nodes.Node):
         database = tables.databases.c
         heartbeat = sa.select(tables.replica_heartbeats.c.heartbeat).where(
             tables.replica_heartbeats.c.conductor_id == conductor_id)
-        schema = sa.select(sa.column('version_num')).select_from(
+        schema: sa.Select = sa.select(sa.column('version_num')).select_from(
             sa.table('alembic_version'))
         statement = sa.select(
             heartbeat.scalar_subquery().label('heartbeat'),

@@ -18,3 +18,9 @@ def test_rows_come_in_the_field_of_their_kind_without_those_that_are_lost():
     made = grant.Grant._of(context.new(), [None, row])
     assert [one.uuid for one in made.instances] == [instance.uuid]
     assert made.revision is None
+
+
+def test_a_claim_has_the_rows_of_every_kind():
+    instance = fake.instance()
+    made = grant.Grant(instances=[instance], revision=None)
+    assert made.rows == [instance]
