@@ -40,6 +40,8 @@ DEFINITE = (exception.ClaimLost, exception.Frozen,
 TRIES = 3
 
 INSTANCE, GUEST = 'instance', 'guest'
+# What the release of a row writes, by kind; nothing for another kind.
+RELEASED: dict[str, dict[str, object]] = {INSTANCE: {'task_state': None}}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,10 +221,7 @@ class Claims:
         claim.ensure_live()
         claim.end()
         entry = journal.Entry(claim.claim_id, claim.operation, tuple(
-            journal.Row(row.obj_name().lower(), row.uuid, row.host,
-                        values.get(row.uuid, {'task_state': None}),
-                        row.revision)
-            for row in claim.rows) or (
+            _ended(row, values) for row in claim.rows) or (
                 journal.Row(GUEST, claim.uuid, self.owner.host, {}),))
         self._keep_end(entry)
         try:
@@ -265,6 +264,15 @@ class Claims:
                       'not be journaled: %(error)s',
                       {'operation': entry.operation, 'uuid': entry.uuid,
                        'error': error})
+
+
+def _ended(row: Row, values: abc.Mapping[str, dict[str, object]]
+           ) -> journal.Row:
+    """Return a row of a claim with what its end writes."""
+    kind = row.obj_name().lower()
+    return journal.Row(
+        kind, row.uuid, row.host,
+        values.get(row.uuid, RELEASED.get(kind, {})), row.revision)
 
 
 def _plain(fact: object) -> object:
