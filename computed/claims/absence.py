@@ -1,7 +1,7 @@
 """Claim a guest that has no instance.
 
-Such an act rests on the absence of a row. A row that is absent has no facts
-to compare, so the claim rests on the revision of its host, which counts every
+Such a claim rests on the absence of a row, and an absent row has no facts to
+compare. So the claim rests on the revision of the host, which counts every
 change of the host's instances.
 """
 
@@ -18,15 +18,15 @@ from computed.virt import claim as virt_claim
 
 
 class Listing:
-    """A strict list of a host's instances: an uuid not in it has no row.
+    """A strict list of a host's instances: a uuid that it lacks has no row.
 
-    :ivar uuids: of the instances
-    :ivar revision: of the host
-    :ivar lock: held by the claim that is being asked for
+    :ivar uuids: the uuids of the instances
+    :ivar revision: the revision of the host
+    :ivar lock: held while a claim is requested
     """
 
     def __init__(self, uuids: abc.Iterable[str], revision: int) -> None:
-        """:param revision: the host's, as it came with the list"""
+        """:param revision: the revision of the host, read with the list"""
         self.uuids = frozenset(uuids)
         self.revision = revision
         self.lock = threading.Lock()
@@ -56,7 +56,7 @@ def claim(asker: claims.Claims, context: claims.Context, listed: Listing,
         raise exception.ClaimLost(uuid=uuid, operation=operation)
     entry = asker.begin(operation, [
         journal.Row(claims.GUEST, uuid, asker.owner.host)])
-    # One after the other: each grant makes the next revision.
+    # Requests come one after the other: each grant makes the next revision.
     with listed.lock:
         granted = asker.ask(
             entry, entry.with_values({uuid: {}}),

@@ -1,7 +1,8 @@
 """Ask the primary for claims, and end them.
 
-A claim is asked for in a strict context, even if the caller's tolerates lag.
-It is journaled before that, and it ends by being settled or released.
+The request for a claim is strict, even if the caller's context tolerates lag.
+A claim is journaled before it is requested, and ends when it is settled or
+released.
 """
 
 import dataclasses
@@ -36,7 +37,7 @@ UNANSWERED = (*UNCERTAIN, exception.PrimaryReadOnly)
 # earlier try of the same request may have been granted.)
 DEFINITE = (exception.ClaimLost, exception.Frozen,
             exception.WrongDatabase, exception.HostNotFound)
-# How often a request for a claim is made before it is given up.
+# How many times a claim is requested before the service gives up.
 TRIES = 3
 
 INSTANCE, GUEST = 'instance', 'guest'
@@ -50,11 +51,11 @@ class Wanted:
 
     :ivar kind: which table the row is in: ``instance``, or another kind
         that the conductor can grant
-    :ivar key: what names the row; the uuid of an instance
+    :ivar key: identifies the row; for an instance, its uuid
     :ivar expected: every fact that the decision rests on: ``{name: value or
         list of values}``
     :ivar values: columns to set with the grant (``task_state``)
-    :ivar host: where the row is; None: on this host
+    :ivar host: the host of the row; None: this host
     """
 
     kind: str
@@ -68,10 +69,10 @@ class Wanted:
 class Claims:
     """The claims of one host's service.
 
-    :ivar owner: whose guests they allow to touch
+    :ivar owner: the owner of the guests that the claims allow to change
     :ivar claim_owner: this run of the service, as the database names it
     :ivar journal: the claims whose end the primary has not acknowledged
-    :ivar in_hand: ids of the claims that this run asks for or holds
+    :ivar in_hand: ids of the claims that this run requests or holds
     :ivar unwritten: the ends that could not be journaled, by claim id
     """
 
@@ -91,10 +92,10 @@ class Claims:
               **values: object) -> virt_claim.Claim:
         """Ask the primary for a claim on one instance.
 
-        :param operation: the name of what is to be done, for people
-        :param expected: as of :class:`Wanted`
+        :param operation: the name of the operation, for people
+        :param expected: see :class:`Wanted`
         :param values: columns to set with the grant (``task_state``)
-        :raises: as :meth:`claim_all`
+        :raises: see :meth:`claim_all`
         """
         return self.claim_all(
             context, operation, [Wanted(INSTANCE, uuid, expected, values)])
@@ -103,15 +104,15 @@ class Claims:
                   wanted: abc.Sequence[Wanted]) -> virt_claim.Claim:
         """Ask the primary for a claim on several rows: all of them or none.
 
-        The claim is to act on the first instance; ``claim.of(row)`` is to
-        act on another of ``claim.rows``. It is settled once, for all of them.
+        The claim is for acts on the first instance, and ``claim.of(row)`` for
+        acts on another of ``claim.rows``. One settlement ends it for all.
 
         :param wanted: the rows; the first instance is of this host
         :raises computed.exception.ClaimLost: a fact no longer holds
-        :raises computed.exception.Frozen: this host may begin nothing
+        :raises computed.exception.Frozen: no work may begin on this host
         :raises computed.exception.OutcomeUnknown: no answer; the claim is
-            given back as soon as the primary answers
-        :raises computed.exception.NotJournaled: nothing was asked
+            released as soon as the primary answers
+        :raises computed.exception.NotJournaled: nothing was requested
         :raises computed.exception.StaleFacts: an answer that this request
             rests on was older than its bound
         """
@@ -159,9 +160,9 @@ class Claims:
 
     def begin(self, operation: str,
               rows: abc.Sequence[journal.Row]) -> journal.Entry:
-        """Journal a claim that is about to be asked for.
+        """Journal a claim that is about to be requested.
 
-        :raises computed.exception.NotJournaled: the disk is full, perhaps
+        :raises computed.exception.NotJournaled: for example, a full disk
         """
         entry = journal.Entry(chance.uuid(), operation, tuple(rows))
         try:
@@ -175,9 +176,9 @@ class Claims:
 
     def ask(self, entry: journal.Entry, given_back: journal.Entry,
             request: abc.Callable[[], T]) -> T:
-        """Make the request for the claim of ``entry``.
+        """Request the claim of ``entry`` from the primary.
 
-        :param given_back: what to settle it with if there is no answer
+        :param given_back: how to end the claim if there is no answer
         """
         try:
             return repeated(request)
@@ -187,7 +188,7 @@ class Claims:
                 metrics.claims_lost.labels(entry.operation).inc()
             raise
         except BaseException:
-            # If it was granted it must not stay so.
+            # The claim may be granted all the same. Then it must end.
             self._keep_end(given_back)
             self.in_hand.discard(entry.claim_id)
             raise
@@ -202,10 +203,10 @@ class Claims:
 
     def settle(self, context: Context, claim: virt_claim.Claim,
                **values: object) -> Row | None:
-        """End a claim and write what came of it.
+        """End a claim and write its result.
 
-        :returns: the fresh instance. None if the primary did not answer (the
-            end is told as soon as it answers), if the claim was no longer
+        :returns: the fresh instance. None if the primary did not answer (it
+            gets the end as soon as it answers), if the claim was no longer
             held, or if there is no instance
         """
         return self.settle_all(context, claim, {claim.uuid: values})
@@ -213,7 +214,7 @@ class Claims:
     def settle_all(self, context: Context, claim: virt_claim.Claim,
                    values: abc.Mapping[str, dict[str, object]],
                    ) -> Row | None:
-        """End a claim on several rows and write what came of each.
+        """End a claim on several rows and write the result of each.
 
         :param values: ``{key: columns to write}``; a row that is not named
             is released
@@ -276,7 +277,7 @@ def _ended(row: Row, values: abc.Mapping[str, dict[str, object]]
 
 
 def _plain(fact: object) -> object:
-    """Return a fact as it travels: a time as text, in UTC."""
+    """Return the wire form of a fact: a time becomes text, in UTC."""
     if not isinstance(fact, datetime.datetime):
         return fact
     if fact.tzinfo is not None:

@@ -13,9 +13,9 @@ if typing.TYPE_CHECKING:
 class Held:
     """A claim for the body of a ``with``; it yields the claim.
 
-    The end of the body releases the claim, unless it was settled. That holds
-    after an exception, too. ``contextlib.ExitStack.pop_all`` hands the claim
-    on to another thread. (A generator would not do: to drop it ends it.)
+    The end of the body releases the claim, unless it was settled, even after
+    an exception. ``contextlib.ExitStack.pop_all`` hands the claim on to
+    another thread. (A generator would end when it is dropped.)
     """
 
     def __init__(self, claims: 'claims_module.Claims',

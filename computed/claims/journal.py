@@ -1,8 +1,8 @@
-"""Keep on disk what this host has begun and not yet told the primary.
+"""Keep on disk the claims whose end the primary has not acknowledged.
 
-There is a file for each claim, from before it is asked for until its
-settlement is acknowledged. After a crash in between, the next run of the
-service finds it.
+Each claim has a file. It is written before the claim is requested, and removed
+after the primary has acknowledged the settlement. After a crash in between,
+the next run of the service finds it.
 """
 
 import dataclasses
@@ -22,9 +22,9 @@ class Row:
     """One row that a claim holds.
 
     :ivar kind: ``instance``; ``guest`` stands for one without an instance
-    :ivar values: what to write when the claim is settled; None while the act
-        may still be under way
-    :ivar revision: the row's since the grant; None if it is not known
+    :ivar values: the columns to write when the claim is settled; None while
+        the operation may still run
+    :ivar revision: the row's revision since the grant; None if not known
     """
 
     kind: str
@@ -44,17 +44,17 @@ class Entry:
 
     @property
     def ended(self) -> bool:
-        """Whether it is known what to settle the claim with."""
+        """Return whether the journal has the result of each row."""
         return all(row.values is not None for row in self.rows)
 
     @property
     def uuid(self) -> str:
-        """The keys of the rows, for logs."""
+        """Return the keys of the rows, for logs."""
         return ', '.join(row.key for row in self.rows)
 
     def with_values(
             self, values: abc.Mapping[str, dict[str, typing.Any]]) -> 'Entry':
-        """Return the same claim at its end.
+        """Return the same claim with the results of its rows.
 
         :param values: ``{key: what to write}``
         """
@@ -78,9 +78,9 @@ class Journal:
         return os.path.join(self.folder, f'{claim_id}.json')
 
     def write(self, entry: Entry) -> None:
-        """Remember ``entry`` in place of what was known of the claim.
+        """Write ``entry``; it replaces an earlier entry of the same claim.
 
-        :raises OSError: the disk is full, for instance; then do not act
+        :raises OSError: for example, the disk is full; then do not act
         """
         files.write_json(self._path(entry.claim_id),
                          dataclasses.asdict(entry))
@@ -90,7 +90,7 @@ class Journal:
         files.remove(self._path(claim_id))
 
     def entries(self) -> list[Entry]:
-        """Return every entry; a file that cannot be read is left alone."""
+        """Return every entry; skip a file that cannot be read."""
         found = []
         for name in sorted(os.listdir(self.folder)):
             if not name.endswith('.json'):

@@ -17,10 +17,10 @@ class Locks:
                 ) -> threading.Semaphore | None:
         """Take the lock of an instance.
 
-        Any thread may release it, so that work can be handed on.
+        Any thread may release it, so a thread can hand its work to another.
 
         :param timeout: seconds to wait; 0: do not wait, None: no limit
-        :returns: the lock, with ``release()``; None if it was not free
+        :returns: the lock, with ``release()``; None: it did not become free
         """
         lock: threading.Semaphore = self._locks.get(uuid)
         if timeout == 0:
@@ -32,7 +32,7 @@ class Locks:
     @contextlib.contextmanager
     def held(self, uuid: str,
              timeout: float | None = None) -> abc.Iterator[bool]:
-        """Hold the lock for the body; yields whether it was free."""
+        """Hold the lock for the body; yield False if it was not free."""
         lock = self.acquire(uuid, timeout)
         try:
             yield lock is not None

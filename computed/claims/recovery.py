@@ -1,4 +1,4 @@
-"""End the claims that were left: by a crash, a lost reply, a late grant."""
+"""End the claims that a crash, a lost reply or a late grant has left."""
 
 from collections import abc
 
@@ -14,11 +14,12 @@ LOG = logging.getLogger(__name__)
 
 
 def replay(asker: claims.Claims, context: claims.Context) -> None:
-    """Tell the primary the ends of claims that it was not told before.
+    """Tell the primary the ends of claims that it has not acknowledged.
 
     :raises computed.exception.ComputedError: one of ``claims.UNANSWERED``,
-        or WriteConflict; the rest is not told yet either. Each might wait as
-        long, and the heartbeat, which calls this, must not be late.
+        or WriteConflict. The other ends then wait for the next call: each
+        could take as long, and the heartbeat, which calls this, must not be
+        late.
     """
     for entry in [*asker.journal.entries(), *asker.unwritten.values()]:
         if not entry.ended:
@@ -42,7 +43,7 @@ def left_behind(asker: claims.Claims,
     A journaled claim that is not among them was never granted; its entry is
     dropped.
 
-    :param instances: of this host, as just read from the primary
+    :param instances: those of this host, just read from the primary
     """
     granted = {instance.claim_id for instance in instances}
     for entry in asker.journal.entries():
@@ -57,8 +58,8 @@ def adopt(asker: claims.Claims, context: claims.Context,
           operation: str) -> virt_claim.Claim:
     """Take over a claim that an earlier run left, with all its rows.
 
-    :param instance: one of its rows, as just read from the primary
-    :raises computed.exception.ClaimLost: it is not ours to take
+    :param instance: one of its rows, just read from the primary
+    :raises computed.exception.ClaimLost: this service does not hold it
     """
     entry = asker.begin(operation, [
         journal.Row(claims.INSTANCE, instance.uuid, asker.owner.host)])
@@ -68,7 +69,7 @@ def adopt(asker: claims.Claims, context: claims.Context,
             instance.claim_id, asker.service_id, entry.claim_id,
             asker.claim_owner))
     except BaseException:
-        # Adopted or not, it is found again by its owner.
+        # Adopted or not, the claim is found again by its owner.
         asker.ended(entry.claim_id)
         raise
     asker.journal.forget(instance.claim_id)
@@ -80,9 +81,10 @@ def release_orphaned(asker: claims.Claims, context: claims.Context,
                      instances: abc.Iterable[claims.Row]) -> None:
     """Release the claims of this service that no thread of it holds.
 
-    A grant may come after its request was given up: the request was late.
+    The primary may grant a late request after this service gave it up.
 
-    :param instances: of this host; they may be old, the release is guarded
+    :param instances: those of this host. They may be old, because the primary
+        checks the claim again.
     """
     journaled = {entry.claim_id for entry in asker.journal.entries()}
     for instance in _ours(asker, instances, journaled | asker.in_hand):
@@ -99,10 +101,11 @@ def release_orphaned(asker: claims.Claims, context: claims.Context,
 
 
 def release_guests(asker: claims.Claims, context: claims.Context) -> None:
-    """Release the claims on guests without an instance that were left.
+    """Release the claims that were left on guests without an instance.
 
-    An earlier run left them, or they were granted after their request was
-    given up. The next pass decides again whether to act on these guests.
+    An earlier run left them, or the primary granted them after this service
+    gave up the request. The next pass decides again whether to act on these
+    guests.
     """
     held = grant_obj.Grant.get_guest_claims(
         context, asker.service_id, use_slave=False)

@@ -39,11 +39,11 @@ def _nothing(manager: Manager) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
-    """One thing a host does to an instance.
+    """One kind of work that a host does on an instance.
 
     :ivar from_states: the vm_states it is allowed in; empty: any
     :ivar act: ``act(manager, claim)`` does it through the driver and returns
-        the columns to write; to repeat it does no harm
+        the columns to write; a repetition does no harm
     :ivar failed_state: the vm_state after a failure; None: as before
     :ivar takes: the seconds that it may take beyond the deadline of a call
     """
@@ -58,7 +58,7 @@ class Operation:
 
 @dataclasses.dataclass(frozen=True)
 class Ended:
-    """What came of an operation.
+    """The result of an operation.
 
     :ivar instance: the fresh row; None if the primary did not answer
     :ivar fault: why it failed; None if it did not
@@ -71,8 +71,8 @@ class Ended:
 def endpoint(operation: Operation) -> abc.Callable[..., None]:
     """Return a manager method that begins ``operation`` on an instance.
 
-    It returns once the instance is claimed, or raises why it cannot be; one
-    of the manager's workers does the rest.
+    The method returns once the instance is claimed, or raises the error that
+    prevents this; one of the manager's workers does the rest.
     """
     def begin(manager: Manager, context: Context, uuid: str) -> None:
         with contextlib.ExitStack() as held:
@@ -101,8 +101,8 @@ def endpoint(operation: Operation) -> abc.Callable[..., None]:
 class Once:
     """A job that is done by the first thread that takes it.
 
-    An executor that finds no thread to start raises an error and keeps the
-    job: the next thread that is free does it all the same.
+    An executor that cannot start a thread raises an error but keeps the job:
+    the next free thread still does it.
     """
 
     def __init__(self, job: abc.Callable[[], None]) -> None:
@@ -110,7 +110,7 @@ class Once:
         self._taken = threading.Lock()
 
     def take(self) -> bool:
-        """Return whether the job is the caller's now."""
+        """Take the job; return False if another thread has it."""
         return self._taken.acquire(blocking=False)
 
     def __call__(self) -> None:
@@ -120,7 +120,8 @@ class Once:
 
 def claimed(manager: Manager, context: Context, operation: Operation,
             uuid: str) -> Claim:
-    """Return a claim for ``operation``, or raise why there can be none."""
+    """Return a claim for ``operation``, or raise the error that refuses it.
+    """
     expected: dict[str, object] = {'task_state': None}
     if operation.from_states:
         expected['vm_state'] = list(operation.from_states)
@@ -131,8 +132,8 @@ def claimed(manager: Manager, context: Context, operation: Operation,
     except exception.ClaimLost as lost:
         instance = instance_obj.Instance.get_by_uuid(
             context, uuid, use_slave=False)
-        # Perhaps a request of this service holds it that had been given up.
-        # The next pass of the task that would find it may be far away.
+        # Perhaps a request that this service gave up holds the instance. The
+        # next pass of the task that finds such claims may be far away.
         recovery.release_orphaned(manager.claims, context, [instance])
         raise refusal(instance, operation, manager.host) or lost from None
 
@@ -158,7 +159,7 @@ def refusal(instance: typing.Any, operation: Operation,
 
 def finish(manager: Manager, context: Context, operation: Operation,
            claim: Claim, held: contextlib.ExitStack) -> None:
-    """Do what was claimed and record what came of it; log an error."""
+    """Do what was claimed and record the result; log an error."""
     context.update_store()
     try:
         carry_out(manager, context, operation, claim, held)
@@ -172,11 +173,11 @@ def carry_out(manager: Manager, context: Context, operation: Operation,
               held: contextlib.ExitStack) -> Ended | None:
     """Perform ``operation`` in a thread of its own, with a deadline.
 
-    If the driver hangs, the instance stays claimed and locked. The thread
-    ends both if the call returns after all: it may still have its effect.
+    If the driver hangs, the instance stays claimed and locked, because the
+    call may still have its effect. If it returns later, the thread ends both.
 
     :param held: ends the claim and the lock
-    :returns: what came of it; None: the driver hangs
+    :returns: the result; None: the driver hangs
     """
     def job() -> Ended:
         context.update_store()      # its request id, in the log
@@ -217,8 +218,7 @@ def outcome(manager: Manager, operation: Operation,
 
 
 def observed(manager: Manager, uuid: str) -> Values:
-    """Return the columns that the hypervisor tells; {} if it cannot tell.
-    """
+    """Return the columns that the hypervisor reports; {} after an error."""
     try:
         info = manager.calls.get_instance(uuid)
         return {'power_state': info.power_state, 'exit_code': info.exit_code}
@@ -231,9 +231,9 @@ def observed(manager: Manager, uuid: str) -> Values:
 
 
 def error_text(error: BaseException) -> str:
-    """Return the text of an error, or its type, as every database keeps it.
+    """Return an error's text, or its type, in a form for every database.
 
-    A database that refused it would refuse the end of the claim with it.
+    A database that refuses the text would refuse the end of the claim too.
     """
     try:
         text = str(error)

@@ -24,13 +24,13 @@ def _build_interrupted(manager: operation.Manager,
 
 def _reboot_interrupted(manager: operation.Manager,
                         claim: operation.Claim) -> operation.Values:
-    # Not from the start again: a guest that runs by now may do work.
+    # Do not reboot it again: a guest that already runs may do work.
     manager.driver.power_on(claim)
     return {'vm_state': states.ACTIVE,
             **operation.observed(manager, claim.uuid)}
 
 
-# By the task_state that was left; to repeat an operation does no harm.
+# By the task_state that was left. A repeated operation does no harm.
 UNFINISHED = {
     states.SPAWNING: operation.Operation(
         'build', (), states.SPAWNING, _build_interrupted,
@@ -51,10 +51,10 @@ def recover(manager: operation.Manager, context: operation.Context,
 
     The caller may call it again after any error. It must do so after an
     error of the replay: what has ended must not be begun again. An instance
-    that was never built because the host was down is marked so; its user
+    that was never built because the host was down becomes ``error``; its user
     decides.
 
-    :param instances: of this host, as just read from the primary
+    :param instances: those of this host, just read from the primary
     :param progress: called before each step that may take long
     """
     recovery.replay(manager.claims, context)
@@ -77,7 +77,7 @@ def recover(manager: operation.Manager, context: operation.Context,
 
 def _finished(manager: operation.Manager,
               claim: operation.Claim) -> operation.Values:
-    """Finish what was begun on one instance, if its task_state tells it.
+    """Finish what was begun on one instance, if its task_state names it.
 
     :returns: what to settle its claim with
     """

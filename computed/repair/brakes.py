@@ -29,16 +29,16 @@ def limit(configured: int, instances: int) -> int:
 class Hourly:
     """Counts the repairs that one task did within the last hour.
 
-    The count outlives the daemon: one that dies and comes back every minute
-    may repair no more than one that stays.
+    The count outlives the daemon: a daemon that crashes and restarts every
+    minute may repair no more than one that keeps running.
     """
 
     def __init__(self, kept: state.State,
                  clock: abc.Callable[[], float] = clock_module.monotonic,
                  wall: abc.Callable[[], float] = clock_module.time) -> None:
         """:param kept: where the count is kept
-        :param wall: seconds since 1970; tells only how long before this
-            start a repair was
+        :param wall: returns seconds since 1970; used only to tell how long
+            before this start a repair was
         """
         self._kept = kept
         self._clock = clock
@@ -51,7 +51,7 @@ class Hourly:
         if not isinstance(kept, list):
             return []
         now, wall = self._clock(), self._wall()
-        # A clock that was set back must not let more be done.
+        # A clock that was set back must not allow more repairs.
         return sorted(now - max(wall - one, 0) for one in kept
                       if isinstance(one, (int, float)))
 
@@ -64,16 +64,16 @@ class Hourly:
             self._times.popleft()
 
     def room(self, allowed: int) -> int:
-        """Return how many more repairs are within ``allowed`` an hour."""
+        """Return how many more repairs are within ``allowed`` per hour."""
         with self._lock:
             self._expire()
             return max(0, allowed - len(self._times))
 
     def take(self, allowed: int) -> bool:
-        """Count one repair if it is within ``allowed`` an hour.
+        """Count one repair if it is within ``allowed`` per hour.
 
-        :returns: whether it may be done; a repair that cannot be counted
-            durably may not
+        :returns: whether it may be done; False also if the count cannot be
+            written to disk
         """
         with self._lock:
             self._expire()

@@ -1,7 +1,8 @@
 """Run the pass of a task that repairs.
 
-A replica tells which rows look wrong, the primary tells which are. The pass
-brakes, looks a second time, repairs in a pool, records, and reports.
+A replica tells which rows look wrong, and the primary tells which are wrong.
+The pass applies the brake, looks a second time, repairs in a pool, records,
+and reports.
 """
 
 import dataclasses
@@ -55,7 +56,7 @@ def check(manager: policy_module.Manager, context: claims.Context,
           policy: policy_module.Policy, row: Row) -> None:
     """Judge one row now, and repair or record it.
 
-    :param row: as just read from the primary
+    :param row: just read from the primary
     """
     if row.task_state or row.claim_id:
         return
@@ -76,7 +77,7 @@ def check(manager: policy_module.Manager, context: claims.Context,
 
 
 def doubtful(found: Found) -> list[Row]:
-    """Return the rows whose repair rests on the hypervisor's word only."""
+    """Return the rows whose repair rests on the hypervisor's report only."""
     return [row for row, verdict in found
             if verdict.repair and not verdict.proven]
 
@@ -93,17 +94,17 @@ class Pass:
 
     @property
     def expected(self) -> bool:
-        """Whether a restart of the machine explains what looks wrong."""
+        """Return whether a restart of the machine explains differences."""
         return self.policy.explained_by_reboot and self.manager.after_reboot
 
     def look(self) -> tuple[policy_module.Look, Found, int]:
-        """Look at both sides, and again if too much looks wrong.
+        """Look at rows and guests, and again if too much looks wrong.
 
-        So many differences rather mean a broken hypervisor or a wrong list.
-        The second look is at the primary and at every guest.
+        Many differences at once more likely mean a broken hypervisor or a
+        wrong list. The second look reads the primary and every guest.
 
-        :returns: what was seen, what follows from it, and how many repairs
-            are allowed
+        :returns: what was seen, the rows to act on, and how many repairs are
+            allowed
         :raises computed.exception.DriverNotReady: the guests are not known
         """
         # The list that ends a restart of the machine is strict, too.
@@ -120,7 +121,7 @@ class Pass:
 
     @property
     def memory(self) -> memory.TaskMemory:
-        """What the task remembers of earlier passes."""
+        """Return what the task remembers of earlier passes."""
         return self.manager.task_memory.of(self.policy.name)
 
     def warn(self, found: Found) -> None:
@@ -138,7 +139,7 @@ class Pass:
     def brake(self, rows: list[Row], allowed: int) -> list[Row]:
         """Return those of ``rows`` that may not be repaired; log it once.
 
-        The limit does not hold for what an operator accepted, nor for what
+        The limit does not apply to repairs that an operator accepted, or that
         a restart of the machine explains.
         """
         count, task = len(rows), self.policy.name
@@ -201,7 +202,9 @@ class Pass:
                 if outcome == item.REFUSED]
 
     def put_off(self, reason: str) -> periodic.Report:
-        """End the pass: no claim can be had now. The next pass begins again.
+        """End the pass, because no claim can be granted now.
+
+        The next pass begins again.
         """
         report = self.report
         report.refused = (report.candidates - report.acted - report.failed -

@@ -15,15 +15,15 @@ from computed.virt import driver
 
 LOG = logging.getLogger(__name__)
 
-# What came of one row: the field of the report in which it counts.
+# The result of one row: the field of the report in which it counts.
 ACTED, FAILED, LOST, REFUSED = 'acted', 'failed', 'lost_races', 'refused'
 
 
 @dataclasses.dataclass
 class Stopped:
-    """Tells the threads of a pass that no more claims can be had.
+    """Tells the threads of a pass that no more claims can be granted.
 
-    :ivar reason: the error that a claim was answered with, or None
+    :ivar reason: the error that refused a claim, or None
     """
 
     reason: exception.ComputedError | None = None
@@ -34,12 +34,12 @@ def repair_safely(manager: policy_module.Manager, context: claims.Context,
                   row: policy_module.Row, allowed: int | None) -> str:
     """Repair one row; an error of one row does not end the others.
 
-    :param stopped: gets the reason why this host may begin nothing, or why
-        no claim can be had; from then on no thread asks
-    :returns: as :func:`repair`
+    :param stopped: gets the reason why no claim can be granted on this host;
+        after that no thread requests one
+    :returns: see :func:`repair`
     """
     context.update_store()      # its request id, in this thread's log lines
-    # An operator may have turned it off while the pass went on.
+    # An operator may have turned the task off during the pass.
     if stopped.reason or manager.stopping.is_set() or (
             policy.mode(manager) != policy_module.ENFORCE):
         return REFUSED
@@ -58,14 +58,14 @@ def repair(manager: policy_module.Manager, context: claims.Context,
     """Claim a row that looks wrong, look again, and repair it.
 
     The claim sets no transition: if this service dies now, its next run must
-    judge the row again and not finish what was never decided.
+    judge the row again, and not finish an operation that was never decided.
 
     :param row: as it was when it was chosen, perhaps long ago
-    :param allowed: repairs an hour; None for no limit
+    :param allowed: repairs per hour; None: there is no limit
     :returns: ``acted``, ``failed`` (the driver could not), ``lost_races``
-        (the row is not as it had looked) or ``refused`` (it is in use, the
+        (the row is not wrong any more) or ``refused`` (it is in use, the
         brake holds, or the guest does not answer)
-    :raises computed.exception.Frozen: this host may begin nothing
+    :raises computed.exception.Frozen: no work may begin on this host
     """
     with contextlib.ExitStack() as held:
         lock = manager.locks.acquire(row.uuid, timeout=0)
@@ -109,8 +109,7 @@ def _announce(claim: operation.Claim, guest: driver.InstanceInfo | None,
 def _act(manager: policy_module.Manager, context: claims.Context,
          policy: policy_module.Policy, claim: operation.Claim, kind: str,
          held: contextlib.ExitStack) -> str:
-    """Act under ``claim``, which ``held`` ends, and count what came of it.
-    """
+    """Act under ``claim``, which ``held`` ends, and count the result."""
     done = operation.carry_out(
         manager, context, policy.operations[kind], claim, held.pop_all())
     if done is None:

@@ -1,4 +1,4 @@
-"""Keep what a task remembers from pass to pass: one small file each."""
+"""Keep what each task remembers from pass to pass, in one small file."""
 
 import os
 import threading
@@ -7,8 +7,8 @@ import urllib.parse
 from computed.repair import brakes
 from computed.repair import state
 
-# Names in the file, beside the count of repairs: what the last pass has
-# warned of, by uuid; and whom the brake held then.
+# Names in the file, beside the count of repairs: the warnings of the last
+# pass, by uuid, and the names of the rows that the brake held then.
 WARNED, BRAKED = 'warned', 'braked'
 
 
@@ -24,7 +24,7 @@ class TaskMemory:
 
     @property
     def warned(self) -> dict[str, str]:
-        """What the last pass has warned of, ``{uuid: warning}``."""
+        """Return the warnings of the last pass, ``{uuid: warning}``."""
         found = self._kept.get(WARNED)
         return found if isinstance(found, dict) else {}
 
@@ -34,7 +34,7 @@ class TaskMemory:
 
     @property
     def braked(self) -> str | None:
-        """The names of those whom the brake held in the last pass."""
+        """Return the names of the rows that the brake held last time."""
         return self._kept.get(BRAKED)
 
     @braked.setter

@@ -1,4 +1,4 @@
-"""What a task that repairs must tell; the engine does the rest."""
+"""What a task that repairs must define; the engine does the rest."""
 
 import abc
 import dataclasses
@@ -28,7 +28,7 @@ ABSENT = driver.InstanceInfo(uuid='', power_state=states.NOSTATE)
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """What is to be done about one row.
+    """What to do about one row.
 
     :ivar record: its recorded state differs from the guest's
     :ivar repair: the kind of repair, a key of ``Policy.operations``; None:
@@ -49,7 +49,7 @@ class Verdict:
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """Both sides of a host at one moment.
+    """The rows and the guests of a host at one moment.
 
     :ivar rows: objects with ``uuid`` and ``name``
     :ivar snapshot: a complete list of the guests; None if the policy does
@@ -66,13 +66,13 @@ class Policy(abc.ABC):
     A subclass gives at least ``name``, ``operations``, :meth:`facts` and
     :meth:`judge`. It has no state of its own.
 
-    :cvar name: of the task: in the log, the metrics, the command line
+    :cvar name: the task's name in the log, the metrics, the command line
     :cvar mode_option: the option in ``[tasks]`` that says ``enforce``,
         ``observe`` or ``off``; None: always ``enforce``
     :cvar operations: what each kind of repair does
     :cvar looks_at_guests: whether :meth:`judge` needs the guest
-    :cvar explained_by_reboot: a restart of the machine explains whatever
-        looks wrong in the first pass after it: no brake holds then
+    :cvar explained_by_reboot: a restart of the machine explains all that
+        looks wrong in the first pass after it; then no brake applies
     """
 
     name: str
@@ -81,7 +81,7 @@ class Policy(abc.ABC):
     looks_at_guests = True
     explained_by_reboot = False
 
-    # -- what a task must tell
+    # -- what a task must define
 
     @abc.abstractmethod
     def facts(self, row: Row) -> dict[str, object]:
@@ -102,7 +102,7 @@ class Policy(abc.ABC):
         :param guest: perhaps ``ABSENT``; None without ``looks_at_guests``
         """
 
-    # -- what it may tell
+    # -- what it may define
 
     def mode(self, manager: Manager) -> str:
         """Return what the operator lets this task do now."""
@@ -111,7 +111,7 @@ class Policy(abc.ABC):
 
     def look(self, manager: Manager, context: claims.Context,
              use_slave: bool) -> Look:
-        """Read both sides whole: one query, and one call of the driver.
+        """Read all rows and guests: one query, and one call of the driver.
 
         :raises computed.exception.DriverNotReady: the guests are not known
         """
@@ -126,7 +126,7 @@ class Policy(abc.ABC):
 
     def candidates(self, manager: Manager,
                    look: Look) -> list[tuple[Row, Verdict]]:
-        """Return the rows about which something is to be done or told.
+        """Return the rows to repair, to record or to warn of.
 
         Rows that an operation or a claim holds are left out.
         """
@@ -142,7 +142,7 @@ class Policy(abc.ABC):
         return found
 
     def wanted(self, row: Row) -> list[claims.Wanted]:
-        """Return every row that a repair of ``row`` claims, it first."""
+        """Return every row that a repair claims; ``row`` comes first."""
         return [claims.Wanted(claims.INSTANCE, row.uuid, self.facts(row))]
 
     def limit(self, manager: Manager, rows: Sequence[Row]) -> int:
@@ -156,14 +156,14 @@ class Policy(abc.ABC):
 
     def correction(self, row: Row,
                    guest: driver.InstanceInfo) -> dict | None:
-        """Return what to record of a guest without an act; None: nothing."""
+        """Return what to record of a guest without a repair, or None."""
         return None
 
     def record(self, manager: Manager, context: claims.Context,
                corrections: list[dict]) -> int:
-        """Write the corrections in one call; return how many held.
+        """Write the corrections in one call; return how many were written.
 
-        Each is guarded by all that it was judged by.
+        Each is written only if the facts that it rests on still hold.
         """
         raise NotImplementedError
 

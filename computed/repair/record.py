@@ -1,4 +1,4 @@
-"""Record what guests are, where no act is needed."""
+"""Record the states of guests that need no repair."""
 
 import typing
 
@@ -15,8 +15,8 @@ def record_all(this: 'engine.Pass',
                rows: list[policy_module.Row]) -> None:
     """Look at the guests once more, and write what differs in one call.
 
-    Each write is guarded by what it was judged by, so a lagging list cannot
-    harm.
+    Each value is written only if the facts that it rests on still hold, so a
+    lagging list does no harm.
     """
     if not rows:
         return
@@ -36,7 +36,7 @@ def record_all(this: 'engine.Pass',
 
 def _correction(this: 'engine.Pass',
                 row: policy_module.Row) -> dict | None:
-    """Return what to record of one row; None if it is in use or right."""
+    """Return what to record of one row; None if it is in use or correct."""
     this.context.update_store()
     with this.manager.locks.held(row.uuid, timeout=0) as free:
         guest = item.look_at(this.manager, row.uuid) if free else None

@@ -17,8 +17,8 @@ class State:
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         """Read the values.
 
-        :param path: a file; a torn one holds nothing. None: the values are
-            kept only by this object
+        :param path: a file; a damaged one counts as empty. None: only this
+            object keeps the values
         """
         self._path = os.fspath(path) if path else None
         found = files.read_json(self._path) if self._path else None
@@ -32,7 +32,7 @@ class State:
     def put(self, name: str, value: typing.Any) -> None:
         """Change a value, durably.
 
-        :raises OSError: it could not be written, and is as it was
+        :raises OSError: it could not be written; the old value stays
         """
         with self._lock:
             if self._values.get(name) == value:

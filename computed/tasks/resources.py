@@ -28,8 +28,8 @@ LOG = logging.getLogger(__name__)
 
 # Measured figures, and the totals they belong to.
 MEASURED = {'memory_mb_available': 'memory_mb', 'disk_gb_free': 'disk_gb'}
-# They always move. The record of one differs by at most this part of the
-# total, or is at most so many seconds old.
+# Measured figures change all the time. A recorded one differs by at most this
+# part of the total, or is at most this many seconds old.
 STEP = 0.05
 MAX_AGE = 600
 
@@ -97,12 +97,12 @@ def update_available_resource(manager: Manager,
 
 
 def update(manager: Manager, context: Context) -> periodic.Report:
-    """Do the same at the start, which waits for the driver.
+    """Record it at the start of the service, which waits for the driver.
 
     :raises computed.exception.DriverNotReady: nothing is known, so nothing
         is recorded
     """
-    # Measured first: the shorter the time between sum and record, the better.
+    # Measured first, so that little time passes between sum and record.
     has = manager.calls.host_resources()
     service_id = manager.claims.service_id
     usage = resources_obj.ResourceUsage.get_by_host(

@@ -46,7 +46,7 @@ class PowerStates(policy.Policy):
 
     def look(self, manager: policy.Manager, context: Context,
              use_slave: bool) -> policy.Look:
-        """Read both sides whole, and count the guests without a row."""
+        """Read all rows and guests, and count the guests without a row."""
         look = super().look(manager, context, use_slave)
         if look.snapshot:
             known = {row.uuid for row in look.rows}
@@ -75,7 +75,7 @@ class PowerStates(policy.Policy):
 
     def correction(self, row: policy.Row,
                    guest: driver.InstanceInfo) -> dict | None:
-        """Return the power state to record, and all it was judged by."""
+        """Return the power state to record, and the facts it rests on."""
         if guest.power_state == row.power_state:
             return None
         return {'uuid': row.uuid, 'new': guest.power_state,
@@ -83,13 +83,13 @@ class PowerStates(policy.Policy):
 
     def record(self, manager: policy.Manager, context: Context,
                corrections: list[dict]) -> int:
-        """Write power states in one call; return how many held."""
+        """Write power states in one call; return how many were written."""
         return instance_obj.InstanceList.record_power_states(
             context, manager.host, corrections)
 
     def after_pass(self, manager: policy.Manager, context: Context,
                    look: policy.Look, report: periodic.Report) -> None:
-        """End what a restart of the machine explains, if all was done."""
+        """End the time after a restart of the machine, if all is done."""
         if not report.refused:
             manager.reboot_is_over()
         super().after_pass(manager, context, look, report)
