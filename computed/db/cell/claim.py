@@ -21,7 +21,7 @@ from computed.db.cell import revision
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
-# A row of a claim as it travels: see grant() and settle().
+# The wire form of a row of a claim: see grant() and settle().
 Row = dict[str, typing.Any]
 Rows = list[Row]
 
@@ -45,7 +45,7 @@ class Kind:
 
     @property
     def column(self) -> typing.Any:
-        """The key column, for conditions."""
+        """Return the key column, for conditions."""
         return getattr(self.model, self.key)
 
 
@@ -59,7 +59,7 @@ KINDS = {
 
 
 def kind_of(row: typing.Any) -> str:
-    """Return the name of the kind that a row from :func:`grant` is of."""
+    """Return the name of the kind of a row from :func:`grant`."""
     return next(name for name, kind in KINDS.items()
                 if isinstance(row, kind.model))
 
@@ -121,7 +121,7 @@ def _update(context: computed_context.RequestContext, row: Row,
             claim: dict[str, typing.Any]) -> typing.Any:
     """Write one row and its claim, and return the fresh row.
 
-    :param new: ``{host: revision}``
+    :param new: the new revisions, ``{host: revision}``
     :returns: None if a condition does not hold
     """
     kind, values = KINDS[row['kind']], {**row['values'], **claim}
@@ -215,7 +215,7 @@ def settle(context: computed_context.RequestContext, claim_id: str,
         rows of the claim. Without a revision, or with None, any revision is
         accepted.
     :returns: a fresh row for each; None if the claim is not held (any more),
-        as after a settlement whose reply was lost
+        for example after a settlement whose reply was lost
     """
     new = _bumped(context, rows)
     settled = {}

@@ -45,11 +45,11 @@ def described(row: models.Freeze) -> dict[str, str]:
 @cell.write
 def impose(context: computed_context.RequestContext, host: str | None,
            reason: str, by: str) -> models.Freeze:
-    """Refuse all new claims on a host; repeated, it changes the reason.
+    """Refuse all new claims on a host; a repeat changes the reason.
 
     :param host: None: on all hosts
     :param by: the operator
-    :returns: the row; its time is that of the first call
+    :returns: the row; its time is the time of the first call
     :raises computed.exception.HostNotFound: there is no such host
     """
     session, row = context.session, models.Host

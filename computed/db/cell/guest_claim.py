@@ -61,7 +61,7 @@ def _grant(context: computed_context.RequestContext, uuid: str, host: str,
 
 
 def _taken(context: computed_context.RequestContext, uuid: str) -> bool:
-    """Whether the guest has a live instance on any host, or a claim."""
+    """Return whether a live instance or a claim has this uuid."""
     instance = context.session.scalar(
         sa.select(models.Instance.uuid)
         .where(models.Instance.uuid == uuid,
@@ -86,7 +86,7 @@ def settle(context: computed_context.RequestContext, uuid: str,
            claim_id: str) -> bool:
     """End a claim.
 
-    No row changes that a decision can rest on, so no revision changes.
+    This changes no row that a decision can rest on, so it raises no revision.
 
     :returns: False if the claim was not held
     """

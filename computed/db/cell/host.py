@@ -21,7 +21,7 @@ class HostRow:
 
     :ivar silent_for: seconds since the last heartbeat of its service, by the
         database's clock
-    :ivar freeze: the freeze of all hosts, else its own
+    :ivar freeze: the freeze of all hosts, else that of this host
     """
 
     host: models.Host

@@ -1,4 +1,4 @@
-"""Which database this is."""
+"""The identity of the database."""
 
 import sqlalchemy as sa
 

@@ -25,8 +25,8 @@ def get_all_by_host(context: computed_context.RequestContext,
                     host: str) -> list[models.Instance]:
     """Return every live instance on a host, by uuid.
 
-    The revision of the host comes in the same statement, so that also an
-    empty list has one.
+    The revision of the host comes in the same statement, so that an empty
+    list has one too.
     """
     query = (sa.select(models.Host.revision, models.Instance)
              .outerjoin(models.Instance, sa.and_(
@@ -101,7 +101,7 @@ def create(context: computed_context.RequestContext,
            values: dict[str, typing.Any]) -> models.Instance:
     """Insert an instance and return its row.
 
-    :raises computed.exception.HostNotFound: there is no ``values['host']``
+    :raises computed.exception.HostNotFound: ``values['host']`` is unknown
     :raises computed.exception.InstanceBusy: there is a claim on a guest with
         this uuid, which had no instance until now
     """

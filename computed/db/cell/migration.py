@@ -83,7 +83,7 @@ def check(url: str) -> None:
     A schema that this code does not know is newer. It still has all that the
     previous release uses.
 
-    :raises computed.exception.SchemaMismatch: it is refused
+    :raises computed.exception.SchemaMismatch: it is missing or too old
     """
     found = version(url)
     if found is None or found in outdated():

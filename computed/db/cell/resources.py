@@ -15,7 +15,7 @@ from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
 CLASSES = ('vcpus', 'memory_mb', 'disk_gb')
-# A change of one of these makes it another node. Decisions rest on them.
+# A change of one of these columns makes another node. Decisions rest on them.
 IDENTITY = ('service_id', 'hypervisor_type')
 
 
@@ -125,8 +125,8 @@ def record(context: computed_context.RequestContext, host: str,
     decision rests on the figures.
 
     :param values: ``{column: value}`` of the compute node
-    :param generation: of the row that the caller compared them with; another
-        one is not overwritten. None: any is.
+    :param generation: of the row that the caller compared them with; a row
+        of another generation is not overwritten. None: any row is.
     :returns: whether anything was written
     """
     row = models.ComputeNode
@@ -167,7 +167,7 @@ def delete_former(context: computed_context.RequestContext, host: str,
         counts as down
     :returns: whether it was deleted
     """
-    # Comes first: from here on no instance can be placed there.
+    # This comes first: after it no instance can be placed there.
     revision.bump(context, former)
     row, service = models.ComputeNode, models.Service
     silent = True

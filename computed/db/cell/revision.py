@@ -67,7 +67,7 @@ def bump_if(context: computed_context.RequestContext, host: str,
             expected: int) -> int | None:
     """Raise the revision of a host if it is ``expected``.
 
-    :returns: the new revision; None if it was another one
+    :returns: the new revision; None if it was not ``expected``
     """
     changed = context.session.execute(
         sa.update(models.Host)

@@ -1,4 +1,4 @@
-"""What the URL of a database says, and what its driver needs in it."""
+"""The parts of a database URL, and the options that its driver needs."""
 
 import sqlalchemy as sa
 
@@ -40,7 +40,7 @@ def prepare(url: Url, timeout: float | None = None) -> sa.URL:
     url = sa.make_url(url)
     options = {}
     if family(url) == 'mysql':
-        # oslo.db would choose utf8, which has three bytes.
+        # oslo.db would choose utf8, whose characters have up to three bytes.
         options['charset'] = 'utf8mb4'
         if timeout is not None:
             seconds = str(max(1, round(timeout)))
@@ -54,8 +54,8 @@ def prepare(url: Url, timeout: float | None = None) -> sa.URL:
             # The server gives up 10 % sooner, so that it can tell why.
             options['options'] = ('-c statement_timeout='
                                   f'{max(1, round(timeout)) * 900}')
-            # Ends a connection to a machine that is gone: what is sent to
-            # it is never acknowledged.
+            # This ends a connection to a machine that is gone, because that
+            # machine never acknowledges what is sent.
             options['tcp_user_timeout'] = str(max(1, round(timeout)) * 1000)
     return url.update_query_dict(
         {key: value for key, value in options.items()

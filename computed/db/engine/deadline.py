@@ -1,4 +1,4 @@
-"""How long the work in progress may still wait for a server."""
+"""The deadline until which the work in progress may wait for a server."""
 
 import contextlib
 import contextvars

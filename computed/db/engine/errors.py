@@ -1,6 +1,6 @@
-"""What a database server said in an error.
+"""The code and the text of a database server's error.
 
-The driver's error is wrapped by SQLAlchemy, and that one by oslo.db.
+SQLAlchemy wraps the driver's error, and oslo.db wraps that of SQLAlchemy.
 """
 
 from collections import abc

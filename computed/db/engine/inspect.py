@@ -111,7 +111,7 @@ def _facts(connection: sa.Connection) -> dict[str, typing.Any]:
         'identity': connection.info['identity'],
         'skew': _skew(lambda: ask(CLOCKS.get(kind)))}
     replicating = ask(REPLICATING.get(kind))
-    # A Galera node takes writes and has those of all others.
+    # A Galera node takes writes and has the writes of all other nodes.
     if replicating is not None and connection.info['cluster'] is None:
         found['replicating'] = bool(int(replicating))
     if found['schema'] is not None:

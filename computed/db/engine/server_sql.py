@@ -17,9 +17,9 @@ IDENTITY = {
                   " true))",
 }
 
-# Changes when a server takes over that may lack earlier writes. MySQL: the
-# server's own id. PostgreSQL: its id and its timeline, which a promotion
-# ends. A Galera cluster keeps its identity instead.
+# This changes when another server takes over, because that server may lack
+# earlier writes. MySQL: the server's own id. PostgreSQL: its id and its
+# timeline, which a promotion ends. A Galera cluster keeps its identity.
 LINEAGE = {
     'sqlite': "'file'",
     'mysql': "CONCAT('server ', @@server_id)",

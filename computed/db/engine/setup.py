@@ -36,7 +36,7 @@ def tune(engine: sa.Engine, must_exist: bool = False,
     if kind == 'sqlite':
         sqlite.tune(engine, must_exist)
     elif kind == 'postgresql':
-        # Only here, because psycopg is an extra.
+        # It is imported only here, because psycopg is an extra.
         from computed.db.engine import postgresql
         postgresql.tune(engine)
     else:

@@ -12,7 +12,7 @@ def newer(dialect: str, table: typing.Any,
           rows: list[dict[str, typing.Any]], guard: str) -> sa.sql.dml.Insert:
     """Return an INSERT that never replaces a newer row by an older one.
 
-    Of two rows with one primary key, the row with the greater ``guard``
+    If two rows have the same primary key, the row with the greater ``guard``
     stays.
 
     :param dialect: the name of the engine's dialect

@@ -1,4 +1,4 @@
-"""Which databases the configuration names, checked."""
+"""The URLs of the databases that the configuration names, checked."""
 
 import dataclasses
 import inspect
@@ -104,7 +104,7 @@ def check(url: str, option: str) -> None:
         backend = parsed.get_backend_name()
         dialect = parsed.get_dialect()
         problem = None if backend in BACKENDS else f'unknown kind {backend}'
-        # Only this driver can leave a server that is frozen.
+        # Only this driver can stop waiting for a server that is frozen.
         if backend == 'postgresql' and dialect.driver != 'psycopg':
             problem = f'there is no support for driver {dialect.driver}'
         elif problem is None:

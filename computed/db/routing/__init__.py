@@ -1,4 +1,4 @@
-"""Chooses the server that answers each read and takes each write.
+"""The choice of the server that answers each read and takes each write.
 
 Modules load at first use.
 """

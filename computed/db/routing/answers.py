@@ -1,4 +1,4 @@
-"""How one node answers one read, and what is noted of it."""
+"""The answer of one node to one read, and what is recorded of it."""
 
 import dataclasses
 import typing
@@ -30,10 +30,10 @@ class Read:
 
 @dataclasses.dataclass(frozen=True)
 class Need:
-    """What the answer of a replica must be.
+    """The conditions that the answer of a replica must meet.
 
     :ivar reason: why a replica is asked
-    :ivar bound: seconds that the answer may be old
+    :ivar bound: the maximum age of the answer, in seconds
     :ivar revisions: ``{host: revision}`` that the replica must have reached
     """
 
@@ -71,17 +71,17 @@ class Answers:
     def on_replica(self, read: Read, replica: replica_module.Replica,
                    need: Need, current_at: float | None = None
                    ) -> typing.Any:
-        """Return the answer of ``replica`` if it is what is needed.
+        """Return the answer of ``replica`` if it meets ``need``.
 
         :param current_at: monotonic seconds at which its data was surely
             current; None: its heartbeat tells
-        :raises computed.db.routing.transaction.NodeUnfit: it is not, or the
-            replica failed
+        :raises computed.db.routing.transaction.NodeUnfit: it does not, or
+            the replica failed
         """
         incarnation = self._primary.incarnation.number
         if need.revisions and replica.incarnation != incarnation:
             raise transaction.NodeUnfit('replica_behind_token')
-        # Before the snapshot: it need not contain a heartbeat seen later.
+        # Before the snapshot, which may lack a heartbeat that is seen later.
         (seen, server), began = replica.shown(), self._clock()
         result = refusal = None
         try:
@@ -95,7 +95,7 @@ class Answers:
         except transaction.PASSING as error:
             raise transaction.NodeUnfit('replica_failed') from error
         except transaction.ERRORS as error:
-            # If the query is at fault, the primary will say so.
+            # If the query is at fault, the primary reports the error.
             if errors.sqlstate(error) != transaction.CANCELLED:
                 replica.failed(f'read failed ({type(error).__name__})')
             raise transaction.NodeUnfit('replica_failed') from error

@@ -1,4 +1,4 @@
-"""How many tolerant reads may go to the primary when replicas are lost."""
+"""The limit on tolerant reads that the primary takes without replicas."""
 
 import contextlib
 import threading

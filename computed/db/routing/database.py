@@ -52,11 +52,12 @@ class Database:
 
     @property
     def database_id(self) -> str:
-        """The uuid of the database; empty until a conductor has read it."""
+        """Return the uuid of the database; empty until a conductor reads it.
+        """
         return self.router.incarnation.database_id
 
     def read(self, function: Q) -> Q:
-        """Let a query function be answered where its context allows."""
+        """Let a query function run on any node that its context allows."""
         query = query_name(function)
 
         @functools.wraps(function)
@@ -85,7 +86,7 @@ class Database:
         return typing.cast(Q, wrapper)
 
     def liveness(self, function: Q) -> Q:
-        """As :meth:`write`, on a connection that only heartbeats use.
+        """Do the same as :meth:`write`, on connections for heartbeats only.
 
         So a heartbeat never waits behind queries. The heartbeats of the
         conductor itself go through its router.
@@ -97,16 +98,16 @@ class Database:
         """Record that the rows just read or written have this revision.
 
         Call it inside a query function. On a read, the revision must come
-        from the same statement as the rows: else a change between two
+        from the same statement as the rows. Otherwise a change between two
         statements is missed.
         """
         if host is not None and revision is not None:
             context.db_scope.revisions[host] = revision
 
     def undo(self, context: computed_context.RequestContext) -> None:
-        """Roll back the open write, because nothing of it was needed.
+        """Roll back the open write, because no part of it was needed.
 
-        Its revisions are forgotten too: nothing ever reaches a revision that
+        Its revisions are forgotten too: no node ever reaches a revision that
         was rolled back.
         """
         context.session.rollback()

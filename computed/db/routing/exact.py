@@ -1,4 +1,4 @@
-"""Reads as exact as strict ones that a replica may answer."""
+"""Reads that are as exact as strict reads, but that a replica may answer."""
 
 import functools
 import typing
@@ -37,7 +37,7 @@ class ExactReads:
         began = self._clock()
         revision = self._current_revision(read, host) if usable else None
         if revision is not None:
-            # Only one is tried: the others have hardly received more.
+            # Only one is tried: the others have probably received no more.
             [chosen] = selection.order(usable, float('inf'), 0)[:1]
             need = answers.Need('after_host', float('inf'), {host: revision})
             try:
@@ -56,6 +56,7 @@ class ExactReads:
 
 def current_revision(context: computed_context.RequestContext,
                      host: str) -> int | None:
-    """Return the revision that ``host`` has now; None: no such host."""
+    """Return the revision that ``host`` has now, or None for no such host.
+    """
     return context.session.scalar(
         sa.select(tables.hosts.c.revision).where(tables.hosts.c.name == host))

@@ -5,13 +5,13 @@ import dataclasses
 
 @dataclasses.dataclass
 class Health:
-    """In use, or out of use and why.
+    """The state of one replica: in use, or out of use for a reason.
 
     At start one good sample is enough. After an ejection a replica needs
     ``good_samples`` in a row, and its share of reads grows over ``ramp``
     seconds.
 
-    :ivar reason: why it is out of use; None while it is in use
+    :ivar reason: why the replica is out of use; None while it is in use
     """
 
     good_samples: int = 5
@@ -24,11 +24,11 @@ class Health:
 
     @property
     def usable(self) -> bool:
-        """Whether the replica is in use."""
+        """Return whether the replica is in use."""
         return self.reason is None
 
     def good(self, now: float) -> bool:
-        """Count a probe that was answered by a fit node.
+        """Count a probe that a fit node answered.
 
         :param now: monotonic seconds
         :returns: True if this brought the replica into use

@@ -26,7 +26,7 @@ ROW = TABLE.c
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """What the primary says when it takes a heartbeat.
+    """The answer of the primary to a heartbeat.
 
     :ivar incarnation: the current one of the database
     :ivar conductors: how many conductors measure its replicas
@@ -65,7 +65,7 @@ def purge(context: computed_context.RequestContext,
           conductor_id: str) -> None:
     """Remove the rows of conductors that are dead.
 
-    :param conductor_id: of this conductor; its row stays
+    :param conductor_id: the id of this conductor; its row stays
     """
     now = context.session.scalar(sa.select(dialects.utcnow()))
     dead = [found.conductor_id for found in context.session.execute(

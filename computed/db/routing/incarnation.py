@@ -19,16 +19,16 @@ from computed.db.engine import setup
 from computed.db.routing import tables
 from computed.db.routing import transaction
 
-# More than the changes that one incarnation can lose. A new one starts each
-# revision so much higher, so that no lost revision is given again. Else a
-# caller that had read a lost row could save it over another row of the same
-# revision.
+# More than the number of changes that one incarnation can lose. A new one
+# raises each revision by this number, so that no lost revision is given again.
+# Otherwise a caller that had read a lost row could save it over another row
+# with the same revision.
 STRIDE = 2 ** 20
 ROW = tables.databases.c
 
 
 class Incarnation:
-    """The incarnation in which a conductor knows its database to be.
+    """The incarnation of a database, as far as a conductor knows it.
 
     :ivar database_id: the uuid of the database; empty before it is known
     :ivar number: the incarnation, an opaque text; None before it is known
@@ -47,14 +47,14 @@ class Incarnation:
             self.number, self._since = number, self._clock()
 
     def age(self) -> float:
-        """Return the seconds since this conductor heard of it first."""
+        """Return the seconds since this conductor first saw it."""
         return self._clock() - self._since
 
 
 def resync_after(host: str, window: float, elapsed: float) -> float:
     """Return the seconds after which a host may read everything again.
 
-    Each host has its own place in the window, so that hosts do not all come
+    Each host has its own place in the window, so that hosts do not all read
     at once.
 
     :param window: seconds over which hosts are spread
@@ -68,8 +68,8 @@ def verdict(known: tuple[str | None, str | None], lineage: str,
             drawn: str) -> tuple[str, str]:
     """Return the incarnation and lineage that the database should have.
 
-    :param known: what its row says; each may be None
-    :param lineage: of the server that it is on now
+    :param known: the incarnation and lineage in its row; each may be None
+    :param lineage: the lineage of its present server
     :param drawn: the incarnation to use if a new one begins
     """
     number, former = known
@@ -81,8 +81,8 @@ def verdict(known: tuple[str | None, str | None], lineage: str,
 def current(context: computed_context.RequestContext) -> str:
     """Return the incarnation, inside a writing transaction.
 
-    A new one begins if the server has another lineage than the server
-    before: changes that were committed there may be missing here.
+    A new one begins if this server has another lineage than the server
+    before it. Changes that the former server committed may be missing here.
     """
     session = context.session
     lineage = lineage_of(session.connection())
@@ -125,7 +125,7 @@ def confirm(context: computed_context.RequestContext) -> str:
 
 
 def lineage_of(connection: sa.Connection) -> str:
-    """Return what a failover changes, of the server connected to."""
+    """Return the lineage of the connected server; a failover changes it."""
     if 'lineage' not in connection.info:
         cluster = connection.info['cluster']
         connection.info['lineage'] = (
@@ -135,7 +135,7 @@ def lineage_of(connection: sa.Connection) -> str:
 
 
 def renew(url: address.Url) -> str:
-    """Begin a new incarnation of the database at ``url``: it was restored.
+    """Begin a new incarnation of a database that was restored.
 
     :returns: the new incarnation
     """

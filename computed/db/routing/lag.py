@@ -1,4 +1,4 @@
-"""How old a replica is, from heartbeats alone.
+"""The age of a replica, measured by heartbeats alone.
 
 A conductor writes numbered heartbeats to the primary and sees them arrive on
 each replica. If heartbeat n has arrived, everything that was committed before

@@ -87,8 +87,8 @@ class Monitor:
                 return
 
     def _send(self, began: float, interval: float) -> None:
-        # The heartbeat counts from before it is sent: what is committed from
-        # now on may be missing where this heartbeat has arrived.
+        # The heartbeat counts from before it is sent: a replica that has it
+        # may lack what is committed from now on.
         number = self.router.next_heartbeat(began)
         reply = self.router.send_heartbeat(
             self.conductor_id, number, interval)

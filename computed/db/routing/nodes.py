@@ -20,14 +20,14 @@ class Node:
 
     :ivar role: ``primary`` or ``replica``
     :ivar name: the address, without credentials
-    :ivar identity: of the server last seen there; None if it is not known. A
+    :ivar identity: the server last seen there; None if it is not known. A
         connection to any other server is not used.
     """
 
     def __init__(self, url: address.Url, role: str,
                  timeout: float | None = None,
                  creator: Creator | None = None) -> None:
-        """Connect when the first query comes.
+        """Make the node; the first query connects.
 
         :param timeout: seconds to wait for a connection or for an answer;
             None keeps the driver's own limits

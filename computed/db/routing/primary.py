@@ -1,4 +1,4 @@
-"""The primary: the one server that decides, and which server that is.
+"""The primary, which decides, and how to find out which server it is.
 
 A failover puts another server behind the same address at any moment. So a
 server counts as the primary only after it has taken a write of ours.
@@ -26,8 +26,8 @@ LOG = logging.getLogger(__name__)
 # Stands for the identity of the primary while no server takes a write.
 REFUSED = 'refused to write'
 # How many calls may wait for a primary that takes no heartbeat, and how many
-# heartbeats of hosts. It may hang, and must not hold every thread. All other
-# calls are refused at once.
+# heartbeats of hosts. A primary that hangs must not hold every thread. All
+# other calls are refused at once.
 WAITING = 8
 
 T = typing.TypeVar('T')
@@ -39,9 +39,9 @@ class Primary(nodes.Node):
 
     :ivar heartbeats: the same server through connections of their own:
         heartbeats neither wait for queries nor count among them
-    :ivar silent: it did not take the last heartbeat. Then few calls may wait
-        for it; see ``WAITING``.
-    :ivar incarnation: told of each incarnation that begins or is found
+    :ivar silent: whether it did not take the last heartbeat. Then few calls
+        may wait for it; see ``WAITING``.
+    :ivar incarnation: gets each incarnation that begins or is found
     """
 
     def __init__(self, url: address.Url, settings: cfg.ConfigOpts.GroupAttr,
@@ -49,7 +49,8 @@ class Primary(nodes.Node):
                  creator: nodes.Creator | None = None) -> None:
         super().__init__(url, 'primary', settings.primary_timeout, creator)
         self.incarnation = incarnation
-        # A short limit: one that hangs must not make every replica look old.
+        # The limit is short: a primary that hangs must not make every replica
+        # look old.
         self.heartbeats = nodes.Node(
             url, 'primary', max(2, 2 * settings.replica_heartbeat_interval),
             creator)
@@ -66,10 +67,10 @@ class Primary(nodes.Node):
 
     @property
     def doubtful(self) -> bool:
-        """Whether its connections broke since the last write.
+        """Return whether its connections broke since the last write.
 
         Another server may answer now, even one with the same name. It must
-        take a write before it is believed.
+        take a write before it counts as the primary.
         """
         return self._settled < self._doubts
 
@@ -101,8 +102,8 @@ class Primary(nodes.Node):
             doubts = self._doubts
             try:
                 with transaction.opened(context, node, writes) as scope:
-                    # If a connection broke meanwhile, the one in its place
-                    # may lead to another server of the same name.
+                    # If a connection broke meanwhile, its replacement may
+                    # lead to another server with the same name.
                     if self.doubtful and not writes:
                         raise transaction.AnotherServer(self.name)
                     result = call()
@@ -135,20 +136,20 @@ class Primary(nodes.Node):
             # The write changes nothing, so its outcome does not matter.
             self._doubt()
             raise exception.PrimaryUnavailable() from error
-        # First of all: whatever is written from now on belongs to it.
+        # This comes first: all later writes belong to this incarnation.
         self.incarnation.adopt(number)
         self._is_now(scope.identity, doubts)
 
     def _is_now(self, identity: str | None, doubts: int) -> None:
-        """Read from no other server than this: it has taken our write.
+        """Read from this server only, because it has taken our write.
 
-        :param doubts: how many there were when the write began
+        :param doubts: the number of doubts when the write began
         """
         moved = self.identity not in (None, identity)
         if moved:
             LOG.warning('The primary is %s now. All connections to the '
                         'former one are closed.', identity)
-            # The former one may still take writes that would be lost.
+            # The former primary may still take writes that would be lost.
             self.heartbeats.dispose()
         # Connections that the pool has not replaced since a doubt would be
         # replaced silently later. Close them all now.
@@ -198,7 +199,7 @@ class Primary(nodes.Node):
             raise exception.PrimaryUnavailable() from error
 
     def _trust_none(self) -> None:
-        """Believe no server until one takes a write."""
+        """Trust no server until one takes a write."""
         self.identity = REFUSED
         # Not even a server that took a write before this refusal.
         self._doubt()

@@ -1,4 +1,4 @@
-"""Where reads went and why, for operators and for metrics."""
+"""Counts of reads by node and reason, for operators and for metrics."""
 
 import collections
 import threading

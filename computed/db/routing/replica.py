@@ -110,9 +110,9 @@ class Replica(nodes.Node):
     def probe(self, conductor_id: str,
               expected: abc.Callable[[], nodes.Expected],
               heartbeats: lag.Heartbeats) -> None:
-        """Look once which of our heartbeats arrived and if the node is fit.
+        """Ask once which of our heartbeats arrived, and check the node.
 
-        :param expected: returns what the node must be; called after the look
+        :param expected: returns what the node must be; called after that
         :param heartbeats: when each of our heartbeats was sent
         """
         began = self.clock()

@@ -1,4 +1,4 @@
-"""The servers of one database, and the way of each read and write."""
+"""The servers of one database, and the choice of one for each query."""
 
 import contextlib
 import functools
@@ -79,12 +79,13 @@ class Router:
             settings.resync_concurrency)
 
     def read(self, query: str, call: Call, context: Context) -> typing.Any:
-        """Run a query function on the node that ``context`` calls for.
+        """Run a query function on a node that ``context`` allows.
 
         :param query: its name in metrics
         :param call: the query function with its arguments
         :raises computed.exception.PutOff: no node may answer it now
-        :raises computed.exception.PrimaryUnavailable: the read is strict
+        :raises computed.exception.PrimaryUnavailable: the read is strict, and
+            the primary does not answer
         """
         scope = transaction.open_scope(context)
         if scope is not None:
@@ -122,7 +123,7 @@ class Router:
 
         :param name: of the function, for errors
         :param heartbeat: see :meth:`computed.db.routing.primary.Primary.run`
-        :param ours: likewise
+        :param ours: see there too
         :raises: see :meth:`computed.db.routing.database.Database.write`
         """
         scope = transaction.open_scope(context)
@@ -143,15 +144,15 @@ class Router:
         return result
 
     # A deadlock victim was rolled back as a whole, so repeating is safe. On
-    # Galera each commit that comes second is a victim, which is frequent.
+    # Galera the second of two conflicting commits is a victim, often.
     @oslo_db_api.wrap_db_retry(retry_interval=0.05, max_retry_interval=0.5,
                                max_retries=8, retry_on_deadlock=True)
     def _repeated(self, call: Call, context: Context, heartbeat: bool,
                   ours: bool) -> tuple[str | None, typing.Any,
                                        transaction.Scope]:
         def begun() -> tuple[str | None, typing.Any]:
-            # The incarnation in which the write begins. When it ends there
-            # may be another one.
+            # The incarnation in which the write begins. Another one may
+            # begin before the write ends.
             return self.incarnation.number, call()
 
         (number, result), scope = self.primary.run(
@@ -161,7 +162,7 @@ class Router:
     def observe_incarnation(self) -> str:
         """Return the incarnation of the database; a write finds it out.
 
-        :raises computed.exception.PrimaryUnavailable: nothing is known
+        :raises computed.exception.PrimaryUnavailable: it is not known
         """
         context = computed_context.new()
         return self.write('observe', functools.partial(

@@ -1,4 +1,4 @@
-"""Which node answers a tolerant read: decisions without side effects."""
+"""The choice of the node for a tolerant read, without side effects."""
 
 import dataclasses
 import math
@@ -17,7 +17,7 @@ PRIMARY_RETRY = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """What is known of a replica at this moment.
+    """What a conductor knows of a replica at this moment.
 
     :ivar age: the greatest possible age of its data in seconds
     :ivar share: the part of its reads that it may get, from 0 to 1

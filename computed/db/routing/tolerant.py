@@ -1,4 +1,4 @@
-"""Reads that may be stale: replicas, then the primary within its budget."""
+"""Reads that may be stale: from replicas, or else from the primary."""
 
 import contextlib
 import sys
@@ -53,9 +53,9 @@ class Replicas:
 class TolerantReads:
     """Chooses who answers a tolerant read.
 
-    It is a replica within the bound. Else it is the primary, within its
-    budget. Else it is a replica of any age, if the request accepts that. Else
-    the read is refused.
+    A replica within the bound answers. If there is none, the primary answers,
+    within its budget. If it cannot, a replica of any age answers, provided
+    that the request accepts that. If this fails too, the read is refused.
     """
 
     def __init__(self, settings: cfg.ConfigOpts.GroupAttr,
@@ -122,7 +122,7 @@ class TolerantReads:
         return token.revisions if token else {}
 
     def _tokens_are_current(self, read: answers.Read) -> bool:
-        """Return whether a replica could prove to have what tokens ask for.
+        """Return whether a replica could prove what the tokens require.
 
         :raises computed.exception.Resync: they belong to an earlier
             incarnation of this database
@@ -130,12 +130,12 @@ class TolerantReads:
         current = self._primary.incarnation
         token = read.context.tokens.of(current.database_id)
         if token is None:
-            # Tokens of other databases only: this request was served
-            # elsewhere before. The primary decides.
+            # If there are tokens of other databases only, this request was
+            # served elsewhere before. Then the primary decides.
             return not read.context.tokens
         if token.incarnation != current.number:
             try:
-                # Perhaps only this conductor does not know the newer one.
+                # Perhaps other conductors already know a newer one.
                 current.adopt(self._observe())
             except (exception.PrimaryUnavailable, exception.PrimaryReadOnly,
                     exception.OutcomeUnknown):

@@ -147,7 +147,7 @@ def ran_out_of_time(error: BaseException) -> bool:
             errors.sqlstate(error) == CANCELLED)
 
 
-# What a driver, SQLAlchemy or oslo.db raises for a server's trouble.
+# What a driver, SQLAlchemy or oslo.db raises for a problem of a server.
 ERRORS = (db_exc.DBError, sa.exc.SQLAlchemyError)
 # Not the server's fault: another server answers, replication cancelled a
 # query, or no connection came free in time.
