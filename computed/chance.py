@@ -16,7 +16,7 @@ _source: random.Random = random.SystemRandom()
 
 
 def seed(value: int) -> None:
-    """Draw everything from ``value`` from now on; for tests."""
+    """Seed the source with ``value``; for tests."""
     global _source
     _source = random.Random(value)
 
@@ -27,12 +27,12 @@ def uuid() -> str:
 
 
 def fraction() -> float:
-    """Return a number from 0 to below 1."""
+    """Return a random number from 0 to below 1."""
     return _source.random()
 
 
 def choice(values: typing.Sequence[T]) -> T:
-    """Return one of ``values``, which must not be empty."""
+    """Return a random one of ``values``, which must not be empty."""
     return _source.choice(values)
 
 

@@ -9,7 +9,7 @@ import typing
 
 
 class Source(typing.Protocol):
-    """What tells the time: the module ``time``, or a test's object."""
+    """An object that tells the time: the module ``time``, or a test's own."""
 
     def monotonic(self) -> float: ...
 

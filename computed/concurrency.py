@@ -108,7 +108,7 @@ def frame_of(thread: int) -> types.FrameType | None:
     if _chosen != EVENTLET:
         return sys._current_frames().get(thread)
     import greenlet
-    # There is no list of them. This is called only once in a hang.
+    # There is no list of greenlets. This is called only once in a hang.
     return next((found.gr_frame for found in gc.get_objects()
                  if isinstance(found, greenlet.greenlet)
                  and id(found) == thread), None)

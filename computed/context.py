@@ -28,7 +28,7 @@ class Origin:
     :ivar role: ``primary`` or ``replica``
     :ivar node: the address of the server, without credentials
     :ivar reason: why the read went there
-    :ivar age: seconds; the data is at most so old
+    :ivar age: the maximum age of the data, in seconds
     :ivar revision: of the host that the read was about, or None
     """
 
@@ -40,7 +40,7 @@ class Origin:
 
     @classmethod
     def from_dict(cls, values: abc.Mapping[str, typing.Any]) -> 'Origin':
-        """Make an origin of what crossed the wire.
+        """Make an origin from what crossed the wire.
 
         Keys that a newer peer adds are ignored.
         """
@@ -67,7 +67,7 @@ class Token:
 
     @classmethod
     def from_dict(cls, values: typing.Any) -> 'Token':
-        """Make a token of what crossed the wire.
+        """Make a token from what crossed the wire.
 
         :raises ValueError: it is malformed
         """
@@ -115,8 +115,8 @@ class Tokens:
                 revision: int) -> None:
         """Remember that ``host`` has reached ``revision``.
 
-        If the cell has entered another incarnation, what was known of it
-        before is dropped.
+        If the cell has entered another incarnation, its older revisions are
+        dropped.
         """
         with self._lock:
             token = self._cells.get(cell)
@@ -140,7 +140,7 @@ class Tokens:
 
     @classmethod
     def from_dict(cls, values: typing.Any) -> 'Tokens':
-        """Make the tokens of what crossed the wire.
+        """Make the tokens from what crossed the wire.
 
         :raises ValueError: they are malformed
         """
@@ -186,7 +186,7 @@ class Reads:
 
     @property
     def beyond_bound(self) -> bool:
-        """Whether any read was too old. Then no claim may rest on them."""
+        """Return whether a read was too old; no claim may rest on them."""
         return self.oldest is not None
 
     def note(self, origin: Origin, now: float) -> None:
@@ -205,11 +205,11 @@ class RequestContext(context.RequestContext):
     """The caller of a request, and the age that it accepts.
 
     :ivar lag_tolerant: replicas may answer its reads
-    :ivar max_staleness: seconds; None is the deployment's
-        ``[database] max_replica_lag``
+    :ivar max_staleness: seconds; None: ``[database] max_replica_lag`` of the
+        deployment
     :ivar availability: an old answer is better than a refusal
     :ivar after: the name of a host. Reads are exact for this host, but a
-        replica may answer them. None: no such wish.
+        replica may answer them. None: no host.
     :ivar resync: this request reads everything again, at start or after a
         ``Resync``. Such reads have a limit of their own.
     :ivar tokens: what this request wrote, see :class:`Tokens`
@@ -221,8 +221,8 @@ class RequestContext(context.RequestContext):
         or None; stays in this process
     """
 
-    # Only where there is a database: the session and the scope of the open
-    # transaction; see computed.db.routing.
+    # They exist only where there is a database: the session and the scope of
+    # the open transaction; see computed.db.routing.
     session: typing.Any
     db_scope: typing.Any
 

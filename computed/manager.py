@@ -1,7 +1,7 @@
 """One compute host: the index of what it does.
 
-A line for each periodic task, a line for each operation that may be asked of
-it over RPC.
+It has one line for each periodic task, and one line for each operation that
+can be requested over RPC.
 """
 
 import threading
@@ -30,19 +30,19 @@ from computed.virt import driver as virt_driver
 
 LOG = logging.getLogger(__name__)
 
-# Threads that check guests of which the driver told an event.
+# Threads that check guests after a lifecycle event from the driver.
 EVENT_WORKERS = 4
 
 
 class ComputeManager:
     """What ``computed`` runs on a host.
 
-    :ivar calls: asks the driver, with a deadline; acts under a claim go to
+    :ivar calls: calls the driver with a deadline; acts under a claim call
         ``driver`` itself, in a thread of :meth:`computed.virt.calls.Calls.act`
-    :ivar after_reboot: this machine was restarted since the host was last
-        in service, so differences are expected; until the first full pass
-    :ivar stopping: set once the service ends: what looks wrong from now on
-        may be the machine going down
+    :ivar after_reboot: whether this machine was restarted since the service
+        last ran, so that differences are expected; until a full pass ends
+    :ivar stopping: set when the service ends. After that, what looks wrong
+        may only show that the machine goes down.
     :ivar task_memory: what each task remembers from pass to pass
     :ivar workers: the threads of operations; ``event_workers``: those that
         check one guest after an event
@@ -69,7 +69,7 @@ class ComputeManager:
                  claims: claims_module.Claims, after_reboot: bool = False,
                  on_reboot_over: abc.Callable[[], None] | None = None,
                  task_memory: memory_module.Memory | None = None) -> None:
-        """:param on_reboot_over: called once what a restart of the machine
+        """:param on_reboot_over: called when all that a restart of the machine
             left is repaired
         :param task_memory: None: the tasks remember nothing yet, and what
             they remember ends with this object
@@ -86,7 +86,7 @@ class ComputeManager:
         self.locks = locks.Locks()
         self.task_memory = task_memory or memory_module.Memory()
         self.meter = meter.Meter(self)
-        # How an operator calls the command line; the service knows better.
+        # How an operator calls the command line; the service replaces it.
         self.command_line: abc.Callable[[str], str] = (
             'computed-manage {}'.format)
         self.workers = concurrency.executor(
@@ -95,7 +95,7 @@ class ComputeManager:
 
     def reboot_is_over(self) -> None:
         """End the time after a restart of the machine: all is repaired."""
-        # First: full disk or not, the brakes hold from now on.
+        # This comes first: the brakes apply again even if the disk is full.
         self.after_reboot = False
         if self._on_reboot_over is None:
             return

@@ -50,7 +50,7 @@ class Registry:
                 f'{port!r} is not a port',
                 remedy='Give HOST:PORT of this machine, such as '
                        '127.0.0.1:9180, or nothing.') from error
-        # The library's own, which it shows by default: of this process.
+        # The library's own metrics of this process, which it shows by default.
         for collector in (prom.ProcessCollector, prom.PlatformCollector,
                           prom.GCCollector):
             collector(registry=self.collectors)

@@ -58,7 +58,7 @@ POWER_STATE_NAMES = {
 
 
 def power_name(number: int) -> str:
-    """Return the name of a power state; of an unknown one, the number."""
+    """Return the name of a power state, or the number of an unknown one."""
     return POWER_STATE_NAMES.get(number, str(number))
 
 # Stands for the database's own time among values to be written.

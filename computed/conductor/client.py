@@ -41,7 +41,7 @@ class ConductorAPI:
                 TARGET, timeout, serializer,
                 transport.conf.upgrade_levels.conductor)
         self._client = client(serializer.BackportingSerializer())
-        # A conductor's translation needs no other translation.
+        # The reply with a translation needs no translation itself.
         self._translator = client(
             serializer.Serializer()).prepare(version='1.1')
         self._servers = transport.servers(TARGET.topic)

@@ -69,7 +69,7 @@ class ComputedObject(ovo.VersionedObject):
 
     # {field: the version that brought it}; all others came with 1.0. A peer
     # does not get the fields that are newer than its version. Comments at
-    # VERSION name what is no field: new methods and parameters.
+    # VERSION name the other additions: new methods and parameters.
     SINCE: dict[str, str] = {}
 
     if typing.TYPE_CHECKING:
@@ -79,7 +79,7 @@ class ComputedObject(ovo.VersionedObject):
     @classmethod
     def from_row(cls, context: computed_context.RequestContext,
                  row: typing.Any, **more: typing.Any) -> typing.Self:
-        """Make an object of the columns of ``row`` named as its fields.
+        """Make an object from the columns of ``row`` that are its fields.
 
         :param more: the fields that are not columns
         """
@@ -222,7 +222,7 @@ def remotable_read(method: Method) -> typing.Any:
                 cls, context, *args, **kwargs).arguments['host'])
         elif use_slave is not None:
             asked = context.tolerating_lag(use_slave)
-        # Here and not in the library: one call less on the way to the SQL.
+        # This is done here and not in the library, which saves one call.
         client = conductor_of(asked)
         if client is None:
             found = method(cls, asked, *args, **kwargs)

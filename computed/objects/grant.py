@@ -27,13 +27,13 @@ class Grant(base.ComputedObject):
 
     fields = {
         'instances': fields.ListOfObjectsField('Instance'),
-        # Of the host, if the claim rests on the absence of an instance.
+        # The host's revision, if the claim rests on an absent instance.
         'revision': fields.IntegerField(nullable=True),
     }
 
     @property
     def rows(self) -> list[base.ComputedObject]:
-        """The rows of all kinds: the instances first, each kind as asked."""
+        """Return all rows: instances first, each kind as requested."""
         return [row for field, _ in KINDS.values()
                 for row in getattr(self, field)]
 
@@ -41,7 +41,7 @@ class Grant(base.ComputedObject):
     def _of(cls, context: computed_context.RequestContext,
             rows: abc.Iterable[typing.Any],
             revision: int | None = None) -> typing.Self:
-        """Make a Grant of rows of any kinds; a row that is None is lost."""
+        """Make a Grant of rows of any kinds; leave out a row that is None."""
         lists: dict[str, list[base.ComputedObject]] = {
             field: [] for field, _ in KINDS.values()}
         for row in rows:

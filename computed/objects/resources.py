@@ -72,13 +72,13 @@ class Inventory:
 
     @property
     def capacity(self) -> int:
-        """The amount that may be promised; 0 if all is reserved."""
+        """Return the amount that may be promised; 0 if all is reserved."""
         return max(0, int((self.total - self.reserved) *
                           self.allocation_ratio))
 
     @property
     def free(self) -> int:
-        """The amount left; below 0 if too much is promised."""
+        """Return the amount left; below 0 if too much is promised."""
         return self.capacity - self.used
 
 

@@ -1,4 +1,4 @@
-"""Objects between two releases.
+"""Which versions of objects travel between two releases.
 
 Within one major version objects only grow. A conductor that knows the newer
 version removes what an older peer does not know. Without such a conductor the
@@ -64,7 +64,7 @@ def tree(primitive: dict[str, typing.Any]) -> dict[str, str]:
 
 
 def is_object(value: object) -> bool:
-    """Whether a value is an object in its wire form."""
+    """Return whether a value is an object in its wire form."""
     return isinstance(value, dict) and NAME in value
 
 

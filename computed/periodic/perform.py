@@ -20,7 +20,7 @@ NewContext = abc.Callable[[], context.RequestContext]
 
 def perform(slot: task_slot.Slot, run: task_slot.Run, manager: object,
             new_context: NewContext) -> tuple[history.Record, float]:
-    """Call the function of a task; catch whatever it raises.
+    """Call the function of a task; catch every error that it raises.
 
     :param slot: the task
     :param run: the run that has begun; gets its context

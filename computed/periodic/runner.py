@@ -1,4 +1,4 @@
-"""Run each periodic task when it is due, and remember how it went.
+"""Run each periodic task when it is due, and record the result.
 
 One thread watches the clock, and a few others run tasks. A task that hangs
 occupies its thread and nothing else: the runner logs its stack once, and

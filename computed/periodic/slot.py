@@ -1,4 +1,4 @@
-"""The state of one task: when it is due, its run, and who asked for one.
+"""The state of one task: when it is due, its run, the requests for a run.
 
 The runner guards every slot with one lock.
 """
@@ -29,7 +29,7 @@ class Run:
     :ivar began: seconds of the monotonic clock
     :ivar started_at: seconds since 1970
     :ivar thread: the id of the thread in which it runs
-    :ivar futures: where the callers that asked for it wait for the record
+    :ivar futures: with these, the callers that asked for it get the record
     :ivar accept: how many repairs these callers accept, or None
     :ivar context: the context of the run, once it exists
     :ivar late: it has exceeded its deadline, and a warning was logged

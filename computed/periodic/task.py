@@ -35,7 +35,7 @@ class Report:
 
 # What a task is made of: called with the manager and a new, strict context.
 Function = abc.Callable[[typing.Any, context.RequestContext], Report | None]
-# How long from one run to the next; see periodic_task().
+# The time from one run to the next; see periodic_task().
 Spacing = str | float | None
 
 

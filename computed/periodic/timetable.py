@@ -162,6 +162,6 @@ class Timetable:
             self.due = now + backoff(self.spacing, self.failures, jitter)
 
     def put_off(self, now: float, retry_after: float, jitter: float) -> None:
-        """Repeat a run that was told to come back later. It is no failure."""
+        """Repeat a run that was put off, which is not a failure."""
         if self.due is not None:
             self.due = now + retry(retry_after, jitter)

@@ -1,4 +1,4 @@
-"""What a server of RPC offers to its peers."""
+"""The mark of a method that an RPC server offers to its peers."""
 
 import functools
 import typing

@@ -23,7 +23,7 @@ def target(host: str) -> messaging.Target:
 
 
 class HostAPI:
-    """Calls to one host or another."""
+    """A client that calls methods of any host."""
 
     def __init__(self, transport: rpc_transport.Transport) -> None:
         self._transport = transport

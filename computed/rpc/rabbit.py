@@ -33,8 +33,8 @@ GROUP = 'oslo_messaging_rabbit'
 # Replicated, so that calls and replies outlive a node of the broker.
 DEFAULTS = {'rabbit_quorum_queue': True,
             'rabbit_transient_quorum_queue': True,
-            # A reply to a caller that is gone holds a thread, and the end of
-            # the process, for so many seconds.
+            # A reply to a caller that is gone keeps a thread, and delays the
+            # end of the process, for this many seconds.
             'kombu_missing_consumer_retry_timeout': 10}
 # Seconds that the reply queue of a killed command stays.
 BRIEF_TTL = 60
@@ -42,7 +42,7 @@ BRIEF_TTL = 60
 PRESUMED = 30.0
 # Seconds that a broker may take to tell whether a server listens.
 ANSWERING = 5
-# Seconds to end in order: the thread that reads replies stops within 5.
+# Seconds for an orderly end: the thread that reads replies stops within 5.
 LEAVING = 6.0
 
 FAILURES = (kombu.exceptions.KombuError, amqp.AMQPError, OSError)
@@ -106,7 +106,7 @@ def driver_of(transport: oslo_messaging.Transport
 def make_prompt(transport: oslo_messaging.Transport) -> None:
     """Let the connections of a client fail soon.
 
-    Not for servers: their replies must wait for the broker.
+    Do not use it for servers: their replies must wait for the broker.
     """
     if driver := driver_of(transport):
         driver._connection_pool.connection_cls = PromptConnection
@@ -121,8 +121,8 @@ class Queues(typing.NamedTuple):
     """What :func:`inspect_queues` found.
 
     :ivar vhost: the virtual host of the queues
-    :ivar arguments: those with which a server here would declare a queue
-    :ivar differences: of each queue that exists: what differs, or None
+    :ivar arguments: the ones with which a server here would declare a queue
+    :ivar differences: for each queue that exists, what differs, or None
     """
 
     vhost: str
@@ -145,7 +145,7 @@ def inspect_queues(transport: oslo_messaging.Transport,
     if driver is None:
         return None
     with _reaching(driver):
-        # This purpose, because a connection for it has no thread.
+        # A connection for this purpose has no thread.
         connection = PromptConnection(driver.conf, driver._url,
                                       common.PURPOSE_LISTEN)
         with contextlib.closing(connection):

@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 class Serializer(messaging.Serializer):
     """Carries objects and the whole context over the wire.
 
-    Of an object that is newer than this release, it reads the fields that
+    If an object is newer than this release, it reads only the fields that
     this release knows.
     """
 

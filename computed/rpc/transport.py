@@ -15,7 +15,7 @@ from computed.rpc import rabbit
 from computed.rpc import serializer as rpc_serializer
 from computed.rpc.unix import driver as unix_driver
 
-# Errors of these modules alone are made again from what a peer sends.
+# Only errors of these modules are made again from what a peer sends.
 ERROR_MODULES = ['computed.exception']
 
 
@@ -88,8 +88,8 @@ class Transport:
     def server_name(self, host: str) -> str:
         """Return the name of one of several servers of a topic on ``host``.
 
-        A broker keeps a queue for each name that it ever heard. So there the
-        name does not change from one start to the next.
+        A broker keeps a queue for each name that it has ever seen. So there
+        the name does not change from one start to the next.
         """
         if rabbit.driver_of(self._library):
             return host
@@ -133,7 +133,7 @@ class Transport:
 
 
 def make(conf: cfg.ConfigOpts) -> Transport:
-    """Return a transport for ``conf``: where services get theirs from.
+    """Return the transport that a service with ``conf`` uses.
 
     :raises computed.exception.ConfigError: the URL is not usable
     """

@@ -49,7 +49,7 @@ class ConductorChild:
     def _spawn(self) -> None:
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, start_new_session=True,
-            # Both use one backend, whatever a file for one of them says.
+            # Both use one backend, even if a file for one names another.
             env={**os.environ, concurrency.VARIABLE: concurrency.chosen()})
 
     def _supervise(self) -> None:

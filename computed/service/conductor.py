@@ -36,13 +36,13 @@ class ConductorService:
         self.conf = conf
         self._around = surroundings or surroundings_module.Surroundings()
         self._stopping = threading.Event()
-        # What ends each part; run in reverse.
+        # The functions that end the parts; they run in reverse order.
         self._parts = contextlib.ExitStack()
 
     def start(self) -> None:
         """Reach the primary, measure replicas, take calls.
 
-        Waits as long as the primary or the broker is away.
+        It waits as long as the primary or the broker is away.
 
         :raises computed.exception.ConfigError: a URL is not usable
         :raises computed.exception.SchemaMismatch: the schema is missing or
@@ -99,7 +99,7 @@ class ConductorService:
                  ) -> routing.router.Router:
         with cell.migration.reachable(urls.primary):
             if standalone:
-                # One host with a database of its own: no operator does it.
+                # One host with its own database: no operator upgrades it.
                 cell.migration.sync(urls.primary)
             cell.migration.check(urls.primary)
         router = routing.router.Router(

@@ -1,4 +1,4 @@
-"""Reports to the database that this host is alive, and how its tasks are."""
+"""Report to the database that this host is alive, and how its tasks run."""
 
 import json
 import threading
@@ -67,7 +67,7 @@ class Heartbeat:
                 self._identity.boot_id, json.dumps(self._digest()))
             taken = None if ours else self._taken()
         except exception.ComputedError as error:
-            # At the end its conductor may have ended first.
+            # When this service ends, its conductor may have ended first.
             if not self._silent and not self._stopping.is_set():
                 LOG.warning('This host cannot be reported as alive: %s',
                             error)

@@ -75,7 +75,7 @@ class HostService:
         self._lifecycle_events: lifecycle_events.LifecycleEvents | None = None
         self._around = surroundings or surroundings_module.Surroundings()
         self._stopping = threading.Event()
-        # What ends each part; run in reverse.
+        # The functions that end the parts; they run in reverse order.
         self._parts = contextlib.ExitStack()
 
     # -- start
@@ -83,9 +83,10 @@ class HostService:
     def start(self) -> None:
         """Start all parts in order; this may take long.
 
-        First what only this machine decides: the lock, the identity, the
-        plug-ins. Then the conductor, the driver, whose guests are here, what
-        an earlier run left behind. Calls are taken last.
+        First come the parts that need only this machine: the lock, the
+        identity, the plug-ins. Then come the conductor, the driver, the check
+        of the guests' owner, and what an earlier run left behind. The service
+        takes calls last.
 
         :raises computed.exception.ComputedError: the service cannot start
         """
@@ -198,8 +199,8 @@ class HostService:
             LOG.exception('A lifecycle event of instance %s failed.', uuid)
 
     def _serve(self) -> None:
-        # A transport of its own: a client gives up soon when the broker is
-        # away, a server's replies wait.
+        # The server has a transport of its own: when the broker is away, a
+        # client gives up soon, but the replies of a server wait.
         transport = self._around.make_transport(self.conf)
         target = hostapi.target(self.conf.host)
         self._until_possible(lambda: transport.reach(target))
@@ -230,7 +231,7 @@ class HostService:
     def stop(self) -> None:
         """Take no new work, finish the old, leave the guests running.
 
-        Each part is ended though another one fails.
+        Each part is ended even if another one fails.
 
         :raises Exception: the last failure, if there is one
         """

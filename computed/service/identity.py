@@ -16,13 +16,13 @@ BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Who this service is.
+    """The identity of this service.
 
     :ivar service_id: kept in the state path
     :ivar boot_id: new at each start of the service
     :ivar host_boot_id: new at each start of the machine
     :ivar known_host_boot_id: the start of the machine whose consequences are
-        all dealt with; None at the first start of the service
+        all repaired; None at the first start of the service
     """
 
     service_id: str
@@ -32,7 +32,7 @@ class Identity:
 
     @property
     def after_reboot(self) -> bool:
-        """Whether consequences of a restart of the machine remain."""
+        """Return whether consequences of a restart of the machine remain."""
         return self.known_host_boot_id not in (None, self.host_boot_id)
 
 

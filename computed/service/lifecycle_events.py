@@ -1,7 +1,7 @@
 """Lifecycle events of guests, acted on a little later.
 
-Of many events about one instance only the newest counts. So the number of
-instances bounds a storm of events.
+If there are many events about one instance, only the newest counts. So the
+number of instances limits the work that a storm of events causes.
 """
 
 import threading
@@ -16,7 +16,7 @@ LOG = logging.getLogger(__name__)
 
 
 class LifecycleEvents:
-    """Calls ``look(uuid)`` once no event of it has come for a while."""
+    """Calls ``look(uuid)`` when a guest has had no event for a while."""
 
     def __init__(self, look: abc.Callable[[str], object],
                  delay: abc.Callable[[], float]) -> None:

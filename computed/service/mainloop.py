@@ -28,7 +28,7 @@ LOG = oslo_logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Bytes that are not signals: a thread of this process wants attention.
 WAKE, ENDED = 0, 255
-# Seconds, after the time for an end is over, until the process is killed.
+# Seconds from the end of the time for a shutdown until the process is killed.
 LAST = 2
 
 
@@ -141,8 +141,8 @@ class MainLoop:
         self._ending = True
         notify.notify(STOPPING=1)
         if timeout := self.conf.graceful_shutdown_timeout:
-            # For the case that no thread of this process can run: native
-            # code does not return, or under eventlet a native wait.
+            # This is for the case that no thread of this process can run:
+            # native code, or a native wait under eventlet, does not return.
             faulthandler.dump_traceback_later(timeout + LAST, exit=True)
         self._thread('stop', self._stop)
         self._thread('stop deadline', self._enforce)

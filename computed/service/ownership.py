@@ -1,4 +1,4 @@
-"""Whether the guests on this machine belong to this service."""
+"""Check that the guests on this machine belong to this service."""
 
 import typing
 

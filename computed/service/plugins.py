@@ -1,4 +1,4 @@
-"""Tasks and drivers by entry points, of this package and of others.
+"""Tasks and drivers from entry points of this package and of others.
 
 A package adds a task with an entry point in the group ``computed.tasks`` that
 names a :class:`computed.periodic.PeriodicTask`, and a driver with one in

@@ -22,7 +22,7 @@ class Surroundings:
 
     :ivar make_transport: returns the way to and from other processes
     :ivar metrics: where this service counts
-    :ivar waiting: told why a start takes long, and the seconds to allow
+    :ivar waiting: gets why a start takes long, and the seconds to allow
     :ivar lock: keeps other services off a state path until it is closed
     :ivar boot_id_path: a file that names this start of the machine
     :ivar load_tasks: adds the tasks of other packages

@@ -46,8 +46,8 @@ class TaskEndpoint:
         try:
             return done.result(self._timeout).as_dict()
         except futures.TimeoutError:
-            # The caller has gone. What it accepts now must not hold for a
-            # run that begins hours later.
+            # The caller has gone. The repairs that it accepts now must not
+            # be accepted for a run that begins hours later.
             done.cancel()
             raise exception.OutcomeUnknown(
                 method=f'run of {name}', timeout=self._timeout) from None

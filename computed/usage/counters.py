@@ -20,9 +20,9 @@ class Row:
 
     :ivar start_period: seconds since 1970
     :ivar bw_in: bytes of this period so far
-    :ivar last_ctr_in: the counter when they were counted
-    :ivar last_refreshed: when that was, in microseconds since 1970; it
-        always rises, and shows which of two writes is the later
+    :ivar last_ctr_in: the counter at the last reading
+    :ivar last_refreshed: the time of that reading, in microseconds since
+        1970; it always rises, and shows which of two writes is later
     """
 
     uuid: str
@@ -37,7 +37,7 @@ class Row:
 
     @property
     def interface(self) -> tuple[str, str]:
-        """The instance and the MAC address."""
+        """Return the instance and the MAC address."""
         return self.uuid, self.mac_address
 
 
@@ -46,8 +46,9 @@ class Sample:
     """The counters of one interface at one moment.
 
     :ivar taken_at: microseconds since 1970
-    :ivar start_period: of the period at that moment, seconds since 1970
-    :ivar previous_period: the start of the one before
+    :ivar start_period: the start of the period at that moment, in seconds
+        since 1970
+    :ivar previous_period: the start of the period before it
     """
 
     uuid: str
@@ -61,7 +62,7 @@ class Sample:
 
     @property
     def interface(self) -> tuple[str, str]:
-        """The instance and the MAC address."""
+        """Return the instance and the MAC address."""
         return self.uuid, self.mac_address
 
 
@@ -84,9 +85,9 @@ def account(current: Row | None, earlier: Row | None, taken: Sample,
 
     :param current: the :class:`Row` of that period, or None
     :param earlier: the newest row of another period, or None
-    :param launched_since: without any row: whether the guest was launched
-        since rows were last written, so that all its bytes are new. Else
-        their period is unknown, and counting begins here.
+    :param launched_since: used if there is no row: whether the guest was
+        launched since rows were last written, so that all its bytes are new.
+        Otherwise their period is unknown, and counting begins here.
     """
     last = max((row for row in (current, earlier) if row is not None),
                key=lambda row: row.last_refreshed, default=None)
@@ -108,8 +109,8 @@ def _increments(last: Row | None, taken: Sample,
     """Return the bytes since ``last``, in and out."""
     if last is None:
         return (taken.ctr_in, taken.ctr_out) if launched_since else (0, 0)
-    # A reset concerns both directions: one that has passed its old value
-    # already has begun again at zero with the other.
+    # A reset concerns both directions: even a counter that is above its old
+    # value again has started at zero.
     if (taken.epoch != last.last_epoch or taken.ctr_in < last.last_ctr_in or
             taken.ctr_out < last.last_ctr_out):
         return taken.ctr_in, taken.ctr_out
@@ -124,8 +125,8 @@ def needs_rows(rows: abc.Mapping[int, Row] | None, taken: Sample) -> bool:
     if not rows:
         return True
     newest = max(rows.values(), key=lambda row: row.last_refreshed)
-    # Another epoch: the guest may have been elsewhere meanwhile. A period
-    # that is not new: it may have a row.
+    # If the epoch is another one, the guest may have been on another host. A
+    # period that is not new may have a row.
     return newest.last_epoch != taken.epoch or (
         taken.start_period not in rows and taken.start_period < max(rows))
 

@@ -42,7 +42,7 @@ class Meter:
 
     def __init__(self, manager: 'manager_module.ComputeManager',
                  clock: abc.Callable[[], float] = clock_module.time) -> None:
-        """:param clock: seconds since 1970"""
+        """:param clock: returns seconds since 1970"""
         self._manager = manager
         self._clock = clock
         # Samples stay in the order in which they were taken: an old one
@@ -50,7 +50,7 @@ class Meter:
         self._looking = threading.Lock()
         self._samples: collections.deque[usage_counters.Sample] = (
             collections.deque())
-        # Guards what follows.
+        # Guards the attributes below.
         self._writing = threading.Lock()
         # {interface: {start_period: Row}}
         self._known: dict[Interface, dict[int, usage_counters.Row]] = {}
@@ -60,7 +60,7 @@ class Meter:
 
     @property
     def able(self) -> bool:
-        """Whether the driver has counters to read."""
+        """Return whether the driver has counters to read."""
         return CAPABILITY in self._manager.driver.capabilities
 
     def look(self, uuids: abc.Sequence[str], timeout: float = -1) -> int:
@@ -102,8 +102,8 @@ class Meter:
         What cannot be read or written now is kept for the next time.
 
         :param timeout: seconds to wait for another writer; -1: no limit
-        :param present: uuids of all guests there are; the rows of others
-            are forgotten
+        :param present: the uuids of all guests of this host; the rows of
+            other guests are forgotten
         :returns: how many rows were written
         """
         if not self._writing.acquire(timeout=timeout):
@@ -200,7 +200,7 @@ def _since(launched: float | None, previous_period: int) -> bool:
     A reading after its launch would have left a row in this period or the
     one before, unless the launch is older than both.
 
-    :param launched: seconds since 1970; None for one still being built
+    :param launched: seconds since 1970; None: it is still being built
     """
     return launched is None or launched >= previous_period
 

@@ -35,7 +35,7 @@ class Calls:
         self._driver = driver
         self._timeout = timeout
         self._lock = threading.Lock()
-        # The calls that outlived their deadline: what each is about.
+        # The calls that have passed their deadline, and what each is about.
         self._hanging: dict[futures.Future, str] = {}
 
     # -- looking
@@ -105,7 +105,7 @@ class Calls:
         still have its effect after the caller has stopped waiting.
 
         :param name: what it does to which guest, for the log
-        :param seconds: what it may take beyond the deadline of a call
+        :param seconds: the time that it may take beyond a call's deadline
         :returns: what ``job`` returns; None: the deadline has passed, and
             the job goes on
         """
@@ -142,13 +142,13 @@ class Calls:
 
 
 def wait(call: futures.Future, name: str, timeout: float) -> None:
-    """Wait until ``call`` has ended, or the time is up; a test may own it.
-    """
+    """Wait until ``call`` has ended or the time is up; tests replace this."""
     futures.wait([call], timeout)
 
 
 def _started(name: str, function: abc.Callable[[], T]) -> futures.Future[T]:
-    """Begin to call ``function`` in a thread; return what will come of it."""
+    """Begin to call ``function`` in a thread; return a future of the result.
+    """
     call: futures.Future[T] = futures.Future()
 
     def run() -> None:
@@ -161,7 +161,7 @@ def _started(name: str, function: abc.Callable[[], T]) -> futures.Future[T]:
     try:
         concurrency.thread(f'driver: {name}', run).start()
     except RuntimeError:
-        # The system has no thread left. Without a deadline is better than
-        # not at all: the caller may hold a claim.
+        # The system has no thread left. Call it without a deadline, because
+        # the caller may hold a claim.
         run()
     return call

@@ -58,7 +58,7 @@ class Claim:
 
     @property
     def uuid(self) -> str:
-        """The uuid of the guest that may be changed."""
+        """Return the uuid of the guest that may be changed."""
         if self.instance is not None:
             return self.instance.uuid
         if self.guest is None:

@@ -48,7 +48,7 @@ def _text(path: str) -> str | None:
 
 
 def parse_groups(cgroup: str, mountinfo: str) -> dict[str, list[str]]:
-    """Return the control group folders that limit us, innermost first.
+    """Return this process's control group folders, innermost first.
 
     :param cgroup: the text of ``/proc/self/cgroup``
     :param mountinfo: the text of ``/proc/self/mountinfo``
@@ -90,7 +90,7 @@ def _folders(root: str, point: str, path: str) -> list[str]:
 
 
 def cpu_limit(groups: dict[str, list[str]], read: _Read) -> float | None:
-    """Return how many CPUs our quota allows; None without a limit.
+    """Return how many CPUs the quota allows; None: there is no limit.
 
     :param groups: from :func:`parse_groups`
     """
@@ -115,7 +115,7 @@ def cpus(usable: int, limit: float | None) -> int:
 
 def memory_limit(groups: dict[str, list[str]],
                  read: _Read) -> tuple[int, int] | None:
-    """Return the tightest limit: bytes allowed, bytes used; None without.
+    """Return the tightest limit, bytes allowed and bytes used, or None.
 
     Unused pages of files do not count as used, because the kernel frees them
     first.

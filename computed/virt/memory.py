@@ -1,4 +1,4 @@
-"""A driver for tests: guests are entries of a dictionary, faults scripted.
+"""A driver for tests: its guests are dictionary entries, its faults scripted.
 
 ``tests/support/driver_contract.py`` tests it like every other driver.
 """

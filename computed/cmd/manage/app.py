@@ -89,7 +89,7 @@ class ManageApp(app.App):
             argparse_kwargs: dict[str, typing.Any] | None = None,
     ) -> argparse.ArgumentParser:
         """Return the parser of the global options."""
-        # Without abbreviations, which would match options of the commands.
+        # Allow no abbreviations: they would match options of the commands.
         parser = super().build_option_parser(
             description, version, {'prog': NAME, 'allow_abbrev': False})
         parser.add_argument(

@@ -79,7 +79,8 @@ def relative(moment: float | None, now: float | None = None) -> Cell:
 def span(seconds: float) -> str:
     """Return a length of time in its most suitable unit, rounded."""
     for unit, length in (('d', 86400), ('h', 3600), ('min', 60)):
-        # From two of a unit on: 90 s says more than 1 min.
+        # A unit counts only if there are two of it: 90 s is clearer than
+        # 1 min.
         if seconds >= 2 * length:
             return f'{seconds / length:.0f} {unit}'
     return f'{seconds:.0f} s'
@@ -96,7 +97,7 @@ def size(value: int) -> Cell:
     """Return a number of bytes as ``1.5 MiB``; the number for programs."""
     text = f'{value} B'
     for power, unit in enumerate(('KiB', 'MiB', 'GiB', 'TiB', 'PiB'), 1):
-        # From two of a unit on, as with time.
+        # A unit counts only if there are two of it, as with time.
         if value >= 2 * 1024 ** power:
             text = f'{value / 1024 ** power:.1f} {unit}'
     return Cell(value, text)

@@ -29,7 +29,7 @@ class Operation(base.Command):
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
-        """Do it to each instance, also after an error with another one."""
+        """Start the operation on each instance, even after an error."""
         started = self._each(
             parsed_args.instances,
             lambda name: self._start(name, parsed_args))

@@ -16,7 +16,7 @@ COUNTS = ('candidates', 'acted', 'failed', 'recorded', 'lost_races',
 # How many runs a table shows. Programs get all runs that the host keeps.
 SHOWN = 5
 
-# A task as Runner.describe() has it, or a record of one of its runs.
+# A task as Runner.describe() returns it, or a record of one of its runs.
 Task: typing.TypeAlias = abc.Mapping[str, typing.Any]
 
 

@@ -70,7 +70,7 @@ class UnixDriver(base.BaseDriver):
         unix_wire.abandon_after_fork(self)
 
     def abandon(self) -> None:
-        """In a child made by fork, let go of the parent's connections."""
+        """Let go of the parent's connections in a child made by fork."""
         self._pool.forget()
         self._pool = unix_links.Pool()
 
@@ -145,7 +145,7 @@ class UnixDriver(base.BaseDriver):
         """Send ``frame`` to one server; return the connection it took."""
         reason = 'none listens'
         tried: set[str] = set()
-        # Lists them again after each failure: a successor may have started.
+        # List them again after each failure: a successor may have started.
         while untried := self._servers(target) - tried:
             path = chance.choice(sorted(untried))
             tried.add(path)

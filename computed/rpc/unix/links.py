@@ -27,7 +27,8 @@ def peer_of(sock: socket.socket) -> tuple[int, int]:
 
 
 def is_trusted(uid: int) -> bool:
-    """Return whether a user may talk to this process: root and its own."""
+    """Return whether a user may talk to this process: root or its own user.
+    """
     return uid in (0, os.geteuid())
 
 
@@ -78,7 +79,8 @@ class Link:
     def send(self, frame: bytes, deadline: float | None) -> None:
         """Send ``frame``. If this raises, the server cannot act on it.
 
-        Then a part of the frame is missing, and servers act on whole frames.
+        A part of the frame is then missing, and servers act on whole frames
+        only.
         """
         self._sock.settimeout(unix_wire.left(deadline))
         self._sock.sendall(frame)
@@ -86,8 +88,8 @@ class Link:
     def receive(self, deadline: float | None) -> dict[str, typing.Any]:
         """Return the dict of the next frame.
 
-        :raises OSError: and what :func:`computed.rpc.unix.wire.receive`
-            raises
+        :raises OSError: the connection is broken
+        :raises: see :func:`computed.rpc.unix.wire.receive` for others
         """
         self._sock.settimeout(None)
         return unix_wire.receive(self._sock, deadline)
@@ -172,7 +174,7 @@ class Pool:
             self._links.clear()
 
     def forget(self) -> None:
-        """In a child made by fork, let go of the parent's connections.
+        """Let go of the parent's connections in a child made by fork.
 
         The lock is not taken: a thread of the parent may hold it.
         """

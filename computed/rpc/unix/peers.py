@@ -81,7 +81,7 @@ class Peer:
             self._close_if_done()
 
     def _put(self, frame: bytes) -> None:
-        """Send all of ``frame``; after a part of one the connection ends.
+        """Send all of ``frame``; if that fails, end the connection.
 
         sendall() would apply its limit to the whole frame, even while the
         client reads. Here the limit applies to each part.
@@ -107,7 +107,7 @@ class Peer:
             self._sock.shutdown(direction)
 
     def close(self) -> None:
-        """Close the connection, though calls may lack their answers."""
+        """Close the connection, even if calls have no answer yet."""
         self._sock.close()
         self._forget(self)
 

@@ -60,7 +60,7 @@ class UnixListener(base.PollStyleListener):
 
     def _listen(self) -> None:
         # An address has at most 107 bytes, the path of a directory may have
-        # more: hence /proc. The real name appears only when clients can
+        # more, so /proc is used. The real name appears only when clients can
         # connect. So a socket that has its name and refuses clients is dead
         # and may be removed.
         starting = f'/proc/self/fd/{self._directory}/{chance.uuid()}'
@@ -82,7 +82,7 @@ class UnixListener(base.PollStyleListener):
             while not shut:
                 shut = any(key.fd == self._wake
                            for key, _ in selector.select())
-                # Also when shut: a client that has connected is served.
+                # Do this even when shut: serve a client that has connected.
                 self._admit_waiting()
 
     def _admit_waiting(self) -> None:

@@ -35,7 +35,7 @@ _holders: weakref.WeakSet[Holder] = weakref.WeakSet()
 
 
 def abandon_after_fork(holder: Holder) -> None:
-    """In each child made by fork from now on, call ``holder.abandon()``."""
+    """Call ``holder.abandon()`` in each child made by fork from now on."""
     _holders.add(holder)
 
 

@@ -110,8 +110,8 @@ def check_instance(manager: policy.Manager, context: Context,
                    uuid: str) -> None:
     """Check one instance of this host now, after a lifecycle event.
 
-    The event may be late or wrong: both sides are read afresh, the row on
-    the primary.
+    The event may be late or wrong, so the row is read from the primary, and
+    the guest from the driver.
     """
     if POLICY.mode(manager) == policy.OFF or manager.stopping.is_set():
         return

@@ -31,7 +31,7 @@ def read(uuid: str, interface: network.Interface, run: state.Run,
     """
     if run.boot_id != boot_id:
         return None
-    # The shim first: the guest cannot move it to another namespace.
+    # Try the shim first: the guest cannot move it to another namespace.
     for process in (run.shim, run.main):
         numbers = _devices_of(process).get(interface.device)
         if numbers is not None:

@@ -207,7 +207,7 @@ class Folder:
             return None
 
     def stopping(self) -> state.Identity | None:
-        """Return the run that the driver ended on purpose; None without."""
+        """Return the run that the driver ended on purpose, or None."""
         try:
             data = self._read('stopped')
             with _damage_named('stopped'):

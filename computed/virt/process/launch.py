@@ -49,7 +49,7 @@ def shell_line(command: str) -> str:
     """Return the text with which ``/bin/sh -c`` runs ``command``. Pure.
 
     A simple command gets "exec" in front: it replaces the shell, so that the
-    guest's main process is the command itself. Of any other command "exec"
+    guest's main process is the command itself. In any other command "exec"
     would run only the first part.
     """
     lexer = shlex.shlex(command, posix=True, punctuation_chars=True)

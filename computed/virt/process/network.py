@@ -43,7 +43,7 @@ class Interface:
 
     @property
     def network(self) -> ipaddress.IPv4Network:
-        """The /30 that contains both addresses."""
+        """Return the /30 that contains both addresses."""
         return ipaddress.IPv4Network(f'{self.address}/30', strict=False)
 
 
@@ -101,7 +101,7 @@ def host_networks() -> list[ipaddress.IPv4Network]:
 
 
 def available() -> bool:
-    """Return whether guests can get interfaces here: that needs root.
+    """Return whether guests can get interfaces here, which needs root.
 
     :raises computed.exception.DriverError: we are root, but the program
         ``ip`` is missing

@@ -1,4 +1,4 @@
-"""Read processes from /proc, and send signals that never hit another one.
+"""Read processes from /proc, and never signal a wrong process.
 
 psutil cannot replace this: it takes three times as long for all processes,
 has no exit status of a process that is not our child, and its start times
@@ -45,7 +45,7 @@ class Stat:
 
     @property
     def ended(self) -> bool:
-        """Whether no thread of the process runs any more.
+        """Return whether no thread of the process runs any more.
 
         A process whose first thread has ended is a zombie too, while its
         other threads run.
@@ -54,7 +54,7 @@ class Stat:
 
     @property
     def stopped(self) -> bool:
-        """Whether a signal stopped it."""
+        """Return whether a signal stopped it."""
         return self.state == 'T'
 
 

@@ -128,7 +128,7 @@ def start(request: dict, launcher: socket.socket) -> dict:
 
 
 def redirect_streams(console: str) -> None:
-    """Read from nothing, and write to the console from now on."""
+    """Read from /dev/null, and write to the console, from now on."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     output = os.open(console, os.O_WRONLY | os.O_CREAT | os.O_APPEND
                      | os.O_NOFOLLOW, 0o600)
@@ -154,7 +154,7 @@ def make_network(network: dict, launcher: socket.socket) -> None:
 
 
 def enter_network() -> None:
-    """Enter a new network namespace, without root in a user namespace."""
+    """Enter a new network namespace; without root, a user namespace too."""
     uid, gid = os.geteuid(), os.getegid()
     if uid == 0:
         call('unshare', _CLONE_NEWNET)

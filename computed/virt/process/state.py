@@ -43,7 +43,7 @@ class Run:
 
     @property
     def identity(self) -> Identity:
-        """What no other run of this host ever has."""
+        """Return the names that no other run of this host ever has."""
         return {'boot_id': self.boot_id, 'pid': self.main.pid,
                 'start_time': self.main.start_time}
 

@@ -1,4 +1,4 @@
-"""Report within milliseconds that a guest ended, by a pidfd of each."""
+"""Report within milliseconds that a guest ended, with a pidfd for each."""
 
 import collections
 import os
@@ -96,7 +96,7 @@ class _Watch:
         os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
-        # Both steps under the lock: after the first one the thread may
+        # The lock covers both steps: after the first one the thread may
         # close the descriptor.
         with self._lock:
             self._closing = True
