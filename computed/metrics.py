@@ -50,10 +50,9 @@ class Registry:
                 f'{port!r} is not a port',
                 remedy='Give HOST:PORT of this machine, such as '
                        '127.0.0.1:9180, or nothing.') from error
-        # The library's own metrics of this process, which it shows by default.
-        for collector in (prom.ProcessCollector, prom.PlatformCollector,
-                          prom.GCCollector):
-            collector(registry=self.collectors)
+        # What the library shows by default: metrics of the process, and those
+        # of other packages.
+        self.collectors.register(prom.REGISTRY)
 
         def end() -> None:
             server.shutdown()
@@ -77,6 +76,9 @@ class Metric(typing.Generic[Kind]):
 
     def current(self) -> Kind:
         """Return this metric of the registry that is in use now."""
+        if self not in _current.made:
+            # A package defines it, and was imported after the registry.
+            _current.made[self] = self.make(_current.collectors)
         return _current.made[self]
 
     def labels(self, *values: str) -> Kind:

@@ -169,28 +169,41 @@ def finish(manager: Manager, context: Context, operation: Operation,
 
 
 def carry_out(manager: Manager, context: Context, operation: Operation,
-              claim: Claim,
-              held: contextlib.ExitStack) -> Ended | None:
+              claim: Claim, held: contextlib.ExitStack,
+              count: abc.Callable[['Ended'], None] = lambda ended: None,
+              ) -> Ended | None:
     """Perform ``operation`` in a thread of its own, with a deadline.
 
     If the driver hangs, the instance stays claimed and locked, because the
     call may still have its effect. If it returns later, the thread ends both.
 
     :param held: ends the claim and the lock
+    :param count: called with the result, however late it comes
     :returns: the result; None: the driver hangs
     """
-    def job() -> Ended:
+    def job(driver_done: abc.Callable[[], None]) -> Ended:
         context.update_store()      # its request id, in the log
         with held:
-            return perform(manager, context, operation, claim)
+            ended = perform(manager, context, operation, claim, driver_done)
+        count(ended)
+        return ended
+    with contextlib.ExitStack() as unless_started:
+        unless_started.push(held)
+        seconds = operation.takes(manager)
+        unless_started.pop_all()
     return manager.calls.act(f'{operation.name} of {claim.uuid}', job,
-                             operation.takes(manager))
+                             seconds)
 
 
 def perform(manager: Manager, context: Context, operation: Operation,
-            claim: Claim) -> Ended:
-    """Act under ``claim`` and settle it."""
+            claim: Claim,
+            driver_done: abc.Callable[[], None] = lambda: None) -> Ended:
+    """Act under ``claim`` and settle it.
+
+    :param driver_done: called between the two
+    """
     values = outcome(manager, operation, claim)
+    driver_done()
     return Ended(manager.claims.settle(context, claim, **values),
                  values['fault'])
 

@@ -66,13 +66,28 @@ def recover(manager: operation.Manager, context: operation.Context,
                 manager.claims, context, instance, 'recover')
         except exception.ClaimLost:
             continue    # the replay has settled it
-        manager.claims.settle_all(context, claim, {
-            row.uuid: _finished(manager, claim.of(row))
-            for row in claim.rows if row.host == manager.host})
+        _finish_in_time(manager, context, claim)
     for instance in instances:
         if (instance.vm_state == states.BUILDING and
                 not instance.claim_id):
             _fail_unbuilt(manager, context, instance)
+
+
+def _finish_in_time(manager: operation.Manager, context: operation.Context,
+                    claim: operation.Claim) -> None:
+    """Finish what a claim was for, and settle it.
+
+    If the driver hangs, the start goes on without it. The instance stays
+    claimed until the call returns.
+    """
+    def job(driver_done: abc.Callable[[], None]) -> None:
+        with manager.claims.held(context, claim):
+            values = {row.uuid: _finished(manager, claim.of(row))
+                      for row in claim.rows if row.host == manager.host}
+            driver_done()
+            manager.claims.settle_all(context, claim, values)
+    manager.calls.act(f'recovery of {claim.uuid}', job,
+                      manager.conf.virt.shutdown_timeout)
 
 
 def _finished(manager: operation.Manager,

@@ -33,6 +33,8 @@ def run(manager: policy_module.Manager, context: claims.Context,
     this = Pass(manager, context, policy)
     try:
         look, found, allowed = this.look()
+    except exception.DriverHangs:
+        raise       # it needs a person: the run fails
     except exception.DriverNotReady as error:
         return periodic.Report(note=str(error))
     this.report.candidates = sum(1 for _, verdict in found if verdict)

@@ -46,7 +46,7 @@ def repair_safely(manager: policy_module.Manager, context: claims.Context,
     try:
         return repair(manager, context, policy, row, allowed)
     except (exception.Frozen, *claims.UNANSWERED) as error:
-        stopped.reason = error
+        stopped.reason = stopped.reason or error
     except Exception:
         LOG.exception('Instance %s could not be repaired.', row.name)
     return REFUSED
@@ -109,16 +109,19 @@ def _announce(claim: operation.Claim, guest: driver.InstanceInfo | None,
 def _act(manager: policy_module.Manager, context: claims.Context,
          policy: policy_module.Policy, claim: operation.Claim, kind: str,
          held: contextlib.ExitStack) -> str:
-    """Act under ``claim``, which ``held`` ends, and count the result."""
-    done = operation.carry_out(
-        manager, context, policy.operations[kind], claim, held.pop_all())
+    """Act under ``claim``, which ``held`` ends, and count the result.
+
+    A result that comes after the deadline counts in the metrics, not in the
+    report of this pass.
+    """
+    def count(ended: operation.Ended) -> None:
+        counter = metrics.repairs_failed if ended.fault else metrics.repairs
+        counter.labels(policy.name, kind).inc()
+    done = operation.carry_out(manager, context, policy.operations[kind],
+                               claim, held.pop_all(), count)
     if done is None:
         return REFUSED      # it hangs; its thread settles the claim
-    if done.fault:
-        metrics.repairs_failed.labels(policy.name, kind).inc()
-        return FAILED
-    metrics.repairs.labels(policy.name, kind).inc()
-    return ACTED
+    return FAILED if done.fault else ACTED
 
 
 def look_at(manager: policy_module.Manager,

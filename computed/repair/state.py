@@ -51,4 +51,5 @@ class State:
         except OSError as error:
             LOG.warning('%(path)s could not be written: %(error)s',
                         {'path': self._path, 'error': error})
-            self._values = {**self._values, name: value}
+            with self._lock:
+                self._values = {**self._values, name: value}

@@ -13,8 +13,8 @@ from computed import states
 from computed.rpc import options
 
 if typing.TYPE_CHECKING:
+    from computed.virt import calls as calls_module
     from computed.virt import claim as virt_claim
-    from computed.virt import driver
 
 LOG = logging.getLogger(__name__)
 
@@ -62,11 +62,11 @@ def hello(conf: cfg.ConfigOpts,
     say(f'Next, in another terminal:\n    {command(conf, words)}')
 
 
-def goodbye(conf: cfg.ConfigOpts, driver: 'driver.ComputeDriver',
+def goodbye(conf: cfg.ConfigOpts, calls: 'calls_module.Calls',
             owner: 'virt_claim.Owner') -> None:
     """Print which guests keep running, and how to stop them."""
     try:
-        guests = driver.list_instances().instances
+        guests = calls.list_instances().instances
     except Exception:       # the service may have started only in part
         return
     running = sorted(uuid for uuid, info in guests.items()

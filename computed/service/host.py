@@ -215,6 +215,7 @@ class HostService:
         self.runner.start()
         beats.start()
         for step in (beats.stop,
+                     self.manager.calls.finish,
                      lambda: self.manager.event_workers.shutdown(wait=True),
                      lambda: self.manager.workers.shutdown(wait=True),
                      self._stop_runner, server.wait, server.stop):
@@ -240,9 +241,9 @@ class HostService:
         # must not be recorded as stopped by its user.
         if self.manager is not None:
             self.manager.stopping.set()
-        if self.driver is not None:
+        if self.manager is not None:
             self._ends_with(lambda: self._around.goodbye(
-                self.conf, self.driver, self.claims.owner))
+                self.conf, self.manager.calls, self.claims.owner))
         if self.runner is not None:
             self._ends_with(lambda: self.runner.stop(timeout=0))
         if self._lifecycle_events is not None:

@@ -92,6 +92,8 @@ def update_available_resource(manager: Manager,
     """Record what this host has and what of it is promised."""
     try:
         return update(manager, context)
+    except exception.DriverHangs:
+        raise       # it needs a person: the run fails
     except exception.DriverNotReady as error:
         return periodic.Report(note=str(error))
 

@@ -5,11 +5,14 @@ outside. So each call runs in a thread of its own, and its caller waits for a
 limited time only.
 """
 
+import dataclasses
 import threading
+import traceback
 import typing
 from collections import abc
 from concurrent import futures
 
+from oslo_context import context as oslo_context
 from oslo_log import log as logging
 
 from computed import concurrency
@@ -37,6 +40,7 @@ class Calls:
         self._lock = threading.Lock()
         # The calls that have passed their deadline, and what each is about.
         self._hanging: dict[futures.Future, str] = {}
+        self._acts: set[futures.Future] = set()
 
     # -- looking
 
@@ -92,12 +96,13 @@ class Calls:
             raise exception.DriverHangs(operation=name, timeout=timeout)
         call = _started(name, question)
         if self._in_time(call, about, name, timeout):
-            return call.result()
+            return call.answer.result()
         raise exception.DriverHangs(operation=name, timeout=timeout)
 
     # -- acting
 
-    def act(self, name: str, job: abc.Callable[[], T],
+    def act(self, name: str,
+            job: abc.Callable[[abc.Callable[[], None]], T],
             seconds: float) -> T | None:
         """Run ``job``, which changes a guest, in a thread of its own.
 
@@ -105,40 +110,84 @@ class Calls:
         still have its effect after the caller has stopped waiting.
 
         :param name: what it does to which guest, for the log
-        :param seconds: the time that it may take beyond a call's deadline
+        :param job: called with a function that it calls once the driver has
+            done its part; what follows has no deadline
+        :param seconds: what it may take beyond the deadline of a call
         :returns: what ``job`` returns; None: the deadline has passed, and
             the job goes on
         """
-        call = _started(name, job)
-        if self._in_time(call, f'act {name}', name,
-                         self._timeout() + seconds):
-            return call.result()
+        driver_part: futures.Future[None] = futures.Future()
+
+        def done(*_: object) -> None:
+            if not driver_part.done():
+                driver_part.set_result(None)
+        call = _started(name, lambda: job(done))
+        with self._lock:
+            self._acts.add(call.answer)
+        call.answer.add_done_callback(self._acts.discard)
+        call.answer.add_done_callback(done)
+        if self._in_time(dataclasses.replace(call, answer=driver_part),
+                         f'act {name}', name, self._timeout() + seconds):
+            return call.answer.result()
+        call.answer.add_done_callback(
+            lambda ended: _log_late_error(ended, name))
         return None
+
+    def finish(self, timeout: float | None = None) -> None:
+        """Wait for the acts under way, those that hang included.
+
+        :param timeout: seconds; None: without a limit
+        """
+        with self._lock:
+            acts = list(self._acts)
+        futures.wait(acts, timeout)
 
     # -- hanging
 
-    def _in_time(self, call: futures.Future, about: str, name: str,
+    def _in_time(self, call: 'Call', about: str, name: str,
                  timeout: float) -> bool:
         """Wait for a call; return whether it ended before its deadline."""
-        wait(call, name, timeout)
+        wait(call.answer, name, timeout)
         with self._lock:
-            if call.done():
+            if call.answer.done():
                 return True
-            self._hanging[call] = about
+            self._hanging[call.answer] = about
             metrics.driver_calls_hanging.set(len(self._hanging))
         LOG.warning('The driver does not answer: %(name)s takes longer than '
                     '%(timeout)s s. It is not asked again until this call '
-                    'ends.', {'name': name, 'timeout': timeout})
-        call.add_done_callback(lambda ended: self._answered(ended, name))
+                    'ends. The call is at:\n%(stack)s',
+                    {'name': name, 'timeout': timeout, 'stack': ''.join(
+                        traceback.format_stack(concurrency.frame_of(
+                            call.thread)))})
+        call.answer.add_done_callback(
+            lambda ended: self._answered(ended, name))
         return False
 
-    def _answered(self, call: futures.Future, name: str) -> None:
+    def _answered(self, answer: futures.Future, name: str) -> None:
         with self._lock:
-            del self._hanging[call]
+            del self._hanging[answer]
             metrics.driver_calls_hanging.set(len(self._hanging))
         LOG.warning('The driver answers again: %(name)s has ended%(error)s.',
-                    {'name': name, 'error': f' with {call.exception()!r}'
-                     if call.exception() else ''})
+                    {'name': name, 'error': f' with {answer.exception()!r}'
+                     if answer.exception() else ''})
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """A call under way.
+
+    :ivar answer: what will come of it
+    :ivar thread: the id of the thread that it runs in
+    """
+
+    answer: futures.Future
+    thread: int
+
+
+def _log_late_error(answer: futures.Future, name: str) -> None:
+    if error := answer.exception():
+        LOG.error('%(name)s failed after its deadline: %(error)r',
+                  {'name': name, 'error': error})
 
 
 def wait(call: futures.Future, name: str, timeout: float) -> None:
@@ -146,22 +195,26 @@ def wait(call: futures.Future, name: str, timeout: float) -> None:
     futures.wait([call], timeout)
 
 
-def _started(name: str, function: abc.Callable[[], T]) -> futures.Future[T]:
-    """Begin to call ``function`` in a thread; return a future of the result.
-    """
-    call: futures.Future[T] = futures.Future()
+def _started(name: str, function: abc.Callable[[], typing.Any]) -> Call:
+    """Begin to call ``function`` in a thread."""
+    answer: futures.Future = futures.Future()
+    asking = oslo_context.get_current()
 
     def run() -> None:
+        if asking is not None:
+            asking.update_store()   # its request id, in the driver's log
         try:
             result = function()
         except BaseException as error:      # it belongs to the caller
-            call.set_exception(error)
+            answer.set_exception(error)
         else:
-            call.set_result(result)
+            answer.set_result(result)
     try:
-        concurrency.thread(f'driver: {name}', run).start()
+        thread = concurrency.thread(f'driver: {name}', run)
+        thread.start()
     except RuntimeError:
-        # The system has no thread left. Call it without a deadline, because
-        # the caller may hold a claim.
+        # The system has no thread left. Without a deadline is better than
+        # not at all: the caller may hold a claim.
         run()
-    return call
+        return Call(answer, threading.get_ident())
+    return Call(answer, thread.ident or 0)

@@ -1,5 +1,6 @@
 """A driver call that hangs holds neither a pass nor an operation."""
 
+import dataclasses
 import threading
 
 import oslo_messaging as messaging
@@ -99,9 +100,8 @@ def test_a_list_that_hangs_ends_the_pass_and_is_not_asked_again(
         manager, pair, hang, caplog):
     driver = hang('list_instances')
     for _ in range(3):
-        report = manager._sync_power_states(context.new())
-        assert 'list_instances' in report.note
-        assert report.candidates == 0
+        with pytest.raises(exception.DriverHangs, match='list_instances'):
+            manager._sync_power_states(context.new())
     assert (driver.hung, lines(caplog)) == (1, 1)
     driver.let_go()
     waiting.wait_for(lambda: hanging_calls() == 0, 20, 'the call ended')
@@ -137,6 +137,31 @@ def test_a_repair_that_hangs_stays_claimed_until_it_has_ended(
     assert virt.get_instance(UUID).power_state == states.SHUTDOWN
     waiting.wait_for(lambda: manager.locks.acquire(UUID, timeout=0), 20,
                      'the lock')
+
+
+def test_a_settlement_that_takes_long_is_no_driver_that_hangs(
+        manager, pair, monkeypatch, caplog):
+    """Its deadline is the driver's; the primary has limits of its own."""
+    monkeypatch.setattr(manager.calls, '_timeout', lambda: 0.2)
+    settle, slow = manager.claims.settle, threading.Event()
+
+    def settle_late(*args, **kwargs):
+        slow.wait(0.5)
+        return settle(*args, **kwargs)
+    monkeypatch.setattr(manager.claims, 'settle', settle_late)
+    assert manager._sync_power_states(context.new()).acted == 2
+    assert lines(caplog) == 0
+
+
+def test_an_operation_that_cannot_be_started_holds_nothing(
+        manager, pair, monkeypatch):
+    def fail(manager):
+        raise ValueError
+    monkeypatch.setitem(power_states.POLICY.operations, 'stop',
+                        dataclasses.replace(power.STOP, takes=fail))
+    assert manager._sync_power_states(context.new()).refused == 2
+    assert row(pair, UUID)[2] is None
+    assert manager.locks.acquire(UUID, timeout=0)
 
 
 def test_operations_that_hang_hold_no_thread_of_others(

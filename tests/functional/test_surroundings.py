@@ -48,7 +48,7 @@ def around(tmp_path, told):
         load_driver=lambda conf: memory.MemoryDriver,
         hello=lambda conf, instances: told.append(
             f'hello {[one.uuid for one in instances]}'),
-        goodbye=lambda conf, driver, owner: told.append(
+        goodbye=lambda conf, calls, owner: told.append(
             f'goodbye {owner.host}'))
 
 

@@ -194,7 +194,7 @@ def test_a_reply_lost_after_the_commit_is_the_same_grant(
 def test_the_successor_of_a_host_that_died_finishes_all(
         side, granted, database):
     granted.claim_all(context.new(), 'stop', [
-        claims.Wanted('instance', one.uuid, ACTIVE,
+        claims.Wanted('instance', one.key, ACTIVE,
                       {'task_state': states.POWERING_OFF}, one.host)
         for one in wanted()])
     absence.claim(

@@ -257,5 +257,5 @@ def test_a_record_between_the_guard_and_the_write(placed, side):
         assert used() == 3
     base.use_conductor(Meanwhile(side.conductor, 'record', overtake))
     report = placed.update_available_resource(context.new())
-    assert 'changed meanwhile' in report.note
+    assert 'another writer has changed' in report.note
     assert used() == 3

@@ -30,7 +30,7 @@ def test_the_queues_of_our_services_are_quorum_queues(cell):
     assert cell.rabbitmq.queues(cell.vhost) == {}     # it made none
     cell.conductors()
     cell.run('computed').wait_for_output('is managed', 30)
-    assert check(cell) == (0, '4 with x-queue-type=quorum.')
+    assert check(cell) == (0, '4 queues with x-queue-type=quorum.')
     assert set(cell.rabbitmq.queues(cell.vhost).values()) == {'quorum'}
 
 

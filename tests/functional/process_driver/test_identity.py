@@ -94,7 +94,7 @@ def test_guests_outlive_the_daemon_that_made_them(guests, root):
         [sys.executable, '-c', script, str(root.parent)],
         stdout=subprocess.PIPE, text=True, start_new_session=True,
         check=False, timeout=60,
-        cwd=pathlib.Path(__file__).parents[2])
+        cwd=pathlib.Path(__file__).parents[3])
     assert daemon.returncode == -signal.SIGKILL
     guest = daemon.stdout.strip()
     assert guests.info(guest).power_state == states.RUNNING

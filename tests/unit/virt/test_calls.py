@@ -2,9 +2,12 @@
 
 import threading
 import types
+from concurrent import futures
 
 import pytest
+from oslo_context import context as oslo_context
 
+from computed import context
 from computed import exception
 from computed.virt import calls
 from tests.support import waiting
@@ -65,7 +68,7 @@ def test_another_guest_is_asked_while_one_hangs(gate):
 def test_a_job_goes_on_after_its_deadline(gate):
     ended = threading.Event()
 
-    def job():
+    def job(driver_done):
         gate.wait()
         ended.set()
         return 'done'
@@ -77,7 +80,7 @@ def test_a_job_goes_on_after_its_deadline(gate):
 
 
 def test_an_error_of_a_job_that_nobody_waits_for_is_logged(gate, caplog):
-    def job():
+    def job(driver_done):
         gate.wait()
         raise exception.DriverError(reason='no disk')
     found = made(0.01)
@@ -87,4 +90,47 @@ def test_an_error_of_a_job_that_nobody_waits_for_is_logged(gate, caplog):
 
 
 def test_a_job_in_time_returns_what_it_did():
-    assert made().act('stop of u1', lambda: 'done', 0) == 'done'
+    assert made().act('stop of u1', lambda driver_done: 'done', 0) == 'done'
+
+
+def test_what_follows_the_drivers_part_has_no_deadline(gate):
+    def job(driver_done):
+        driver_done()
+        gate.wait()
+        return 'settled'
+    found = made(0.01)
+    with futures.ThreadPoolExecutor() as pool:
+        result = pool.submit(found.act, 'stop of u1', job, 0)
+        assert not futures.wait([result], 0.1).done
+        gate.set()
+        assert result.result(20) == 'settled'
+
+
+def test_an_act_is_waited_for_at_the_end(gate):
+    ended = []
+
+    def job(driver_done):
+        gate.wait()
+        ended.append('stop')
+    found = made(0.01)
+    found.act('stop of u1', job, 0)
+    found.finish(timeout=0)
+    assert not ended
+    gate.set()
+    found.finish()
+    assert ended == ['stop']
+
+
+def test_the_log_says_where_a_call_hangs(gate, caplog):
+    def get_instance(uuid):
+        gate.wait()
+    with pytest.raises(exception.DriverHangs):
+        made(0.01, get_instance=get_instance).get_instance('u1')
+    assert 'gate.wait()' in caplog.text
+
+
+def test_a_call_has_the_request_of_its_caller():
+    asking = context.new()
+    asking.update_store()
+    found = made(get_instance=lambda uuid: oslo_context.get_current())
+    assert found.get_instance('u1') is asking
