@@ -17,7 +17,7 @@ STATE ?= $(CURDIR)/.state
 # In the order of make test: the longest first.
 SUITES := integration functional mutations unit
 # Most tests wait for servers, so more of them run than there are cores.
-WORKERS := 3
+WORKERS := 4
 export PYTHON
 
 .PHONY: run test lint docs benchmarks chaos $(SUITES) clean packages \

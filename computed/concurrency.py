@@ -18,9 +18,12 @@ import os
 import sys
 import threading
 import types
+import typing
 import warnings
 from collections import abc
-from concurrent import futures
+
+if typing.TYPE_CHECKING:
+    from concurrent import futures
 
 THREADING, EVENTLET = BACKENDS = 'threading', 'eventlet'
 # It has precedence over files: it is for this process and its children.
@@ -91,11 +94,13 @@ def thread(name: str, target: abc.Callable[..., object],
     return threading.Thread(target=target, args=args, name=name, daemon=True)
 
 
-def executor(name: str, workers: int) -> futures.ThreadPoolExecutor:
+def executor(name: str, workers: int) -> 'futures.ThreadPoolExecutor':
     """Return a pool of at most ``workers`` threads.
 
     :param name: how the names of its threads begin
     """
+    # Not at the top: its module makes locks that eventlet must replace.
+    from concurrent import futures
     return futures.ThreadPoolExecutor(workers, thread_name_prefix=name)
 
 

@@ -99,6 +99,7 @@ class Tokens:
 
     def __init__(self) -> None:
         self._cells: dict[str, Token] = {}
+        self._advanced: set[str] = set()
         # Threads that repair side by side share one holder.
         self._lock = threading.Lock()
 
@@ -124,6 +125,7 @@ class Tokens:
                 token = self._cells[cell] = Token(incarnation, {})
             token.revisions[host] = max(
                 revision, token.revisions.get(host, 0))
+            self._advanced.add(cell)
 
     def adopt(self, others: 'Tokens') -> None:
         """Advance by everything in ``others``."""
@@ -138,6 +140,15 @@ class Tokens:
                            'revisions': dict(token.revisions)}
                     for cell, token in self._cells.items()}
 
+    def news(self) -> dict[str, dict[str, typing.Any]]:
+        """Return, as plain values, the tokens that this process advanced.
+
+        A reply has only these: what the request brought of other cells may
+        be out of date at its sender by now.
+        """
+        return {cell: token for cell, token in self.to_dict().items()
+                if cell in self._advanced}
+
     @classmethod
     def from_dict(cls, values: typing.Any) -> 'Tokens':
         """Make the tokens from what crossed the wire.
@@ -148,8 +159,10 @@ class Tokens:
                 isinstance(cell, str) for cell in values):
             raise ValueError(f'not tokens: {values!r}')
         made = cls()
-        made._cells = {cell: Token.from_dict(token)
-                       for cell, token in values.items()}
+        tokens = {cell: Token.from_dict(token)
+                  for cell, token in values.items()}
+        made._cells = {cell: token for cell, token in tokens.items()
+                       if token.revisions}
         return made
 
     def __deepcopy__(self, memo: dict[int, typing.Any]) -> 'Tokens':

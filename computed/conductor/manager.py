@@ -41,7 +41,7 @@ def reply(context: Context, **values: typing.Any) -> Values:
     origin = context.reads.last
     return {**values,
             'origin': origin and dataclasses.asdict(origin),
-            'tokens': context.tokens.to_dict()}
+            'tokens': context.tokens.news()}
 
 
 @contextlib.contextmanager

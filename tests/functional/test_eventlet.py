@@ -71,6 +71,36 @@ def test_what_holds_on_threads_holds_on_eventlet(tests):
     assert re.search(r'\d+ passed', done.stdout)
 
 
+# One pool that starts a thread must not keep another from doing so.
+POOLS = """
+import faulthandler
+faulthandler.dump_traceback_later(60, exit=True)
+from computed import concurrency
+concurrency.choose()
+import os, sys, time
+from computed import manager
+from tests.support import fixtures
+
+found = manager.ComputeManager(fixtures.make_conf(sys.argv[1]), None, None)
+threads = [concurrency.thread('submits', pool.submit, time.sleep, 0.1)
+           for pool in (found.workers, found.event_workers)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print('ok', flush=True)
+os._exit(0)
+"""
+
+
+def test_pools_do_not_wait_for_each_other(tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', POOLS, tmp_path], cwd=ROOT,
+        capture_output=True, text=True,
+        env=environment(concurrency.EVENTLET))
+    assert (done.stdout, done.returncode) == ('ok\n', 0), done.stderr
+
+
 # -- the choice
 
 FILE = ['--config-file', '{0}/a.conf']

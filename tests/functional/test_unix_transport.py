@@ -307,7 +307,7 @@ def test_a_server_without_a_sign_of_life_is_not_waited_for(spawn, client):
     process = spawn('one')
     client.call({}, 'who')
     process.send_signal(signal.SIGSTOP)
-    with waiting.at_most(5), pytest.raises(oslo_messaging.MessagingTimeout):
+    with waiting.at_most(15), pytest.raises(oslo_messaging.MessagingTimeout):
         client.prepare(call_monitor_timeout=0.3).call({}, 'who')
 
 
@@ -437,7 +437,7 @@ def test_only_root_and_the_same_user_are_served(
 @pytest.mark.parametrize('method', ['call', 'cast'])
 def test_without_a_server_the_client_is_told_at_once(
         client, directory, method, retry):
-    with waiting.at_most(1), pytest.raises(
+    with waiting.at_most(5), pytest.raises(
             oslo_messaging.MessageDeliveryFailure, match='nothing was done'):
         getattr(client.prepare(retry=retry), method)({}, 'who')
 

@@ -192,7 +192,7 @@ def test_a_frozen_server_is_left_in_time(schema, connect, timeout):
     with found.connect() as connection:
         standby.freeze()
         began = time.monotonic()
-        with waiting.at_most(timeout + 1), pytest.raises(
+        with waiting.at_most(timeout + 10), pytest.raises(
                 db_exc.DBConnectionError):
             connection.execute(sa.text('SELECT 1'))
         assert timeout <= time.monotonic() - began
@@ -206,11 +206,11 @@ def test_a_read_waits_no_longer_than_its_deadline_all_in_all(
         connection.execute(sa.text('SELECT 1'))
     standby.freeze()
     began = time.monotonic()
-    with waiting.at_most(2), deadline.within(1), pytest.raises(
+    with waiting.at_most(5), deadline.within(3), pytest.raises(
             db_exc.DBConnectionError):
         # the pool tests its connection, then would make another
         found.connect()
-    assert time.monotonic() - began >= 1
+    assert time.monotonic() - began >= 3
 
 
 def test_a_plain_account_may_not_come_in_as_the_superuser(database):

@@ -83,7 +83,7 @@ def test_replicas_that_are_dead_or_frozen_are_found_out_in_time(schema):
     first, second = schema.cluster.replicas
     first.kill()
     second.freeze()
-    with waiting.at_most(6):
+    with waiting.at_most(20):
         replicas = [look(url, 2) for url in schema.replica_urls]
     assert all(found.error for found in replicas)
     assert status.reachable(replicas).code == status.WARNING

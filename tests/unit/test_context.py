@@ -125,6 +125,23 @@ def test_a_reply_of_one_cell_keeps_the_tokens_of_another():
     assert tokens.of('db1').revisions == {'h1': 5}
 
 
+def test_a_reply_repeats_no_token_of_another_cell():
+    """The sender may have moved on: a copy that comes back is out of date."""
+    asked = context.Tokens()
+    asked.advance('db1', 'i1', 'h1', 5)
+    conductor = context.Tokens.from_dict(asked.to_dict())
+    conductor.advance('db2', 'i7', 'h1', 2)
+    asked.advance('db1', 'i2', 'h1', 1)
+    asked.adopt(context.Tokens.from_dict(conductor.news()))
+    assert asked.of('db1') == context.Token('i2', {'h1': 1})
+    assert asked.of('db2') == context.Token('i7', {'h1': 2})
+
+
+def test_a_token_without_revisions_asks_for_nothing():
+    assert not context.Tokens.from_dict(
+        {'db1': {'incarnation': 'i1', 'revisions': {}}})
+
+
 def test_there_is_no_token_of_a_cell_that_was_not_written():
     assert context.Tokens().of('db1') is None
 
