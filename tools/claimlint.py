@@ -65,8 +65,10 @@ def problems(tree: ast.Module, granting: set[str],
         elif name in granting:
             yield node.lineno, (f'only computed/claims calls {name}: use '
                                 '`claims.claimed(...)`')
-        elif name in changing and _is_driver(node.func) and not (
-                node.args and is_claim(node.args[0])):
+        elif name in changing and _is_driver(node.func) and not any(
+                map(is_claim, [*node.args[:1], *(
+                    word.value for word in node.keywords
+                    if word.arg == 'claim')])):
             yield node.lineno, (f'{name} changes a guest: pass the claim '
                                 'first, by the name `claim`')
 
@@ -74,8 +76,8 @@ def problems(tree: ast.Module, granting: set[str],
 def _is_driver(function: ast.expr) -> bool:
     """Return whether a method is one of something called ``driver``."""
     owner = getattr(function, 'value', None)
-    return 'driver' in (getattr(owner, 'attr', None),
-                        getattr(owner, 'id', None))
+    name = getattr(owner, 'attr', getattr(owner, 'id', ''))
+    return name.strip('_') == 'driver'
 
 
 def check(root: pathlib.Path) -> list[str]:

@@ -32,6 +32,7 @@ def test_the_names_are_read_from_the_code():
     'grant_obj.Grant.settle_guest_claim(c, claim_id, uuid)',
     'manager.driver.power_off(instance.uuid, 60)',
     'self.driver.destroy()',
+    'self._driver.destroy(uuid)',
     'driver.pause(instance)',
     'manager.driver.spawn(row.of(claim), spec)',
 ])
@@ -41,6 +42,7 @@ def test_an_act_without_a_claim_is_refused(source):
 
 @pytest.mark.parametrize('source', [
     'manager.driver.power_off(claim, 60)',
+    'manager.driver.power_off(claim=claim, timeout_s=60)',
     'self.driver.destroy(self.claim)',
     'manager.driver.pause(claim.of(row))',
     'instance.destroy()',
