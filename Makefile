@@ -14,7 +14,7 @@
 
 PYTHON ?= python3
 STATE ?= $(CURDIR)/.state
-# In the order of make test: the longest first.
+# make test runs them in the order of tests/support/order.py.
 SUITES := integration functional mutations unit
 # Most tests wait for servers, so more of them run than there are cores.
 WORKERS := 4

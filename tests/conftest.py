@@ -12,6 +12,7 @@ import pytest
 from computed import concurrency
 from tests import servers
 from tests.servers import rabbitmq as rabbitmq_server
+from tests.support import order
 from tests.support import scratch
 
 concurrency.choose()
@@ -23,6 +24,14 @@ pytest.register_assert_rewrite('tests.support.ledger')
 def pytest_report_header():
     return (f'concurrency backend: {concurrency.chosen()}, '
             f'files below {tempfile.gettempdir()}')
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Run the files of the whole suite in an order that keeps cores busy."""
+    files = list(dict.fromkeys(item.path for item in items))
+    places = {file: place for place, file in enumerate(order.ordered(files))}
+    items.sort(key=lambda item: places[item.path])
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,26 @@
+"""The order in which the files of the whole suite run.
+
+Files of ``integration`` mostly wait for servers, most others compute. If they
+take turns, the workers of pytest use the cores all the time. The longest files
+come first, or the last worker would be alone with one of them.
+"""
+
+LONGEST = ('test_eventlet.py', 'test_programs.py', 'test_mutations.py',
+           'test_crashes.py', 'test_rabbitmq.py', 'test_faults.py',
+           'test_end_to_end.py')
+
+
+def ordered(files):
+    """Return ``files``, each a path, in the order to run them in.
+
+    Those of ``unit`` come last: they are many and short.
+    """
+    by_length = sorted(files, key=lambda file: (
+        LONGEST.index(file.name) if file.name in LONGEST else len(LONGEST)))
+    waiting, computing, units = [], [], []
+    for file in by_length:
+        (units if 'unit' in file.parts else
+         waiting if 'integration' in file.parts else computing).append(file)
+    places = {file: place / len(kind) for kind in (waiting, computing)
+              for place, file in enumerate(kind)}
+    return [*sorted(places, key=places.__getitem__), *units]
