@@ -6,7 +6,7 @@ import pytest
 
 from computed.db.cell import migration
 from tests import servers
-from tests.integration import cell as cell_module
+from tests.support import cell as cell_module
 from tests.support import fixtures
 
 _numbers = itertools.count(1)

@@ -5,7 +5,7 @@ import pytest
 
 from computed.cmd.manage import app
 from computed.objects import base
-from tests.unit.cmd import deployment as fake
+from tests.support import deployment as fake
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from computed import context
 from computed.db.cell import claim
 from computed.db.cell import models
 from computed.objects import grant
-from tests.unit.cmd import deployment as fake
+from tests.support import deployment as fake
 
 
 def test_every_kind_that_can_be_claimed_has_a_field():

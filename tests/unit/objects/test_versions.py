@@ -9,7 +9,7 @@ from computed import objects
 from computed.conductor import manager
 from computed.objects import base
 from computed.objects import versions
-from tests.unit.cmd import deployment as fake
+from tests.support import deployment as fake
 
 objects.register_all()
 

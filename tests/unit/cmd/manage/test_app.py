@@ -12,7 +12,7 @@ from computed import exception
 from computed import states
 from computed.cmd.manage import app
 from computed.cmd.manage import base
-from tests.unit.cmd import deployment as fake
+from tests.support import deployment as fake
 
 
 @pytest.mark.parametrize('name', app.COMMANDS)

@@ -10,7 +10,7 @@ from computed.cmd.manage import hosts
 from computed.cmd.manage import replicas
 from computed.cmd.manage import tasks
 from computed.cmd.manage import usage
-from tests.unit.cmd import deployment as fake
+from tests.support import deployment as fake
 
 TASK = {'name': '_sync', 'spacing': 600, 'next_run_at': 1010.0,
         'last': fake.RECORD, 'running_since': None, 'runs': 1, 'failures': 0,

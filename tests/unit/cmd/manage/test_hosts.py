@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from tests.unit.cmd import deployment as fake
+from tests.support import deployment as fake
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from computed import exception
 from computed import states
 from computed.cmd.manage import lookup
-from tests.unit.cmd import deployment as fake
+from tests.support import deployment as fake
 
 
 def test_an_instance_is_named_by_name_or_uuid(deployment):
