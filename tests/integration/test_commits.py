@@ -87,7 +87,7 @@ def test_a_commit_right_after_a_beat_is_not_taken_for_one_before_it(
         waiting.wait_for(lambda: probe(router).seen == number)
         # This one will not arrive. To count from it would be too kind.
         send_beat(router)
-        while time.monotonic() < sent + BOUND * 1.2:
+        while time.monotonic() < sent + BOUND + 0.2:
             probe(router)
             book.reading(lambda: read(BOUND), bound=BOUND)
         holder.rollback()
