@@ -5,6 +5,7 @@ import socket
 import urllib.request
 import weakref
 
+import prometheus_client as prom
 import pytest
 
 from computed import exception
@@ -78,3 +79,18 @@ def test_an_address_that_cannot_be_is_refused(registry, address, problem):
 
 def test_without_an_address_nothing_is_served(registry):
     assert registry.serve('[DEFAULT] metrics_address', '')() is None
+
+
+def test_metrics_of_other_packages_are_shown_too(registry, monkeypatch):
+    monkeypatch.setattr(metrics, '_defined', list(metrics._defined))
+    # A package is imported after the service has made its registry.
+    metrics.Counter('acme_swept', 'Of a package.').inc()
+    assert value(registry, 'acme_swept_total') == 1
+    own = prom.Counter('acme_own', 'Of a package.')
+    try:
+        own.inc()
+        end = registry.serve('[DEFAULT] metrics_address', '127.0.0.1:0')
+        end()
+        assert value(registry, 'acme_own_total') == 1
+    finally:
+        prom.REGISTRY.unregister(own)
