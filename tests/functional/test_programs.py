@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -115,6 +116,25 @@ def test_instances_survive_the_daemon_and_are_found_again(standalone):
     assert (after['pid'], after['vm_state']) == (before['pid'], 'active')
     standalone.manage('instance', 'delete', 'web', '--wait')
     waiting.wait_for(lambda: not psutil.pid_exists(before['pid']))
+
+
+def test_a_guest_whose_files_are_gone_is_neither_killed_nor_forgotten(
+        standalone):
+    standalone.manage('instance', 'create', 'web', '--command',
+                      'sleep 1000', '--wait')
+    before = standalone.show()
+    guest = standalone.state / 'instances' / before['uuid']
+    assert standalone.program.end() == 0
+    (guest / 'run.json').unlink()
+    standalone.start()
+    standalone.manage('task', 'run', '_sync_power_states')
+    after = standalone.show()
+    assert (after['pid'], after['vm_state']) == (before['pid'], 'active')
+    assert 'without its run.json' in standalone.program.output()
+    shutil.rmtree(guest)
+    standalone.manage('instance', 'delete', 'web', '--wait')
+    assert not psutil.pid_exists(before['pid'])
+    assert list(guest.parent.iterdir()) == []
 
 
 def test_the_whole_life_of_an_instance(standalone):

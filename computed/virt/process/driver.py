@@ -16,6 +16,7 @@ from computed import states
 from computed.virt import claim as virt_claim
 from computed.virt import driver
 from computed.virt import host_figures
+from computed.virt.process import adoption
 from computed.virt.process import counters
 from computed.virt.process import ending
 from computed.virt.process import folder
@@ -41,6 +42,8 @@ class ProcessDriver(driver.ComputeDriver):
                                   'instances')
         self._owner: virt_claim.Owner | None = None
         self._watcher = watcher.Watcher()
+        # Guests that ran when they were listed last.
+        self._listed_on: set[str] = set()
         # Held from the choice of a guest's addresses until they are recorded.
         self._choosing = threading.Lock()
 
@@ -51,6 +54,7 @@ class ProcessDriver(driver.ComputeDriver):
                 raise PermissionError(13, os.strerror(13), self._root)
             os.close(os.pidfd_open(os.getpid()))
             folder.clear_leftovers(self._root)
+            adoption.adopt(self._root)
         except OSError as error:
             raise exception.DriverNotReady(
                 reason=f'{error.strerror} '
@@ -62,18 +66,36 @@ class ProcessDriver(driver.ComputeDriver):
 
     def list_instances(self) -> driver.Snapshot:
         try:
-            uuids = folder.uuids(self._root)
+            found = self._infos(folder.uuids(self._root))
+            if lost := self._perhaps_lost(found):
+                found.update(self._infos(adoption.adopt(self._root, lost)))
         except OSError as error:
             LOG.warning('Cannot list the guests: %s', error)
             return driver.Snapshot(complete=False, instances={})
+        self._listed_on = {uuid for uuid, info in found.items()
+                           if info.power_state in states.ON}
+        return driver.Snapshot(complete=True, instances=found)
+
+    def _infos(self, uuids: abc.Iterable[str]
+               ) -> dict[str, driver.InstanceInfo]:
         boot_id = proc.boot_id()
         found = (self._info(folder.Folder(self._root, uuid), boot_id)
                  for uuid in uuids)
-        return driver.Snapshot(complete=True, instances={
-            info.uuid: info for info in found if info is not None})
+        return {info.uuid: info for info in found if info is not None}
+
+    def _perhaps_lost(
+            self, found: dict[str, driver.InstanceInfo]) -> set[str]:
+        """Return the guests that may run although their files are missing.
+
+        A search costs a look at all processes of the host, so a list takes
+        it only if a file is missing that was there or should be.
+        """
+        return (self._listed_on - found.keys()) | {
+            uuid for uuid, info in found.items()
+            if info.reason == state.NEVER_STARTED}
 
     def get_instance(self, uuid: str) -> driver.InstanceInfo:
-        guest = self._existing(uuid)
+        guest = self._found(uuid)
         info = self._info(guest, proc.boot_id())
         if info is None:
             raise exception.GuestNotFound(uuid=uuid)
@@ -114,6 +136,7 @@ class ProcessDriver(driver.ComputeDriver):
             raise exception.DriverError(
                 reason=f'network {spec.network} is neither host nor private')
         guest = folder.Folder(self._root, spec.uuid)
+        self._adopt_if_lost(guest)
         if guest.exists():
             self._clear_unstarted(claim, guest)
         self._create(guest, spec)
@@ -126,9 +149,13 @@ class ProcessDriver(driver.ComputeDriver):
     def destroy(self, claim: virt_claim.Claim) -> None:
         claim.ensure_live()
         guest = folder.Folder(self._root, claim.uuid)
+        self._adopt_if_lost(guest)
         if guest.exists():
             claim.ensure_ours(guest.owner())
             ending.end(guest, 0)
+        else:
+            # Of a guest without files and shim only the markers are left.
+            tree.Tree(guest, None).kill()
         with folder.plain_errors():
             guest.remove()
 
@@ -166,6 +193,18 @@ class ProcessDriver(driver.ComputeDriver):
         self._watcher.subscribe(callback)
         self.list_instances()   # begins to watch each guest that runs
 
+    def _adopt_if_lost(self, guest: folder.Folder) -> None:
+        """Search for a guest that does not run, as far as its files tell."""
+        with contextlib.suppress(exception.DriverError):
+            if guest.has('spec.json') and self._running(guest):
+                return
+        adoption.adopt(self._root, {guest.uuid})
+
+    def _found(self, uuid: str) -> folder.Folder:
+        """Return a guest, with files if it runs."""
+        self._adopt_if_lost(folder.Folder(self._root, uuid))
+        return self._existing(uuid)
+
     def _existing(self, uuid: str) -> folder.Folder:
         guest = folder.Folder(self._root, uuid)
         if not guest.exists():
@@ -175,7 +214,7 @@ class ProcessDriver(driver.ComputeDriver):
     def _ours(self, claim: virt_claim.Claim) -> folder.Folder:
         """Return the guest of a claim, if the claim allows to change it."""
         claim.ensure_live()
-        guest = self._existing(claim.uuid)
+        guest = self._found(claim.uuid)
         claim.ensure_ours(guest.owner())
         return guest
 

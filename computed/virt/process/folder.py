@@ -52,6 +52,27 @@ class Record:
     interface: network.Interface | None
 
 
+def as_data(record: Record) -> dict[str, typing.Any]:
+    """Return a record in a form for JSON."""
+    return {**dataclasses.asdict(record.spec),
+            'owner': record.owner and dataclasses.asdict(record.owner),
+            'interface': record.interface
+            and dataclasses.asdict(record.interface)}
+
+
+def from_data(data: typing.Any) -> Record:
+    """Return the record that :func:`as_data` gave.
+
+    :raises computed.exception.DriverError: it is damaged
+    """
+    with _damage_named('spec.json'):
+        owner, interface = data.pop('owner'), data.pop('interface')
+        return Record(
+            spec=driver.InstanceSpec(**data),
+            owner=owner and virt_claim.Owner(**owner),
+            interface=interface and network.Interface(**interface))
+
+
 @contextlib.contextmanager
 def plain_errors() -> abc.Iterator[None]:
     """Turn an ``OSError`` into a ``DriverError`` of one line."""
@@ -126,11 +147,7 @@ class Folder:
         os.mkdir(new, mode=0o700)
         try:
             os.mkdir(os.path.join(new, 'disk'), mode=0o700)
-            _write(os.path.join(new, 'spec.json'), {
-                **dataclasses.asdict(record.spec),
-                'owner': record.owner and dataclasses.asdict(record.owner),
-                'interface': record.interface
-                and dataclasses.asdict(record.interface)})
+            _write(os.path.join(new, 'spec.json'), as_data(record))
             os.rename(new, self.path)
             _sync_directory(self.root)
         except OSError:
@@ -158,13 +175,7 @@ class Folder:
 
         :raises computed.exception.DriverError: it cannot be read
         """
-        data = self._read('spec.json', missing_ok=False)
-        with _damage_named('spec.json'):
-            owner, interface = data.pop('owner'), data.pop('interface')
-            return Record(
-                spec=driver.InstanceSpec(**data),
-                owner=owner and virt_claim.Owner(**owner),
-                interface=interface and network.Interface(**interface))
+        return from_data(self._read('spec.json', missing_ok=False))
 
     def owner(self) -> virt_claim.Owner | None:
         """Return the owner of the guest; None if it cannot be read."""
@@ -189,6 +200,27 @@ class Folder:
                 shim=proc.Process(int(data['shim_pid']),
                                   int(data['shim_start_time'])),
                 started_at=data['started_at'])
+
+    def has(self, name: str) -> bool:
+        """Return whether there is such a file in the folder."""
+        return os.path.lexists(self[name])
+
+    def restore_record(self, record: Record) -> None:
+        """Write ``spec.json`` again after it was lost.
+
+        :raises OSError: it cannot be written
+        """
+        _write(self['spec.json'], as_data(record), '.restored')
+
+    def restore_run(self, run: state.Run) -> None:
+        """Write the record of a run that was lost.
+
+        :raises OSError: it cannot be written
+        """
+        _write(self['run.json'], {
+            **run.identity, 'shim_pid': run.shim.pid,
+            'shim_start_time': run.shim.start_time,
+            'started_at': run.started_at}, '.restored')
 
     def forget_run(self) -> None:
         """Remove the record of the last run."""
@@ -272,8 +304,8 @@ def _damage_named(name: str) -> abc.Iterator[None]:
         raise exception.DriverError(reason=f'{name} is damaged') from error
 
 
-def _write(path: str, value: object) -> None:
-    temporary = path + '.tmp'
+def _write(path: str, value: object, suffix: str = '.tmp') -> None:
+    temporary = path + suffix
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC
                          | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with open(descriptor, 'w', encoding='utf-8') as file:

@@ -9,11 +9,12 @@ import typing
 import uuid
 from collections import abc
 
+from computed import clock
 from computed import exception
 from computed.virt.process import folder
+from computed.virt.process import marks
 from computed.virt.process import network
 from computed.virt.process import shim
-from computed.virt.process import tree
 
 _START_SECONDS = 30
 # The variables that a guest gets from the environment of the daemon. Others
@@ -77,11 +78,12 @@ def request(guest: folder.Folder, record: folder.Record,
     spec = record.spec
     return {
         'folder': guest.path,
+        'started_at': marks.as_text(clock.time()),
         'command': shell_line(spec.command),
         'environment': {
             **{name: environ[name] for name in _PASSED_ON
                if name in environ},
-            **tree.environment(guest)},
+            **marks.of_guest(guest)},
         'cpus': choose_cpus(cpus, spec.vcpus, spec.uuid),
         'memory_bytes': max(0, spec.memory_mb) << 20,
         'network': network.request(record.interface)
@@ -102,7 +104,7 @@ def start(guest: folder.Folder, record: folder.Record) -> None:
             input=json.dumps(wanted), check=False, capture_output=True,
             encoding='utf-8', errors='replace', timeout=_START_SECONDS,
             cwd='/', start_new_session=True,
-            env={tree.SHIM_VARIABLE: guest.path,
+            env={**marks.of_shim(guest, record, wanted['started_at']),
                  'PATH': os.environ.get('PATH', os.defpath)})
     except subprocess.TimeoutExpired as error:
         raise exception.DriverTimeout(

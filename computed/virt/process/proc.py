@@ -16,6 +16,8 @@ from computed import clock
 # Each process that is waited for costs a descriptor. More at once does not
 # make the wait shorter.
 _WAIT_AT_ONCE = 64
+# Clock ticks in a second: the unit of start times.
+TICKS = os.sysconf('SC_CLK_TCK')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,12 +31,17 @@ class Process:
     start_time: int
 
 
+#: Stands for a process that is not known. No process has this identity.
+NOBODY = Process(pid=0, start_time=0)
+
+
 @dataclasses.dataclass(frozen=True)
 class Stat:
     """The facts of ``/proc/PID/stat`` that the driver needs.
 
     :ivar state: one letter, as ``proc(5)`` lists them
     :ivar exit_status: as ``wait(2)`` gives it; of a zombie only
+    :ivar name: of the program, or the one that it gave itself
     """
 
     process: Process
@@ -42,6 +49,7 @@ class Stat:
     state: str
     threads: int
     exit_status: int
+    name: str = ''
 
     @property
     def ended(self) -> bool:
@@ -63,11 +71,13 @@ def parse_stat(text: str) -> Stat:
 
     The second field, the name, may contain blanks and brackets.
     """
-    pid = int(text.partition(' ')[0])
-    fields = text.rpartition(')')[2].split()    # from the third field on
-    return Stat(process=Process(pid=pid, start_time=int(fields[19])),
+    pid, _, named = text.partition(' (')
+    name, _, rest = named.rpartition(')')
+    fields = rest.split()       # from the third field on
+    return Stat(process=Process(pid=int(pid), start_time=int(fields[19])),
                 parent=int(fields[1]), state=fields[0],
-                threads=int(fields[17]), exit_status=int(fields[49]))
+                threads=int(fields[17]), exit_status=int(fields[49]),
+                name=name)
 
 
 def stat(pid: int) -> Stat | None:
@@ -137,6 +147,15 @@ def boot_id() -> str:
     """
     with open('/proc/sys/kernel/random/boot_id', encoding='ascii') as file:
         return file.read().strip()
+
+
+def booted_at() -> float:
+    """Return the time of the boot in seconds since 1970."""
+    with open('/proc/stat', encoding='ascii') as file:
+        for line in file:
+            if line.startswith('btime '):
+                return float(line.split()[1])
+    raise OSError('/proc/stat has no btime')
 
 
 def open_pidfd(process: Process) -> int | None:

@@ -21,7 +21,6 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from collections import abc
 
 FAILED, REFUSED = 1, 3
@@ -29,6 +28,7 @@ _CODES = {'started': 0, 'failed': FAILED, 'refused': REFUSED}
 
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP_RUNNING = 0x41
@@ -110,14 +110,15 @@ def start(request: dict, launcher: socket.socket) -> dict:
     # why the guest ends.
     write(f'{request["folder"]}/exit.json.tmp', b' ' * _EXIT_BYTES)
     pid, gate, errors = fork_main(request)
+    # If run.json is lost, this name still tells the main process.
+    call('prctl', _PR_SET_NAME, f'shim-{pid}'.encode(), 0, 0, 0)
     identity = {'boot_id': boot_id(), 'pid': pid,
                 'start_time': start_time(pid)}
     path = f'{request["folder"]}/run.json'
     write(path + '.tmp', json.dumps({
         **identity, 'shim_pid': os.getpid(),
         'shim_start_time': start_time(os.getpid()),
-        'started_at': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())
-        }).encode())
+        'started_at': request['started_at']}).encode())
     os.rename(path + '.tmp', path)
     os.write(gate, b'g')
     os.close(gate)
@@ -300,7 +301,7 @@ def write(path: str, data: bytes, flags: int = _NEW) -> None:
         os.fsync(file.fileno())
 
 
-def call(name: str, *arguments: int) -> None:
+def call(name: str, *arguments: int | bytes) -> None:
     """Call a function of the C library."""
     library = ctypes.CDLL(None, use_errno=True)
     if getattr(library, name)(*arguments) != 0:

@@ -8,6 +8,9 @@ import typing
 from computed import states
 from computed.virt.process import proc
 
+#: The reason of a guest without a run.
+NEVER_STARTED = 'was never started'
+
 
 class Identity(typing.TypedDict):
     """The names of a run that no other run of this host ever has."""
@@ -70,7 +73,7 @@ def judge(run: Run | None, boot_id: str, stat: proc.Stat | None,
     :param stopping: the run that the driver ended on purpose
     """
     if run is None:
-        return Judgement(states.SHUTDOWN, 'was never started')
+        return Judgement(states.SHUTDOWN, NEVER_STARTED)
     if run.boot_id != boot_id or stat is None or stat.process != run.main:
         stat = None
     if stat and not stat.ended:

@@ -11,14 +11,9 @@ import time
 from computed import clock
 from computed import exception
 from computed.virt.process import folder
+from computed.virt.process import marks
 from computed.virt.process import proc
 from computed.virt.process import state
-
-# Markers: environment variables that each process of a guest starts with.
-# Two hosts on one machine may have the same uuid, so the folder is one too.
-UUID_VARIABLE = 'COMPUTED_INSTANCE'
-FOLDER_VARIABLE = 'COMPUTED_FOLDER'
-SHIM_VARIABLE = 'COMPUTED_SHIM'
 
 # A process obeys SIGSTOP and SIGKILL within this time. Only the kernel can
 # delay that, for example while the process waits for a broken disk.
@@ -26,11 +21,6 @@ _OBEY_SECONDS = 10
 # A shim ends within this time after the last process of its guest.
 _SHIM_SECONDS = 2
 _PAUSE = 0.002
-
-
-def environment(guest: folder.Folder) -> dict[str, str]:
-    """Return the markers of a guest's processes."""
-    return {UUID_VARIABLE: guest.uuid, FOLDER_VARIABLE: guest.path}
 
 
 class Tree:
@@ -47,8 +37,8 @@ class Tree:
         self.run = run if run and run.boot_id == proc.boot_id() else None
         self._main = self.run.main if self.run else None
         self._markers = {f'{name}={value}'.encode() for name, value
-                         in environment(guest).items()}
-        self._shim_marker = f'{SHIM_VARIABLE}={guest.path}'.encode()
+                         in marks.of_guest(guest).items()}
+        self._shim_marker = f'{marks.SHIM_VARIABLE}={guest.path}'.encode()
 
     def look(self) -> tuple[list[proc.Stat], list[proc.Stat]]:
         """Return the live processes of the guest: its members, its shims."""

@@ -82,7 +82,7 @@ def test_pause_catches_processes_that_are_being_made(guests, root):
 
 def test_power_off_ends_a_guest_that_forks_all_the_time(guests, root):
     guest = guests.spawn(real.shell(
-        'trap "" TERM; while :; do setsid sleep 0.05 & sleep 0.01; done'))
+        'trap "" TERM; while :; do setsid sleep 1 & sleep 0.01; done'))
     waiting.wait_for(lambda: len(real.processes_of(root / guest)) > 3)
     guests.driver.power_off(claim_on(guest), 0.1)
     assert real.processes_of(root / guest) == []

@@ -16,7 +16,7 @@ def stat(pid, parent, state='S'):
 def test_a_name_may_contain_brackets_and_blanks():
     assert proc.parse_stat(LINE) == proc.Stat(
         process=proc.Process(pid=4242, start_time=987654), parent=4100,
-        state='T', threads=3, exit_status=2304)
+        state='T', threads=3, exit_status=2304, name='a) S 1 (x')
 
 
 @pytest.mark.parametrize('letter, threads, ended', [
