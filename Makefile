@@ -38,7 +38,7 @@ lint: packages
 	.venv/bin/ruff check
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/mypy
-	.venv/bin/python -m tools.claimlint
+	.venv/bin/python -P tools/claimlint.py
 
 docs: packages
 	.venv/bin/sphinx-build -qW --keep-going doc/source doc/build/html

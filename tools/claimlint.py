@@ -1,9 +1,9 @@
 """Refuse acts without a claim; part of ``make lint``.
 
-``python -m tools.claimlint [ROOT]`` looks at the code and the examples below
-ROOT, by default here, and exits with 1 if it finds anything. It checks what
-the code cannot check itself while it runs: only ``computed/claims`` makes a
-claim or asks the primary for one, and each call of a driver's method that
+``python -P tools/claimlint.py [ROOT]`` looks at the code and the examples
+below ROOT, by default here, and exits with 1 if it finds anything. It checks
+what the code cannot check itself while it runs: only ``computed/claims`` makes
+a claim or asks the primary for one, and each call of a driver's method that
 changes a guest passes a claim.
 """
 

@@ -34,8 +34,9 @@ class ConductorChild:
         """:param arguments: the configuration arguments to pass on
         :param on_failure: called with the error if it cannot be started
         """
-        self._command = [sys.executable, '-m', 'computed.cmd.conductor',
-                         '--child', *arguments]
+        # -P: the current folder may have modules of somebody else.
+        self._command = [sys.executable, '-P', '-m',
+                         'computed.cmd.conductor', '--child', *arguments]
         self._on_failure = on_failure
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None

@@ -33,7 +33,7 @@ class ProgramHelp(rst.Directive):
     def run(self):
         module = self.arguments[0].removeprefix('computed-')
         text = subprocess.run(
-            [sys.executable, '-m', f'computed.cmd.{module}', '--help'],
+            [sys.executable, '-P', '-m', f'computed.cmd.{module}', '--help'],
             env={**os.environ, 'COLUMNS': '79'}, check=True,
             capture_output=True, text=True).stdout
         return [nodes.literal_block(text, text, language='none')]

@@ -62,7 +62,7 @@ def environment(backend=None, **variables):
 ], ids=['parts', 'guarantees', 'programs'])
 def test_what_holds_on_threads_holds_on_eventlet(tests):
     done = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-v', '-W', 'ignore',
+        [sys.executable, '-P', '-m', 'pytest', '-v', '-W', 'ignore',
          '-p', 'no:cacheprovider', *tests],
         cwd=ROOT, capture_output=True, text=True, timeout=300,
         env=environment(concurrency.EVENTLET))
@@ -169,8 +169,8 @@ def refusal(program, folder, backend='eventlet', text='', **variables):
     config = folder / 'computed.conf'
     config.write_text(text)
     done = subprocess.run(
-        [sys.executable, '-m', f'computed.cmd.{program}', '--config-file',
-         str(config), '--state-path', str(folder / 'state')],
+        [sys.executable, '-P', '-m', f'computed.cmd.{program}',
+         '--config-file', str(config), '--state-path', str(folder / 'state')],
         capture_output=True, text=True, timeout=30,
         env=environment(backend, **variables))
     assert done.returncode == 1, done.stderr
@@ -218,7 +218,7 @@ def test_a_choice_that_comes_too_late_is_refused(tmp_path):
     (tmp_path / 'late.conf').write_text(
         '[DEFAULT]\nconcurrency_backend = eventlet\n')
     done = subprocess.run(
-        [sys.executable, '-m', 'computed.cmd.computed', '--config-fil',
+        [sys.executable, '-P', '-m', 'computed.cmd.computed', '--config-fil',
          str(tmp_path / 'late.conf'), '--state-path', str(tmp_path)],
         capture_output=True, text=True, timeout=30, env=environment())
     assert done.returncode == 1

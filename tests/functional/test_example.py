@@ -102,7 +102,7 @@ def test_its_task_runs_and_its_driver_is_used(standalone):
 def refusal(standalone, **environment):
     """Return the one line that the daemon prints before it ends."""
     done = subprocess.run(
-        [standalone.python, '-m', 'computed.cmd.computed',
+        [standalone.python, '-P', '-m', 'computed.cmd.computed',
          *standalone.arguments], capture_output=True, text=True, timeout=30,
         env={**os.environ, **environment})
     assert done.returncode == 1
@@ -132,7 +132,7 @@ def test_a_second_package_with_the_same_task_is_refused(standalone, tmp_path):
 def test_its_own_tests_pass_as_its_readme_says(python):
     """They include the tests that every driver must pass."""
     done = subprocess.run(
-        [python, '-m', 'pytest', '-p', 'no:cacheprovider',
+        [python, '-P', '-m', 'pytest', '-p', 'no:cacheprovider',
          'test_computed_example.py'], cwd=ROOT / 'examples' / NAME,
         env={**os.environ, 'PYTHONPATH': '../..',
              'PYTHONDONTWRITEBYTECODE': '1'},
@@ -142,7 +142,7 @@ def test_its_own_tests_pass_as_its_readme_says(python):
 
 def test_its_options_are_shown_by_the_generator(python):
     sample = subprocess.run(
-        [python, '-m', 'oslo_config.generator', '--namespace',
+        [python, '-P', '-m', 'oslo_config.generator', '--namespace',
          'computed_example'], capture_output=True, text=True,
         check=True).stdout
     assert '[tasks]' in sample

@@ -28,7 +28,7 @@ def python(tmp_path):
 @pytest.fixture
 def manage(python):
     def run(*argv, **environment):
-        return python('-m', 'computed.cmd.manage', *argv, **environment)
+        return python('-P', '-m', 'computed.cmd.manage', *argv, **environment)
     return run
 
 
@@ -44,7 +44,7 @@ def refused(done, said, status=1):
 
 def test_to_look_at_the_schema_makes_no_database(tmp_path):
     done = subprocess.run(
-        [sys.executable, '-m', 'computed.cmd.manage', '--state-path',
+        [sys.executable, '-P', '-m', 'computed.cmd.manage', '--state-path',
          str(tmp_path / 'none'), 'db', 'version', '-f', 'value', '-c',
          'version'], capture_output=True, text=True, timeout=360)
     assert done.stdout.strip() == 'None'

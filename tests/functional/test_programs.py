@@ -51,8 +51,9 @@ class Standalone:
             done = prefork.run('computed.cmd.manage', *self.arguments, *words)
         else:
             done = subprocess.run(
-                [self.python, '-m', 'computed.cmd.manage', *self.arguments,
-                 *words], capture_output=True, text=True, timeout=360)
+                [self.python, '-P', '-m', 'computed.cmd.manage',
+                 *self.arguments, *words],
+                capture_output=True, text=True, timeout=360)
         assert done.returncode == 0 or not check, done.stderr
         return done
 
@@ -247,7 +248,7 @@ def test_a_misspelt_option_is_said(tmp_path):
 
 def test_a_second_daemon_on_the_same_state_is_refused(standalone):
     done = subprocess.run(
-        [sys.executable, '-m', 'computed.cmd.computed',
+        [sys.executable, '-P', '-m', 'computed.cmd.computed',
          *standalone.arguments], capture_output=True, text=True, timeout=360)
     assert done.returncode == 1
     assert 'Another computed' in done.stderr
@@ -356,7 +357,7 @@ def test_wrong_configuration_is_refused_in_one_line(
     config = tmp_path / 'computed.conf'
     config.write_text(text.format(tmp_path))
     done = subprocess.run(
-        [sys.executable, '-m', 'computed.cmd.computed', '--config-file',
+        [sys.executable, '-P', '-m', 'computed.cmd.computed', '--config-file',
          str(config), '--state-path', str(tmp_path / 'state')],
         capture_output=True, text=True, timeout=360)
     assert done.returncode == 1
@@ -369,7 +370,7 @@ def test_an_empty_state_path_is_not_the_working_directory(tmp_path):
     config = tmp_path / 'computed.conf'
     config.write_text('[DEFAULT]\nstate_path =\n')
     done = subprocess.run(
-        [sys.executable, '-m', 'computed.cmd.computed', '--config-file',
+        [sys.executable, '-P', '-m', 'computed.cmd.computed', '--config-file',
          str(config)], cwd=tmp_path,
         capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
@@ -386,7 +387,7 @@ def test_a_database_without_a_schema_is_refused(tmp_path):
     arguments = fixtures.write_config(tmp_path / 'computed.conf', {
         'connection': f'sqlite:///{tmp_path}/empty.sqlite'})
     done = subprocess.run(
-        [sys.executable, '-m', 'computed.cmd.conductor', *arguments],
+        [sys.executable, '-P', '-m', 'computed.cmd.conductor', *arguments],
         capture_output=True, text=True, timeout=360)
     assert done.returncode == 1
     assert ('The database has schema none, the code needs '

@@ -12,7 +12,7 @@ from tests.support import fixtures
 
 def run(*argv):
     return subprocess.run(
-        [sys.executable, '-m', 'computed.cmd.status', *argv],
+        [sys.executable, '-P', '-m', 'computed.cmd.status', *argv],
         capture_output=True, text=True, timeout=60,
         env={name: value for name, value in os.environ.items()
              if not name.startswith(('OS_', 'COMPUTED_'))})

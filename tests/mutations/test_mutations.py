@@ -88,7 +88,7 @@ def test_the_fault_is_noticed(fault, tmp_path):
     assert text.count(fault.was) == 1, f'{fault.was!r} has moved'
     path.write_text(text.replace(fault.was, fault.becomes))
     done = subprocess.run(
-        [sys.executable, '-m', 'pytest', '-x', '-p', 'no:cacheprovider',
+        [sys.executable, '-P', '-m', 'pytest', '-x', '-p', 'no:cacheprovider',
          f'tests/{fault.test}'], cwd=tmp_path, capture_output=True,
         text=True, env={
             **os.environ, 'PYTHONPATH': str(tmp_path),

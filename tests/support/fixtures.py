@@ -185,7 +185,7 @@ class Program:
                     module, arguments, stream, stream)
                 return
             self.process = subprocess.Popen(
-                [python, '-m', module, *arguments],
+                [python, '-P', '-m', module, *arguments],
                 stdout=stream, stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **environment})

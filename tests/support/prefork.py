@@ -74,7 +74,7 @@ class Process:
 
 
 def start(module, arguments, output, errors):
-    """Run ``python -m module`` with ``arguments`` in a fork.
+    """Run ``python -P -m module`` with ``arguments`` in a fork.
 
     Its environment is that of this process: some variables are read at the
     import, which was before.
@@ -103,7 +103,7 @@ def run(module, *arguments, timeout=360):
     """
     if concurrency.chosen() != concurrency.THREADING:
         return subprocess.run(
-            [sys.executable, '-m', module, *arguments], text=True,
+            [sys.executable, '-P', '-m', module, *arguments], text=True,
             capture_output=True, timeout=timeout)
     with tempfile.TemporaryFile('w+') as output, \
             tempfile.TemporaryFile('w+') as errors:

@@ -7,7 +7,7 @@ import sys
 import sysconfig
 import venv
 
-PIP = (sys.executable, '-m', 'pip')
+PIP = (sys.executable, '-P', '-m', 'pip')
 OFFLINE = ('--quiet', '--no-deps', '--no-index',
            '--disable-pip-version-check')
 

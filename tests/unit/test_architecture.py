@@ -117,7 +117,7 @@ def test_the_type_checker_knows_the_queries(tmp_path):
                       'db.instance.no_such_function(1)\n'
                       'reveal_type(db.instance.get)\n')
     checked = subprocess.run(
-        [sys.executable, '-m', 'mypy', caller], cwd=ROOT,
+        [sys.executable, '-P', '-m', 'mypy', caller], cwd=ROOT,
         capture_output=True, text=True)
     found = checked.stdout.splitlines()
     assert found[0].endswith(
@@ -125,6 +125,33 @@ def test_the_type_checker_knows_the_queries(tmp_path):
         '[attr-defined]'), checked
     assert found[1].endswith('uuid: str) -> computed.db.cell.models.Instance"')
     assert found[2].startswith('Found 1 error'), checked
+
+
+def test_no_start_of_python_looks_for_modules_in_the_current_folder():
+    """``python -m`` does, without -P or -I; whoever may write there, runs.
+
+    Tests may start modules of the tests.
+    """
+    found = [f'{path.relative_to(ROOT)}: {line.strip()}'
+             for path in _sources() for line in path.read_text().splitlines()
+             if UNSAFE.search(line)]
+    assert found == []
+
+
+# In a shell: python3 -m; in Python: sys.executable, '-m'.
+UNSAFE = re.compile(
+    r"""\bpython[\d.]*"?\ -(m\ (?!tests\.)|c\ ')
+    |\b(python|executable),\ '-m',(?!\ __name__)""", re.VERBOSE)
+
+
+def _sources():
+    for name in ('Makefile', 'README.rst', 'bindep.txt', 'tox.ini'):
+        yield ROOT / name
+    for name in ('computed', 'doc', 'etc', 'examples', 'tests', 'tools'):
+        yield from (path for path in (ROOT / name).rglob('*')
+                    if path.is_file() and 'build' not in path.parts
+                    and path.suffix not in ('.pyc', '.svg')
+                    and path != pathlib.Path(__file__))
 
 
 def test_every_module_has_its_test():

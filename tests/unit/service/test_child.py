@@ -1,4 +1,4 @@
-"""A conductor that cannot be started at once is started later."""
+"""The conductor of a standalone host: how it is started, and again."""
 
 import errno
 import subprocess
@@ -34,3 +34,13 @@ def test_a_conductor_for_which_there_is_no_process_is_tried_again(
     found.stop()
     wait_for(lambda: not any(thread.name == 'conductor child'
                              for thread in threading.enumerate()))
+
+
+def test_modules_of_the_current_folder_are_not_run(tmp_path):
+    for name in ('computed', 'oslo_config', 'secrets', 'sqlite3'):
+        (tmp_path / f'{name}.py').write_text(f'print("{name} was run")\n')
+    found = child.ConductorChild(['--version'], print)
+    done = subprocess.run(found._command, cwd=tmp_path, text=True,
+                          capture_output=True, timeout=360)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert 'was run' not in done.stdout
