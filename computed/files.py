@@ -1,11 +1,23 @@
-"""Files that are either whole or absent, even after a crash during a write.
+"""Files below the state path: their names, whom they belong to, their writes.
+
+A file is either whole or absent, even after a crash during a write. Links are
+not followed, and no other user can put a file in the place of ours.
 """
 
 import contextlib
+import errno
+import grp
 import json
 import os
+import pwd
+import re
+import stat
 import typing
 from collections import abc
+
+_UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
+# As many links as the kernel follows in one path.
+_MAX_LINKS = 40
 
 # Called with the name of a step and a path, before and after the step.
 Hook = abc.Callable[[str, str], None]
@@ -38,6 +50,159 @@ def _step(name: str, path: str) -> abc.Iterator[None]:
     _hook(f'after {name}', path)
 
 
+# -- names
+
+def is_uuid(text: object) -> typing.TypeGuard[str]:
+    """Return whether ``text`` is a uuid in its usual form."""
+    return isinstance(text, str) and _UUID.fullmatch(text) is not None
+
+
+def below(folder: str | os.PathLike[str], name: str) -> str:
+    """Return the path of a file or folder that is directly in ``folder``.
+
+    :raises ValueError: the name could lead out of ``folder``
+    """
+    if name in ('', '.', '..') or '/' in name or '\0' in name:
+        raise ValueError(f'{name!r} cannot be the name of a file')
+    return os.path.join(folder, name)
+
+
+def by_uuid(folder: str | os.PathLike[str], uuid: str,
+            suffix: str = '') -> str:
+    """Return the path in ``folder`` whose name is ``uuid``.
+
+    Every uuid that comes from a peer or from the database becomes a path
+    here.
+
+    :param suffix: what follows the uuid in the name, such as ``.json``
+    :raises ValueError: it is not a uuid in its usual form
+    """
+    if not is_uuid(uuid):
+        raise ValueError(f'{uuid!r} is not a uuid')
+    return below(folder, uuid + suffix)
+
+
+# -- whom they belong to
+
+class Untrusted(PermissionError):
+    """Another user could replace a file. ``strerror`` says how."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(errno.EPERM, f'{path} {reason}', path)
+
+
+def make_private(path: str | os.PathLike[str]) -> None:
+    """Make a folder for this user alone, with the folders above it.
+
+    One that exists is checked by :func:`ensure_trusted`; it must not be
+    writable by others, not even if it is sticky.
+
+    :raises Untrusted: another user could replace what is in it
+    :raises OSError: it cannot be made
+    """
+    path = os.path.abspath(path)
+    ensure_trusted(path)
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    # Others cannot replace it, but they could add names to it.
+    if _is_open(status := os.stat(path)) or not _is_ours(status):
+        raise Untrusted(path, 'is writable by other users')
+
+
+def ensure_trusted(path: str | os.PathLike[str]) -> None:
+    """Refuse a path in which another user could replace a folder or a link.
+
+    Each part of it must belong to root or to this user, and be writable by
+    nobody else. A sticky folder such as ``/tmp`` may lead to it. What does not
+    exist is not checked.
+
+    :raises Untrusted: another user could replace a part
+    :raises OSError: a part cannot be looked at
+    """
+    rest = os.path.abspath(path).split('/')[:0:-1]
+    here, links = '/', 0
+    _ensure_ours(here, os.lstat(here))
+    while rest:
+        name = rest.pop()
+        if name in ('', '.'):
+            continue
+        here = os.path.dirname(here) if name == '..' else (
+            os.path.join(here, name))
+        try:
+            status = os.lstat(here)
+        except FileNotFoundError:
+            return
+        _ensure_ours(here, status)
+        if stat.S_ISLNK(status.st_mode):
+            links += 1
+            if links > _MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), here)
+            target = os.readlink(here)
+            rest += reversed(target.split('/'))
+            here = '/' if target.startswith('/') else os.path.dirname(here)
+
+
+def open_private(path: str | os.PathLike[str],
+                 flags: int = os.O_RDONLY) -> int:
+    """Open a file below the state path; return its descriptor.
+
+    A new file is for this user alone. To make one, pass ``O_EXCL`` too,
+    unless it may exist.
+
+    :raises Untrusted: the file belongs to another user, or is no plain file
+    :raises OSError: it cannot be opened, or it is a link
+    """
+    # O_NONBLOCK: do not wait for the writer of a pipe.
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC
+                         | os.O_NONBLOCK, 0o600)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Untrusted(os.fspath(path), 'is not a plain file')
+        _ensure_ours(os.fspath(path), status)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return status.st_uid in (0, os.geteuid())
+
+
+def _is_open(status: os.stat_result) -> bool:
+    """Return whether others may write, by the mode of a file or folder."""
+    return bool(status.st_mode & stat.S_IWOTH or
+                status.st_mode & stat.S_IWGRP and not _is_private_group(
+                    status.st_uid, status.st_gid))
+
+
+def _is_private_group(uid: int, gid: int) -> bool:
+    """Return whether a group has no member but root or the user ``uid``.
+
+    Many systems give each user such a group, and let it write.
+    """
+    if gid == 0:
+        return True
+    try:
+        group, user = grp.getgrgid(gid), pwd.getpwuid(uid)
+    except KeyError:
+        return False
+    return group.gr_name == user.pw_name and (
+        set(group.gr_mem) <= {user.pw_name})
+
+
+def _ensure_ours(path: str, status: os.stat_result) -> None:
+    if not _is_ours(status):
+        raise Untrusted(path, f'belongs to user {status.st_uid}, who could '
+                              'replace what is there')
+    # The mode of a link says nothing.
+    if _is_open(status) and not (stat.S_ISLNK(status.st_mode) or
+                                 status.st_mode & stat.S_ISVTX):
+        raise Untrusted(path, 'is writable by other users')
+
+
+# -- reading and writing
+
 def write_json(path: str, value: typing.Any) -> None:
     """Replace the file at ``path`` by ``value`` as JSON, durably.
 
@@ -45,7 +210,11 @@ def write_json(path: str, value: typing.Any) -> None:
     """
     temporary = f'{path}.tmp'
     try:
-        with open(temporary, 'w', encoding='utf-8') as stream:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)    # a crash has left it
+        with open(open_private(
+                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL),
+                'w', encoding='utf-8') as stream:
             with _step('write', path):
                 json.dump(value, stream)
                 stream.flush()
@@ -64,9 +233,11 @@ def read_json(path: str) -> typing.Any:
     """Return the value in the file at ``path``.
 
     :returns: None: the file is absent, or not whole
+    :raises OSError: it cannot be read, or it is a link or belongs to another
+        user
     """
     try:
-        with open(path, encoding='utf-8') as stream:
+        with open(open_private(path), encoding='utf-8') as stream:
             return json.load(stream)
     except (FileNotFoundError, ValueError):
         return None

@@ -15,6 +15,7 @@ from oslo_log import log as logging
 from computed import files
 
 LOG = logging.getLogger(__name__)
+SUFFIX = '.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,35 +73,44 @@ class Journal:
         :raises OSError: it cannot be made
         """
         self.folder = folder
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        files.make_private(folder)
 
     def _path(self, claim_id: str) -> str:
-        return os.path.join(self.folder, f'{claim_id}.json')
+        return files.by_uuid(self.folder, claim_id, SUFFIX)
 
     def write(self, entry: Entry) -> None:
         """Write ``entry``; it replaces an earlier entry of the same claim.
 
         :raises OSError: for example, the disk is full; then do not act
+        :raises ValueError: the id of the claim is not a uuid
         """
         files.write_json(self._path(entry.claim_id),
                          dataclasses.asdict(entry))
 
     def forget(self, claim_id: str) -> None:
-        """Drop a claim: the primary has acknowledged its end."""
-        files.remove(self._path(claim_id))
+        """Drop a claim: the primary has acknowledged its end.
+
+        :param claim_id: perhaps of a damaged row; without a uuid it has no
+            entry
+        """
+        if files.is_uuid(claim_id):
+            files.remove(self._path(claim_id))
 
     def entries(self) -> list[Entry]:
         """Return every entry; skip a file that cannot be read."""
         found = []
         for name in sorted(os.listdir(self.folder)):
-            if not name.endswith('.json'):
+            if not name.endswith(SUFFIX):
                 continue
-            path = os.path.join(self.folder, name)
+            path = files.below(self.folder, name)
             try:
                 values = files.read_json(path)
                 rows = tuple(Row(**row) for row in values.pop('rows'))
-                found.append(Entry(rows=rows, **values))
-            except (OSError, TypeError, AttributeError, KeyError):
+                entry = Entry(rows=rows, **values)
+                if self._path(entry.claim_id) != path:
+                    raise ValueError('another claim')
+                found.append(entry)
+            except (OSError, TypeError, AttributeError, KeyError, ValueError):
                 if not os.path.exists(path):
                     continue    # acknowledged meanwhile
                 LOG.warning('The journal entry %s cannot be read; the claim '

@@ -22,6 +22,9 @@ from computed.rpc import options
 
 LOG = logging.getLogger(__name__)
 
+# Every file of every program is for its own user only.
+UMASK = 0o077
+
 # Below the level of warnings, these libraries log each message, statement or
 # plugin. What stevedore could not load is reported better by its caller.
 LOG_LEVELS = ['amqp=ERROR', 'stevedore=ERROR', *(f'{name}=WARN' for name in (
@@ -68,6 +71,7 @@ def load(argv: list[str], prog: str, description: str | None = None
          ) -> cfg.ConfigOpts:
     """Read the configuration as :func:`configure` does, but set up no log.
     """
+    os.umask(UMASK)
     conf = cfg.CONF
     computed_conf.register_opts(conf)
     options.register_opts(conf)

@@ -6,6 +6,7 @@ import socket
 from oslo_config import cfg
 
 from computed import concurrency
+from computed import files
 
 GROUP = None
 
@@ -22,7 +23,7 @@ def state_path() -> str:
         return '/var/lib/computed'
     home = os.environ.get('XDG_STATE_HOME') or os.path.expanduser(
         '~/.local/state')
-    return os.path.join(home, 'computed')
+    return files.below(home, 'computed')
 
 
 CLI_OPTS = [

@@ -9,6 +9,7 @@ from oslo_config import cfg
 
 from computed import concurrency
 from computed import exception
+from computed import files
 
 # The largest number that an option or an argument may have. Threads cannot
 # wait longer, and an integer column of the database holds no larger one.
@@ -72,6 +73,20 @@ def refuse_blocking(option: str, value: str) -> None:
             problem='under eventlet, each wait in this library would block '
                     'all threads',
             remedy=f'Write {concurrency.OPTION} = {concurrency.THREADING}.')
+
+
+def unusable_state_path(path: str, error: OSError) -> exception.ConfigError:
+    """Return the error that refuses a state path.
+
+    :param error: why it cannot be used
+    """
+    where = f' ({error.filename})' if error.filename else ''
+    if isinstance(error, files.Untrusted):
+        where = ''      # its text names the file
+    return exception.ConfigError(
+        option='[DEFAULT] state_path', value=path,
+        problem=f'{error.strerror}{where}',
+        remedy='Give another with --state-path.')
 
 
 def unknown(conf: cfg.ConfigOpts) -> abc.Iterator[str]:

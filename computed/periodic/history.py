@@ -96,7 +96,7 @@ class History:
 
         :param folder: the folder of the file; it is made if it is missing
         """
-        self._path = os.path.join(folder, 'task-records.json')
+        self._path = files.below(folder, 'task-records.json')
         self._rings: dict[str, collections.deque[Record]] = {}
         self._lock = threading.Lock()
         self._saving = threading.Lock()
@@ -149,7 +149,7 @@ class History:
                 values = {name: [run.as_dict() for run in ring]
                           for name, ring in self._rings.items()}
             try:
-                os.makedirs(os.path.dirname(self._path), exist_ok=True)
+                files.make_private(os.path.dirname(self._path))
                 files.write_json(self._path, values)
             except (OSError, TypeError, ValueError) as error:
                 self._unsaved = True

@@ -4,6 +4,7 @@ import os
 import threading
 import urllib.parse
 
+from computed import files
 from computed.repair import brakes
 from computed.repair import state
 
@@ -58,6 +59,6 @@ class Memory:
                 # A package may have given its task any name.
                 name = urllib.parse.quote(task, safe='')
                 self._tasks[task] = TaskMemory(state.State(
-                    self._folder and os.path.join(
+                    self._folder and files.below(
                         self._folder, f'{name}.json')))
             return self._tasks[task]

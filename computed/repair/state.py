@@ -39,8 +39,7 @@ class State:
                 return
             values = {**self._values, name: value}
             if self._path:
-                os.makedirs(os.path.dirname(self._path), mode=0o700,
-                            exist_ok=True)
+                files.make_private(os.path.dirname(self._path))
                 files.write_json(self._path, values)
             self._values = values
 

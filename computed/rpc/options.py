@@ -6,6 +6,7 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_messaging import opts as messaging_opts
 
+from computed import files
 from computed.rpc import rabbit
 
 
@@ -32,7 +33,7 @@ def url(conf: cfg.ConfigOpts) -> str:
     Without a configured one, sockets below the state path are used.
     """
     if is_standalone(conf):
-        return 'unix://' + os.path.join(
+        return 'unix://' + files.below(
             os.path.abspath(conf.state_path), 'rpc')
     return conf.transport_url
 

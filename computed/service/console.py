@@ -9,6 +9,7 @@ from collections import abc
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from computed import files
 from computed import states
 from computed.rpc import options
 
@@ -87,7 +88,7 @@ def say(text: str) -> None:
 
 def command(conf: cfg.ConfigOpts, words: str) -> str:
     """Return the exact line to type for ``computed-manage WORDS``."""
-    program = os.path.join(os.path.dirname(sys.argv[0]), 'computed-manage')
+    program = files.below(os.path.dirname(sys.argv[0]), 'computed-manage')
     line = [shlex.quote(short(program))]
     for path in conf.config_file or []:
         if path in conf.default_config_files:

@@ -14,6 +14,7 @@ import computed
 from computed import clock
 from computed import context
 from computed import exception
+from computed import files
 from computed import manager
 from computed import metrics
 from computed import objects
@@ -108,7 +109,7 @@ class HostService:
         self.claims = claims.Claims(
             registered['database_id'], self.conf.host,
             self.identity.service_id, self.identity.boot_id,
-            journal.Journal(os.path.join(state_path, 'claims')))
+            journal.Journal(files.below(state_path, 'claims')))
         self.driver = make_driver(self.conf)
         self._until_possible(
             lambda: self.driver.init_host(self.claims.owner))
@@ -160,7 +161,7 @@ class HostService:
         self.manager = manager.ComputeManager(
             self.conf, self.driver, self.claims, self.identity.after_reboot,
             functools.partial(identity.keep, state_path, self.identity),
-            memory.Memory(os.path.join(state_path, 'tasks')))
+            memory.Memory(files.below(state_path, 'tasks')))
         self.manager.command_line = functools.partial(
             console.command, self.conf)
         self.runner = runner.Runner(

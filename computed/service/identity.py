@@ -9,8 +9,10 @@ import typing
 from computed import chance
 from computed import exception
 from computed import files
+from computed.conf import validation
 
 FILE = 'service.json'
+LOCK = 'computed.lock'
 BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
 
@@ -42,8 +44,14 @@ def load(state_path: str, boot_id_path: str = BOOT_ID) -> Identity:
     Its lasting part is made at the first start.
 
     :param boot_id_path: a file that names this start of the machine
+    :raises computed.exception.ConfigError: the lasting part cannot be read
+    :raises OSError: it cannot be written
     """
-    kept = files.read_json(os.path.join(state_path, FILE))
+    try:
+        kept = files.read_json(files.below(state_path, FILE))
+    except OSError as error:
+        raise validation.unusable_state_path(
+            state_path, error) from error
     if not isinstance(kept, dict) or 'service_id' not in kept:
         kept = {'service_id': chance.uuid()}
     with open(boot_id_path, encoding='ascii') as stream:
@@ -60,7 +68,7 @@ def keep(state_path: str, identity: Identity) -> None:
 
     :raises OSError: it could not be written
     """
-    files.write_json(os.path.join(state_path, FILE), {
+    files.write_json(files.below(state_path, FILE), {
         'service_id': identity.service_id,
         'host_boot_id': identity.host_boot_id})
 
@@ -72,16 +80,16 @@ def lock(state_path: str) -> typing.IO[str]:
     :raises computed.exception.AlreadyRunning: another one holds the lock
     :raises computed.exception.ConfigError: the path cannot be used
     """
-    path = os.path.join(state_path, 'computed.lock')
     try:
-        os.makedirs(state_path, mode=0o700, exist_ok=True)
+        files.make_private(state_path)
         # noqa below: it stays open, and locked, as long as the service runs
-        stream = open(path, 'a+', encoding='ascii')     # noqa: SIM115
+        stream = open(      # noqa: SIM115
+            files.open_private(files.below(state_path, LOCK),
+                               os.O_RDWR | os.O_CREAT | os.O_APPEND),
+            'r+', encoding='ascii')
     except OSError as error:
-        raise exception.ConfigError(
-            option='[DEFAULT] state_path', value=state_path,
-            problem=error.strerror,
-            remedy='Give another with --state-path.') from error
+        raise validation.unusable_state_path(
+            state_path, error) from error
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -199,7 +199,7 @@ def test_one_entry_that_cannot_be_told_holds_up_no_other(
         granted, pair, tmp_path):
     got = claim(granted)
     entries = journal.Journal(tmp_path / 'claims')
-    entries.write(journal.Entry('00000000', 'x', (
+    entries.write(journal.Entry(str(uuid.UUID(int=0)), 'x', (
         journal.Row('instance', 'u', 'no such host', {}),)))
     entries.write(journal.Entry(got.claim_id, 'x', (journal.Row(
         'instance', UUID, fixtures.HOST, {'vm_state': 'stopped'}),)))
@@ -250,8 +250,8 @@ def test_an_act_is_not_repeated_because_its_end_is_told_slowly(
 
 def test_who_tells_nobody_does_not_tell_it_often(granted, lossy, tmp_path):
     entries = journal.Journal(tmp_path / 'claims')
-    for number in range(3):
-        entries.write(journal.Entry(f'0000000{number}', 'x', (
+    for _ in range(3):
+        entries.write(journal.Entry(str(uuid.uuid4()), 'x', (
             journal.Row('instance', UUID, fixtures.HOST, {}),)))
     found = lossy(3, before=True)
     with pytest.raises(claims.UNANSWERED):
@@ -394,6 +394,19 @@ def test_a_grant_that_came_late_is_found_by_who_is_in_its_way(
     with pytest.raises(exception.InstanceBusy):
         operation.claimed(manager, context.new(), power.STOP, UUID)
     assert row(pair) == ('active', None, None)
+
+
+def test_a_claim_by_the_name_of_a_file_removes_no_file(
+        manager, pair, tmp_path):
+    for name in ('service.json', 'x.json'):
+        (tmp_path / name).write_text('{}')
+    for claim_id in ('../service', str(tmp_path / 'x')):
+        granted_late(manager, claim_id)
+        successor(manager)
+        recovered(manager)
+        assert row(pair) == ('active', None, None)
+    assert (tmp_path / 'service.json').exists()
+    assert (tmp_path / 'x.json').exists()
 
 
 def test_a_claim_that_comes_twice_does_not_come_to_its_former_end(

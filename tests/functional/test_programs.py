@@ -141,9 +141,11 @@ def test_a_guest_whose_files_are_gone_is_neither_killed_nor_forgotten(
 def test_the_whole_life_of_an_instance(standalone):
     manage = standalone.manage
     manage('instance', 'create', 'web', '--wait', '--command',
-           'echo hello; sleep 1000')
-    waiting.wait_for(lambda: 'hello' in manage(
+           'echo umask `umask`; sleep 1000')
+    waiting.wait_for(lambda: 'umask 0022' in manage(
         'instance', 'log', 'web').stdout)
+    assert [path for path in standalone.state.rglob('*')
+            if path.lstat().st_mode & 0o077 and not path.is_symlink()] == []
     pid = standalone.show()['pid']
     for words, state in ((['pause'], ('paused', 3)),
                          (['unpause'], ('active', 1)),

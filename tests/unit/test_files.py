@@ -1,4 +1,8 @@
-"""What is written is whole, and a test may stand between any two steps."""
+"""What is written is whole, is ours, and a test may stand between two steps.
+"""
+
+import errno
+import os
 
 import pytest
 
@@ -56,3 +60,137 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, step):
         files.use_hook(None)
     assert files.read_json(tmp_path / 'a') == 1
     assert [path.name for path in tmp_path.iterdir()] == ['a']
+
+
+@pytest.mark.parametrize('name', ['', '.', '..', '../a', 'a/b', '/a', 'a\0'])
+def test_a_name_that_leads_elsewhere_makes_no_path(tmp_path, name):
+    with pytest.raises(ValueError):
+        files.below(tmp_path, name)
+    with pytest.raises(ValueError):
+        files.by_uuid(tmp_path, name)
+
+
+def test_a_uuid_makes_a_path(tmp_path):
+    uuid = '11111111-2222-4333-8444-555555555555'
+    assert files.by_uuid(tmp_path, uuid, '.json') == str(
+        tmp_path / f'{uuid}.json')
+
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason='only root can give a file away')
+
+
+@pytest.fixture
+def state(tmp_path):
+    """A state path below another folder."""
+    files.make_private(tmp_path / 'above' / 'state')
+    return tmp_path / 'above' / 'state'
+
+
+def test_a_folder_is_made_for_this_user_alone(state):
+    before = os.umask(0)
+    try:
+        files.make_private(state / 'a' / 'b')
+    finally:
+        os.umask(before)
+    assert (state / 'a' / 'b').stat().st_mode & 0o777 == 0o700
+    files.make_private(state)
+
+
+@pytest.mark.parametrize('where', ['.', '..'])
+@pytest.mark.parametrize('mode', [0o777, 0o707, 0o770])
+def test_a_path_that_others_may_write_is_refused(state, where, mode):
+    if mode == 0o770 and os.geteuid() == 0:
+        os.chown(state / where, 0, NOBODY)
+    elif mode == 0o770:
+        pytest.skip('the group is that of this user')
+    os.chmod(state / where, mode)
+    with pytest.raises(files.Untrusted, match='is writable by other users'):
+        files.make_private(state)
+
+
+def test_a_sticky_folder_leads_to_a_state_path_and_is_none(state):
+    os.chmod(state.parent, 0o1777)
+    files.make_private(state)
+    os.chmod(state, 0o1777)
+    with pytest.raises(files.Untrusted, match='is writable by other users'):
+        files.make_private(state)
+
+
+@as_root
+@pytest.mark.parametrize('where', ['.', '..'])
+def test_a_path_that_belongs_to_others_is_refused(state, where):
+    os.chown(state / where, NOBODY, NOBODY)
+    with pytest.raises(files.Untrusted, match=f'belongs to user {NOBODY}'):
+        files.make_private(state)
+
+
+def test_a_link_in_the_path_is_followed_if_it_is_ours(state):
+    (state / 'link').symlink_to('../state')
+    files.make_private(state / 'link' / 'a')
+    assert (state / 'a').is_dir()
+    os.chmod(state.parent, 0o1777)
+    (state.parent / 'link').symlink_to(state)
+    files.make_private(state.parent / 'link')
+
+
+@as_root
+def test_a_link_of_others_is_refused(state, tmp_path):
+    (state.parent / 'link').symlink_to(state)
+    os.chown(state.parent / 'link', NOBODY, NOBODY, follow_symlinks=False)
+    with pytest.raises(files.Untrusted, match='link belongs to user'):
+        files.make_private(state.parent / 'link')
+
+
+def test_what_a_link_leads_to_is_checked_too(state, tmp_path):
+    (tmp_path / 'open').mkdir()
+    os.chmod(tmp_path / 'open', 0o777)
+    (state / 'link').symlink_to(tmp_path / 'open')
+    with pytest.raises(files.Untrusted, match='open is writable by other'):
+        files.make_private(state / 'link' / 'a')
+
+
+def test_links_that_go_round_end(state):
+    (state / 'a').symlink_to('b')
+    (state / 'b').symlink_to('a')
+    with pytest.raises(OSError, match='symbolic links'):
+        files.make_private(state / 'a')
+
+
+@pytest.mark.parametrize('write', [
+    lambda path: files.write_json(f'{path}.json', {'a': 1}),
+    lambda path: os.close(files.open_private(
+        f'{path}.json.tmp', os.O_RDWR | os.O_CREAT)),
+    lambda path: files.read_json(f'{path}.json.tmp')])
+def test_a_link_to_a_file_is_not_followed(state, tmp_path, write):
+    (tmp_path / 'secret').write_text('"secret"')
+    (state / 'a.json.tmp').symlink_to(tmp_path / 'secret')
+    try:
+        assert write(state / 'a') is None
+    except OSError as error:
+        assert error.errno == errno.ELOOP
+    assert (tmp_path / 'secret').read_text() == '"secret"'
+
+
+def test_a_new_file_is_for_this_user_alone(state):
+    before = os.umask(0)
+    try:
+        files.write_json(state / 'a', 1)
+    finally:
+        os.umask(before)
+    assert (state / 'a').stat().st_mode & 0o777 == 0o600
+
+
+@as_root
+def test_a_file_of_others_is_not_used(state):
+    (state / 'a').write_text('{"evil": 1}')
+    os.chown(state / 'a', NOBODY, NOBODY)
+    with pytest.raises(files.Untrusted, match='a belongs to user'):
+        files.read_json(state / 'a')
+
+
+def test_a_pipe_is_not_waited_for(state):
+    os.mkfifo(state / 'a')
+    with pytest.raises(files.Untrusted, match='is not a plain file'):
+        files.read_json(state / 'a')

@@ -3,6 +3,7 @@
 import argparse
 import functools
 import logging
+import os
 import sys
 import typing
 
@@ -174,4 +175,5 @@ def main(argv: list[str] | None = None) -> int:
     :param argv: the arguments, without the program; None: those of the
         process
     """
+    os.umask(setup.UMASK)   # before the file of --log-file is made
     return ManageApp().run(sys.argv[1:] if argv is None else argv)

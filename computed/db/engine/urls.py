@@ -10,6 +10,7 @@ from oslo_config import cfg
 from oslo_db import options
 
 from computed import exception
+from computed import files
 from computed.conf import validation
 from computed.db.engine import address
 
@@ -65,10 +66,15 @@ def from_conf(conf: cfg.ConfigOpts, standalone: bool,
 
 
 def _default(state_path: str, make: bool) -> str:
-    path = os.path.join(os.path.abspath(state_path), 'computed.sqlite')
-    if make:
-        make_folder(state_path)
-    return f'sqlite:///{path}'
+    path = os.path.abspath(state_path)
+    try:
+        if make:
+            files.make_private(path)
+        else:
+            files.ensure_trusted(path)
+    except OSError as error:
+        raise validation.unusable_state_path(state_path, error) from error
+    return 'sqlite:///' + files.below(path, 'computed.sqlite')
 
 
 def _check_replicas(primary: str, replicas: list[str]) -> None:
@@ -161,17 +167,3 @@ def _no_database(path: str) -> str | None:
         return error.strerror
     # A database without any write yet is an empty file.
     return None if begin in (b'', SQLITE) else 'that file is no database'
-
-
-def make_folder(path: str) -> None:
-    """Create the state path, for this user only.
-
-    :raises computed.exception.ConfigError: it cannot be created
-    """
-    try:
-        os.makedirs(path, mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise exception.ConfigError(
-            option='[DEFAULT] state_path', value=path,
-            problem=error.strerror,
-            remedy='Give another with --state-path.') from error

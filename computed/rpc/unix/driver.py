@@ -29,6 +29,7 @@ from oslo_messaging._drivers import common
 
 from computed import chance
 from computed import clock
+from computed import files
 from computed.rpc.unix import links as unix_links
 from computed.rpc.unix import server as unix_server
 from computed.rpc.unix import wire as unix_wire
@@ -208,7 +209,7 @@ class UnixDriver(base.BaseDriver):
             names, exchange, target.topic, target.server)}
 
     def _path(self, name: str) -> str:
-        return os.path.join(self._directory, name)
+        return files.below(self._directory, name)
 
     def listen(self, target: oslo_messaging.Target, batch_size: int,
                batch_timeout: float | None) -> base.PollStyleListenerAdapter:

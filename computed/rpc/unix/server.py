@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import errno
 import os
 import queue
 import selectors
@@ -19,6 +18,7 @@ from oslo_messaging._drivers import base
 
 from computed import chance
 from computed import concurrency
+from computed import files
 from computed.rpc.unix import links as unix_links
 from computed.rpc.unix import peers as unix_peers
 from computed.rpc.unix import wire as unix_wire
@@ -40,10 +40,7 @@ class UnixListener(base.PollStyleListener):
         self._peers: set[unix_peers.Peer] = set()
         self._stopping = threading.Event()
         self._name = name
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        if os.stat(directory).st_mode & 0o022:
-            raise PermissionError(
-                errno.EPERM, f'others may write to {directory}')
+        files.make_private(directory)
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock.setblocking(False)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)

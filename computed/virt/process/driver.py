@@ -12,6 +12,7 @@ from oslo_config import cfg
 from oslo_log import log as logging
 
 from computed import exception
+from computed import files
 from computed import states
 from computed.virt import claim as virt_claim
 from computed.virt import driver
@@ -38,8 +39,8 @@ class ProcessDriver(driver.ComputeDriver):
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
         super().__init__(conf)
-        self._root = os.path.join(os.path.abspath(conf.state_path),
-                                  'instances')
+        self._root = files.below(os.path.abspath(conf.state_path),
+                                 'instances')
         self._owner: virt_claim.Owner | None = None
         self._watcher = watcher.Watcher()
         # Guests that ran when they were listed last.
@@ -49,7 +50,7 @@ class ProcessDriver(driver.ComputeDriver):
 
     def init_host(self, owner: virt_claim.Owner) -> None:
         try:
-            os.makedirs(self._root, mode=0o700, exist_ok=True)
+            files.make_private(self._root)
             if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(13, os.strerror(13), self._root)
             os.close(os.pidfd_open(os.getpid()))
@@ -115,8 +116,8 @@ class ProcessDriver(driver.ComputeDriver):
         with folder.plain_errors():
             wanted = folder.uuids(self._root) if uuids is None else uuids
         for uuid in wanted:
-            guest = folder.Folder(self._root, uuid)
             with contextlib.suppress(exception.DriverError):
+                guest = folder.Folder(self._root, uuid)
                 interface, run = guest.record().interface, guest.run()
                 if interface and run:
                     found.append(counters.read(uuid, interface, run, boot_id))

@@ -16,20 +16,19 @@ import contextlib
 import dataclasses
 import json
 import os
-import re
 import shutil
 import stat
 import typing
 from collections import abc
 
 from computed import exception
+from computed import files
 from computed.virt import claim as virt_claim
 from computed.virt import driver
 from computed.virt.process import network
 from computed.virt.process import proc
 from computed.virt.process import state
 
-_UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 _NEW = '.new'
 _DELETING = '.deleting'
 # Bytes to read of a JSON file. The driver and the shim write less.
@@ -91,7 +90,7 @@ def uuids(root: str) -> list[str]:
     """
     with os.scandir(root) as entries:
         return sorted(entry.name for entry in entries
-                      if _UUID.fullmatch(entry.name)
+                      if files.is_uuid(entry.name)
                       and entry.is_dir(follow_symlinks=False))
 
 
@@ -105,29 +104,34 @@ def clear_leftovers(root: str) -> None:
                  if entry.is_dir(follow_symlinks=False)]
     for name in names:
         uuid, suffix = os.path.splitext(name)
-        if _UUID.fullmatch(uuid) and suffix in (_NEW, _DELETING):
-            shutil.rmtree(os.path.join(root, name))
+        if files.is_uuid(uuid) and suffix in (_NEW, _DELETING):
+            shutil.rmtree(files.below(root, name))
 
 
 class Folder:
     """The folder of one guest, which need not exist."""
 
     def __init__(self, root: str, uuid: str) -> None:
+        """Name the folder; look at nothing yet.
+
+        :raises computed.exception.GuestNotFound: this is not a uuid
+        """
         self.root = root
         self.uuid = uuid
-        self.path = os.path.join(root, uuid)
+        try:
+            self.path = files.by_uuid(root, uuid)
+        except ValueError as error:
+            raise exception.GuestNotFound(uuid=uuid) from error
 
     def __getitem__(self, name: str) -> str:
         """Return the path of a file in the folder."""
-        return os.path.join(self.path, name)
+        return files.below(self.path, name)
 
     def exists(self) -> bool:
         """Return whether there is such a guest.
 
         :raises computed.exception.DriverError: the file system does not tell
         """
-        if not _UUID.fullmatch(self.uuid):
-            return False
         with plain_errors():
             try:
                 return stat.S_ISDIR(os.lstat(self.path).st_mode)
@@ -139,15 +143,13 @@ class Folder:
 
         :raises OSError: it could not be made; nothing of it is left
         """
-        if not _UUID.fullmatch(self.uuid):
-            raise exception.DriverError(reason=f'{self.uuid} is not a uuid')
         new = self.path + _NEW
         if os.path.isdir(new):
             shutil.rmtree(new)
         os.mkdir(new, mode=0o700)
         try:
-            os.mkdir(os.path.join(new, 'disk'), mode=0o700)
-            _write(os.path.join(new, 'spec.json'), as_data(record))
+            os.mkdir(files.below(new, 'disk'), mode=0o700)
+            _write(files.below(new, 'spec.json'), as_data(record))
             os.rename(new, self.path)
             _sync_directory(self.root)
         except OSError:

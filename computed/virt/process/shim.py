@@ -223,6 +223,7 @@ def be_main(request: dict) -> None:
     for signum in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o022)     # the daemon's own is for its files
     os.chdir(f'{request["folder"]}/disk')
     os.execve('/bin/sh', ['/bin/sh', '-c', request['command']],
               request['environment'])

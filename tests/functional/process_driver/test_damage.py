@@ -15,6 +15,20 @@ claim_on = driver_contract.claim_on
 
 # -- damage
 
+@pytest.mark.parametrize('uuid', ['', '.', '..', '../x', '/tmp/x', 'x'])
+def test_what_is_no_uuid_leads_to_no_folder(guests, root, uuid):
+    kept = root.parent / 'x'
+    for folder in (kept, root.parent / 'x.deleting'):
+        folder.mkdir()
+    for ask in (guests.driver.get_instance,
+                lambda uuid: guests.driver.console_log(uuid, 10),
+                lambda uuid: guests.driver.destroy(claim_on(uuid))):
+        with pytest.raises(exception.GuestNotFound):
+            ask(uuid)
+    assert guests.driver.interface_counters([uuid]) == []
+    assert kept.exists() and (root.parent / 'x.deleting').exists()
+
+
 @pytest.mark.parametrize('name', ['spec.json', 'run.json'])
 @pytest.mark.parametrize('content', ['', '{', '[]', '{"pid": "x"}', '\0'])
 def test_a_damaged_folder_affects_no_other(guests, root, name, content):

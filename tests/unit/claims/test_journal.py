@@ -1,6 +1,12 @@
+import json
 import os
 
+import pytest
+
 from computed.claims import journal
+
+ONE, TWO = (f'{number}1111111-2222-4333-8444-555555555555'
+            for number in 'ab')
 
 
 def entry(claim_id):
@@ -11,8 +17,8 @@ def entry(claim_id):
 
 def test_entries_come_back_as_they_were_written(tmp_path):
     kept = journal.Journal(tmp_path)
-    begun = entry('c1')
-    ended = journal.Entry('c2', 'start', (
+    begun = entry(ONE)
+    ended = journal.Entry(TWO, 'start', (
         journal.Row('instance', 'u1', 'h1', {'vm_state': 'active'}),
         journal.Row('instance', 'u2', 'h2', {})))
     kept.write(begun)
@@ -22,34 +28,34 @@ def test_entries_come_back_as_they_were_written(tmp_path):
 
 def test_a_later_entry_replaces_the_earlier_of_a_claim(tmp_path):
     kept = journal.Journal(tmp_path)
-    kept.write(entry('c1'))
-    kept.write(entry('c1').with_values({'u1': {}}))
+    kept.write(entry(ONE))
+    kept.write(entry(ONE).with_values({'u1': {}}))
     assert [one.ended for one in kept.entries()] == [True]
 
 
 def test_a_forgotten_claim_is_gone_and_may_be_forgotten_twice(tmp_path):
     kept = journal.Journal(tmp_path)
-    kept.write(entry('c1'))
-    kept.forget('c1')
-    kept.forget('c1')
+    kept.write(entry(ONE))
+    kept.forget(ONE)
+    kept.forget(ONE)
     assert kept.entries() == []
 
 
 def test_a_torn_file_hides_no_other_entry(tmp_path):
     kept = journal.Journal(tmp_path)
-    kept.write(entry('c2'))
+    kept.write(entry(TWO))
     for name, text in (('c0.json', '{"cla'), ('c1.json', '[]'),
                        ('c3.json', '{"strange": 1}')):
         with open(os.path.join(tmp_path, name), 'w') as stream:
             stream.write(text)
-    assert [one.claim_id for one in kept.entries()] == ['c2']
+    assert [one.claim_id for one in kept.entries()] == [TWO]
 
 
 def test_what_cannot_be_read_hides_nothing_else(tmp_path, caplog):
     entries = journal.Journal(tmp_path)
-    entries.write(entry('c1'))
+    entries.write(entry(ONE))
     (tmp_path / 'broken.json').mkdir()
-    assert entries.entries() == [entry('c1')]
+    assert entries.entries() == [entry(ONE)]
     assert 'broken.json' in caplog.text
 
 
@@ -59,3 +65,26 @@ def test_what_is_acknowledged_while_one_looks_is_no_news(tmp_path, caplog):
     (tmp_path / 'gone.json').symlink_to('nothing')
     assert entries.entries() == []
     assert caplog.text == ''
+
+
+@pytest.mark.parametrize('claim_id', [
+    '../service', '/tmp/x', '..', '', 'c1', ONE.upper(), f'{ONE}/../x',
+    f'{ONE}\n', None])
+def test_an_id_that_is_no_uuid_names_no_file(tmp_path, claim_id):
+    entries = journal.Journal(tmp_path / 'claims')
+    (tmp_path / 'service.json').write_text('{}')
+    entries.forget(claim_id)
+    with pytest.raises(ValueError, match='is not a uuid'):
+        entries.write(entry(claim_id))
+    assert (tmp_path / 'service.json').read_text() == '{}'
+    assert sorted(os.listdir(tmp_path)) == ['claims', 'service.json']
+    assert os.listdir(tmp_path / 'claims') == []
+
+
+def test_an_entry_speaks_of_the_claim_that_its_name_says(tmp_path):
+    kept = journal.Journal(tmp_path)
+    kept.write(entry(ONE))
+    values = json.loads((tmp_path / f'{ONE}.json').read_text())
+    (tmp_path / f'{ONE}.json').write_text(json.dumps(
+        {**values, 'claim_id': '../service'}))
+    assert kept.entries() == []

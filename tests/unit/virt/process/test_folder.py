@@ -52,11 +52,8 @@ def test_a_removed_guest_is_absent_and_a_second_removal_succeeds(guest):
 
 @pytest.mark.parametrize('name', ['', 'x', '../' + GUEST, GUEST.upper()])
 def test_only_a_uuid_names_a_guest(tmp_path, name):
-    found = folder.Folder(str(tmp_path / 'root'), name)
-    (tmp_path / GUEST).mkdir()
-    assert not found.exists()
-    with pytest.raises(exception.DriverError, match='is not a uuid'):
-        found.create(RECORD)
+    with pytest.raises(exception.GuestNotFound):
+        folder.Folder(str(tmp_path / 'root'), name)
 
 
 def test_a_run_and_its_end_have_the_same_identity(guest):
