@@ -61,7 +61,7 @@ class Bench:
                       'launched_at': CREATED}
             self.sql(f"INSERT INTO instances ({', '.join(values)}) VALUES "
                      f"({', '.join('?' * len(values))})", *values.values())
-        [[database]] = self.sql('SELECT uuid FROM databases')
+        [[database]] = self.sql('SELECT uuid FROM database_identity')
         guests.prepare(self.guests, self.scenario.guests,
                        (database, fixtures.HOST))
         for path in [*self.state.glob('claims/*'),

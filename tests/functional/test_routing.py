@@ -212,7 +212,7 @@ def test_a_replica_that_is_missing_is_not_made(
 
 
 def test_a_replica_of_another_database_is_not_used(fresh, pair):
-    pair.sql(pair.replica, "UPDATE databases SET uuid = 'other'")
+    pair.sql(pair.replica, "UPDATE database_identity SET uuid = 'other'")
     routed.show_heartbeat(fresh, pair)
     assert routed.answered(routed.tolerant()) == 'primary'
     assert fresh.status()[1]['reason'] == 'belongs to another database'

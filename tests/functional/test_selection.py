@@ -290,7 +290,7 @@ def test_the_incarnation_stays_while_the_server_does(router):
 
 
 def test_another_lineage_begins_one_new_incarnation(router, pair):
-    pair.sql(pair.primary, "UPDATE databases SET lineage = 'server 9'")
+    pair.sql(pair.primary, "UPDATE database_identity SET lineage = 'server 9'")
     [first, second] = [cell.router.observe_incarnation() for _ in '12']
     assert first == second != router.incarnation.number
 
@@ -306,7 +306,7 @@ def test_a_token_of_a_former_incarnation_is_refused_with_a_time(fresh, pair):
 
 @pytest.mark.parametrize('begin', [
     lambda pair: pair.sql(pair.primary,
-                          "UPDATE databases SET lineage = 'server 9'"),
+                          "UPDATE database_identity SET lineage = 'server 9'"),
     lambda pair: incarnation.renew(pair.url(pair.primary)),
 ], ids=['failover', 'restore'])
 def test_what_was_read_in_a_former_incarnation_cannot_be_saved_over_another(

@@ -119,7 +119,7 @@ def schema_to_come(tmp_path):
     for path in (found.primary, found.replica):
         found.sql(path, 'CREATE TABLE shine (id INTEGER PRIMARY KEY)')
         for table in ('hosts', 'instances', 'services', 'compute_nodes',
-                      'replica_heartbeats', 'databases'):
+                      'replica_heartbeats', 'database_identity'):
             found.sql(path, f'ALTER TABLE {table} ADD COLUMN shine TEXT')
         found.sql(path, "UPDATE alembic_version SET version_num = 'z9'")
     return found

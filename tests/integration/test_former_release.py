@@ -89,13 +89,12 @@ def test_a_life_that_the_former_release_left_empty_is_begun(
     def known():
         return side.conductor.list_replicas(context.new())[0]['incarnation']
     before = known()
-    # The name alone is a word of MariaDB's own.
-    table = {'mariadb': database.name, 'postgresql': 'public'}[
-        engine] + '.databases'
-    database.sql(f'UPDATE {table} SET incarnation = NULL, lineage = NULL')
+    database.sql('UPDATE database_identity '
+                 'SET incarnation = NULL, lineage = NULL')
     waiting.wait_for(lambda: known() not in (None, before), 10,
                      'a new incarnation')
-    assert database.sql(f'SELECT incarnation FROM {table}') == [(known(),)]
+    assert database.sql('SELECT incarnation FROM database_identity') == [
+        (known(),)]
     replication.create_host(side)
     ctxt = context.new()
     instance_obj.Instance(ctxt, **fixtures.INSTANCE).create()

@@ -55,7 +55,7 @@ def pair(schema, tmp_path):
 
 @pytest.fixture
 def database_id(schema):
-    [[found]] = schema.sql('SELECT uuid FROM `databases`')
+    [[found]] = schema.sql('SELECT uuid FROM database_identity')
     return found
 
 

@@ -123,7 +123,7 @@ def test_a_write_on_a_standby_is_known_to_be_refused(schema, connect):
     standby = schema.cluster.replicas[0]
     with connect(standby.url(database=schema.name)).connect() as connection:
         with pytest.raises(db_exc.DBError) as refused:
-            connection.execute(sa.update(models.Database).values(id=1))
+            connection.execute(sa.update(models.DatabaseIdentity).values(id=1))
     assert transaction.is_read_only(refused.value)
 
 
@@ -179,10 +179,11 @@ def test_a_change_beneath_a_transaction_is_to_be_repeated(schema, connect):
     found = connect()
     with found.connect().execution_options(
             isolation_level='REPEATABLE READ') as connection:
-        connection.execute(sa.select(models.Database)).all()
-        schema.sql("UPDATE databases SET uuid = 'x'")
+        connection.execute(sa.select(models.DatabaseIdentity)).all()
+        schema.sql("UPDATE database_identity SET uuid = 'x'")
         with pytest.raises(db_exc.DBDeadlock):
-            connection.execute(sa.update(models.Database).values(uuid='y'))
+            connection.execute(sa.update(models.DatabaseIdentity).values(
+                uuid='y'))
 
 
 @pytest.mark.parametrize('timeout', [1, 2])

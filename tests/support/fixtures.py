@@ -64,7 +64,7 @@ def make_sqlite(path, database_id=None):
     :param database_id: None: one of its own
     """
     path.write_bytes(_sqlite_schema())
-    SqlitePair.sql(path, 'UPDATE databases SET uuid = ?',
+    SqlitePair.sql(path, 'UPDATE database_identity SET uuid = ?',
                    database_id or str(uuid.uuid4()))
 
 
@@ -148,9 +148,9 @@ class SqlitePair:
             self.sql(self.replica, 'INSERT OR REPLACE INTO '
                      'replica_heartbeats VALUES (?, ?, ?)', *row)
         [incarnation] = self.sql(self.primary,
-                          'SELECT incarnation, lineage FROM databases')
+                          'SELECT incarnation, lineage FROM database_identity')
         self.sql(self.replica,
-                 'UPDATE databases SET incarnation = ?, lineage = ?',
+                 'UPDATE database_identity SET incarnation = ?, lineage = ?',
                  *incarnation)
 
     def _carry(self):

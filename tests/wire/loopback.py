@@ -81,7 +81,7 @@ class Conductor:
         url = fixtures.SqlitePair.url(path)
         migration.sync(url)
         sql = fixtures.SqlitePair.sql
-        sql(path, 'UPDATE databases SET uuid = ?, incarnation = ?, '
+        sql(path, 'UPDATE database_identity SET uuid = ?, incarnation = ?, '
             "lineage = 'file'", calls.DATABASE, calls.LIFE)
         sql(path, 'INSERT INTO hosts (name, revision, created_at) VALUES '
             "(?, 7, '2026-01-01 00:00:00.000000')", fixtures.HOST)

@@ -11,7 +11,7 @@ from computed.db.cell.database import cell
 @cell.read
 def get_id(context: computed_context.RequestContext) -> str | None:
     """Return the uuid of the database, drawn when its schema was created."""
-    return context.session.scalar(sa.select(models.Database.uuid))
+    return context.session.scalar(sa.select(models.DatabaseIdentity.uuid))
 
 
 def ensure_is(context: computed_context.RequestContext,

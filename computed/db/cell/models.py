@@ -35,10 +35,10 @@ class Base(orm.DeclarativeBase):
         'mysql_collate': 'utf8mb4_bin'}
 
 
-class Database(Base):
+class DatabaseIdentity(Base):
     """One row: the identity and the incarnation of the database."""
 
-    __tablename__ = 'databases'
+    __tablename__ = 'database_identity'
 
     id: orm.Mapped[int] = orm.mapped_column(
         sa.Integer, primary_key=True, autoincrement=False)

@@ -120,7 +120,7 @@ def _facts(connection: sa.Connection) -> dict[str, typing.Any]:
             may_write=None if may_write is None else bool(may_write),
             database_id=connection.scalar(
                 sa.select(sa.column('uuid')).select_from(
-                    sa.table('databases'))),
+                    sa.table('database_identity'))),
             services=tuple(_services(connection)))
     return found
 

@@ -24,7 +24,7 @@ from computed.db.routing import transaction
 # Otherwise a caller that had read a lost row could save it over another row
 # with the same revision.
 STRIDE = 2 ** 20
-ROW = tables.databases.c
+ROW = tables.database_identity.c
 
 
 class Incarnation:
@@ -95,7 +95,7 @@ def current(context: computed_context.RequestContext) -> str:
             ROW.incarnation, ROW.lineage).with_for_update()).one())
         wanted = verdict(known, lineage, wanted[0])
         session.execute(
-            sa.update(tables.databases).values(
+            sa.update(tables.database_identity).values(
                 incarnation=wanted[0], lineage=lineage))
         if known[0] not in (None, wanted[0]):
             session.execute(stride())
@@ -118,7 +118,7 @@ def confirm(context: computed_context.RequestContext) -> str:
         writes
     """
     context.session.execute(
-        sa.update(tables.databases).values(id=tables.databases.c.id))
+        sa.update(tables.database_identity).values(id=ROW.id))
     transaction.ensure_undivided(context, context.session.scalar(
         sa.select(server_sql.column(context.session))))
     return current(context)
@@ -143,7 +143,7 @@ def renew(url: address.Url) -> str:
     setup.tune(engine, must_exist=True)
     number = chance.uuid()
     with engine.begin() as connection:
-        connection.execute(sa.update(tables.databases).values(
+        connection.execute(sa.update(tables.database_identity).values(
             incarnation=number, lineage=lineage_of(connection)))
         connection.execute(stride())
     engine.dispose()

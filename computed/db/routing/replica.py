@@ -164,7 +164,7 @@ class Replica(nodes.Node):
             # An engine of its own: a probe never waits for the pool of reads.
             self._engine = setup.single(self.url)
             self.prepare(self._engine)
-        database = tables.databases.c
+        database = tables.database_identity.c
         heartbeat = sa.select(tables.replica_heartbeats.c.heartbeat).where(
             tables.replica_heartbeats.c.conductor_id == conductor_id)
         schema: sa.Select = sa.select(sa.column('version_num')).select_from(

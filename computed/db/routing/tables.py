@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 # One row: which database this is, and its incarnation; see
 # computed.db.routing.incarnation.
-databases = sa.table(
-    'databases',
+database_identity = sa.table(
+    'database_identity',
     sa.column('id', sa.Integer),
     sa.column('uuid', sa.String),
     sa.column('incarnation', sa.String),
@@ -29,4 +29,4 @@ hosts = sa.table(
     sa.column('name', sa.String),
     sa.column('revision', sa.BigInteger))
 
-ALL = (databases, replica_heartbeats, hosts)
+ALL = (database_identity, replica_heartbeats, hosts)

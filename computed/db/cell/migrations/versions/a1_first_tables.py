@@ -25,12 +25,12 @@ def upgrade() -> None:
 
 
 def identity() -> None:
-    databases = op.create_table(
-        'databases',
+    table = op.create_table(
+        'database_identity',
         sa.Column('id', sa.Integer, primary_key=True, autoincrement=False),
         sa.Column('uuid', sa.String(36), nullable=False),
         **TABLE)
-    op.bulk_insert(databases, [{'id': 1, 'uuid': str(uuid.uuid4())}])
+    op.bulk_insert(table, [{'id': 1, 'uuid': str(uuid.uuid4())}])
 
 
 def hosts() -> None:

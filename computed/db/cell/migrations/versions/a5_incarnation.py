@@ -8,5 +8,5 @@ down_revision = 'a4'
 
 
 def upgrade() -> None:
-    op.add_column('databases', sa.Column('incarnation', sa.String(36)))
-    op.add_column('databases', sa.Column('lineage', sa.String(255)))
+    op.add_column('database_identity', sa.Column('incarnation', sa.String(36)))
+    op.add_column('database_identity', sa.Column('lineage', sa.String(255)))
