@@ -19,6 +19,7 @@ from computed import conf as computed_conf
 from computed import exception
 from computed.conf import validation
 from computed.rpc import options
+from computed.service import terminal
 
 LOG = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ def configure(argv: list[str], prog: str, description: str | None = None,
             remedy='Name a file that this user may write to.'))
     except (logging.LogConfigError, ValueError) as error:
         fail(error)
+    terminal.clean_logs(conf)
     if concurrency.chosen() == concurrency.EVENTLET:
         LOG.warning('Running on eventlet, which its authors have deprecated.')
     for name in validation.unknown(conf):
@@ -107,5 +109,6 @@ def unreadable(argv: list[str], prog: str) -> exception.ConfigError | None:
 def fail(error: Exception) -> typing.NoReturn:
     """Print the error in one line, and end the process with status 1."""
     prog = cfg.CONF.prog or os.path.basename(sys.argv[0])
-    print(f'{prog}: {" ".join(str(error).split())}', file=sys.stderr)
+    print(f'{prog}: {terminal.printable(" ".join(str(error).split()))}',
+          file=sys.stderr)
     raise SystemExit(1)

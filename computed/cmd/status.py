@@ -24,6 +24,7 @@ from computed.rpc import hostapi
 from computed.rpc import options
 from computed.rpc import rabbit
 from computed.rpc import transport
+from computed.service import terminal
 
 NAME = 'computed-status'
 NOT_FOUND_OUT = 255
@@ -44,6 +45,14 @@ Finding = tuple[upgradecheck.Code, str]
 Servers = abc.Sequence[engine.inspect.Server]
 
 
+def result(code: upgradecheck.Code, text: str) -> upgradecheck.Result:
+    """Return a result whose text drives no terminal.
+
+    :param text: has names that hosts and servers have given
+    """
+    return upgradecheck.Result(code, terminal.printable(text))
+
+
 def worst(findings: abc.Sequence[Finding],
           otherwise: str) -> upgradecheck.Result:
     """Return one result for all findings, with the worst of their codes.
@@ -51,8 +60,8 @@ def worst(findings: abc.Sequence[Finding],
     :param otherwise: the text if there are no findings
     """
     if not findings:
-        return upgradecheck.Result(SUCCESS, otherwise)
-    return upgradecheck.Result(max(code for code, _ in findings),
+        return result(SUCCESS, otherwise)
+    return result(max(code for code, _ in findings),
                                ' '.join(text for _, text in findings))
 
 
@@ -64,25 +73,25 @@ def schema(primary: engine.inspect.Server, needed: str,
     :param known: every schema of this code, oldest first
     """
     if primary.error:
-        return upgradecheck.Result(
+        return result(
             FAILURE, f'{primary.name} does not answer: {primary.error}')
     found = primary.schema
     sync = 'Run `computed-manage db sync`.'
     if found is None:
-        return upgradecheck.Result(
+        return result(
             FAILURE, f'{primary.name} has no schema. {sync}')
     if found not in known:
-        return upgradecheck.Result(
+        return result(
             SUCCESS,
             f'Schema {found} is newer than this code, which can use it.')
     if known.index(found) < known.index(needed):
-        return upgradecheck.Result(
+        return result(
             FAILURE, f'Schema {found} is too old; {needed} is needed. {sync}')
     if found != known[-1]:
-        return upgradecheck.Result(
+        return result(
             WARNING, f'Schema {found} is sufficient; {known[-1]} is the '
                      f'newest. {sync}')
-    return upgradecheck.Result(SUCCESS, f'Schema {found} is the newest.')
+    return result(SUCCESS, f'Schema {found} is the newest.')
 
 
 def reachable(replicas: Servers) -> upgradecheck.Result:
@@ -142,7 +151,7 @@ def clocks(primary: engine.inspect.Server,
     skews = [(server.name, server.skew) for server in (primary, *replicas)
              if server.skew is not None]
     if not skews:
-        return upgradecheck.Result(
+        return result(
             SUCCESS, 'There is only the clock of this machine.')
     findings = [
         (WARNING, f'{name} is {abs(skew):.1f} s '
@@ -169,7 +178,7 @@ def oldest_service(primary: engine.inspect.Server,
     if primary.error:
         return UNKNOWN
     if not primary.services:
-        return upgradecheck.Result(SUCCESS, 'No host is registered yet.')
+        return result(SUCCESS, 'No host is registered yet.')
     findings: list[Finding] = []
     running = []
     for service in primary.services:
@@ -189,7 +198,7 @@ def oldest_service(primary: engine.inspect.Server,
     if findings:
         return worst(findings, '')
     _, service = min(running, key=lambda pair: pair[0])
-    return upgradecheck.Result(
+    return result(
         SUCCESS,
         f'The oldest is {service.version}, on host {service.host}.')
 
@@ -207,7 +216,7 @@ def queues(found: rabbit.Queues | None, url: str) -> upgradecheck.Result:
     :param url: the URL of the transport, without a password
     """
     if found is None:
-        return upgradecheck.Result(
+        return result(
             SUCCESS, f'Not applicable, because calls travel over {url}.')
     findings = [
         (FAILURE, str(errors.wrong_queue(found, name)))
@@ -277,7 +286,7 @@ class Checks(upgradecheck.UpgradeCommands):
         try:
             found = self.transport.inspect_queues(queue_names(hosts))
         except rabbit.Unreachable as error:
-            return upgradecheck.Result(
+            return result(
                 FAILURE, str(errors.unreachable(error)))
         return queues(found, self.transport.address)
 

@@ -12,6 +12,7 @@ from oslo_log import log as logging
 from computed import files
 from computed import states
 from computed.rpc import options
+from computed.service import terminal
 
 if typing.TYPE_CHECKING:
     from computed.virt import calls as calls_module
@@ -60,7 +61,7 @@ def hello(conf: cfg.ConfigOpts,
         'program; guests keep running.')
     words = ('instance list' if instances else
              "instance create web --command 'sleep 1000' --wait")
-    say(f'Next, in another terminal:\n    {command(conf, words)}')
+    say('Next, in another terminal:', f'    {command(conf, words)}')
 
 
 def goodbye(conf: cfg.ConfigOpts, calls: 'calls_module.Calls',
@@ -78,12 +79,13 @@ def goodbye(conf: cfg.ConfigOpts, calls: 'calls_module.Calls',
         return
     say(f'Ending. Instances that keep running: {len(running)}. The next '
         'start finds them again. To stop them, start the program again and '
-        f'type:\n    {command(conf, "instance stop " + " ".join(running))}')
+        'type:',
+        f'    {command(conf, "instance stop " + " ".join(running))}')
 
 
-def say(text: str) -> None:
-    """Print ``text`` for the person at the terminal, not for a log."""
-    print(text, flush=True)
+def say(*lines: str) -> None:
+    """Print lines for the person at the terminal, not for a log."""
+    print(*map(terminal.printable, lines), sep='\n', flush=True)
 
 
 def command(conf: cfg.ConfigOpts, words: str) -> str:

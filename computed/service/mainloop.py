@@ -23,6 +23,7 @@ from computed import exception
 from computed.conf import validation
 from computed.rpc import options
 from computed.service import notify
+from computed.service import terminal
 
 LOG = oslo_logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -123,6 +124,7 @@ class MainLoop:
         try:
             check_files(self.conf)
             self.conf.mutate_config_files()
+            terminal.clean_logs(self.conf)
             self.service.reload()
         except Exception as error:      # the old configuration stays
             problem = str(error)
@@ -165,7 +167,8 @@ class MainLoop:
 
     def _exit(self, code: int) -> typing.NoReturn:
         if self._failure is not None:
-            print(f'{self.conf.prog}: {self._failure}', file=sys.stderr)
+            print(f'{self.conf.prog}: {terminal.printable(self._failure)}',
+                  file=sys.stderr)
         logging.shutdown()
         sys.stdout.flush()
         sys.stderr.flush()

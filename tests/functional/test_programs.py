@@ -241,10 +241,11 @@ def test_a_command_that_does_not_exist_is_found_out(standalone):
 
 def test_a_misspelt_option_is_said(tmp_path):
     found = Standalone(tmp_path)
-    found.config.write_text('[tasks]\nmax_repairs_per_pas = 5\n')
+    found.config.write_text('[tasks]\nmax_repairs\x1b[2J_per_pas = 5\n')
     found.start()
-    assert '[tasks] max_repairs_per_pas is not an option' in (
-        found.program.output())
+    said = found.program.output()
+    assert r'[tasks] max_repairs\x1b[2J_per_pas is not an option' in said
+    assert '\x1b' not in said
     found.clean_up()
 
 

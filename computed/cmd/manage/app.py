@@ -21,6 +21,7 @@ from computed.cmd.manage import operations
 from computed.cmd.manage import replicas
 from computed.cmd.manage import tasks
 from computed.cmd.manage import usage
+from computed.service import terminal
 
 NAME = 'computed-manage'
 USAGE_ERROR = 2
@@ -58,7 +59,8 @@ class FirstLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of ``record``."""
         text = super().format(record)
-        return text if record.exc_info else text.split('\n', 1)[0]
+        return terminal.one_record(
+            text if record.exc_info else text.split('\n', 1)[0], record)
 
 
 class ManageApp(app.App):
@@ -121,8 +123,8 @@ class ManageApp(app.App):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
         if self.options.log_file:
             lines = logging.FileHandler(self.options.log_file)
-            lines.setFormatter(logging.Formatter(
-                self.LOG_FILE_MESSAGE_FORMAT))
+            lines.setFormatter(terminal.Formatter(
+                logging.Formatter(self.LOG_FILE_MESSAGE_FORMAT), False))
             root.addHandler(lines)
 
     def initialize_app(self, argv: list[str]) -> None:

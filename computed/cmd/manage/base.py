@@ -18,6 +18,7 @@ from computed.objects import base
 from computed.rpc import hostapi
 from computed.rpc import rabbit
 from computed.rpc import transport
+from computed.service import terminal
 
 # What a command that lists or shows returns: the names of the columns, and
 # the rows, or the cells of the only row.
@@ -84,15 +85,21 @@ class Command(command.Command):
             oldest = self.context.reads.oldest
             if oldest is not None:
                 self.app.stdout.flush()
-                self.app.stderr.write(
-                    'This may be out of date: it comes from '
-                    f'{oldest.node}, {oldest.age:.0f} s old at most.\n')
+                self.warn('This may be out of date: it comes from '
+                          f'{oldest.node}, {oldest.age:.0f} s old at most.')
 
     def more(self, marker: str) -> None:
         """Tell how to continue a list that ``--limit`` has cut."""
         self.app.stdout.flush()
-        self.app.stderr.write(
-            f'There are more. Continue with --marker {marker}\n')
+        self.warn(f'There are more. Continue with --marker {marker}')
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        self.app.stdout.write(f'{terminal.printable(line)}\n')
+
+    def warn(self, line: str) -> None:
+        """Print one line to standard error."""
+        self.app.stderr.write(f'{terminal.printable(line)}\n')
 
     def get_epilog(self) -> str:
         """Return nothing: cliff's epilog would name the Python package."""
@@ -106,8 +113,10 @@ class Lister(Command, lister.Lister):
                        column_names: abc.Sequence[str],
                        data: abc.Iterable[typing.Any]) -> int:
         """Print the rows as ``--format`` asks."""
-        return super().produce_output(parsed_args, column_names, (
-            columns.fit(row, parsed_args.formatter) for row in data))
+        formatter = parsed_args.formatter
+        return super().produce_output(
+            parsed_args, columns.fit(column_names, formatter),
+            (columns.fit(row, formatter) for row in data))
 
 
 class ShowOne(Command, show.ShowOne):
@@ -117,9 +126,10 @@ class ShowOne(Command, show.ShowOne):
                        column_names: abc.Sequence[str],
                        data: abc.Sequence[typing.Any]) -> int:
         """Print the cells as ``--format`` asks."""
+        formatter = parsed_args.formatter
         return super().produce_output(
-            parsed_args, column_names,
-            columns.fit(data, parsed_args.formatter))
+            parsed_args, columns.fit(column_names, formatter),
+            columns.fit(data, formatter))
 
 
 # -- arguments

@@ -9,45 +9,58 @@ from cliff import columns
 
 from computed import clock
 from computed import context
+from computed.service import terminal
 
 # The formatters that can print neither lists nor dictionaries.
 FLAT = ('value', 'csv', 'shell')
+# Those that escape what cannot be printed.
+EXACT = ('json', 'yaml')
 
 
 class Cell(columns.FormattableColumn[typing.Any]):
     """A plain value, and the text that a table shows in its place."""
 
-    def __init__(self, value: typing.Any, text: str | None = None) -> None:
+    def __init__(self, value: typing.Any,
+                 text: str | abc.Iterable[str] | None = None) -> None:
         """Make a cell.
 
         :param value: what programs get
-        :param text: what a table shows; None: the value as text
+        :param text: what a table shows, a line or several; None: the value
+            as text
         """
         super().__init__(value)
-        self._text = text
+        if text is None:
+            text = '-' if value is None else str(value)
+        self._lines = [text] if isinstance(text, str) else list(text)
 
     def human_readable(self) -> str:
         """Return the text that a table shows."""
-        if self._text is not None:
-            return self._text
-        return '-' if self._value is None else str(self._value)
+        return '\n'.join(map(terminal.printable, self._lines))
 
 
 def fit(row: abc.Sequence[typing.Any],
         formatter: str) -> abc.Sequence[typing.Any]:
     """Return ``row`` in a form that a formatter can print.
 
-    Formatters that print lines of text get lists and dictionaries as JSON.
+    Formatters that print lines of text get lists and dictionaries as JSON,
+    and texts as one printable line.
 
     :param row: the cells
     :param formatter: the name of the formatter
     """
-    if formatter not in FLAT:
+    if formatter in EXACT:
         return row
-    return [Cell(json.dumps(cell.machine_readable()))
-            if isinstance(cell, Cell) and
-            isinstance(cell.machine_readable(), dict | list) else cell
+    return [_flat(cell) if formatter in FLAT else
+            terminal.printable(cell) if isinstance(cell, str) else cell
             for cell in row]
+
+
+def _flat(cell: typing.Any) -> typing.Any:
+    if isinstance(cell, Cell):
+        return Cell(_flat(cell.machine_readable()))
+    if isinstance(cell, dict | list):
+        return json.dumps(cell)
+    return terminal.printable(cell) if isinstance(cell, str) else cell
 
 
 def timestamp(moment: datetime.datetime | float | None) -> Cell:

@@ -34,7 +34,7 @@ class Sync(base.Command):
             text = f'The schema is {after}, which is the newest.'
         else:
             text = f'The schema was {before or "missing"} and is now {after}.'
-        self.app.stdout.write(f'{text}\n')
+        self.say(text)
 
 
 class Version(base.ShowOne):
@@ -62,6 +62,6 @@ class NewIncarnation(base.Command):
         with cell.migration.reachable(url):
             cell.migration.check(url)
             number = routing.incarnation.renew(url)
-        self.app.stdout.write(
-            f'The incarnation is now {number}. Every host reads everything '
-            f'again within {self.conf.database.resync_window:g} s.\n')
+        self.say(f'The incarnation is now {number}. Every host reads '
+                 'everything again within '
+                 f'{self.conf.database.resync_window:g} s.')

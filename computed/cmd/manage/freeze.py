@@ -42,9 +42,8 @@ class Freeze(FreezeCommand):
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         found = freeze_obj.Freeze.impose(
             self.context, parsed_args.host, parsed_args.reason, operator())
-        self.app.stdout.write(
-            f'{found.scope} is frozen since {found.since}: '
-            f'{found.reason}\n')
+        self.say(f'{found.scope} is frozen since {found.since}: '
+                 f'{found.reason}')
 
 
 class Thaw(FreezeCommand):
@@ -58,5 +57,5 @@ class Thaw(FreezeCommand):
         host = parsed_args.host
         lifted = freeze_obj.Freeze.lift(self.context, host)
         what = 'of all hosts' if host is None else f'of host {host}'
-        self.app.stdout.write(f'The freeze {what} has ended.\n' if lifted else
-                              f'There was no freeze {what}.\n')
+        self.say(f'The freeze {what} has ended.' if lifted else
+                 f'There was no freeze {what}.')

@@ -14,6 +14,7 @@ from computed.cmd.manage import lookup
 from computed.cmd.manage import paging
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
+from computed.service import terminal
 
 COLUMNS = ('uuid', 'name', 'host', 'vm_state', 'task_state', 'power_state')
 FURTHER = ('command', 'vcpus', 'memory_mb', 'disk_gb', 'network',
@@ -64,10 +65,9 @@ def guest_cell(name: str, value: typing.Any) -> columns.Cell:
     if name.endswith('_at') and isinstance(value, (int, float)):
         return columns.timestamp(value)
     if isinstance(value, list):
-        text = '\n'.join(
-            ' '.join(str(part) for part in item.values())
-            if isinstance(item, dict) else str(item) for item in value)
-        return columns.Cell(value, text or '-')
+        lines = [' '.join(str(part) for part in item.values())
+                 if isinstance(item, dict) else str(item) for item in value]
+        return columns.Cell(value, lines or '-')
     return columns.Cell(value)
 
 
@@ -220,9 +220,16 @@ class Log(base.Command):
         parser.add_argument(
             '--bytes', type=base.at_least(1), default=65536, metavar='N',
             help='print at most N bytes (default: %(default)s)')
+        parser.add_argument(
+            '--raw', action='store_true',
+            help='print control characters as they are, also on a terminal, '
+                 'which obeys them')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         instance = lookup.instance(self.context, parsed_args.instance)
-        self.app.stdout.write(self.session.hosts.get_console_log(
-            self.context, instance.host, instance.uuid, parsed_args.bytes))
+        text = self.session.hosts.get_console_log(
+            self.context, instance.host, instance.uuid, parsed_args.bytes)
+        if self.app.stdout.isatty() and not parsed_args.raw:
+            text = terminal.printable_lines(text)
+        self.app.stdout.write(text)

@@ -60,7 +60,7 @@ class Operation(base.Command):
             self.context, instance.host, self.operation, instance.uuid,
             hard=getattr(parsed_args, 'hard', False))
         if not parsed_args.wait:
-            self._print(f'{instance.name}: {self.operation} started')
+            self.say(f'{instance.name}: {self.operation} started')
         return instance
 
     def _wait(self, instance: instance_obj.Instance,
@@ -72,12 +72,9 @@ class Operation(base.Command):
         if self.operation != 'stop':
             lookup.ensure_not_crashed(instance)
         power = states.power_name(instance.power_state)
-        self._print(f'{instance.name}: {instance.vm_state}' + (
+        self.say(f'{instance.name}: {instance.vm_state}' + (
             '' if instance.deleted else f', {power}'))
         return instance
-
-    def _print(self, line: str) -> None:
-        self.app.stdout.write(f'{line}\n')
 
 
 class Start(Operation):

@@ -71,8 +71,8 @@ def describe_fully(task: Task, history: abc.Sequence[Task],
         'runs': task['runs'],
         'failures': task['failures'],
         'skipped_overlap': task['skipped_overlap'],
-        'history': columns.Cell(history, '\n'.join(
-            one_line(record) for record in reversed(history[-SHOWN:]))),
+        'history': columns.Cell(history, [
+            one_line(record) for record in reversed(history[-SHOWN:])]),
     }
 
 

@@ -19,8 +19,8 @@ def deployment():
 @pytest.fixture
 def manage(deployment):
     """Runs one command; returns its exit status and what it printed."""
-    def run(*argv):
-        out = io.StringIO()
+    def run(*argv, out=io.StringIO):
+        out = out()
         program = app.ManageApp(stdout=out)
         program.options = program.parser.parse_args([])
         program.conf = types.SimpleNamespace(

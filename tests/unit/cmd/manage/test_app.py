@@ -301,3 +301,61 @@ def test_usage_of_a_deleted_instance_is_shown_by_its_uuid(
     deployment.usage = [fake.usage(1)]
     assert manage('instance', 'usage', fake.UUID.format(1), '-f', 'value',
                   '-c', 'bw_out') == (0, '7\n')
+
+
+EVIL = 'web\n\x1b]0;title\x07'
+ESCAPED = r'web\n\x1b]0;title\x07'
+
+
+@pytest.mark.parametrize('formatter', ['table', 'csv', 'value'])
+def test_a_name_drives_no_terminal_and_forges_no_row(
+        manage, deployment, formatter):
+    deployment.primary = [fake.instance(1, EVIL, host=EVIL)]
+    code, printed = manage('instance', 'list', '-f', formatter,
+                           '-c', 'name', '-c', 'host')
+    assert code == 0
+    rows = [line for line in printed.splitlines() if 'web' in line]
+    if formatter == 'csv':      # it escapes the escapes
+        rows = [line.replace('\\\\', '\\') for line in rows]
+    assert [line.count(ESCAPED) for line in rows] == [2]
+    assert all(line.isprintable() for line in printed.splitlines())
+
+
+@pytest.mark.parametrize('formatter', ['table', 'shell', 'value'])
+def test_what_is_shown_of_one_drives_no_terminal(
+        manage, deployment, formatter):
+    deployment.primary = [fake.instance(
+        1, command=EVIL, fault=EVIL, deleted=True)]
+    code, printed = manage('instance', 'show', fake.UUID.format(1),
+                           '-f', formatter)
+    assert code == 0
+    assert printed.count(ESCAPED) == 2
+    assert all(line.isprintable() for line in printed.splitlines())
+
+
+def test_json_has_the_name_itself(manage, deployment):
+    deployment.primary = [fake.instance(1, EVIL)]
+    _, printed = manage('instance', 'list', '-f', 'json', '-c', 'name')
+    assert json.loads(printed) == [{'name': EVIL}]
+
+
+def test_an_error_drives_no_terminal(manage, deployment, capsys):
+    record = logging.LogRecord('x', logging.ERROR, '', 0, 'No %s.', (
+        'name\x1b[2J\nforged',), None)
+    assert app.FirstLine('%(message)s').format(record) == r'No name\x1b[2J'
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize('out, words, shown', [
+    (Terminal, (), 'a\n\\x1b[2Jb\n'),
+    (Terminal, ('--raw',), 'a\r\n\x1b[2Jb\n'),
+    (io.StringIO, (), 'a\r\n\x1b[2Jb\n')])
+def test_the_console_drives_a_terminal_only_if_asked(
+        manage, deployment, out, words, shown):
+    deployment.primary = [fake.instance(1)]
+    deployment.console = 'a\r\n\x1b[2Jb\n'
+    assert manage('instance', 'log', 'web', *words, out=out) == (0, shown)
