@@ -37,7 +37,7 @@ def pytest_generate_tests(metafunc):
     both = (metafunc.module.__name__.endswith(BOTH_TRANSPORTS) or
             metafunc.definition.get_closest_marker('both_transports'))
     metafunc.parametrize('shared', ['unix', 'rabbit'][:2 if both else 1],
-                         indirect=True, scope='session')
+                         indirect=True, scope='module')
 
 
 def start_conductor(pair, listening=None, **options):
@@ -48,7 +48,7 @@ def start_conductor(pair, listening=None, **options):
     arguments = fixtures.write_config(pair.folder / 'computed.conf', {
         'connection': pair.url(pair.primary),
         'replica_connections': pair.url(pair.replica),
-        'replica_heartbeat_interval': 0.1, 'replica_probe_interval': 0.1,
+        'replica_heartbeat_interval': 0.2, 'replica_probe_interval': 0.2,
         'replica_good_samples': 1, 'replica_ramp': 0,
         'max_replica_lag': 2}, **options)
     program = fixtures.Program('computed-conductor', pair.folder, *arguments)
@@ -83,9 +83,12 @@ class Shared(fixtures.SqlitePair):
         self.stop_replication()
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def shared(tmp_path_factory, request):
-    """A pair of databases with a conductor, for all tests."""
+    """A pair of databases with a conductor, for all tests of a file.
+
+    It ends with them: idle, it takes a tenth of one core for its heartbeats.
+    """
     rabbitmq = (request.getfixturevalue('rabbitmq')
                 if request.param == 'rabbit' else None)
     folder = tmp_path_factory.mktemp('shared')

@@ -154,8 +154,13 @@ class SqlitePair:
                  *incarnation)
 
     def _carry(self):
-        while not self._stopping.wait(0.02):
-            self.carry_once()
+        seen = None
+        with contextlib.closing(sqlite3.connect(self.primary)) as primary:
+            while not self._stopping.wait(0.02):
+                version = primary.execute('PRAGMA data_version').fetchone()
+                if version != seen:
+                    seen = version
+                    self.carry_once()
 
     def stop_replication(self):
         """The replica stays as it is, and does not say so."""
