@@ -257,8 +257,10 @@ def test_a_primary_demoted_to_read_only_answers_with_its_own_error(
 
 # -- figures
 
-# Statements of one read: MariaDB's driver needs no BEGIN, and its ping is
-# none; PostgreSQL's are ping, BEGIN, SELECT, ROLLBACK.
+# Statements of one read. MariaDB's driver needs no BEGIN: on the primary they
+# are the question whether it is one, SELECT, ROLLBACK. A replica gets a ping
+# instead, which is no statement. PostgreSQL's are ping or question, BEGIN,
+# SELECT, ROLLBACK.
 STATEMENTS = {'mariadb': 3, 'postgresql': 4}
 
 

@@ -14,6 +14,7 @@ if typing.TYPE_CHECKING:
     from computed.db.engine import errors as errors
     from computed.db.engine import inspect as inspect
     from computed.db.engine import pages as pages
+    from computed.db.engine import primary_check as primary_check
     from computed.db.engine import server_sql as server_sql
     from computed.db.engine import setup as setup
     from computed.db.engine import sqlite as sqlite

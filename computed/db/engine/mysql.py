@@ -1,6 +1,7 @@
 """How MySQL, MariaDB and Galera are used."""
 
 import typing
+import weakref
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -14,14 +15,58 @@ CLUSTER = "SHOW STATUS LIKE 'wsrep_cluster_state_uuid'"
 # next write waits for the server. After 2 s that write fails and its
 # transaction is rolled back.
 GIVE_WAY = 'SET SESSION lock_wait_timeout = 2'
-# Before each statement the node applies all commits of the other nodes. It
-# is a variable of the session, so each connection sets it once.
-WAIT_FOR_OTHERS = 'SET SESSION wsrep_sync_wait = 7'
+# Before each statement the node applies all commits of the other nodes. A
+# node that allows dirty reads would not wait. They are variables of the
+# session, so each connection sets them once.
+WAIT_FOR_OTHERS = (
+    'SET SESSION wsrep_sync_wait = 7, wsrep_dirty_reads = OFF')
 
 
 def tune(engine: sa.Engine) -> None:
     """Prepare ``engine``."""
     event.listen(engine, 'do_connect', _refuse_after_deadline)
+    _end_once(engine)
+
+
+def ask(connection: typing.Any, question: str) -> typing.Any:
+    """Run a query that reads no table, and return its row.
+
+    So no transaction begins, although the driver's mode is not autocommit.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(question)
+        return cursor.fetchone()
+
+
+def _end_once(engine: sa.Engine) -> None:
+    """Do not end a transaction twice.
+
+    A session ends its transaction itself. Then it returns its connection to
+    the pool, which rolls back what it might have left open.
+    """
+    ended: weakref.WeakSet[typing.Any] = weakref.WeakSet()
+    dialect = engine.dialect
+    commit, rollback = dialect.do_commit, dialect.do_rollback
+
+    def do_commit(dbapi_connection: typing.Any) -> None:
+        commit(dbapi_connection)
+        ended.add(dbapi_connection.dbapi_connection)
+
+    def do_rollback(dbapi_connection: typing.Any) -> None:
+        if dbapi_connection.dbapi_connection not in ended:
+            rollback(dbapi_connection)
+            ended.add(dbapi_connection.dbapi_connection)
+
+    @event.listens_for(engine, 'begin')
+    def _begun(connection: sa.Connection) -> None:
+        ended.discard(connection.connection.dbapi_connection)
+
+    @event.listens_for(engine, 'checkout')
+    def _checked_out(dbapi_connection: typing.Any, *rest: typing.Any) -> None:
+        # Its user may begin a transaction without SQLAlchemy.
+        ended.discard(dbapi_connection)
+    dialect.do_commit = do_commit       # type: ignore[method-assign]
+    dialect.do_rollback = do_rollback   # type: ignore[method-assign]
 
 
 def tune_connection(cursor: typing.Any, strict: bool) -> str | None:

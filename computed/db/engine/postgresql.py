@@ -58,6 +58,16 @@ def allowed(patience: float | None) -> float | None:
     return min(limits, default=None)
 
 
+def ask(connection: typing.Any, question: str) -> typing.Any:
+    """Run a query in no transaction, and return its row."""
+    connection.autocommit = True
+    try:
+        return connection.execute(question).fetchone()
+    finally:
+        if not connection.closed:
+            connection.autocommit = False
+
+
 def tune(engine: sa.Engine) -> None:
     """Make the connections of ``engine`` with :func:`connect`."""
     event.listen(engine, 'do_connect', connect)

@@ -17,6 +17,14 @@ IDENTITY = {
                   " true))",
 }
 
+# Whether the server takes writes at this moment. A demoted primary does not,
+# nor does one that is fenced by its settings. MariaDB 12 has names for the
+# values, which are numbers elsewhere.
+TAKES_WRITES = {
+    'mysql': "CAST(@@global.read_only AS CHAR) IN ('0', 'OFF')",
+    'postgresql': "current_setting('transaction_read_only') = 'off'",
+}
+
 # This changes when another server takes over, because that server may lack
 # earlier writes. MySQL: the server's own id. PostgreSQL: its id and its
 # timeline, which a promotion ends. A Galera cluster keeps its identity.
@@ -35,6 +43,14 @@ def identity(engine: sa.Engine) -> str:
         path = os.path.realpath(engine.url.database or ':memory:')
         return "'" + path.replace("'", "''") + "'"
     return IDENTITY[_family(engine)]
+
+
+def takes_writes(engine: sa.Engine) -> str:
+    """Return an SQL expression: whether the server takes writes now.
+
+    On PostgreSQL it must not be asked in a transaction that had begun before.
+    """
+    return TAKES_WRITES[_family(engine)]
 
 
 def lineage(engine: sa.Engine) -> str:

@@ -7,6 +7,7 @@ from oslo_db.sqlalchemy import engines as oslo_engines
 from sqlalchemy import event
 
 from computed.db.engine import mysql
+from computed.db.engine import primary_check
 from computed.db.engine import server_sql
 from computed.db.engine import sqlite
 
@@ -28,34 +29,45 @@ def tune(engine: sa.Engine, must_exist: bool = False,
     A connection's ``info`` then has ``identity``, the server's name, and
     ``cluster``, the Galera cluster of the server or None. In a cluster every
     node is a primary, so a strict engine takes the cluster for the server.
+    A strict connection to a server that takes no writes also has
+    ``read_only``.
 
     :param must_exist: do not let SQLite create a file that is missing
-    :param strict: no answer is older than the last commit
+    :param strict: no answer is older than the last commit; see
+        :mod:`computed.db.engine.primary_check`
     """
     kind = engine.dialect.name
+    ask: primary_check.Ask | None = None
     if kind == 'sqlite':
         sqlite.tune(engine, must_exist)
     elif kind == 'postgresql':
         # It is imported only here, because psycopg is an extra.
         from computed.db.engine import postgresql
         postgresql.tune(engine)
+        ask = postgresql.ask
     else:
         mysql.tune(engine)
+        ask = mysql.ask
+    check = (primary_check.PrimaryCheck(engine, ask)
+             if strict and ask else None)
 
     @event.listens_for(engine, 'connect')
     def _connected(dbapi_connection: typing.Any,
                    record: typing.Any) -> None:
         cursor = dbapi_connection.cursor()
-        cluster = None
+        cluster, writable = None, True
         if kind == 'sqlite':
             sqlite.tune_connection(cursor)
         elif kind != 'postgresql':
             cluster = mysql.tune_connection(cursor, strict)
         if cluster and strict:
             server = f'galera/{cluster}'
+        elif check:
+            server, writable = check.connected(dbapi_connection)
         else:
             cursor.execute('SELECT ' + server_sql.identity(engine))
             server = cursor.fetchone()[0]
-        record.info.update(identity=server, cluster=cluster)
+        record.info.update(identity=server, cluster=cluster,
+                           read_only=not writable)
         cursor.close()
         dbapi_connection.rollback()

@@ -184,6 +184,9 @@ class Primary(nodes.Node):
                 raise
             self._trust_none()
             raise exception.PrimaryReadOnly() from error
+        except transaction.ReadOnlyServer as error:
+            self._trust_none()
+            raise exception.PrimaryReadOnly() from error
         except transaction.Divided as error:
             LOG.error('Behind %(name)s %(error)s.',
                       {'name': self.name, 'error': error})

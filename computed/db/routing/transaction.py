@@ -29,6 +29,10 @@ class AnotherServer(Exception):
     """The connection leads to a server that is not the one expected."""
 
 
+class ReadOnlyServer(Exception):
+    """The connection leads to a server that takes no writes."""
+
+
 class Divided(Exception):
     """The connection reads from another server than it writes to."""
 
@@ -76,7 +80,12 @@ def opened(context: computed_context.RequestContext, node: 'nodes.Node',
 
     It ends with the body: by a commit, or by a rollback if the body raises.
 
+    The primary was asked whether it takes writes when its connection left the
+    pool, so no former primary answers.
+
     :raises AnotherServer: the node has another identity than before
+    :raises ReadOnlyServer: the address of the primary leads to a server that
+        takes no writes
     :raises computed.exception.CommitUnknown: the connection broke during the
         commit
     """
@@ -91,6 +100,9 @@ def opened(context: computed_context.RequestContext, node: 'nodes.Node',
             if node.identity not in (None, scope.identity):
                 connection.detach()
                 raise AnotherServer(node.name)
+            if connection.info.get('read_only'):
+                connection.detach()
+                raise ReadOnlyServer(node.name)
             yield scope
             committing = writes
     except ERRORS as error:
