@@ -17,6 +17,7 @@ import computed
 from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
+from computed.conf import shown
 from computed.conf import validation
 from computed.rpc import options
 from computed.service import terminal
@@ -83,7 +84,7 @@ def load(argv: list[str], prog: str, description: str | None = None
         validation.check(conf)
         validation.check_backend(conf)
     except (cfg.Error, exception.ConfigError) as error:
-        fail(error)
+        fail(shown.explained(error))
     except (OSError, UnicodeDecodeError) as error:
         fail(unreadable(argv, prog) or error)
     return conf

@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import typing
 from collections import abc
 
 from oslo_config import cfg
@@ -10,6 +11,7 @@ from oslo_config import cfg
 from computed import concurrency
 from computed import exception
 from computed import files
+from computed.conf import shown
 
 # The largest number that an option or an argument may have. Threads cannot
 # wait longer, and an integer column of the database holds no larger one.
@@ -25,9 +27,9 @@ def check(conf: cfg.ConfigOpts) -> None:
         the first one found
     """
     for name in conf:
-        if isinstance(_read(conf, None, name), cfg.ConfigOpts.GroupAttr):
+        if isinstance(read(conf, None, name), cfg.ConfigOpts.GroupAttr):
             for member in conf[name]:
-                _read(conf, name, member)
+                read(conf, name, member)
     _check_state_path(conf)
     _check_libraries(conf)
     _check_intervals(conf.tasks)
@@ -106,23 +108,33 @@ def unknown(conf: cfg.ConfigOpts) -> abc.Iterator[str]:
                     yield f'[{group}] {name}'
 
 
-def _read(conf: cfg.ConfigOpts, group: str | None, name: str) -> object:
-    """Return the value of an option; oslo.config checks it when it is read."""
+def read(conf: cfg.ConfigOpts, group: str | None,
+         name: str) -> typing.Any:
+    """Return the value of an option; oslo.config checks it when it is read.
+
+    :param group: None: ``[DEFAULT]``
+    :raises computed.exception.ConfigError: it is bad
+    """
     try:
         value = conf[group][name] if group else conf[name]
     except ValueError as error:
+        if shown.is_secret(conf, group, name):
+            raise exception.ConfigError(
+                option=f'[{group or "DEFAULT"}] {name}', value=shown.HIDDEN,
+                problem='it is not such a value as this option has',
+                remedy='Correct it, or leave it out.') from None
         # Only the text of its cause is free of oslo.config's own wording.
         raise exception.ConfigError(
             option=f'[{group or "DEFAULT"}] {name}',
             value=_as_written(conf, group, name),
             problem=_in_plain_words(error.__context__ or error),
             remedy='Correct it, or leave it out.') from error
-    except (cfg.TemplateSubstitutionError, cfg.NoSuchOptError) as error:
+    except (cfg.TemplateSubstitutionError, cfg.NoSuchOptError):
         raise exception.ConfigError(
-            option=f'[{group or "DEFAULT"}] {name}', value='***',
+            option=f'[{group or "DEFAULT"}] {name}', value=shown.HIDDEN,
             problem='a $ stands before the name of an option, but no option '
                     'has this name',
-            remedy='Write $$ for a dollar sign.') from error
+            remedy='Write $$ for a dollar sign.') from None
     # "nan" is a float that passes every bound.
     if isinstance(value, float) and not math.isfinite(value):
         raise exception.ConfigError(

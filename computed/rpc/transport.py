@@ -145,7 +145,7 @@ def _library_transport(conf: cfg.ConfigOpts) -> messaging.Transport:
     # None lets the library take the configured one.
     given = url if options.is_standalone(conf) else None
     try:
-        options.check_ports(conf, given)
+        options.check(conf, given)
         transport = messaging.get_rpc_transport(
             conf, given, allowed_remote_exmods=ERROR_MODULES)
     except (messaging.InvalidTransportURL, messaging.DriverLoadFailure,
@@ -153,9 +153,9 @@ def _library_transport(conf: cfg.ConfigOpts) -> messaging.Transport:
         address = options.shown(url)
         raise exception.ConfigError(
             option='[DEFAULT] transport_url', value=address,
-            problem=str(error).replace(url, address),
+            problem=str(error),
             remedy='Give a URL such as rabbit://user:password@host:5672/ or '
-                   'unix:///run/computed/rpc, or none.') from error
+                   'unix:///run/computed/rpc, or none.') from None
     if not (rabbit.driver_of(transport) or
             isinstance(transport._driver, unix_driver.UnixDriver)):
         validation.refuse_blocking('[DEFAULT] transport_url',

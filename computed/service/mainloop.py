@@ -20,6 +20,7 @@ from oslo_log import log as oslo_logging
 from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
+from computed.conf import shown
 from computed.conf import validation
 from computed.rpc import options
 from computed.service import notify
@@ -127,7 +128,7 @@ class MainLoop:
             terminal.clean_logs(self.conf)
             self.service.reload()
         except Exception as error:      # the old configuration stays
-            problem = str(error)
+            problem = str(shown.explained(error))
         else:
             problem = None
         if problem:

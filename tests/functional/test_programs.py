@@ -336,9 +336,10 @@ def test_systemd_is_told(tmp_path):
     ('[tasks]\nsync_power_state_interval = -1\n',
      '[tasks] sync_power_state_interval = -1: .*Write 0 to turn it off'),
     ('[virt]\ndriver = xen\n', r'\[virt\] driver = xen'),
-    ('[DEFAULT]\ntransport_url = smoke://x\n',
-     r'\[DEFAULT\] transport_url = smoke://x'),
-    ('[database]\nconnection = nonsense\n', r'\[database\] connection'),
+    ('[DEFAULT]\ntransport_url = rabbit:/u:SECRET@h\n',
+     r'\[DEFAULT\] transport_url = rabbit://\*\*\*: it does not begin'),
+    ('[database]\nconnection = mysql://u:SECRET\n',
+     r'\[database\] connection = mysql://\*\*\*: its port'),
     ('[database]\nconnection = sqlite:////{0}/a\n'
      'replica_connections = sqlite:////{0}/a\n',
      r'\[database\] replica_connections.*another URL names the same'),
@@ -366,6 +367,7 @@ def test_wrong_configuration_is_refused_in_one_line(
     assert done.returncode == 1
     lines = done.stderr.strip().splitlines()
     assert 'Traceback' not in done.stderr
+    assert 'SECRET' not in done.stderr + done.stdout
     assert any(_matches(complaint, line) for line in lines), done.stderr
 
 

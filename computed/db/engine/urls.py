@@ -11,6 +11,7 @@ from oslo_db import options
 
 from computed import exception
 from computed import files
+from computed.conf import shown
 from computed.conf import validation
 from computed.db.engine import address
 
@@ -32,6 +33,9 @@ class Urls:
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Add the options of oslo.db (``connection`` and others) to ``conf``."""
     conf.register_opts(options.database_opts, group='database')
+    # The library does not mark it, and it can have the same arguments.
+    conf._get_opt_info('connection_parameters', 'database')[
+        'opt'].secret = True
 
 
 def from_conf(conf: cfg.ConfigOpts, standalone: bool,
@@ -45,10 +49,10 @@ def from_conf(conf: cfg.ConfigOpts, standalone: bool,
         or is named twice
     """
     register_opts(conf)
-    replicas = list(conf.database.replica_connections)
-    if conf.database.slave_connection:
-        replicas.insert(0, conf.database.slave_connection)
-    primary = conf.database.connection
+    primary, slave, replicas = (
+        validation.read(conf, 'database', name) for name in (
+            'connection', 'slave_connection', 'replica_connections'))
+    replicas = [*filter(None, [slave]), *replicas]
     if not primary:
         problem = None
         if not standalone:
@@ -104,10 +108,12 @@ def check(url: str, option: str) -> None:
     :param option: the option that has it, for the error
     :raises computed.exception.ConfigError: it cannot work
     """
-    remedy = REMEDY
+    remedy, value = REMEDY, shown.scheme(url)
     try:
         parsed = sa.make_url(url)
+        _refuse_ambiguous(parsed)
         backend = parsed.get_backend_name()
+        value = _shown(parsed)
         dialect = parsed.get_dialect()
         problem = None if backend in BACKENDS else f'unknown kind {backend}'
         # Only this driver can stop waiting for a server that is frozen.
@@ -121,16 +127,34 @@ def check(url: str, option: str) -> None:
     except sa.exc.NoSuchModuleError:
         problem = f'unknown kind {url.partition(":")[0]}'
     except ValueError:      # its text may have the end of a password
-        problem = ('its port is not a number; is each special character of '
-                   'the password written as %XX?')
+        problem = ('its port is not a number, or an @ is missing or one too '
+                   'many; is each special character of the password written '
+                   'as %XX?')
     except Exception as error:      # noqa: BLE001, libraries differ
         problem = f'not a database URL ({type(error).__name__})'
     if problem:
         raise exception.ConfigError(
-            option=option, value=url.rpartition('@')[2], problem=problem,
-            remedy=remedy)
+            option=option, value=value, problem=problem, remedy=remedy)
     if dialect.driver not in COOPERATIVE:
         validation.refuse_blocking(option, address.show(url))
+
+
+def _refuse_ambiguous(parsed: sa.URL) -> None:
+    """Refuse a URL in which a part of a password may count as the host.
+
+    :raises ValueError: it has another @ than that before its host
+    """
+    if parsed.get_backend_name() != 'sqlite' and any(
+            '@' in (part or '') for part in (
+                parsed.host, parsed.database, *parsed.query)):
+        raise ValueError('@')
+
+
+def _shown(parsed: sa.URL) -> str:
+    """Return the address in a URL, unless it may be user and password."""
+    if parsed.port and parsed.username is None:
+        return shown.scheme(f'{parsed.drivername}:/')
+    return address.show(parsed)
 
 
 def _unusable(parsed: sa.URL, dialect: typing.Any) -> str | None:

@@ -49,8 +49,8 @@ def directory_of(url: oslo_messaging.TransportURL) -> str:
     """
     if url.hosts or url.query or not url.virtual_host:
         raise oslo_messaging.InvalidTransportURL(
-            str(url), f'{url}: write unix:///absolute/directory, without a '
-            'host and without options')
+            str(url), 'write unix:///absolute/directory, without a host and '
+            'without options')
     return os.path.normpath('/' + url.virtual_host)
 
 

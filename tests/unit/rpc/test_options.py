@@ -1,9 +1,14 @@
 """The URL of RPC, and what of it may be shown."""
 
+import logging
+
 import pytest
 from oslo_config import cfg
 
+from computed import exception
+from computed.db.engine import urls
 from computed.rpc import options
+from computed.rpc import transport
 from tests.support import fixtures
 
 
@@ -30,8 +35,50 @@ def test_without_a_url_a_host_stands_alone(tmp_path):
     ('rabbit://u:PASS@PASS@h1/', 'rabbit://***@h1/'),
     ('rabbit://u:PASS,PASS@h1/', 'rabbit://***,***@h1/'),
     ('rabbit://u:PASS/PASS@h1/', 'rabbit://***@h1/'),
-    ('rabbit://u:PASS?PASS@h1/', 'rabbit://***@h1/'),
+    ('rabbit://u:PASS?PASS@h1/', 'rabbit://***'),
+    ('rabbit://h1/v?ssl=1&ssl_key_password=PASS',
+     'rabbit://h1/v?ssl&ssl_key_password'),
+    ('rabbit://u:PASS@h1/?ssl_key_password=PASS',
+     'rabbit://***@h1/?ssl_key_password'),
+    ('rabbit://u:PASS@h1/?ssl_key_password=PA@PASS', 'rabbit://***'),
+    # no URL
+    ('rabbit:/u:PASS@h', 'rabbit://***'),
+    ('rabbit:///u:PASS@h', 'rabbit://***@h'),
+    ('rabbit://u:PASS', 'rabbit://***'),
+    ('rabbit://u:PASS,h1:1/', 'rabbit://***'),
+    ('u:PASS@h1', '***'),
+    ('PASS', '***'),
 ])
 def test_no_password_is_shown(url, shown):
     assert options.shown(url) == shown
     assert 'PASS' not in options.shown(url)
+
+
+@pytest.mark.parametrize('url, problem', [
+    ('rabbit:/u:PASS@h', 'does not begin with a scheme and ://'),
+    ('rabbit:///u:PASS@h', 'an @ stands after the first /'),
+    ('rabbit://u/x:PASS@h', 'an @ stands after the first /'),
+    ('rabbit://h/?ssl_key_password=PA@PASS', 'an @ stands after the first /'),
+    ('rabbit://u:PASS', 'is not a number'),
+    ('unix://u:PASS@h/x', 'without a host')])
+def test_what_is_no_url_is_refused_without_a_password(
+        tmp_path, url, problem):
+    conf = fixtures.make_conf(tmp_path, transport_url=url)
+    with pytest.raises(exception.ConfigError, match=problem) as refused:
+        transport.make(conf)
+    assert 'PASS' not in str(refused.value)
+
+
+def test_no_secret_is_among_the_values_that_a_program_may_log(
+        tmp_path, caplog):
+    conf = fixtures.make_conf(
+        tmp_path, transport_url='rabbit://u:PASS@h/')
+    urls.register_opts(conf)
+    for name in ('connection', 'slave_connection', 'connection_parameters'):
+        conf.set_override(name, 'mysql://u:PASS@h/x', 'database')
+    conf.set_override('replica_connections', ['mysql://u:PASS'], 'database')
+    conf.set_override('ssl_client_key_password', 'PASS',
+                      'oslo_messaging_kafka')
+    conf.log_opt_values(logging.getLogger('test'), logging.ERROR)
+    assert 'connection_parameters' in caplog.text
+    assert 'PASS' not in caplog.text

@@ -28,7 +28,18 @@ def test_what_can_work(url):
     ('postgresql+psycopg://u:secret@h/x?nope=1',
      'invalid connection option "nope"'),
     ('mssql+pymssql://u:secret@h/x', 'unknown kind mssql'),
-    ('postgresql+psycopg2://u:secret@h/x', 'no support for driver psycopg2')])
+    ('postgresql+psycopg2://u:secret@h/x', 'no support for driver psycopg2'),
+    # a password may be anywhere
+    ('mysql://u:secret', 'its port is not a number'),
+    ('mysql+pymysql://u:5ecret@secret@h/x', 'an @ is missing or one too many'),
+    ('mysql+pymysql://u/x:secret@h/x', 'an @ is missing or one too many'),
+    ('mysql+pymysql:///u:secret@h/x', 'an @ is missing or one too many'),
+    ('mysql+pymysql:/u:secret@h/x', 'not a database URL'),
+    ('u:secret@h', 'not a database URL'),
+    ('secret', 'not a database URL'),
+    ('mysql+pymysql://u:secret@h/x?connect_timeout=secret', 'its port is'),
+    ('mysql+pymysql://u:secret@h/x?ssl_key_passwort=secret',
+     "keyword argument 'ssl_key_passwort'")])
 def test_what_cannot(url, problem):
     with pytest.raises(exception.ConfigError) as refused:
         urls.check(url, 'connection')
@@ -99,3 +110,18 @@ def test_a_driver_that_is_missing_is_named_with_the_remedy(monkeypatch):
     with pytest.raises(exception.ConfigError) as refused:
         urls.check('postgresql://u:p@h/x', 'connection')
     assert 'computed[postgresql]' in str(refused.value)
+
+
+@pytest.mark.parametrize('url', ['mysql+pymysql://u:1234', 'mysql://u:1234/'])
+def test_a_password_that_counts_as_a_port_is_not_shown(url):
+    with pytest.raises(exception.ConfigError,
+                       match='names no database') as refused:
+        urls.check(url, 'connection')
+    assert '1234' not in str(refused.value)
+
+
+def test_a_dollar_sign_in_a_password_is_explained_and_not_shown(configured):
+    with pytest.raises(exception.ConfigError, match=r'Write \$\$') as refused:
+        urls.from_conf(configured(connection='mysql://u:sec$ret@h/x'), False)
+    assert '[database] connection = ***' in str(refused.value)
+    assert 'ret@' not in str(refused.value)
