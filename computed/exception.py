@@ -101,6 +101,11 @@ class Frozen(ComputedError):
 {reason}. `computed-manage thaw` ends the freeze."""
 
 
+class FreezeChanged(ComputedError):
+    """{scope} was frozen again by {by}: {reason}. That freeze is not ended. \
+Repeat `computed-manage thaw` to end it."""
+
+
 class NotJournaled(ComputedError):
     """Cannot write the claim for {operation} of instance {uuid} to the \
 journal: {reason}. Nothing was done."""
@@ -222,6 +227,15 @@ class PeerFailed(ComputedError):
 class CommitUnknown(OutcomeUnknown):
     """The connection to the primary database broke during a commit. The \
 change may have been made. Check before you repeat it."""
+
+
+class BadRequest(ComputedError):
+    """The request {method} is malformed: {problem}. Nothing was done."""
+
+
+class RequestExpired(ComputedError):
+    """The request {method} came so late that its caller had given it up. \
+Nothing was done. Repeat it if it is still wanted."""
 
 
 class NotRemotable(ComputedError):

@@ -54,15 +54,15 @@ class ComputeManager:
     update_available_resource = resources.update_available_resource
     _poll_bandwidth_usage = bandwidth.poll_bandwidth_usage
 
-    build_instance = endpoint.exposed(operation.endpoint(build.BUILD))
-    delete_instance = endpoint.exposed(operation.endpoint(build.DELETE))
-    start_instance = endpoint.exposed(operation.endpoint(power.START))
-    stop_instance = endpoint.exposed(operation.endpoint(power.STOP))
-    reboot_instance = endpoint.exposed(operation.endpoint(power.REBOOT))
-    reboot_instance_hard = endpoint.exposed(
+    build_instance = endpoint.exposed_act(operation.endpoint(build.BUILD))
+    delete_instance = endpoint.exposed_act(operation.endpoint(build.DELETE))
+    start_instance = endpoint.exposed_act(operation.endpoint(power.START))
+    stop_instance = endpoint.exposed_act(operation.endpoint(power.STOP))
+    reboot_instance = endpoint.exposed_act(operation.endpoint(power.REBOOT))
+    reboot_instance_hard = endpoint.exposed_act(
         operation.endpoint(power.REBOOT_HARD))
-    pause_instance = endpoint.exposed(operation.endpoint(power.PAUSE))
-    unpause_instance = endpoint.exposed(operation.endpoint(power.UNPAUSE))
+    pause_instance = endpoint.exposed_act(operation.endpoint(power.PAUSE))
+    unpause_instance = endpoint.exposed_act(operation.endpoint(power.UNPAUSE))
 
     def __init__(self, conf: cfg.ConfigOpts,
                  driver: virt_driver.ComputeDriver,

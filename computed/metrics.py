@@ -188,6 +188,16 @@ bandwidth_skipped = Counter(
     'computed_bandwidth_skipped',
     'Interfaces with missing or negative counters.')
 
+# Requests that came too late: the caller had given them up, so they were not
+# begun.
+rpc_requests_expired = Counter(
+    'computed_rpc_requests_expired',
+    'Requests dropped because nobody waits for them.', ['method'])
+
+# Requests that peers sent malformed; nothing of them was done.
+rpc_requests_refused = Counter(
+    'computed_rpc_requests_refused', 'Malformed requests refused.')
+
 _current = Registry()
 
 

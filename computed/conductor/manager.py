@@ -16,6 +16,7 @@ from computed import exception
 from computed.objects import base
 from computed.objects import versions
 from computed.rpc import endpoint
+from computed.rpc import schema
 
 Context = computed_context.RequestContext
 Values = dict[str, typing.Any]
@@ -33,6 +34,19 @@ def remote_method(owner: typing.Any, name: str) -> base.Method:
     method = getattr(owner, name, None)
     if method is None or not getattr(method, 'remotable', False):
         raise exception.NotRemotable(method=name)
+    return method
+
+
+def checked(name: str, method: base.Method, own: int,
+            args: abc.Sequence[typing.Any], kwargs: Values) -> base.Method:
+    """Return a remotable ``method`` if it accepts what a peer sent.
+
+    :param name: what to call it in the error text
+    :param own: how many parameters the peer does not send
+    :raises computed.exception.BadRequest: it does not accept it
+    """
+    schema.check(name, getattr(method, 'original_fn', method), own, args,
+                 kwargs)
     return method
 
 
@@ -88,8 +102,10 @@ class ConductorManager:
             raise exception.NotRemotable(method=f'{objname}.{objmethod}')
         cls = base.ComputedObject.obj_class_from_name(
             objname, versions.common(objname, object_versions[objname]))
+        method = checked(f'{objname}.{objmethod}',
+                         remote_method(cls, objmethod), 2, args, kwargs)
         with attach_origin(context):
-            result = remote_method(cls, objmethod)(context, *args, **kwargs)
+            result = method(context, *args, **kwargs)
         if isinstance(result, base.ComputedObject):
             result = as_known(result, object_versions)
         return reply(context, result=result)
@@ -108,7 +124,8 @@ class ConductorManager:
     def object_action(self, context: Context, objinst: base.ComputedObject,
                       objmethod: str, args: tuple, kwargs: Values) -> Values:
         """Run a method of an object; return the fields that it changed."""
-        method = remote_method(objinst, objmethod)
+        method = checked(f'{objinst.obj_name()}.{objmethod}',
+                         remote_method(objinst, objmethod), 1, args, kwargs)
         before = objinst.obj_clone()
         result = method(*args, **kwargs)
         updates = {

@@ -4,13 +4,17 @@ import typing
 
 import oslo_messaging as messaging
 
+from computed import clock
 from computed import context as computed_context
 from computed import exception
 from computed.rpc import errors
 from computed.rpc import serializer
+from computed.rpc import tickets
 from computed.rpc import transport as rpc_transport
 
 TOPIC = 'compute'
+# Seconds that remain at least for a request whose ticket came late.
+LEAST = 0.1
 
 # The operations that a user can request, by the name of the command.
 OPERATIONS = ('build', 'delete', 'start', 'stop', 'reboot', 'pause',
@@ -34,15 +38,36 @@ class HostAPI:
         self._timeout = transport.conf.rpc_response_timeout
 
     def _call(self, context: computed_context.RequestContext,
-              host: str | None, method: str, **kwargs: object) -> typing.Any:
+              host: str | None, method: str, timeout: float | None = None,
+              **kwargs: object) -> typing.Any:
         if not host:    # without a name, any host would take the call
             raise exception.HostUnavailable(host='(none)')
         missing = exception.HostUnavailable(host=host)
         servers = self._transport.servers(f'{TOPIC}.{host}')
+        client = self._client.prepare(
+            server=host, timeout=timeout or self._timeout)
         with errors.translated(missing, method, self._timeout), \
                 servers.reached():
-            return self._client.prepare(server=host).call(
-                context, method, **kwargs)
+            return client.call(context, method, **kwargs)
+
+    def _act(self, context: computed_context.RequestContext,
+             host: str | None, method: str, **kwargs: object) -> typing.Any:
+        """Call a method that begins work.
+
+        The host is asked for a ticket first, so it can tell whether the
+        request is still wanted when it arrives; see
+        :mod:`computed.rpc.tickets`. Both calls together take no longer than
+        one may take.
+        """
+        began = clock.monotonic()
+        try:
+            ticket = self._call(context, host, 'get_ticket')
+        except exception.OutcomeUnknown as error:
+            # Only the time was asked for, so nothing was begun.
+            raise exception.HostUnavailable(host=host) from error
+        left = max(self._timeout - (clock.monotonic() - began), LEAST)
+        return self._call(context, host, method, timeout=left,
+                          ticket=tickets.limited(ticket, left), **kwargs)
 
     def operate(self, context: computed_context.RequestContext,
                 host: str | None, operation: str, uuid: str,
@@ -52,7 +77,7 @@ class HostAPI:
         :raises computed.exception.ComputedError: it cannot be begun
         """
         method = f'{operation}_instance' + ('_hard' if hard else '')
-        self._call(context, host, method, uuid=uuid)
+        self._act(context, host, method, uuid=uuid)
 
     def get_console_log(self, context: computed_context.RequestContext,
                         host: str | None, uuid: str, max_bytes: int) -> str:
@@ -83,5 +108,5 @@ class HostAPI:
 
         :param accept: how many repairs above the brake to accept
         """
-        return self._call(context, host, 'run_task', name=name,
-                          accept=accept)
+        return self._act(context, host, 'run_task', name=name,
+                         accept=accept)

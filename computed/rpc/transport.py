@@ -9,10 +9,12 @@ from oslo_config import cfg
 
 from computed import exception
 from computed.conf import validation
+from computed.rpc import dispatch
 from computed.rpc import errors
 from computed.rpc import options
 from computed.rpc import rabbit
 from computed.rpc import serializer as rpc_serializer
+from computed.rpc import server as rpc_server
 from computed.rpc.unix import driver as unix_driver
 
 # Only errors of these modules are made again from what a peer sends.
@@ -103,10 +105,9 @@ class Transport:
         Peers can call only methods marked with
         :func:`computed.rpc.endpoint.exposed`.
         """
-        return messaging.get_rpc_server(
-            self._library, target, endpoints,
-            serializer=rpc_serializer.BackportingSerializer(),
-            access_policy=messaging.ExplicitRPCAccessPolicy)
+        return rpc_server.Server(
+            self._library, target, dispatch.Dispatcher(
+                endpoints, rpc_serializer.BackportingSerializer()))
 
     def start(self, server: messaging.MessageHandlingServer) -> None:
         """Let a server take calls.

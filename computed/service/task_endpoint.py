@@ -33,7 +33,7 @@ class TaskEndpoint:
         return [record.as_dict()
                 for record in self._runner.history(name)]
 
-    @endpoint.exposed
+    @endpoint.exposed_act
     def run_task(self, context: computed_context.RequestContext, name: str,
                  accept: int | None = None) -> dict[str, typing.Any]:
         """Run a task now; return the record of the run.

@@ -77,6 +77,14 @@ class Shared(fixtures.SqlitePair):
         self._program = start_conductor(
             self, self._listening, **self.options)
 
+    @property
+    def program(self):
+        return self._program
+
+    @property
+    def process(self):
+        return self._program.process
+
     def stop(self):
         if self._program is not None:
             self._program.end()

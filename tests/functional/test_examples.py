@@ -86,7 +86,8 @@ class TestLeases:
     def test_a_freeze_is_reported_and_does_not_end_the_pass(
             self, manager, virt, pair):
         self.two(manager, virt, pair)
-        freeze_obj.Freeze.impose(context.new(), None, 'disks', 'me')
+        freeze_obj.Freeze.impose(
+            context.new(), None, 'disks', 'me', OTHER)
         report = manager._end_leases(context.new())
         assert (report.candidates, report.refused) == (2, 2)
         assert 'frozen' in report.note

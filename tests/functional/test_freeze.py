@@ -1,12 +1,15 @@
 """Freeze and thaw: no caller gets a claim; work that has begun goes on."""
 
+import signal
 
 import pytest
 
+from computed import chance
 from computed import context
 from computed import exception
 from computed import states
 from computed.claims import absence
+from computed.conductor import client as conductor_client
 from computed.objects import freeze as freeze_obj
 from computed.objects import host as host_obj
 from computed.operations import operation
@@ -22,11 +25,14 @@ ACTIVE = {'vm_state': 'active', 'task_state': None}
 
 
 def freeze(host=None, reason='disks', by='root@here'):
-    return freeze_obj.Freeze.impose(context.new(), host, reason, by)
+    return freeze_obj.Freeze.impose(
+        context.new(), host, reason, by, chance.uuid())
 
 
 def thaw(host=None):
-    return freeze_obj.Freeze.lift(context.new(), host)
+    found = freeze_obj.Freeze.get_by_host(context.new(), host)
+    return found is not None and freeze_obj.Freeze.lift(
+        context.new(), host, found.freeze_id)
 
 
 def claimed(manager):
@@ -77,6 +83,42 @@ def test_a_second_freeze_changes_the_reason_not_the_time(manager):
     assert (thaw(), thaw()) == (True, False)
 
 
+@pytest.mark.parametrize('host', [None, fixtures.HOST])
+def test_a_late_thaw_does_not_end_a_newer_freeze(manager, host):
+    seen = freeze(host)
+    newer = freeze(host, 'the network', 'you')
+    with pytest.raises(exception.FreezeChanged, match='the network'):
+        freeze_obj.Freeze.lift(context.new(), host, seen.freeze_id)
+    assert freeze_obj.Freeze.get_by_host(
+        context.new(), host).freeze_id == newer.freeze_id
+    assert thaw(host) is True
+    freeze(host)
+    for late in (seen, newer):
+        with pytest.raises(exception.FreezeChanged):
+            freeze_obj.Freeze.lift(context.new(), host, late.freeze_id)
+    with pytest.raises(exception.Frozen):
+        claimed(manager)
+
+
+@pytest.mark.both_transports
+def test_what_was_given_up_while_the_conductor_slept_is_not_begun(
+        shared, host_side):
+    """The thaw waits in the socket of a process that reads nothing."""
+    seen = freeze()
+    brief = conductor_client.ConductorAPI(host_side.transport, timeout=2)
+    shared.process.send_signal(signal.SIGSTOP)
+    try:
+        ctxt = context.new()
+        ctxt.conductor = brief
+        with pytest.raises(exception.OutcomeUnknown):
+            freeze_obj.Freeze.lift(ctxt, None, seen.freeze_id)
+    finally:
+        shared.process.send_signal(signal.SIGCONT)
+    shared.program.wait_for_output('Dropped a request')
+    assert freeze_obj.Freeze.get_by_host(context.new(), None)
+    assert thaw() is True       # it serves what comes now
+
+
 def test_an_unknown_host_is_refused(manager):
     for change in (freeze, thaw):
         with pytest.raises(exception.HostNotFound):
@@ -115,7 +157,7 @@ def test_a_grant_whose_reply_was_lost_is_one_granted_before(
             if not freezes:
                 freezes.append(pair.sql(
                     pair.primary, 'INSERT INTO freezes VALUES '
-                    "('(all)', 'r', 'b', '2026-01-01 00:00:00.000000')"))
+                    "('(all)', 'r', 'b', '2026-01-01 00:00:00.000000', 'f')"))
             return answer
     conductor.inner = Freezing()
     got = claimed(manager)

@@ -11,6 +11,7 @@ from computed.cmd.manage import tasks
 from computed.objects import base
 from computed.objects import versions
 from computed.rpc import serializer
+from computed.rpc import tickets
 from computed.service import task_endpoint
 from tests.wire import calls
 from tests.wire import hosts
@@ -107,7 +108,8 @@ def test_every_call_to_a_host_is_recorded():
             for call in json.loads(path.read_text())['host_calls']}
     assert sent == {
         name for endpoint in (manager.ComputeManager,
-                              task_endpoint.TaskEndpoint)
+                              task_endpoint.TaskEndpoint,
+                              tickets.TicketEndpoint)
         for name in dir(endpoint)
         if getattr(getattr(endpoint, name), 'exposed', False)}, ANEW
 
@@ -122,6 +124,7 @@ READERS = {
     'get_task_history': lambda history: [
         tasks.one_line(record) for record in history],
     'run_task': tasks.describe_run,
+    'get_ticket': lambda ticket: tickets.limited(ticket, 1),
 }
 
 

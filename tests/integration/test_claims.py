@@ -153,7 +153,8 @@ def test_after_a_freeze_no_claim_is_granted(granted, database):
     def ask(number):
         if number == 0:
             waiting.wait_for(lambda: len(won) >= 5, 20, 'five claims')
-            freeze_obj.Freeze.impose(context.new(), None, 'disks', 'me')
+            freeze_obj.Freeze.impose(
+                context.new(), None, 'disks', 'me', fixtures.UUID)
             frozen.set()
             return None
         while True:
@@ -171,7 +172,7 @@ def test_after_a_freeze_no_claim_is_granted(granted, database):
     assert {type(one) for one in found[1:]} == {exception.Frozen}, found
     assert granted_after == []
     assert rows(database) == [None, None]
-    freeze_obj.Freeze.lift(context.new(), None)
+    freeze_obj.Freeze.lift(context.new(), None, fixtures.UUID)
     granted.release(context.new(), granted.claim(
         context.new(), HERE, 'test', ACTIVE))
 
@@ -226,7 +227,8 @@ def test_a_freeze_of_the_second_host_is_seen_by_a_claim_under_way(
         if len(locked) < 2 and statement.startswith('UPDATE hosts'):
             locked.append(statement)
             if len(locked) == 2:
-                freeze_module.impose(context.new(), LATER, 'test', 'test')
+                freeze_module.impose(context.new(), LATER, 'test', 'test',
+                                     fixtures.UUID)
     host_obj.Service.register(context.new(), LATER, THERE, THERE, 'boot',
                               '0', 60)
     database.sql(f"UPDATE instances SET host = '{LATER}'"

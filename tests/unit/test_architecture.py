@@ -27,7 +27,7 @@ HASHES = {
     'ComputeNodeList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Freeze':
-        '1.0-57bb4a4f20e64d85bf69a565f03fee52',
+        '1.0-68126b0f2b22878b402b632a246c1b47',
     'Grant':
         '1.0-7eb69d78534eefba12ef24252a20378f',
     'Host':

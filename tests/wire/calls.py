@@ -46,9 +46,10 @@ def make(conductor):
     resources_obj.ResourceUsage.get_by_host(ctxt, host, SERVICE)
     node.delete_former(ctxt, host, host, SERVICE, 60)
     freeze = freeze_obj.Freeze
-    freeze.impose(ctxt, host, 'a look at the disks', 'root@here')
+    freeze.impose(ctxt, host, 'a look at the disks', 'root@here', OTHER)
     host_obj.Host.get_by_name(ctxt, host)
-    freeze.lift(ctxt, host)
+    freeze.get_by_host(ctxt, host)
+    freeze.lift(ctxt, host, OTHER)
     host_obj.HostList.get_all(ctxt, limit=1)
     found = instance_obj.Instance(ctxt, **{
         **fixtures.INSTANCE, 'uuid': OTHER, 'name': 'new'})

@@ -4,12 +4,12 @@ import contextlib
 import functools
 import types
 
-import oslo_messaging as messaging
-
 from computed import context
 from computed.periodic import runner
+from computed.rpc import dispatch
 from computed.rpc import hostapi
 from computed.rpc import serializer
+from computed.rpc import tickets
 from computed.service import task_endpoint
 from computed.virt import memory
 from tests.support import fixtures
@@ -55,14 +55,23 @@ def serving(folder):
         tasks = runner.Runner(conf, manager, context.new, folder,
                               StandingClock)
         tasks.start()
+        dispatcher = dispatch.Dispatcher(
+            [manager, task_endpoint.TaskEndpoint(tasks, 10)],
+            serializer.Serializer())
         try:
-            yield functools.partial(
-                loopback.answered, messaging.RPCDispatcher(
-                    [manager, task_endpoint.TaskEndpoint(tasks, 10)],
-                    serializer.Serializer(),
-                    messaging.ExplicitRPCAccessPolicy))
+            yield functools.partial(_answered, dispatcher)
         finally:
             tasks.stop()
+
+
+def _answered(dispatcher, request):
+    """As :func:`loopback.answered`, with a ticket of this dispatcher."""
+    args = request['args']
+    if tickets.ARGUMENT in args:
+        fresh = loopback.answered(dispatcher, {
+            **request, 'method': 'get_ticket', 'args': {}})
+        args[tickets.ARGUMENT] |= fresh
+    return loopback.answered(dispatcher, request)
 
 
 def made(folder):

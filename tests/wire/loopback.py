@@ -13,6 +13,7 @@ from computed.conductor import client as conductor_client
 from computed.conductor import manager
 from computed.db.cell import migration
 from computed.objects import base
+from computed.rpc import dispatch
 from computed.rpc import serializer
 from tests.support import fixtures
 from tests.support import many
@@ -32,7 +33,7 @@ class Client:
         self._serve = serve
         self._version = version
 
-    def prepare(self, server=None, version=None):
+    def prepare(self, server=None, version=None, timeout=None):
         self._version = version or self._version
         return self
 
@@ -91,9 +92,9 @@ class Conductor:
         self.router.incarnation.database_id = calls.DATABASE
         self.router.incarnation.adopt(calls.LIFE)
         self.sql = functools.partial(sql, path)
-        self._dispatcher = messaging.RPCDispatcher(
+        self._dispatcher = dispatch.Dispatcher(
             [manager.ConductorManager(self.router.status)],
-            serializer.Serializer(), messaging.ExplicitRPCAccessPolicy)
+            serializer.Serializer())
 
     def serve(self, request):
         """See :func:`answered`."""

@@ -4,6 +4,7 @@ import argparse
 import getpass
 import socket
 
+from computed import chance
 from computed.cmd.manage import base
 from computed.objects import freeze as freeze_obj
 
@@ -41,7 +42,8 @@ class Freeze(FreezeCommand):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         found = freeze_obj.Freeze.impose(
-            self.context, parsed_args.host, parsed_args.reason, operator())
+            self.context, parsed_args.host, parsed_args.reason, operator(),
+            chance.uuid())
         self.say(f'{found.scope} is frozen since {found.since}: '
                  f'{found.reason}')
 
@@ -55,7 +57,9 @@ class Thaw(FreezeCommand):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         host = parsed_args.host
-        lifted = freeze_obj.Freeze.lift(self.context, host)
+        found = freeze_obj.Freeze.get_by_host(self.context, host)
+        lifted = found is not None and freeze_obj.Freeze.lift(
+            self.context, host, found.freeze_id)
         what = 'of all hosts' if host is None else f'of host {host}'
         self.say(f'The freeze {what} has ended.' if lifted else
                  f'There was no freeze {what}.')

@@ -44,11 +44,12 @@ def described(row: models.Freeze) -> dict[str, str]:
 
 @cell.write
 def impose(context: computed_context.RequestContext, host: str | None,
-           reason: str, by: str) -> models.Freeze:
-    """Refuse all new claims on a host; a repeat changes the reason.
+           reason: str, by: str, freeze_id: str) -> models.Freeze:
+    """Refuse all new claims on a host; a repeat changes reason and id.
 
     :param host: None: on all hosts
     :param by: the operator
+    :param freeze_id: a uuid that the caller has drawn
     :returns: the row; its time is the time of the first call
     :raises computed.exception.HostNotFound: there is no such host
     """
@@ -64,29 +65,53 @@ def impose(context: computed_context.RequestContext, host: str | None,
     session.execute(sa.update(row).where(affected)
                     .values(revision=row.revision + 1)
                     .execution_options(synchronize_session=False))
-    name = models.ALL_HOSTS if host is None else host
+    name = _name(host)
     found = session.get(models.Freeze, name)
     if found is None:
         found = models.Freeze(host=name, frozen_at=dialects.utcnow())
         session.add(found)
     found.reason, found.frozen_by = reason, by
+    found.freeze_id = freeze_id
     session.flush()
     session.refresh(found)
     return found
 
 
-@cell.write
-def lift(context: computed_context.RequestContext, host: str | None) -> bool:
-    """End a freeze.
+@cell.read
+def get(context: computed_context.RequestContext, host: str | None
+        ) -> models.Freeze | None:
+    """Return a freeze; None: there is none.
 
     :param host: None: the freeze of all hosts, not those of single hosts
-    :returns: False if there was none
     :raises computed.exception.HostNotFound: there is no such host
     """
     if host is not None and context.session.get(models.Host, host) is None:
         raise exception.HostNotFound(host=host)
+    return context.session.get(models.Freeze, _name(host))
+
+
+@cell.write
+def lift(context: computed_context.RequestContext, host: str | None,
+         freeze_id: str) -> bool:
+    """End the freeze that the operator has seen.
+
+    A thaw that comes late must not end a freeze that was imposed after it.
+
+    :param host: None: the freeze of all hosts, not those of single hosts
+    :returns: False if there is none
+    :raises computed.exception.FreezeChanged: there is another one
+    """
     row = models.Freeze
-    return bool(context.session.execute(
-        sa.delete(row)
-        .where(row.host == (models.ALL_HOSTS if host is None else host))
-        .execution_options(synchronize_session=False)).rowcount)
+    if context.session.execute(
+            sa.delete(row).where(row.host == _name(host),
+                                 row.freeze_id == freeze_id)
+            .execution_options(synchronize_session=False)).rowcount:
+        return True
+    found = context.session.get(row, _name(host))
+    if found is None:
+        return False
+    raise exception.FreezeChanged(**described(found))
+
+
+def _name(host: str | None) -> str:
+    return models.ALL_HOSTS if host is None else host

@@ -197,6 +197,8 @@ class Freeze(Base):
     reason: orm.Mapped[str] = orm.mapped_column(sa.Text)
     frozen_by: orm.Mapped[str] = orm.mapped_column(sa.String(255))
     frozen_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
+    # New with each request to freeze; a thaw names the one that it ends.
+    freeze_id: orm.Mapped[str] = orm.mapped_column(sa.String(36))
 
 
 class ReplicaHeartbeat(Base):

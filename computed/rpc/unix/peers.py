@@ -69,6 +69,17 @@ class Peer:
         with self._lock, contextlib.suppress(OSError):
             self._put(frame)
 
+    def is_gone(self) -> bool:
+        """Return whether the client has closed the connection.
+
+        A client that gives a call up does so at once.
+        """
+        try:
+            self._sock.send(b'')        # fails, although it sends nothing
+        except OSError:
+            return True
+        return False
+
     def answer(self, frame: bytes) -> None:
         """Send the answer to a call."""
         with self._lock:
@@ -124,6 +135,10 @@ class Incoming(base.RpcIncomingMessage):
     def requeue(self) -> None:
         """Log that this is not supported, as ``require_features`` says."""
         LOG.error('Request %s cannot be put back; it is lost', self.msg_id)
+
+    def is_given_up(self) -> bool:
+        """Return whether nobody waits for the answer of this call."""
+        return self._is_call and self._peer.is_gone()
 
     def heartbeat(self) -> None:
         """Tell the caller that its call is being worked on."""

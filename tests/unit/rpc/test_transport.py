@@ -63,7 +63,7 @@ def test_a_client_calls_what_a_server_exposes(tmp_path):
             assert client.call(ctxt, 'double', value=3) == 6
         with pytest.raises(exception.HostNotFound):
             client.call(ctxt, 'refuse')
-        with pytest.raises(messaging.RemoteError, match='hidden'):
+        with pytest.raises(exception.BadRequest, match='hidden'):
             client.call(ctxt, 'hidden')
     finally:
         made.close()

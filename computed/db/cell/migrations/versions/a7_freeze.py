@@ -14,5 +14,6 @@ def upgrade() -> None:
         sa.Column('reason', sa.Text, nullable=False),
         sa.Column('frozen_by', sa.String(255), nullable=False),
         sa.Column('frozen_at', sa.DateTime, nullable=False),
+        sa.Column('freeze_id', sa.String(36), nullable=False),
         mysql_engine='InnoDB', mysql_charset='utf8mb4',
         mysql_collate='utf8mb4_bin')

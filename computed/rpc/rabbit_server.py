@@ -1,0 +1,126 @@
+"""What this package adds to the library's server for RabbitMQ.
+
+The broker drops a request that waits in its queue for longer than its caller
+does. But it hands requests out at once. So a request can wait in the socket of
+a process that sleeps, where no limit applies, or in front of busy workers.
+Here each request has a deadline on the clock of this process.
+"""
+
+import typing
+
+# Private, and the only way to the messages. What is used is checked by
+# test_the_library_still_has_what_a_server_needs.
+from oslo_messaging._drivers import amqpdriver
+from oslo_messaging._drivers import common
+
+from computed import clock
+
+# Seconds that one wait for a request lasts at most.
+SLICE = 0.5
+# If nothing ran for so many seconds, this process did not read its socket.
+STALL = 1.0
+
+
+class Wakefulness:
+    """Knows since when a request may wait in the socket of this process.
+
+    The thread that reads the socket reports that it runs. While it does not,
+    requests pile up in the socket. So what it reads after a gap may be as old
+    as the gap, until the socket is seen empty.
+    """
+
+    def __init__(self) -> None:
+        self._ran = clock.boottime()
+        self._behind: float | None = None
+
+    def runs(self, empty: bool = False) -> None:
+        """Note that the thread runs now.
+
+        :param empty: the socket was empty since the last call
+        """
+        now = clock.boottime()
+        if now - self._ran > STALL:
+            if self._behind is None:
+                self._behind = self._ran
+        elif empty:
+            self._behind = None
+        self._ran = now
+
+    def reconnected(self) -> None:
+        """Note that the socket is a new one; nothing waited in it."""
+        self._ran, self._behind = clock.boottime(), None
+
+    def arrived(self) -> float:
+        """Return when a request that is read now may have come.
+
+        It is a time of :func:`computed.clock.boottime`.
+        """
+        self.runs()
+        return self._ran if self._behind is None else self._behind
+
+
+class WatchedConnection:
+    """The connection of a listener, which reports that its thread runs."""
+
+    def __init__(self, connection: typing.Any) -> None:
+        self._connection = connection
+        self._channel = connection.channel
+        self._wakefulness = Wakefulness()
+
+    def __getattr__(self, name: str) -> typing.Any:
+        return getattr(self._connection, name)
+
+    def consume(self, timeout: float) -> None:
+        """Wait for a request, not longer than ``SLICE``."""
+        self._wakefulness.runs()
+        try:
+            self._connection.consume(timeout=min(timeout, SLICE))
+        except common.Timeout:
+            self._wakefulness.runs(empty=True)
+            raise
+        self._wakefulness.runs()
+
+    def arrived(self) -> float:
+        """See :meth:`Wakefulness.arrived`."""
+        if self._connection.channel is not self._channel:
+            self._channel = self._connection.channel
+            self._wakefulness.reconnected()
+        return self._wakefulness.arrived()
+
+
+class Incoming(amqpdriver.AMQPIncomingMessage):
+    """A request, and the way back to its sender."""
+
+    def __init__(self, listener: typing.Any, ctxt: dict[str, typing.Any],
+                 message: typing.Any, *others: typing.Any) -> None:
+        super().__init__(listener, ctxt, message, *others)
+        self._deadline = deadline(
+            message._raw_message.properties.get('expiration'),
+            listener.conn.arrived())
+
+    def is_given_up(self) -> bool:
+        """Return whether the caller has stopped to wait."""
+        return (self._deadline is not None and
+                clock.boottime() > self._deadline)
+
+
+def deadline(expiration: object, arrived: float) -> float | None:
+    """Return until when a caller waits; None: it sets no limit.
+
+    :param expiration: the milliseconds that the broker keeps the request,
+        which are those that its caller waits
+    :param arrived: see :meth:`Wakefulness.arrived`
+    """
+    try:
+        return arrived + float(str(expiration)) / 1000
+    except ValueError:
+        return None
+
+
+def improved(listener: typing.Any) -> typing.Any:
+    """Return ``listener`` with what this module adds, if it is RabbitMQ's."""
+    poller = getattr(listener, '_poll_style_listener', None)
+    if isinstance(poller, amqpdriver.RpcAMQPListener):
+        poller.conn = WatchedConnection(poller.conn)
+        poller.message_cls = Incoming
+    return listener
