@@ -10,8 +10,6 @@ from collections import abc
 
 import prometheus_client as prom
 
-from computed import exception
-
 Kind = typing.TypeVar('Kind', prom.Counter, prom.Gauge, prom.Histogram)
 
 
@@ -27,37 +25,9 @@ class Registry:
         self.made = {metric: metric.make(self.collectors)
                      for metric in _defined}
 
-    def serve(self, option: str, address: str | None
-              ) -> abc.Callable[[], None]:
-        """Let Prometheus read the metrics, at ``/metrics``.
-
-        :param option: where ``address`` is configured, for the error text
-        :param address: ``HOST:PORT``, an IPv6 address in brackets; empty: no
-            server is started
-        :returns: a function that ends the server
-        :raises computed.exception.ConfigError: no server can listen there
-        """
-        if not address:
-            return lambda: None
-        host, _, port = address.rpartition(':')
-        try:
-            server, _ = prom.start_http_server(
-                int(port), host.strip('[]'), registry=self.collectors)
-        except (OSError, ValueError, OverflowError) as error:
-            raise exception.ConfigError(
-                option=option, value=address,
-                problem=getattr(error, 'strerror', None) or
-                f'{port!r} is not a port',
-                remedy='Give HOST:PORT of this machine, such as '
-                       '127.0.0.1:9180, or nothing.') from error
-        # What the library shows by default: metrics of the process, and those
-        # of other packages.
+    def show_process(self) -> None:
+        """Add what the library counts by itself, and other packages do."""
         self.collectors.register(prom.REGISTRY)
-
-        def end() -> None:
-            server.shutdown()
-            server.server_close()
-        return end
 
 
 class Metric(typing.Generic[Kind]):

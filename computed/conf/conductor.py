@@ -6,9 +6,14 @@ GROUP = cfg.OptGroup('conductor', title='Conductor')
 
 OPTS = [
     cfg.StrOpt('metrics_address', default='', help="""
-HOST:PORT at which this conductor serves its metrics for Prometheus, under the
-path ``/metrics``. Everyone who can connect to this address can read them. An
-empty value turns this off.
+HOST:PORT or ``unix:/PATH`` at which this conductor serves its metrics for
+Prometheus, under the path ``/metrics``. Everyone who can connect to this
+address can read them. HOST must be an address of loopback, such as 127.0.0.1,
+unless ``metrics_allow_remote`` is true. An empty value turns this off.
+"""),
+    cfg.BoolOpt('metrics_allow_remote', default=False, help="""
+Let ``metrics_address`` be one that other machines can reach. There is no
+password and no TLS: let a firewall admit only Prometheus.
 """),
     cfg.IntOpt('max_page', min=1, max=10000, default=1000, mutable=True,
                help="""

@@ -67,11 +67,16 @@ Number of threads for periodic tasks. A task that hangs occupies one of them.
 Number of threads for operations on instances, such as start, stop and delete.
 """),
     cfg.StrOpt('metrics_address', default='', help="""
-HOST:PORT at which this host serves its metrics for Prometheus, under the path
-``/metrics``. Everyone who can connect to this address can read them. An empty
-value turns this off.
+HOST:PORT or ``unix:/PATH`` at which this host serves its metrics for
+Prometheus, under the path ``/metrics``. Everyone who can connect to this
+address can read them. HOST must be an address of loopback, such as 127.0.0.1,
+unless ``metrics_allow_remote`` is true. An empty value turns this off.
 
 A conductor has an option of its own: ``[conductor] metrics_address``.
+"""),
+    cfg.BoolOpt('metrics_allow_remote', default=False, help="""
+Let ``metrics_address`` be one that other machines can reach. There is no
+password and no TLS: let a firewall admit only Prometheus.
 """),
     cfg.StrOpt(concurrency.OPTION, default=concurrency.THREADING,
                choices=[

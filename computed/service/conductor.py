@@ -18,6 +18,7 @@ from computed.db import cell
 from computed.db import engine
 from computed.db import routing
 from computed.rpc import options
+from computed.service import metrics_server
 from computed.service import surroundings as surroundings_module
 
 LOG = logging.getLogger(__name__)
@@ -49,9 +50,8 @@ class ConductorService:
             too old
         """
         self._parts.callback(metrics.use, metrics.use(self._around.metrics))
-        self._parts.callback(self._around.metrics.serve(
-            '[conductor] metrics_address',
-            self.conf.conductor.metrics_address))
+        self._parts.callback(metrics_server.serve(
+            self._around.metrics, self.conf, 'conductor'))
         objects.register_all()
         standalone = options.is_standalone(self.conf)
         urls = engine.urls.from_conf(self.conf, standalone)

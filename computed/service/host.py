@@ -34,6 +34,7 @@ from computed.service import console
 from computed.service import heartbeat
 from computed.service import identity
 from computed.service import lifecycle_events
+from computed.service import metrics_server
 from computed.service import ownership
 from computed.service import surroundings as surroundings_module
 from computed.service import task_endpoint
@@ -95,8 +96,8 @@ class HostService:
         self._ends_with(self._around.lock(state_path).close)
         self._ends_with(functools.partial(
             metrics.use, metrics.use(self._around.metrics)))
-        self._ends_with(self._around.metrics.serve(
-            '[DEFAULT] metrics_address', self.conf.metrics_address))
+        self._ends_with(metrics_server.serve(
+            self._around.metrics, self.conf))
         self.identity = identity.load(state_path, self._around.boot_id_path)
         objects.register_all()
         self._tasks = self._around.load_tasks(
