@@ -47,6 +47,11 @@ class InstanceAmbiguous(ComputedError):
 {uuids}."""
 
 
+class InstanceExists(ComputedError):
+    """There is already an instance {uuid}, named {name}, with another \
+{differing}. Leave it, or create the new one with another uuid."""
+
+
 class InstanceChanged(ComputedError):
     """Instance {uuid} has changed since it was read (revision {revision}). \
 Read it again and repeat."""

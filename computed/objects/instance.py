@@ -54,9 +54,14 @@ class Instance(base.ComputedObject):
         """Insert a new instance and take its fields from the database.
 
         :raises computed.exception.HostNotFound: there is no such host
+        Repeat it with the same uuid if the first call got no answer: then it
+        takes the fields of the row that the first call inserted.
+
         :raises computed.exception.InstanceBusy: there is a claim on a guest
             with this uuid
         """
+        :raises computed.exception.InstanceExists: an instance with this uuid
+            was ordered with other values
         row = db.instance.create(self._context, self.obj_get_changes())
         self._become(row)
 

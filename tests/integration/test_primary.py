@@ -14,6 +14,7 @@ from computed import exception
 from computed.db.cell import host
 from computed.db.cell import instance
 from computed.db.cell import migration
+from computed.db.cell import resources
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from tests import servers
@@ -21,6 +22,8 @@ from tests.support import fixtures
 from tests.support import waiting
 
 OTHER = '22222222-2222-4333-8444-555555555555'
+NODE = {'hypervisor_type': 'process', 'hypervisor_version': '1',
+        'service_id': fixtures.UUID, 'vcpus': 1, 'memory_mb': 1, 'disk_gb': 1}
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 
 
@@ -64,6 +67,8 @@ def test_a_commit_that_nobody_answered_may_have_been_done(
 
     @event.listens_for(pools(router)[0], 'commit')
     def _(connection):
+        if done:
+            return
         dbapi_connection = connection.connection.dbapi_connection
         dbapi_connection.commit()
         dbapi_connection.cursor().execute('SELECT 1')     # as before
@@ -73,6 +78,13 @@ def test_a_commit_that_nobody_answered_may_have_been_done(
     with pytest.raises(exception.CommitUnknown):
         instance.create(context.new(), fixtures.INSTANCE)
     assert done == [[fixtures.UUID]]
+    database.cluster.primary.start()
+    # So the caller repeats it.
+    row = instance.create(context.new(), fixtures.INSTANCE)
+    assert (row.uuid, row.name) == (fixtures.UUID, 'web')
+    with pytest.raises(exception.InstanceExists):
+        instance.create(context.new(), {**fixtures.INSTANCE, 'vcpus': 2})
+    assert instances_there(database) == [fixtures.UUID]
 
 
 def instances_there(database):
@@ -219,6 +231,29 @@ def test_of_two_services_that_register_a_new_host_at_once_one_has_it(
     winner = (fixtures.UUID, OTHER)[found.index(None)]
     assert database.sql('SELECT host, service_id FROM services') in (
         [(fixtures.HOST, winner)], [[fixtures.HOST, winner]])
+
+
+@on_each_engine
+def test_of_two_first_records_of_a_node_at_once_one_is_written(
+        database, settings):
+    """The caller repeats it while the first call is still under way."""
+    migration.sync(database.url)
+    router = route(database.url, settings)
+    register()
+    both = threading.Barrier(2)
+    met = []
+
+    @event.listens_for(pools(router)[0], 'after_cursor_execute')
+    def _(connection, cursor, statement, *rest):
+        if 'FROM compute_nodes' in statement and len(met) < 2:
+            met.append(both.wait(20))
+
+    def record():
+        return resources.record(context.new(), fixtures.HOST, NODE)
+    with futures.ThreadPoolExecutor(2) as threads:
+        found = [threads.submit(record) for _ in range(2)]
+    assert sorted(one.result() for one in found) == [False, True]
+    assert len(met) == 2
 
 
 def test_a_standby_promoted_beneath_its_connections_is_the_primary(

@@ -67,6 +67,7 @@ class Deployment:
 
     :ivar replica: instances that a replica knows, if not those of the
         primary
+    :ivar lost_replies: how many of the next writes are done, but not answered
     """
 
     def __init__(self):
@@ -78,6 +79,7 @@ class Deployment:
         self.usage = []
         self.nodes = []
         self.operated = []
+        self.lost_replies = 0
         self.refusals = {}
         self.record = RECORD
 
@@ -94,11 +96,17 @@ class Deployment:
             known, *args, **kwargs)
 
     def object_action(self, context, objinst, objmethod, args, kwargs):
-        self.primary.append(instance(
-            9, **{name: getattr(objinst, name) for name in (
-                'name', 'host', 'vm_state', 'power_state', 'command')}))
-        self.primary[-1].uuid = objinst.uuid
-        return {'obj_what_changed': []}, None
+        if objinst.uuid not in [one.uuid for one in self.primary]:
+            self.primary.append(instance(
+                9, **{name: getattr(objinst, name) for name in (
+                    'name', 'host', 'vm_state', 'power_state', 'command')}))
+            self.primary[-1].uuid = objinst.uuid
+        if self.lost_replies:
+            self.lost_replies -= 1
+            raise exception.OutcomeUnknown(method=objmethod, timeout=60)
+        [row] = [one for one in self.primary if one.uuid == objinst.uuid]
+        return {'vm_state': row.vm_state, 'claim_id': row.claim_id,
+                'obj_what_changed': []}, None
 
     def Instance_get_by_uuid(self, known, uuid):
         for one in known:

@@ -12,6 +12,7 @@ from oslo_config import cfg
 from computed import context
 from computed import objects
 from computed.cmd.manage import columns
+from computed.cmd.manage import lookup
 from computed.conductor import client as conductor_client
 from computed.conf import validation
 from computed.objects import base
@@ -204,6 +205,17 @@ def name(text: str) -> str:
     raise argparse.ArgumentTypeError(
         'a name has 1 to 255 printable characters, and no space at its begin '
         'or end')
+
+
+def new_uuid(text: str) -> str:
+    """Return a uuid in its usual form; a type for arguments.
+
+    :raises argparse.ArgumentTypeError: it is not a uuid
+    """
+    if (found := lookup.as_uuid(text)) is not None:
+        return found
+    raise argparse.ArgumentTypeError(
+        f'{text} is not a uuid. Leave it out to get a new one')
 
 
 def not_empty(text: str) -> str:

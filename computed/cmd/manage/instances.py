@@ -159,18 +159,24 @@ class Create(base.ShowOne):
                             help='use the network of the host, or a private '
                                  'one (default: %(default)s)')
         base.add_wait(parser)
+        parser.add_argument('--uuid', metavar='UUID', type=base.new_uuid,
+                            help='uuid of the new instance (default: a new '
+                                 'one). A command that got no answer can be '
+                                 'repeated with the uuid that it printed')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
-        wanted = chance.uuid()
+        wanted = parsed_args.uuid or chance.uuid()
         instance = instance_obj.Instance(
             self.context, uuid=wanted, name=parsed_args.name,
             host=self._host(parsed_args.host), vm_state=states.BUILDING,
             power_state=states.NOSTATE, command=parsed_args.command,
             vcpus=parsed_args.vcpus, memory_mb=parsed_args.memory_mb,
             disk_gb=parsed_args.disk_gb, network=parsed_args.network)
-        instance.create()
-        self._build(instance)
+        self._record(instance)
+        # A command that is repeated may find it built, or being built.
+        if instance.vm_state == states.BUILDING and not instance.claim_id:
+            self._build(instance)
         read = functools.partial(
             instance_obj.Instance.get_by_uuid, self.context, wanted,
             use_slave=False)
@@ -201,6 +207,22 @@ class Create(base.ShowOne):
         return wanted
 
     def _build(self, instance: instance_obj.Instance) -> None:
+    def _record(self, instance: instance_obj.Instance) -> None:
+        """Insert the instance; a second time if the first got no answer.
+
+        :raises computed.exception.ComputedError: it was not inserted, or
+            nobody knows
+        """
+        try:
+            instance.create()
+        except exception.OutcomeUnknown:
+            try:
+                instance.create()
+            except exception.OutcomeUnknown as error:
+                raise exception.ComputedError(
+                    f'{error} With --uuid {instance.uuid} it makes no second '
+                    'instance.') from error
+
         try:
             self.session.hosts.operate(
                 self.context, instance.host, 'build', instance.uuid)

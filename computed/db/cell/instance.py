@@ -3,6 +3,7 @@
 import typing
 
 import sqlalchemy as sa
+from oslo_db import exception as db_exc
 
 from computed import context as computed_context
 from computed import exception
@@ -14,6 +15,9 @@ from computed.db.engine import pages
 
 # The maximum number of uuids in one statement.
 CHUNK = 500
+# What the user of an instance ordered. All else changes while it lives.
+ORDERED = ('name', 'host', 'command', 'vcpus', 'memory_mb', 'disk_gb',
+           'network')
 
 
 def _live() -> sa.ColumnElement[bool]:
@@ -77,6 +81,13 @@ def _characters(found: typing.Any) -> int:
     return len(found[0].command) + len(found[0].fault or '')
 
 
+def _with_host_revision(uuid: str) -> sa.Select:
+    return (sa.select(models.Instance, models.Host.revision)
+            .outerjoin(models.Host, models.Host.name == sa.func.coalesce(
+                models.Instance.host, models.NO_HOST))
+            .where(models.Instance.uuid == uuid))
+
+
 @cell.read
 def get(context: computed_context.RequestContext,
         uuid: str) -> models.Instance:
@@ -84,11 +95,7 @@ def get(context: computed_context.RequestContext,
 
     :raises computed.exception.InstanceNotFound: there is no such instance
     """
-    query = (sa.select(models.Instance, models.Host.revision)
-             .outerjoin(models.Host, models.Host.name == sa.func.coalesce(
-                 models.Instance.host, models.NO_HOST))
-             .where(models.Instance.uuid == uuid))
-    found = context.session.execute(query).one_or_none()
+    found = context.session.execute(_with_host_revision(uuid)).one_or_none()
     if found is None:
         raise exception.InstanceNotFound(instance=uuid)
     row, host_revision = found
@@ -96,15 +103,45 @@ def get(context: computed_context.RequestContext,
     return row
 
 
-@cell.write
 def create(context: computed_context.RequestContext,
            values: dict[str, typing.Any]) -> models.Instance:
-    """Insert an instance and return its row.
+    """Insert an instance and return its row; a repeat is harmless.
+
+    The caller of a first call that got no answer repeats it with the same
+    uuid. If that call has inserted the row, this one returns the row as it is
+    now.
 
     :raises computed.exception.HostNotFound: ``values['host']`` is unknown
     :raises computed.exception.InstanceBusy: there is a claim on a guest with
         this uuid, which had no instance until now
+    :raises computed.exception.InstanceExists: there is an instance with this
+        uuid, and another order
     """
+    try:
+        return _insert(context, values)
+    except db_exc.DBDuplicateEntry:
+        return _inserted(context, values)
+
+
+# A write, so that a later read of the request sees the row on each replica.
+@cell.write
+def _inserted(context: computed_context.RequestContext,
+              values: dict[str, typing.Any]) -> models.Instance:
+    """Return the row that an earlier call with these values inserted."""
+    row, host_revision = context.session.execute(
+        _with_host_revision(values['uuid'])).one()
+    other = [name for name in ORDERED
+             if getattr(row, name) != values.get(name)]
+    if other:
+        raise exception.InstanceExists(
+            uuid=row.uuid, name=row.name, differing=', '.join(other))
+    cell.record_revision(context, row.host or models.NO_HOST, host_revision)
+    return row
+
+
+@cell.write
+def _insert(context: computed_context.RequestContext,
+            values: dict[str, typing.Any]) -> models.Instance:
     new = revision.bump(context, values.get('host'))
     if context.session.get(models.GuestClaim, values['uuid']) is not None:
         raise exception.InstanceBusy(

@@ -4,6 +4,7 @@ import dataclasses
 import typing
 
 import sqlalchemy as sa
+from oslo_db import exception as db_exc
 from sqlalchemy import orm
 
 from computed import context as computed_context
@@ -116,6 +117,18 @@ def get_usage(context: computed_context.RequestContext, host: str,
 
 
 @cell.write
+def _insert(context: computed_context.RequestContext, host: str,
+            values: dict[str, typing.Any]) -> None:
+    try:
+        context.session.execute(sa.insert(models.ComputeNode).values(
+            host=host, updated_at=dialects.utcnow(), generation=1,
+            revision=revision.bump(context, host), **values))
+    except db_exc.DBDuplicateEntry as error:
+        # The same call is under way a second time, and was faster. After a
+        # deadlock the transaction is repeated: it then sees the row.
+        raise db_exc.DBDeadlock(error) from error
+
+
 def record(context: computed_context.RequestContext, host: str,
            values: dict[str, typing.Any],
            generation: int | None = None) -> bool:
@@ -132,9 +145,7 @@ def record(context: computed_context.RequestContext, host: str,
     row = models.ComputeNode
     found = context.session.get(row, host)
     if found is None:
-        context.session.execute(sa.insert(row).values(
-            host=host, updated_at=dialects.utcnow(), generation=1,
-            revision=revision.bump(context, host), **values))
+        _insert(context, host, values)
         return True
     changed = {name for name, value in values.items()
                if getattr(found, name) != value}

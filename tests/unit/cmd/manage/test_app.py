@@ -248,6 +248,31 @@ def test_create_says_what_is_left_if_the_host_does_not_answer(
     assert 'is recorded as building' in caplog.text
 
 
+def test_create_is_repeated_once_if_its_reply_is_lost(manage, deployment):
+    deployment.lost_replies = 1
+    code, printed = manage('instance', 'create', 'web', '--command', 'x',
+                           '-f', 'json')
+    [made] = deployment.primary
+    assert (code, json.loads(printed)['uuid']) == (0, made.uuid)
+    assert deployment.operated == [('build', made.uuid, False)]
+
+
+def test_create_says_how_to_repeat_it_if_nobody_answers(
+        manage, deployment, caplog):
+    deployment.lost_replies = 2
+    argv = ['instance', 'create', 'web', '--command', 'x']
+    assert manage(*argv)[0] == 1
+    [made] = deployment.primary
+    assert f'--uuid {made.uuid}' in caplog.text
+    assert manage(*argv, '--uuid', made.uuid)[0] == 0
+    assert deployment.primary == [made]
+    assert deployment.operated == [('build', made.uuid, False)]
+    # And once more, when it has been built.
+    made.vm_state = 'active'
+    assert manage(*argv, '--uuid', made.uuid)[0] == 0
+    assert len(deployment.operated) == 1
+
+
 def test_trouble_with_one_instance_does_not_spare_the_others(
         manage, deployment, caplog):
     deployment.primary = [fake.instance(1, 'a'), fake.instance(2, 'b')]
