@@ -123,6 +123,10 @@ done."""
 
 # -- reads and writes
 
+class InvalidValue(ComputedError):
+    """{field} cannot be {value}: {problem}. Nothing was written."""
+
+
 class ReadOnlyScope(ComputedError):
     """{function} writes to the database, but this request is tolerant and \
 may only read. Write with a strict context."""

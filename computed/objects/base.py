@@ -23,6 +23,12 @@ remotable = ovo.remotable
 ObjectListBase = ovo.ObjectListBase
 
 Versions = dict[str, str]
+# The field of an object that names its damaged fields.
+DAMAGED = 'damaged'
+# What stands for a damaged value in a field that cannot be None.
+NEUTRAL: dict[type, typing.Any] = {
+    fields.IntegerField: 0, fields.FloatField: 0.0, fields.StringField: '',
+    fields.UUIDField: '', fields.BooleanField: False}
 Method = abc.Callable[..., typing.Any]
 
 
@@ -81,13 +87,50 @@ class ComputedObject(ovo.VersionedObject):
                  row: typing.Any, **more: typing.Any) -> typing.Self:
         """Make an object from the columns of ``row`` that are its fields.
 
+        One damaged row must not make a whole list unreadable. So a value that
+        does not fit its field is left out, and the field ``damaged`` names
+        it.
+
         :param more: the fields that are not columns
         """
-        values = {name: as_aware(getattr(row, name)) for name in cls.fields
-                  if name not in more}
-        self = cls(context, **values, **more)
+        values = {**cls.columns_of(row, more), **more}
+        try:
+            self = cls(context, **values)
+        except (ValueError, TypeError):
+            self = cls(context, **cls._without_damage(values))
         self.obj_reset_changes()
         return self
+
+    @classmethod
+    def columns_of(cls, row: typing.Any, without: abc.Container[str] = ()
+                   ) -> dict[str, typing.Any]:
+        """Return the values of the fields that are columns of ``row``."""
+        return {name: as_aware(getattr(row, name)) for name in cls.fields
+                if name not in without and name != DAMAGED}
+
+    @classmethod
+    def _without_damage(cls, values: dict[str, typing.Any]
+                        ) -> dict[str, typing.Any]:
+        """Replace the values that do not fit their fields, and name them.
+
+        :raises ValueError: a class without the field ``damaged`` has one
+        """
+        blank, sound, damaged = cls(), dict(values), []
+        for name, value in values.items():
+            field = cls.fields[name]
+            try:
+                field.coerce(blank, name, value)
+            except (ValueError, TypeError):
+                if DAMAGED not in cls.fields:
+                    raise
+                damaged.append(name)
+                sound[name] = None if field.nullable else NEUTRAL[type(field)]
+        return {**sound, DAMAGED: damaged}
+
+    def damaged_fields(self) -> list[str]:
+        """Return the fields whose values in the database do not fit them."""
+        return self.damaged if (
+            DAMAGED in self.fields and self.obj_attr_is_set(DAMAGED)) else []
 
     def __deepcopy__(self, memo: dict[int, typing.Any]) -> typing.Self:
         twin = super().__deepcopy__(memo)

@@ -7,6 +7,7 @@ from oslo_versionedobjects import fields
 from computed import context as computed_context
 from computed.db import cell as db
 from computed.objects import base
+from computed.objects import digest as digest_
 from computed.objects import freeze as freeze_obj
 
 
@@ -29,6 +30,7 @@ class Service(base.ComputedObject):
         'last_seen': fields.DateTimeField(),
         'silent_for': fields.FloatField(),
         'digest': fields.StringField(),
+        'damaged': fields.ListOfStringsField(),
     }
 
     @base.remotable_read
@@ -64,7 +66,10 @@ class Service(base.ComputedObject):
                host: str, service_id: str, boot_id: str,
                digest: str) -> bool:
         """Record a heartbeat; return False if another service has the host.
+
+        :raises computed.exception.InvalidValue: the digest is not one
         """
+        digest_.ensure(digest)
         return db.host.report(context, host, service_id, boot_id, digest)
 
 
@@ -103,6 +108,7 @@ class ComputeNode(base.ComputedObject):
         'disk_gb_claimed': fields.IntegerField(nullable=True),
         'memory_mb_available': fields.IntegerField(nullable=True),
         'disk_gb_free': fields.IntegerField(nullable=True),
+        'damaged': fields.ListOfStringsField(),
     }
     SINCE = dict.fromkeys([
         'service_id', 'generation', 'vcpus_reserved', 'memory_mb_reserved',
@@ -110,7 +116,7 @@ class ComputeNode(base.ComputedObject):
         'memory_mb_allocation_ratio', 'disk_gb_allocation_ratio',
         'vcpus_used', 'memory_mb_used', 'disk_gb_used', 'vcpus_claimed',
         'memory_mb_claimed', 'disk_gb_claimed', 'memory_mb_available',
-        'disk_gb_free'], '1.1')
+        'disk_gb_free', 'damaged'], '1.1')
 
     @base.remotable_read
     def get_by_host(cls, context: computed_context.RequestContext,
@@ -173,6 +179,7 @@ class Host(base.ComputedObject):
         'service': fields.ObjectField('Service', nullable=True),
         'compute_node': fields.ObjectField('ComputeNode', nullable=True),
         'freeze': fields.ObjectField('Freeze', nullable=True),
+        'damaged': fields.ListOfStringsField(),
     }
 
     @base.remotable_read

@@ -38,6 +38,7 @@ class Instance(base.ComputedObject):
         'revision': fields.IntegerField(),
         'claim_id': fields.StringField(nullable=True),
         'claim_owner': fields.StringField(nullable=True),
+        'damaged': fields.ListOfStringsField(),
     }
 
     @base.remotable_read
@@ -53,15 +54,15 @@ class Instance(base.ComputedObject):
     def create(self) -> None:
         """Insert a new instance and take its fields from the database.
 
-        :raises computed.exception.HostNotFound: there is no such host
         Repeat it with the same uuid if the first call got no answer: then it
         takes the fields of the row that the first call inserted.
 
+        :raises computed.exception.HostNotFound: there is no such host
         :raises computed.exception.InstanceBusy: there is a claim on a guest
             with this uuid
-        """
         :raises computed.exception.InstanceExists: an instance with this uuid
             was ordered with other values
+        """
         row = db.instance.create(self._context, self.obj_get_changes())
         self._become(row)
 
@@ -92,16 +93,21 @@ class Instance(base.ComputedObject):
             use_slave=False if self.tolerant is False else None)
         if fresh.revision < self.revision:
             return
-        for name in self.fields:
-            setattr(self, name, getattr(fresh, name))
+        self._take(fresh)
         self.origin, self.tolerant = fresh.origin, fresh.tolerant
         self.obj_reset_changes()
 
     def _become(self, row: 'db.models.Instance') -> None:
         """Take all fields from a row."""
-        for name in self.fields:
-            setattr(self, name, base.as_aware(getattr(row, name)))
+        self._take(Instance.from_row(self._context, row))
         self.obj_reset_changes()
+
+    def _take(self, other: typing.Self) -> None:
+        for name in self.fields:
+            if name != base.DAMAGED and other.obj_attr_is_set(name):
+                setattr(self, name, getattr(other, name))
+        if self.damaged_fields() or other.damaged_fields():
+            self.damaged = other.damaged_fields()
 
 
 @base.registry.register

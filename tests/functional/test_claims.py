@@ -400,7 +400,9 @@ def test_a_claim_by_the_name_of_a_file_removes_no_file(
         manager, pair, tmp_path):
     for name in ('service.json', 'x.json'):
         (tmp_path / name).write_text('{}')
-    for claim_id in ('../service', str(tmp_path / 'x')):
+    with pytest.raises(exception.InvalidValue):
+        granted_late(manager, str(tmp_path / 'x').ljust(37, 'x'))
+    for claim_id in ('../service', './../x'):
         granted_late(manager, claim_id)
         successor(manager)
         recovered(manager)

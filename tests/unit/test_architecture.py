@@ -23,7 +23,7 @@ HASHES = {
     'BandwidthUsageList':
         '1.0-f79fdb12c7c427c6dd3924eb68bdfe6c',
     'ComputeNode':
-        '1.1-284186d04ad854283d5618b22373c20d',
+        '1.1-abf2f701058f677590b6f7f085efdb77',
     'ComputeNodeList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Freeze':
@@ -31,17 +31,17 @@ HASHES = {
     'Grant':
         '1.0-7eb69d78534eefba12ef24252a20378f',
     'Host':
-        '1.0-c4e17a7ab217a9db8af1a2192ff9b9e6',
+        '1.0-e9c183ce7fdbcebaba7d37694acbfb21',
     'HostList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Instance':
-        '1.0-1d7bc9665208a1fcb73771219aa9ce39',
+        '1.0-7f1f61b97818a0a37167b6d3a7105568',
     'InstanceList':
         '1.1-d750cc4b2dbc2478b33657be3fb06617',
     'ResourceUsage':
         '1.0-4d0a0584b4fd811f8d0e8822c20c1c8c',
     'Service':
-        '1.0-efdb920fa52159a2f5eeb71674142d7f',
+        '1.0-ae4522ff765d91fb791b5002d15e0125',
 }
 
 

@@ -15,6 +15,8 @@ from computed.service import terminal
 FLAT = ('value', 'csv', 'shell')
 # Those that escape what cannot be printed.
 EXACT = ('json', 'yaml')
+# What a table shows in place of a value that does not fit its field.
+DAMAGED = 'damaged'
 
 
 class Cell(columns.FormattableColumn[typing.Any]):
@@ -130,6 +132,17 @@ def names(values: abc.Iterable[str] | None) -> Cell:
         return Cell(None)
     values = list(values)
     return Cell(values, ', '.join(values) or '-')
+
+
+def with_damage(shown: dict[str, typing.Any],
+                damaged: abc.Iterable[str]) -> dict[str, typing.Any]:
+    """Return the cells of a row, in which no damaged value is shown.
+
+    :param shown: ``{name of the field: cell}``
+    :param damaged: the fields whose values in the database do not fit them
+    """
+    return {**shown, **{name: Cell(None, DAMAGED) for name in damaged
+                        if name in shown}}
 
 
 def origin(found: context.Origin | None) -> Cell:

@@ -3,19 +3,21 @@
 import argparse
 import dataclasses
 import functools
-import json
 import typing
 
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
 from computed.cmd.manage import lookup
 from computed.cmd.manage import paging
+from computed.objects import digest
 from computed.objects import host as host_obj
 from computed.objects import resources as resources_obj
 
 COLUMNS = ('host', 'state', 'frozen', 'last_seen', 'instances', 'tasks',
-           'failing', 'overdue', 'version', 'revision')
+           'failing', 'overdue', 'version', 'revision', 'damaged')
 HYPERVISOR = ('hypervisor_type', 'hypervisor_version')
+# What the summary of the tasks of a host says.
+DIGEST = ('tasks', 'failing', 'overdue')
 # Measured on the host. What is promised to instances is not subtracted.
 MEASURED = ('memory_mb_available', 'disk_gb_free')
 
@@ -26,8 +28,9 @@ def describe(host: host_obj.Host, down_after: float) -> dict[str, typing.Any]:
     :param down_after: seconds without a heartbeat after which it is down
     """
     service = host.service
-    digest = tasks_of(service)
-    return {
+    tasks = tasks_of(service) or {}
+    damaged = damage(host)
+    return columns.with_damage({
         'host': host.name,
         'state': 'up' if lookup.is_up(service, down_after) else 'down',
         'frozen': columns.Cell(host.freeze and host.freeze.reason),
@@ -35,19 +38,32 @@ def describe(host: host_obj.Host, down_after: float) -> dict[str, typing.Any]:
             columns.timestamp(service.last_seen).machine_readable(),
             f'{columns.span(service.silent_for)} ago'),
         'instances': host.instances,
-        'tasks': columns.Cell(digest.get('tasks')),
-        'failing': columns.names(digest.get('failing')),
-        'overdue': columns.names(digest.get('overdue')),
+        'tasks': columns.Cell(tasks.get('tasks')),
+        'failing': columns.names(tasks.get('failing')),
+        'overdue': columns.names(tasks.get('overdue')),
         'version': columns.Cell(service and service.version),
         'revision': host.revision,
-    }
+        'damaged': columns.names(damaged),
+    }, DIGEST if 'service.digest' in damaged else ())
+
+
+def damage(host: host_obj.Host) -> list[str]:
+    """Return the parts of a host whose rows in the database are damaged."""
+    found = [*host.damaged_fields(), *(
+        f'{name}.{field}' for name in ('service', 'compute_node')
+        if (part := getattr(host, name)) is not None
+        for field in part.damaged_fields())]
+    if tasks_of(host.service) is None:
+        found.append('service.digest')
+    return found
 
 
 def describe_fully(host: host_obj.Host,
                    down_after: float) -> dict[str, typing.Any]:
     """Return all facts about a host, by name of the row."""
     service, node = host.service, host.compute_node
-    return {
+    damaged = node.damaged_fields() if node else []
+    return columns.with_damage({
         **describe(host, down_after),
         'frozen_since': columns.Cell(host.freeze and host.freeze.since),
         'frozen_by': columns.Cell(host.freeze and host.freeze.by),
@@ -59,7 +75,9 @@ def describe_fully(host: host_obj.Host,
         'service_id': columns.Cell(service and service.service_id),
         'created_at': columns.timestamp(host.created_at),
         'origin': columns.origin(host.origin),
-    }
+    }, {name for name in (*HYPERVISOR, *resources_obj.CLASSES, *MEASURED)
+        for field in damaged if field == name or
+        (field.startswith(f'{name}_') and field not in MEASURED)})
 
 
 def inventory(node: host_obj.ComputeNode | None, name: str) -> columns.Cell:
@@ -85,13 +103,12 @@ def inventory(node: host_obj.ComputeNode | None, name: str) -> columns.Cell:
     return columns.Cell(values, text)
 
 
-def tasks_of(service: host_obj.Service | None) -> dict[str, typing.Any]:
-    """Return the summary of the tasks in the last heartbeat of a host."""
-    try:
-        digest = json.loads(service.digest) if service else {}
-    except ValueError:
-        return {}       # the service has not written one yet
-    return digest if isinstance(digest, dict) else {}
+def tasks_of(service: host_obj.Service | None) -> digest.Digest | None:
+    """Return the summary of the tasks in the last heartbeat of a host.
+
+    None means that it is damaged.
+    """
+    return digest.read(service.digest) if service else {}
 
 
 class List(base.Lister):

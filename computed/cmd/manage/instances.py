@@ -26,14 +26,14 @@ GUEST = dict.fromkeys(('reason', 'interfaces', 'pid', 'started_at'))
 
 def describe(instance: instance_obj.Instance) -> dict[str, typing.Any]:
     """Return what a list shows of an instance, by name of the column."""
-    return {
+    return columns.with_damage({
         'uuid': instance.uuid,
         'name': instance.name,
         'host': columns.Cell(instance.host),
         'vm_state': instance.vm_state,
         'task_state': columns.Cell(instance.task_state),
         'power_state': states.power_name(instance.power_state),
-    }
+    }, instance.damaged_fields())
 
 
 def describe_fully(
@@ -53,6 +53,7 @@ def describe_fully(
     if instance.deleted:
         shown['deleted_at'] = columns.timestamp(instance.deleted_at)
     shown['revision'] = instance.revision
+    shown = columns.with_damage(shown, instance.damaged_fields())
     shown['origin'] = columns.origin(instance.origin)
     for name, value in {**GUEST, **(guest or {})}.items():
         # The facts of the hypervisor do not replace the recorded ones.
@@ -158,11 +159,11 @@ class Create(base.ShowOne):
                             default='host',
                             help='use the network of the host, or a private '
                                  'one (default: %(default)s)')
-        base.add_wait(parser)
         parser.add_argument('--uuid', metavar='UUID', type=base.new_uuid,
                             help='uuid of the new instance (default: a new '
                                  'one). A command that got no answer can be '
                                  'repeated with the uuid that it printed')
+        base.add_wait(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
@@ -206,7 +207,6 @@ class Create(base.ShowOne):
         lookup.ensure_not_frozen(found, 'build')
         return wanted
 
-    def _build(self, instance: instance_obj.Instance) -> None:
     def _record(self, instance: instance_obj.Instance) -> None:
         """Insert the instance; a second time if the first got no answer.
 
@@ -223,6 +223,7 @@ class Create(base.ShowOne):
                     f'{error} With --uuid {instance.uuid} it makes no second '
                     'instance.') from error
 
+    def _build(self, instance: instance_obj.Instance) -> None:
         try:
             self.session.hosts.operate(
                 self.context, instance.host, 'build', instance.uuid)

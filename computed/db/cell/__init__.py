@@ -9,6 +9,7 @@ from computed.db import lazy
 
 if typing.TYPE_CHECKING:
     from computed.db.cell import bandwidth as bandwidth
+    from computed.db.cell import bounds as bounds
     from computed.db.cell import claim as claim
     from computed.db.cell import database as database
     from computed.db.cell import freeze as freeze

@@ -8,6 +8,7 @@ from collections import abc
 import sqlalchemy as sa
 
 from computed import context as computed_context
+from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell.database import cell
 from computed.db.engine import upsert
@@ -68,8 +69,10 @@ def record(context: computed_context.RequestContext,
     :param rows: ``[{column: value}]``; ``start_period`` in seconds since
         1970
     """
+    rows = [{**row, 'start_period': _moment(row['start_period'])}
+            for row in rows]
+    for row in rows:
+        bounds.ensure_fit(models.BandwidthUsage, row)
     context.session.execute(upsert.newer(
         context.session.get_bind().dialect.name,
-        models.BandwidthUsage.__table__,
-        [{**row, 'start_period': _moment(row['start_period'])}
-         for row in rows], 'last_refreshed'))
+        models.BandwidthUsage.__table__, rows, 'last_refreshed'))

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from computed import context as computed_context
 from computed import exception
 from computed import states
+from computed.db.cell import bounds
 from computed.db.cell import freeze
 from computed.db.cell import models
 from computed.db.cell import revision
@@ -128,12 +129,13 @@ def _update(context: computed_context.RequestContext, row: Row,
     same_host = (kind.model.host.is_(None) if row['host'] is None
                  else kind.model.host == row['host'])
     top = max(new[row['host']], new[values.get('host', row['host'])])
+    values = {name: dialects.utcnow() if value == states.NOW else value
+              for name, value in values.items()}
+    bounds.ensure_fit(kind.model, values)
     changed = context.session.execute(
         sa.update(kind.model)
         .where(kind.column == row['key'], same_host, *conditions)
-        .values(revision=top, updated_at=dialects.utcnow(), **{
-            name: dialects.utcnow() if value == states.NOW else value
-            for name, value in values.items()})
+        .values(revision=top, updated_at=dialects.utcnow(), **values)
         .execution_options(synchronize_session=False))
     if not changed.rowcount:
         return None

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from computed import context as computed_context
 from computed import exception
+from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
@@ -53,6 +54,7 @@ def impose(context: computed_context.RequestContext, host: str | None,
     :returns: the row; its time is the time of the first call
     :raises computed.exception.HostNotFound: there is no such host
     """
+    bounds.ensure_fit(models.Freeze, {'reason': reason, 'frozen_by': by})
     session, row = context.session, models.Host
     affected = sa.true() if host is None else row.name == host
     # Claims lock them in the same order.

@@ -11,6 +11,7 @@ from oslo_db import exception as db_exc
 
 from computed import context as computed_context
 from computed import exception
+from computed.db.cell import bounds
 from computed.db.cell import claim
 from computed.db.cell import freeze
 from computed.db.cell import models
@@ -54,9 +55,11 @@ def _grant(context: computed_context.RequestContext, uuid: str, host: str,
     if now is None or _taken(context, uuid):
         # An error also rolls back the new revision.
         raise exception.ClaimLost(uuid=uuid, operation=operation)
+    values = {'uuid': uuid, 'host': host, 'claim_id': claim_id,
+              'claim_owner': owner}
+    bounds.ensure_fit(models.GuestClaim, values)
     context.session.execute(sa.insert(models.GuestClaim).values(
-        uuid=uuid, host=host, claim_id=claim_id, claim_owner=owner,
-        claimed_at=dialects.utcnow()))
+        claimed_at=dialects.utcnow(), **values))
     return now
 
 

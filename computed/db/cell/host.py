@@ -9,6 +9,7 @@ from sqlalchemy import orm
 
 from computed import context as computed_context
 from computed import exception
+from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
@@ -123,6 +124,7 @@ def register(context: computed_context.RequestContext, host: str,
     values = {'service_id': service_id, 'boot_id': boot_id,
               'host_boot_id': host_boot_id, 'version': version,
               'last_seen': dialects.utcnow(), 'digest': '{}'}
+    bounds.ensure_fit(models.Service, {'host': host, **values})
     if before is None:
         session.execute(
             sa.insert(models.Service).values(host=host, **values))
@@ -155,6 +157,7 @@ def report(context: computed_context.RequestContext, host: str,
 
     :returns: False if the host belongs to another service now
     """
+    bounds.ensure_fit(models.Service, {'digest': digest})
     changed = context.session.execute(
         sa.update(models.Service)
         .where(models.Service.host == host,

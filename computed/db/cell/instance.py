@@ -7,6 +7,7 @@ from oslo_db import exception as db_exc
 
 from computed import context as computed_context
 from computed import exception
+from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell import revision
 from computed.db.cell.database import cell
@@ -142,6 +143,7 @@ def _inserted(context: computed_context.RequestContext,
 @cell.write
 def _insert(context: computed_context.RequestContext,
             values: dict[str, typing.Any]) -> models.Instance:
+    bounds.ensure_fit(models.Instance, values)
     new = revision.bump(context, values.get('host'))
     if context.session.get(models.GuestClaim, values['uuid']) is not None:
         raise exception.InstanceBusy(
@@ -167,6 +169,7 @@ def update(context: computed_context.RequestContext, uuid: str,
     :raises computed.exception.InstanceChanged: revision or host differ
     :raises computed.exception.InstanceBusy: there is a claim on it
     """
+    bounds.ensure_fit(models.Instance, values)
     new = revision.bump(context, host, sa.literal(expected_revision))
     same_host = (models.Instance.host.is_(None) if host is None
                  else models.Instance.host == host)
@@ -198,6 +201,8 @@ def record_power_states(context: computed_context.RequestContext, host: str,
     :param changes: ``[{'uuid', 'vm_state', 'old', 'new'}]``
     :returns: the number of rows that were changed
     """
+    for change in changes:
+        bounds.ensure_fit(models.Instance, {'power_state': change['new']})
     uuids = [change['uuid'] for change in changes]
     new_revision = revision.bump(context, host, revision.of_rows(uuids))
     groups: dict[tuple, list[str]] = {}

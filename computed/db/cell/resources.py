@@ -10,6 +10,7 @@ from sqlalchemy import orm
 from computed import context as computed_context
 from computed import exception
 from computed import states
+from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell import revision
 from computed.db.cell.database import cell
@@ -116,7 +117,6 @@ def get_usage(context: computed_context.RequestContext, host: str,
         former=found.former)
 
 
-@cell.write
 def _insert(context: computed_context.RequestContext, host: str,
             values: dict[str, typing.Any]) -> None:
     try:
@@ -129,6 +129,7 @@ def _insert(context: computed_context.RequestContext, host: str,
         raise db_exc.DBDeadlock(error) from error
 
 
+@cell.write
 def record(context: computed_context.RequestContext, host: str,
            values: dict[str, typing.Any],
            generation: int | None = None) -> bool:
@@ -143,6 +144,7 @@ def record(context: computed_context.RequestContext, host: str,
     :returns: whether anything was written
     """
     row = models.ComputeNode
+    bounds.ensure_fit(row, values)
     found = context.session.get(row, host)
     if found is None:
         _insert(context, host, values)

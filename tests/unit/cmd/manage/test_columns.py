@@ -29,13 +29,21 @@ def test_a_host_shows_its_state_and_what_its_tasks_lack():
     assert shown(hosts.describe(found, 60)) == {
         'host': 'here', 'state': 'down', 'frozen': '-',
         'last_seen': '61 s ago', 'instances': 0, 'tasks': '2',
-        'failing': '_a, _b', 'overdue': '-', 'version': '1', 'revision': 3}
+        'failing': '_a, _b', 'overdue': '-', 'version': '1', 'revision': 3,
+        'damaged': '-'}
 
 
 @pytest.mark.parametrize('found', [
-    fake.host(silent_for=None), fake.host(digest=''), fake.host(digest='[]')])
+    fake.host(silent_for=None), fake.host(digest=''), fake.host(digest='{}')])
 def test_a_host_that_said_nothing_of_its_tasks_is_shown(found):
     assert shown(hosts.describe_fully(found, 60))['tasks'] == '-'
+
+
+@pytest.mark.parametrize('digest', ['[]', '{"failing": 7}', 'x'])
+def test_a_host_whose_summary_is_damaged_says_so(digest):
+    found = shown(hosts.describe(fake.host(digest=digest), 60))
+    assert (found['state'], found['damaged']) == ('up', 'service.digest')
+    assert {found[name] for name in hosts.DIGEST} == {'damaged'}
 
 
 def test_a_task_shows_how_it_last_went_and_when_it_goes_on():
