@@ -9,26 +9,50 @@ import pytest
 
 from computed.cmd.manage import app
 from computed.rpc import options
+from tests.support import prefork
 
 
 @pytest.fixture
-def python(tmp_path):
-    """Runs Python with what nobody configured around it."""
-    def run(*argv, **environment):
-        inherited = {name: value for name, value in os.environ.items()
-                     if not name.startswith(('OS_', 'COMPUTED_'))}
+def environment(tmp_path):
+    """What nobody configured."""
+    return {**{name: value for name, value in os.environ.items()
+               if not name.startswith(('OS_', 'COMPUTED_'))},
+            'COMPUTED_STATE_PATH': str(tmp_path / 'state'),
+            'HOME': str(tmp_path)}
+
+
+@pytest.fixture
+def python(environment):
+    """Run Python."""
+    def run(*argv):
         return subprocess.run(
             [sys.executable, *argv], capture_output=True, text=True,
-            timeout=360, cwd=os.getcwd(), env={
-                **inherited, 'COMPUTED_STATE_PATH': str(tmp_path / 'state'),
-                'HOME': str(tmp_path), **environment})
+            timeout=360, env=environment)
     return run
 
 
 @pytest.fixture
-def manage(python):
-    def run(*argv, **environment):
-        return python('-P', '-m', 'computed.cmd.manage', *argv, **environment)
+def fresh(python):
+    """Run it as its user does: it imports what it needs itself.
+
+    Once for each command that needs other modules.
+    """
+    def run(*argv):
+        return python('-P', '-m', 'computed.cmd.manage', *argv)
+    return run
+
+
+@pytest.fixture
+def manage(environment):
+    """Run it in a fork of a process that has imported everything.
+
+    That has also read where the state path is.
+    """
+    def run(*argv):
+        return prefork.run(
+            'computed.cmd.manage', '--state-path',
+            environment['COMPUTED_STATE_PATH'], *argv,
+            environment=environment)
     return run
 
 
@@ -42,17 +66,15 @@ def refused(done, said, status=1):
     return True
 
 
-def test_to_look_at_the_schema_makes_no_database(tmp_path):
-    done = subprocess.run(
-        [sys.executable, '-P', '-m', 'computed.cmd.manage', '--state-path',
-         str(tmp_path / 'none'), 'db', 'version', '-f', 'value', '-c',
-         'version'], capture_output=True, text=True, timeout=360)
+def test_to_look_at_the_schema_makes_no_database(manage, tmp_path):
+    done = manage('--state-path', str(tmp_path / 'none'), 'db', 'version',
+                  '-f', 'value', '-c', 'version')
     assert done.stdout.strip() == 'None'
     assert not (tmp_path / 'none').exists()
 
 
-def test_help_names_every_command(manage):
-    done = manage('--help')
+def test_help_names_every_command(fresh):
+    done = fresh('--help')
     assert done.returncode == 0
     assert 'usage: computed-manage' in done.stdout
     for name in app.COMMANDS:
@@ -67,17 +89,17 @@ def test_help_on_a_command_needs_no_configuration(manage, name):
     assert f'usage: computed-manage {name}' in done.stdout
 
 
-def test_the_schema_is_made_and_shown(manage, tmp_path):
-    def version():
+def test_the_schema_is_made_and_shown(manage, fresh, tmp_path):
+    def version(manage):
         return json.loads(manage('db', 'version', '-f', 'json').stdout)
 
-    before = version()
+    before = version(fresh)
     assert before['version'] is None
-    done = manage('db', 'sync')
+    done = fresh('db', 'sync')
     assert (done.returncode, done.stderr) == (0, '')
     assert f'is now {before["newest"]}' in done.stdout
     assert (tmp_path / 'state' / 'computed.sqlite').exists()
-    assert version()['version'] == before['newest']
+    assert version(manage)['version'] == before['newest']
     assert 'which is the newest' in manage('db', 'sync').stdout
 
 
@@ -113,9 +135,9 @@ def nobody(request, tmp_path):
     return ['--config-file', str(config)], options.shown(url)
 
 
-def test_without_a_conductor_there_is_one_line(manage, nobody):
+def test_without_a_conductor_there_is_one_line(fresh, nobody):
     arguments, address = nobody
-    assert refused(manage('instance', 'list', *arguments),
+    assert refused(fresh('instance', 'list', *arguments),
                    f'No conductor answers at {address}')
 
 
@@ -135,14 +157,13 @@ def test_a_traceback_is_for_those_who_ask(manage):
     ('[DEFAULT]\nreport_interval = x', '[DEFAULT] report_interval = x'),
     ('[DEFAULT]\ntransport_url = nonsense://',
      '[DEFAULT] transport_url = nonsense://'),
-    ('nonsense', 'computed.conf:1'),
+    ('nonsense', 'computed.conf: line 1: '),
     ('[DEFAULT]\ntransport_url = kafka://broker',
      "transport_url = kafka://broker: No module named 'confluent_kafka'"),
     ('[DEFAULT]\ntransport_url = rabbit://u:p@h:5672/?ssl=perhaps',
-     "?ssl=perhaps: Unexpected boolean value 'perhaps'"),
+     "?ssl: Unexpected boolean value 'perhaps'"),
     ('[DEFAULT]\ntransport_url = rabbit://u:p@h:word/x',
      'the text after the last colon of a host is not a number'),
-    ('[DEFAULT]\nstate_path =', '[DEFAULT] state_path = : it is empty'),
 ])
 def test_a_bad_configuration_is_one_line(manage, tmp_path, text, said):
     config = tmp_path / 'computed.conf'
@@ -150,8 +171,15 @@ def test_a_bad_configuration_is_one_line(manage, tmp_path, text, said):
     assert refused(manage('host', 'list', '--config-file', str(config)), said)
 
 
+def test_an_empty_state_path_is_one_line(fresh, tmp_path):
+    config = tmp_path / 'computed.conf'
+    config.write_text('[DEFAULT]\nstate_path =')
+    assert refused(fresh('host', 'list', '--config-file', str(config)),
+                   '[DEFAULT] state_path = : it is empty')
+
+
 @pytest.mark.parametrize('connection, said', [
-    ('nonsense', '[database] connection = nonsense'),
+    ('nonsense', '[database] connection = ***: not a database URL'),
     ('mysql+pymysql://u:secret@127.0.0.1:1/x', 'Connection refused')])
 def test_a_database_that_is_not_there_is_one_line(
         manage, tmp_path, connection, said):

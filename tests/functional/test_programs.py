@@ -19,6 +19,13 @@ from tests.support import fixtures
 from tests.support import prefork
 from tests.support import waiting
 
+CONFIG = """
+[tasks]
+sync_power_state_interval = 2
+[virt]
+shutdown_timeout = 30
+"""
+
 
 class Standalone:
     """``computed`` without configuration on a state path of its own."""
@@ -28,16 +35,19 @@ class Standalone:
         self.folder = pathlib.Path(folder)
         self.state = self.folder / 'state'
         self.config = self.folder / 'computed.conf'
-        self.config.write_text('[tasks]\nsync_power_state_interval = 2\n'
-                               '[virt]\nshutdown_timeout = 30\n')
+        self.config.write_text(CONFIG)
+        self.database = self.state / 'computed.sqlite'
         self.arguments = ['--config-file', str(self.config),
                           '--state-path', str(self.state)]
         self.program = None
 
-    def start(self, **environment):
+    def start(self, fresh=False, **environment):
+        """:param fresh: as of ``fixtures.Program``, for the host; Python is
+            always started for its conductor
+        """
         self.program = fixtures.Program(
             'computed', self.folder, *self.arguments, python=self.python,
-            fresh=True, **environment)
+            fresh=fresh, **environment)
         self.program.wait_for_output('Next, in another terminal')
 
     def conductor(self):
@@ -69,8 +79,7 @@ class Standalone:
     def rows(self, columns='vm_state, task_state, claim_id'):
         """Return the instances in the database."""
         return fixtures.SqlitePair.sql(
-            self.state / 'computed.sqlite',
-            f'SELECT {columns} FROM instances')
+            self.database, f'SELECT {columns} FROM instances')
 
     def wait_for_rows(self, expected, columns, seconds=20):
         waiting.wait_for(lambda: self.rows(columns) == expected, seconds,
@@ -87,20 +96,39 @@ class Standalone:
 
 @pytest.fixture
 def standalone(tmp_path):
+    """One that a test may end."""
     found = Standalone(tmp_path)
     found.start()
     yield found
     found.clean_up()
 
 
+@pytest.fixture(scope='module')
+def started(tmp_path_factory):
+    found = Standalone(tmp_path_factory.mktemp('standalone'))
+    found.start(fresh=True)
+    yield found
+    found.clean_up()
+
+
+@pytest.fixture
+def lasting(started):
+    """One that tests share; each finds it without an instance."""
+    yield started
+    for [uuid] in fixtures.SqlitePair.sql(
+            started.database, 'SELECT uuid FROM instances WHERE NOT deleted'):
+        started.manage('instance', 'delete', uuid, '--wait')
+    fixtures.SqlitePair.sql(started.database, 'DELETE FROM instances')
+
+
 def test_an_instance_killed_behind_its_back_is_recorded_as_stopped(
-        standalone):
-    standalone.manage('instance', 'create', 'web', '--command',
-                      'sleep 1000', '--wait')
-    os.kill(standalone.show()['pid'], signal.SIGKILL)
-    standalone.wait_for_rows([('stopped', 6, -9)],
-                             'vm_state, power_state, exit_code')
-    assert 'Instance web: stop done.' in standalone.program.output()
+        lasting):
+    lasting.manage('instance', 'create', 'web', '--command', 'sleep 1000',
+                   '--wait')
+    os.kill(lasting.show()['pid'], signal.SIGKILL)
+    lasting.wait_for_rows([('stopped', 6, -9)],
+                          'vm_state, power_state, exit_code')
+    assert 'Instance web: stop done.' in lasting.program.output()
 
 
 def test_instances_survive_the_daemon_and_are_found_again(standalone):
@@ -138,15 +166,15 @@ def test_a_guest_whose_files_are_gone_is_neither_killed_nor_forgotten(
     assert list(guest.parent.iterdir()) == []
 
 
-def test_the_whole_life_of_an_instance(standalone):
-    manage = standalone.manage
+def test_the_whole_life_of_an_instance(lasting):
+    manage = lasting.manage
     manage('instance', 'create', 'web', '--wait', '--command',
            'echo umask `umask`; sleep 1000')
     waiting.wait_for(lambda: 'umask 0022' in manage(
         'instance', 'log', 'web').stdout)
-    assert [path for path in standalone.state.rglob('*')
+    assert [path for path in lasting.state.rglob('*')
             if path.lstat().st_mode & 0o077 and not path.is_symlink()] == []
-    pid = standalone.show()['pid']
+    pid = lasting.show()['pid']
     for words, state in ((['pause'], ('paused', 3)),
                          (['unpause'], ('active', 1)),
                          (['reboot'], ('active', 1)),
@@ -154,15 +182,15 @@ def test_the_whole_life_of_an_instance(standalone):
                          (['stop'], ('stopped', 4)),
                          (['start'], ('active', 1))):
         manage('instance', words[0], 'web', *words[1:], '--wait')
-        assert standalone.rows('vm_state, power_state') == [state]
-    assert standalone.show()['pid'] != pid
+        assert lasting.rows('vm_state, power_state') == [state]
+    assert lasting.show()['pid'] != pid
     refused = manage('instance', 'unpause', 'web', check=False)
     assert refused.returncode == 1
     assert 'while it is active' in refused.stderr
     assert refused.stderr.count('\n') == 1
     manage('instance', 'delete', 'web', '--wait')
-    assert standalone.rows('vm_state, deleted') == [('deleted', 1)]
-    assert not list((standalone.state / 'instances').iterdir())
+    assert lasting.rows('vm_state, deleted') == [('deleted', 1)]
+    assert not list((lasting.state / 'instances').iterdir())
 
 
 def test_a_daemon_killed_in_mid_claim_is_succeeded(standalone):
@@ -197,45 +225,50 @@ def test_a_conductor_that_dies_is_started_again(standalone):
         'instance', 'list', check=False).returncode == 0, 20)
 
 
-def test_a_host_loads_no_sql_and_opens_no_database(standalone):
+def test_a_host_loads_no_sql_and_opens_no_database(lasting):
     maps = pathlib.Path(
-        f'/proc/{standalone.program.process.pid}/maps').read_text()
+        f'/proc/{lasting.program.process.pid}/maps').read_text()
     assert 'python' in maps
     assert 'sqlalchemy' not in maps
     assert 'sqlite' not in maps
-    process = psutil.Process(standalone.program.process.pid)
+    process = psutil.Process(lasting.program.process.pid)
     assert not [found for found in process.open_files()
                 if 'computed.sqlite' in found.path]
     assert not process.net_connections('inet')
     theirs = pathlib.Path(
-        f'/proc/{standalone.conductor().pid}/maps').read_text()
+        f'/proc/{lasting.conductor().pid}/maps').read_text()
     assert 'sqlalchemy' in theirs
 
 
-def test_a_reload_changes_the_interval(standalone):
-    standalone.config.write_text('[tasks]\nsync_power_state_interval = 77\n')
-    standalone.program.process.send_signal(signal.SIGHUP)
-    standalone.program.wait_for_output('Configuration reloaded.')
-    assert standalone.spacings()['_sync_power_states'] == 77
+def test_a_reload_changes_the_interval(lasting):
+    lasting.config.write_text('[tasks]\nsync_power_state_interval = 77\n')
+    lasting.program.process.send_signal(signal.SIGHUP)
+    lasting.program.wait_for_output('Configuration reloaded.')
+    assert lasting.spacings()['_sync_power_states'] == 77
+    lasting.config.write_text(CONFIG)
+    lasting.program.process.send_signal(signal.SIGHUP)
+    waiting.wait_for(
+        lambda: lasting.spacings()['_sync_power_states'] == 2, 10,
+        'the former interval')
 
 
-def test_a_bad_reload_leaves_everything_as_it_was(standalone):
-    standalone.config.write_text(
+def test_a_bad_reload_leaves_everything_as_it_was(lasting):
+    lasting.config.write_text(
         '[DEFAULT]\nreport_interval = abc\n'
         '[tasks]\nsync_power_state_interval = 77\n')
-    standalone.program.process.send_signal(signal.SIGHUP)
-    standalone.program.wait_for_output('The configuration is left as it was:')
-    assert 'report_interval' in standalone.program.output()
-    standalone.config.write_text('')
-    assert standalone.spacings()['_sync_power_states'] == 2
-    assert 'Traceback' not in standalone.program.output()
+    lasting.program.process.send_signal(signal.SIGHUP)
+    lasting.program.wait_for_output('The configuration is left as it was:')
+    assert 'report_interval' in lasting.program.output()
+    lasting.config.write_text(CONFIG)
+    assert lasting.spacings()['_sync_power_states'] == 2
+    assert 'Traceback' not in lasting.program.output()
 
 
-def test_a_command_that_does_not_exist_is_found_out(standalone):
-    standalone.manage('instance', 'create', 'bad', '--command',
-                      'nosuchprogram')
-    standalone.wait_for_rows([('stopped', 127)], 'vm_state, exit_code')
-    assert 'nosuchprogram' in standalone.manage(
+def test_a_command_that_does_not_exist_is_found_out(lasting):
+    lasting.manage('instance', 'create', 'bad', '--command',
+                   'nosuchprogram')
+    lasting.wait_for_rows([('stopped', 127)], 'vm_state, exit_code')
+    assert 'nosuchprogram' in lasting.manage(
         'instance', 'log', 'bad').stdout
 
 
@@ -249,20 +282,18 @@ def test_a_misspelt_option_is_said(tmp_path):
     found.clean_up()
 
 
-def test_a_second_daemon_on_the_same_state_is_refused(standalone):
-    done = subprocess.run(
-        [sys.executable, '-P', '-m', 'computed.cmd.computed',
-         *standalone.arguments], capture_output=True, text=True, timeout=360)
+def test_a_second_daemon_on_the_same_state_is_refused(lasting):
+    done = prefork.run('computed.cmd.computed', *lasting.arguments)
     assert done.returncode == 1
     assert 'Another computed' in done.stderr
-    assert str(standalone.program.process.pid) in done.stderr
+    assert str(lasting.program.process.pid) in done.stderr
 
 
-def test_a_task_run_by_hand_gives_its_record(standalone):
-    record = json.loads(standalone.manage(
+def test_a_task_run_by_hand_gives_its_record(lasting):
+    record = json.loads(lasting.manage(
         'task', 'run', '_sync_power_states', '-f', 'json').stdout)
     assert (record['outcome'], record['candidates']) == ('ok', 0)
-    shown = json.loads(standalone.manage(
+    shown = json.loads(lasting.manage(
         'host', 'list', '-f', 'json').stdout)
     assert [host['state'] for host in shown] == ['up']
 
@@ -282,21 +313,21 @@ def test_a_stop_under_way_is_waited_for_but_not_for_ever(standalone):
     assert 'a second time: ending now' in standalone.program.output()
 
 
-def test_what_a_host_has_is_recorded_from_its_start_on(standalone):
+def test_what_a_host_has_is_recorded_from_its_start_on(lasting):
     def shown():
-        return json.loads(standalone.manage(
+        return json.loads(lasting.manage(
             'host', 'show', '--strict', '-f', 'json').stdout)['vcpus']
     total = len(os.sched_getaffinity(0))
     assert (shown()['used'], shown()['reserved']) == (0, 0)
     assert 1 <= shown()['total'] <= total
-    standalone.manage('instance', 'create', 'web', '--command',
-                      'sleep 1000', '--vcpus', '1000', '--wait')
-    record = json.loads(standalone.manage(
+    lasting.manage('instance', 'create', 'web', '--command',
+                   'sleep 1000', '--vcpus', '1000', '--wait')
+    record = json.loads(lasting.manage(
         'task', 'run', 'update_available_resource', '-f', 'json').stdout)
     assert record['outcome'] == 'ok'
     assert shown()['used'] == 1000
     assert shown()['free'] == shown()['capacity'] - 1000
-    assert ' free: OVERCOMMITTED' in standalone.manage(
+    assert ' free: OVERCOMMITTED' in lasting.manage(
         'host', 'show').stdout
 
 
@@ -360,10 +391,9 @@ def test_wrong_configuration_is_refused_in_one_line(
         tmp_path, text, complaint):
     config = tmp_path / 'computed.conf'
     config.write_text(text.format(tmp_path))
-    done = subprocess.run(
-        [sys.executable, '-P', '-m', 'computed.cmd.computed', '--config-file',
-         str(config), '--state-path', str(tmp_path / 'state')],
-        capture_output=True, text=True, timeout=360)
+    done = prefork.run(
+        'computed.cmd.computed', '--config-file', str(config),
+        '--state-path', str(tmp_path / 'state'))
     assert done.returncode == 1
     lines = done.stderr.strip().splitlines()
     assert 'Traceback' not in done.stderr
@@ -391,9 +421,7 @@ def _matches(pattern, line):
 def test_a_database_without_a_schema_is_refused(tmp_path):
     arguments = fixtures.write_config(tmp_path / 'computed.conf', {
         'connection': f'sqlite:///{tmp_path}/empty.sqlite'})
-    done = subprocess.run(
-        [sys.executable, '-P', '-m', 'computed.cmd.conductor', *arguments],
-        capture_output=True, text=True, timeout=360)
+    done = prefork.run('computed.cmd.conductor', *arguments)
     assert done.returncode == 1
     assert ('The database has schema none, the code needs '
             f'{migration.NEEDED}. Run ') in done.stderr

@@ -36,6 +36,7 @@ from tests.support import prefork
 from tests.support import waiting
 
 HOST = 'h1'
+READ_AT_START = {'PYTHONPATH', concurrency.VARIABLE}
 UUID = '11111111-2222-4333-8444-555555555555'
 PRIMARY, REPLICA = 1, 3      # the power states that tell them apart
 
@@ -178,16 +179,19 @@ class Program:
         """
         :param fresh: start Python for it; else it is a fork of a process
             that has imported everything, see ``prefork``
-        :param environment: variables; it is started fresh with any
+        :param environment: variables; it is started fresh with one that is
+            read before or while modules are imported
         """
         self.log = pathlib.Path(folder) / f'{name}-{uuid.uuid4().hex[:6]}.log'
         module = 'computed.cmd.' + name.removeprefix('computed-')
-        fresh = (fresh or environment or python != sys.executable or
+        fresh = (fresh or READ_AT_START & environment.keys() or
+                 python != sys.executable or
                  concurrency.chosen() != concurrency.THREADING)
         with open(self.log, 'w') as stream:
             if not fresh:
                 self.process = prefork.start(
-                    module, arguments, stream, stream)
+                    module, arguments, stream, stream,
+                    {**os.environ, **environment})
                 return
             self.process = subprocess.Popen(
                 [python, '-P', '-m', module, *arguments],

@@ -74,18 +74,18 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
 
-def start(module, arguments, output, errors):
+def start(module, arguments, output, errors, environment=None):
     """Run ``python -P -m module`` with ``arguments`` in a fork.
 
-    Its environment is that of this process: some variables are read at the
-    import, which was before.
-
     :param output: a file for what it writes, ``errors`` one for errors
+    :param environment: all of its variables; None: those of this process.
+        Some are read at the import, which was before.
     """
     status, end = os.pipe()
     request = json.dumps({
         'module': module, 'arguments': [str(word) for word in arguments],
-        'environment': dict(os.environ),
+        'environment': dict(
+            os.environ if environment is None else environment),
         'folder': os.getcwd()}).encode()
     connection, lock = _template()
     with lock:
@@ -97,7 +97,7 @@ def start(module, arguments, output, errors):
     return Process(pid, status)
 
 
-def run(module, *arguments, timeout=360):
+def run(module, *arguments, timeout=360, environment=None):
     """Run it to its end, as ``subprocess.run`` with its output as text.
 
     On the other backend Python is started: that has to be chosen first.
@@ -105,10 +105,10 @@ def run(module, *arguments, timeout=360):
     if concurrency.chosen() != concurrency.THREADING:
         return subprocess.run(
             [sys.executable, '-P', '-m', module, *arguments], text=True,
-            capture_output=True, timeout=timeout)
+            capture_output=True, timeout=timeout, env=environment)
     with tempfile.TemporaryFile('w+') as output, \
             tempfile.TemporaryFile('w+') as errors:
-        process = start(module, arguments, output, errors)
+        process = start(module, arguments, output, errors, environment)
         try:
             process.wait(timeout)
         finally:
