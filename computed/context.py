@@ -30,6 +30,7 @@ class Origin:
     :ivar reason: why the read went there
     :ivar age: the maximum age of the data, in seconds
     :ivar revision: of the host that the read was about, or None
+    :ivar incarnation: of the database, as far as the conductor knew it
     """
 
     role: str
@@ -37,6 +38,7 @@ class Origin:
     reason: str
     age: float
     revision: int | None = None
+    incarnation: str | None = None
 
     @classmethod
     def from_dict(cls, values: abc.Mapping[str, typing.Any]) -> 'Origin':

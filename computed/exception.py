@@ -66,6 +66,17 @@ class InstanceInWrongState(ComputedError):
 `computed-manage instance show {instance}` shows its state."""
 
 
+class InstanceRegressed(ComputedError):
+    """Instance {instance} is held, and nothing is done to it: the database \
+says {vm_state}, but its host has recorded {settled} since. Was an old backup \
+restored, or a lagging replica promoted? Decide: `computed-manage instance \
+reconcile {uuid} --keep-guest`, or `--keep-record`."""
+
+
+class InstanceNotRegressed(ComputedError):
+    """Instance {instance} is not held; there is nothing to reconcile."""
+
+
 class InstanceCrashed(ComputedError):
     """Instance {instance} ended right after it started, with exit code \
 {exit_code}. `computed-manage instance log {instance}` shows its output."""

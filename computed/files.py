@@ -203,9 +203,11 @@ def _ensure_ours(path: str, status: os.stat_result) -> None:
 
 # -- reading and writing
 
-def write_json(path: str, value: typing.Any) -> None:
+def write_json(path: str, value: typing.Any, durable: bool = True) -> None:
     """Replace the file at ``path`` by ``value`` as JSON, durably.
 
+    :param durable: False: it survives this process at once, but a power cut
+        only some seconds later; until then the file may be old or not whole
     :raises OSError: it could not be written; the old file is still there
     """
     temporary = f'{path}.tmp'
@@ -218,15 +220,17 @@ def write_json(path: str, value: typing.Any) -> None:
             with _step('write', path):
                 json.dump(value, stream)
                 stream.flush()
-            with _step('fsync', path):
-                os.fsync(stream.fileno())
+            if durable:
+                with _step('fsync', path):
+                    os.fsync(stream.fileno())
         with _step('rename', path):
             os.replace(temporary, path)
     except OSError:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    sync_folder(os.path.dirname(path))
+    if durable:
+        sync_folder(os.path.dirname(path))
 
 
 def read_json(path: str) -> typing.Any:
@@ -243,12 +247,16 @@ def read_json(path: str) -> typing.Any:
         return None
 
 
-def remove(path: str) -> None:
-    """Remove the file at ``path``, durably; an absent one is a success."""
+def remove(path: str, durable: bool = True) -> None:
+    """Remove the file at ``path``, durably; an absent one is a success.
+
+    :param durable: as for :func:`write_json`
+    """
     with contextlib.suppress(FileNotFoundError):
         with _step('unlink', path):
             os.unlink(path)
-        sync_folder(os.path.dirname(path))
+        if durable:
+            sync_folder(os.path.dirname(path))
 
 
 def sync_folder(path: str) -> None:

@@ -14,11 +14,13 @@ from oslo_log import log as logging
 
 from computed import concurrency
 from computed import context as computed_context
+from computed import exception
 from computed.claims import claims as claims_module
 from computed.claims import locks
 from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
+from computed.operations import reconcile
 from computed.repair import memory as memory_module
 from computed.rpc import endpoint
 from computed.tasks import bandwidth
@@ -117,9 +119,29 @@ class ComputeManager:
     @endpoint.exposed
     def get_guest(self, context: computed_context.RequestContext,
                   uuid: str) -> dict[str, typing.Any]:
-        """Return what only the hypervisor knows of an instance, for people.
+        """Return what only this host knows of an instance, for people.
 
         :raises computed.exception.GuestNotFound: there is no such guest
         """
-        info = self.calls.get_instance(uuid)
-        return {'reason': info.reason, **info.details}
+        held = self.claims.settled.held().get(uuid)
+        regressed = {'regressed': str(held.error(uuid))} if held else {}
+        try:
+            info = self.calls.get_instance(uuid)
+        except exception.DriverError:
+            if held:
+                return regressed
+            raise
+        return {'reason': info.reason, **info.details, **regressed}
+
+    @endpoint.exposed
+    def list_regressed(self, context: computed_context.RequestContext
+                       ) -> list[dict[str, str]]:
+        """Return ``uuid`` and ``name`` of each instance that is held."""
+        return [{'uuid': uuid, 'name': one.name}
+                for uuid, one in self.claims.settled.held().items()]
+
+    @endpoint.exposed_act
+    def reconcile(self, context: computed_context.RequestContext,
+                  uuid: str, keep_guest: bool) -> None:
+        """See :func:`computed.operations.reconcile.reconcile`."""
+        reconcile.reconcile(self, context, uuid, keep_guest)

@@ -149,6 +149,12 @@ brake_held = Gauge(
 unknown_guests = Gauge(
     'computed_unknown_guests', 'Guests without a row of this host.')
 
+# Instances that nothing is done to, because the database lacks what this host
+# has recorded of them: it went back in time. See `instance reconcile`.
+regressed_instances = Gauge(
+    'computed_regressed_instances',
+    'Instances that are held because their record is too old.')
+
 # Claims that the primary refused.
 claims_lost = Counter(
     'computed_claims_lost', 'Claims refused by the primary.', ['operation'])

@@ -49,11 +49,14 @@ def claim(asker: claims.Claims, context: claims.Context, listed: Listing,
     has changed since the list was read, or if the guest has an instance on
     another host. While it is held, no instance of that uuid can be created.
 
+    :raises computed.exception.InstanceRegressed: this service knows its
+        instance, which the database has forgotten
     :raises: as :meth:`computed.claims.claims.Claims.claim_all`
     """
     claims.refuse_stale(context, operation, uuid)
     if uuid in listed.uuids:
         raise exception.ClaimLost(uuid=uuid, operation=operation)
+    asker.settled.refuse_known(uuid)
     entry = asker.begin(operation, [
         journal.Row(claims.GUEST, uuid, asker.owner.host)])
     # Requests come one after the other: each grant makes the next revision.
@@ -65,4 +68,4 @@ def claim(asker: claims.Claims, context: claims.Context, listed: Listing,
                 entry.claim_id, asker.claim_owner, operation, uuid,
                 asker.owner.host, listed.revision))
         listed.revision = granted.revision
-    return asker.granted(entry, (), guest=uuid)
+    return asker.granted(context, entry, (), guest=uuid)

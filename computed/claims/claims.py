@@ -18,6 +18,7 @@ from computed import exception
 from computed import metrics
 from computed.claims import held
 from computed.claims import journal
+from computed.claims import settled as settled_module
 from computed.objects import grant as grant_obj
 from computed.virt import claim as virt_claim
 
@@ -35,8 +36,9 @@ UNCERTAIN = (exception.OutcomeUnknown, exception.ConductorUnavailable,
 UNANSWERED = (*UNCERTAIN, exception.PrimaryReadOnly)
 # These errors say that no claim was granted. (PrimaryReadOnly is not one: an
 # earlier try of the same request may have been granted.)
-DEFINITE = (exception.ClaimLost, exception.Frozen,
-            exception.WrongDatabase, exception.HostNotFound)
+DEFINITE = (exception.ClaimLost, exception.InstanceRegressed,
+            exception.Frozen, exception.WrongDatabase,
+            exception.HostNotFound)
 # How many times a claim is requested before the service gives up.
 TRIES = 3
 
@@ -74,11 +76,15 @@ class Claims:
     :ivar journal: the claims whose end the primary has not acknowledged
     :ivar in_hand: ids of the claims that this run requests or holds
     :ivar unwritten: the ends that could not be journaled, by claim id
+    :ivar settled: what the primary must have of the instances of this host
     """
 
     def __init__(self, database_id: str, host: str, service_id: str,
-                 boot_id: str, entries: journal.Journal) -> None:
+                 boot_id: str, entries: journal.Journal,
+                 settled: settled_module.Settled | None = None) -> None:
+        """:param settled: None: nothing is remembered yet"""
         self.owner = virt_claim.Owner(database_id, host)
+        self.settled = settled or settled_module.Settled(self.owner)
         self.service_id = service_id
         self.claim_owner = f'{service_id}:{boot_id}'
         self.journal = entries
@@ -101,14 +107,18 @@ class Claims:
             context, operation, [Wanted(INSTANCE, uuid, expected, values)])
 
     def claim_all(self, context: Context, operation: str,
-                  wanted: abc.Sequence[Wanted]) -> virt_claim.Claim:
+                  wanted: abc.Sequence[Wanted],
+                  reconciling: bool = False) -> virt_claim.Claim:
         """Ask the primary for a claim on several rows: all of them or none.
 
         The claim is for acts on the first instance, and ``claim.of(row)`` for
         acts on another of ``claim.rows``. One settlement ends it for all.
 
         :param wanted: the rows; the first instance is of this host
+        :param reconciling: an operator has decided that a row is regressed
         :raises computed.exception.ClaimLost: a fact no longer holds
+        :raises computed.exception.InstanceRegressed: an instance is held,
+            because its row lacks what this service knows of it
         :raises computed.exception.Frozen: no work may begin on this host
         :raises computed.exception.OutcomeUnknown: no answer; the claim is
             released as soon as the primary answers
@@ -120,6 +130,8 @@ class Claims:
         rows = [{'kind': one.kind, 'key': one.key,
                  'host': one.host or self.owner.host,
                  'values': dict(one.values),
+                 'remembered': None if reconciling or one.kind != INSTANCE
+                 else self.settled.facts(one.key),
                  'expected': {name: _plain(fact) for name, fact
                               in one.expected.items()}} for one in wanted]
         entry = self.begin(operation, [
@@ -131,7 +143,7 @@ class Claims:
             lambda: grant_obj.Grant.grant_claim(
                 context.tolerating_lag(False), self.owner.database_id,
                 entry.claim_id, self.claim_owner, operation, rows))
-        return self.granted(entry, granted.rows)
+        return self.granted(context, entry, granted.rows)
 
     def claimed(self, context: Context, operation: str,
                 wanted: abc.Sequence[Wanted]) -> held.Held:
@@ -145,15 +157,19 @@ class Claims:
         """Hold ``claim``, which was granted, for the body of a ``with``."""
         return held.Held(self, context, claim)
 
-    def granted(self, entry: journal.Entry,
+    def granted(self, context: Context, entry: journal.Entry,
                 rows: abc.Sequence[Row],
                 guest: str | None = None) -> virt_claim.Claim:
-        """Return the claim that the primary has granted.
+        """Return the claim that the primary has granted, and remember it.
 
         Only :mod:`computed.claims` calls this and the methods below.
 
         :param guest: the uuid of a guest without an instance
         """
+        for row in rows:
+            if _kind(row) == INSTANCE:
+                self.settled.granted(
+                    row, entry.claim_id, self._incarnation(context))
         return virt_claim.Claim(
             entry.claim_id, entry.operation, rows[0] if rows else None,
             self.owner, guest=guest, rows=tuple(rows))
@@ -184,7 +200,10 @@ class Claims:
             return repeated(request)
         except DEFINITE as error:
             self.ended(entry.claim_id)
-            if not isinstance(error, exception.Frozen):
+            if isinstance(error, exception.InstanceRegressed):
+                self.settled.hold({
+                    error.kwargs['uuid']: error.kwargs['vm_state']})
+            elif not isinstance(error, exception.Frozen):
                 metrics.claims_lost.labels(entry.operation).inc()
             raise
         except BaseException:
@@ -221,6 +240,9 @@ class Claims:
         """
         claim.ensure_live()
         claim.end()
+        for row in claim.rows:
+            if row.uuid not in values:
+                self.settled.released(row.uuid, claim.claim_id)
         entry = journal.Entry(claim.claim_id, claim.operation, tuple(
             _ended(row, values) for row in claim.rows) or (
                 journal.Row(GUEST, claim.uuid, self.owner.host, {}),))
@@ -252,8 +274,25 @@ class Claims:
             found = grant_obj.Grant.settle_claim(
                 strict, entry.claim_id,
                 [dataclasses.asdict(row) for row in entry.rows]).rows
+            self._remember(context, entry, found)
         self.ended(entry.claim_id)
         return found
+
+    def _remember(self, context: Context, entry: journal.Entry,
+                  found: abc.Sequence[Row]) -> None:
+        """Remember the results that the primary has of a claim, or lacks."""
+        fresh = {row.uuid: row for row in found}
+        for row in entry.rows:
+            if row.acted:
+                self.settled.ended(
+                    row.key, entry.claim_id, self._incarnation(context),
+                    fresh.get(row.key), (row.values or {}).get('vm_state'))
+
+    def _incarnation(self, context: Context) -> str | None:
+        """Return the incarnation of the database that ``context`` wrote to.
+        """
+        token = context.tokens.of(self.owner.database_id)
+        return None if token is None else token.incarnation
 
     def _keep_end(self, entry: journal.Entry) -> None:
         """Remember the end of a claim until the primary acknowledges it."""
@@ -267,13 +306,18 @@ class Claims:
                        'error': error})
 
 
+def _kind(row: Row) -> str:
+    return row.obj_name().lower()
+
+
 def _ended(row: Row, values: abc.Mapping[str, dict[str, object]]
            ) -> journal.Row:
     """Return a row of a claim with what its end writes."""
-    kind = row.obj_name().lower()
+    kind = _kind(row)
     return journal.Row(
         kind, row.uuid, row.host,
-        values.get(row.uuid, RELEASED.get(kind, {})), row.revision)
+        values.get(row.uuid, RELEASED.get(kind, {})), row.revision,
+        acted=row.uuid in values)
 
 
 def _plain(fact: object) -> object:

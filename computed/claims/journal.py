@@ -26,6 +26,8 @@ class Row:
     :ivar values: the columns to write when the claim is settled; None while
         the operation may still run
     :ivar revision: the row's revision since the grant; None if not known
+    :ivar acted: whether ``values`` is the result of an act; False: they only
+        give the row back
     """
 
     kind: str
@@ -33,6 +35,7 @@ class Row:
     host: str
     values: dict[str, typing.Any] | None = None
     revision: int | None = None
+    acted: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

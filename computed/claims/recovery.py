@@ -53,16 +53,39 @@ def left_behind(asker: claims.Claims,
     return _ours(asker, instances, but_for=asker.in_hand)
 
 
+def is_journaled(asker: claims.Claims, instance: claims.Row) -> bool:
+    """Return whether this service remembers the claim on ``instance``.
+
+    It may finish only such a claim. A backup that was restored has claims
+    that ended long ago.
+    """
+    return any(entry.claim_id == instance.claim_id
+               for entry in asker.journal.entries())
+
+
+def let_go(asker: claims.Claims, context: claims.Context,
+           instance: claims.Row) -> None:
+    """Release a claim of this service, with all its rows.
+
+    :raises: as :func:`adopt`
+    """
+    asker.release(context, adopt(asker, context, instance, 'release',
+                                 finishing=False))
+
+
 def adopt(asker: claims.Claims, context: claims.Context,
-          instance: claims.Row,
-          operation: str) -> virt_claim.Claim:
+          instance: claims.Row, operation: str,
+          finishing: bool = True) -> virt_claim.Claim:
     """Take over a claim that an earlier run left, with all its rows.
 
     :param instance: one of its rows, just read from the primary
+    :param finishing: if this run ends before it settles the claim, the next
+        one finishes what was begun; False: it releases the claim
     :raises computed.exception.ClaimLost: this service does not hold it
     """
-    entry = asker.begin(operation, [
-        journal.Row(claims.INSTANCE, instance.uuid, asker.owner.host)])
+    entry = asker.begin(operation, [journal.Row(
+        claims.INSTANCE, instance.uuid, asker.owner.host,
+        None if finishing else claims.RELEASED[claims.INSTANCE])])
     try:
         granted = claims.repeated(lambda: grant_obj.Grant.adopt_claim(
             context.tolerating_lag(False), instance.uuid,
@@ -73,7 +96,7 @@ def adopt(asker: claims.Claims, context: claims.Context,
         asker.ended(entry.claim_id)
         raise
     asker.journal.forget(instance.claim_id)
-    return asker.granted(entry, sorted(
+    return asker.granted(context, entry, sorted(
         granted.rows, key=lambda row: row.uuid != instance.uuid))
 
 
@@ -88,16 +111,16 @@ def release_orphaned(asker: claims.Claims, context: claims.Context,
     """
     journaled = {entry.claim_id for entry in asker.journal.entries()}
     for instance in _ours(asker, instances, journaled | asker.in_hand):
+        if asker.settled.is_doubtful(instance):
+            continue
         LOG.warning('Instance %s was claimed by a request that had '
                     'been given up; releasing it.', instance.name)
         try:
-            claim = adopt(asker, context, instance, 'release')
+            let_go(asker, context, instance)
         except (exception.ClaimLost, exception.NotJournaled,
                 *claims.UNANSWERED) as error:
             LOG.info('Instance %(name)s is left to the next pass: '
                      '%(error)s', {'name': instance.name, 'error': error})
-            continue
-        asker.release(context, claim)
 
 
 def release_guests(asker: claims.Claims, context: claims.Context) -> None:

@@ -38,6 +38,7 @@ class Instance(base.ComputedObject):
         'revision': fields.IntegerField(),
         'claim_id': fields.StringField(nullable=True),
         'claim_owner': fields.StringField(nullable=True),
+        'settled_claim_id': fields.StringField(nullable=True),
         'damaged': fields.ListOfStringsField(),
     }
 

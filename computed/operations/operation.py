@@ -9,6 +9,7 @@ from collections import abc
 
 from oslo_log import log as logging
 
+from computed import clock
 from computed import context as computed_context
 from computed import exception
 from computed import states
@@ -121,6 +122,8 @@ class Once:
 def claimed(manager: Manager, context: Context, operation: Operation,
             uuid: str) -> Claim:
     """Return a claim for ``operation``, or raise the error that refuses it.
+
+    The caller holds the lock of the instance, or nobody works on it yet.
     """
     expected: dict[str, object] = {'task_state': None}
     if operation.from_states:
@@ -132,9 +135,11 @@ def claimed(manager: Manager, context: Context, operation: Operation,
     except exception.ClaimLost as lost:
         instance = instance_obj.Instance.get_by_uuid(
             context, uuid, use_slave=False)
+        manager.claims.settled.review([instance], clock.monotonic())
         # Perhaps a request that this service gave up holds the instance. The
         # next pass of the task that finds such claims may be far away.
         recovery.release_orphaned(manager.claims, context, [instance])
+        manager.claims.settled.facts(uuid)      # it may be held
         raise refusal(instance, operation, manager.host) or lost from None
 
 

@@ -54,23 +54,38 @@ def recover(manager: operation.Manager, context: operation.Context,
     that was never built because the host was down becomes ``error``; its user
     decides.
 
-    :param instances: those of this host, just read from the primary
+    :param instances: the InstanceList of this host, just read from the
+        primary
     :param progress: called before each step that may take long
     """
+    # Only with what an earlier run has noted.
+    manager.claims.settled.review_all(instances, float('-inf'))
     recovery.replay(manager.claims, context)
     recovery.release_guests(manager.claims, context)
     for instance in recovery.left_behind(manager.claims, instances):
         progress()
         try:
-            claim = recovery.adopt(
-                manager.claims, context, instance, 'recover')
+            _end_claim(manager, context, instance)
         except exception.ClaimLost:
             continue    # the replay has settled it
-        _finish_in_time(manager, context, claim)
     for instance in instances:
-        if (instance.vm_state == states.BUILDING and
-                not instance.claim_id):
+        if instance.vm_state == states.BUILDING:
             _fail_unbuilt(manager, context, instance)
+
+
+def _end_claim(manager: operation.Manager, context: operation.Context,
+               instance: typing.Any) -> None:
+    """Finish what a claim was for if this service knows it, or release it.
+
+    :raises computed.exception.ClaimLost: this service does not hold it
+    """
+    if recovery.is_journaled(manager.claims, instance):
+        _finish_in_time(manager, context, recovery.adopt(
+            manager.claims, context, instance, 'recover'))
+        return
+    LOG.warning('Instance %s has a claim that this service does not know '
+                'of; releasing it.', instance.name)
+    recovery.let_go(manager.claims, context, instance)
 
 
 def _finish_in_time(manager: operation.Manager, context: operation.Context,
@@ -83,7 +98,8 @@ def _finish_in_time(manager: operation.Manager, context: operation.Context,
     def job(driver_done: abc.Callable[[], None]) -> None:
         with manager.claims.held(context, claim):
             values = {row.uuid: _finished(manager, claim.of(row))
-                      for row in claim.rows if row.host == manager.host}
+                      for row in claim.rows if row.host == manager.host and
+                      row.task_state in UNFINISHED}
             driver_done()
             manager.claims.settle_all(context, claim, values)
     manager.calls.act(f'recovery of {claim.uuid}', job,
@@ -92,17 +108,11 @@ def _finish_in_time(manager: operation.Manager, context: operation.Context,
 
 def _finished(manager: operation.Manager,
               claim: operation.Claim) -> operation.Values:
-    """Finish what was begun on one instance, if its task_state names it.
-
-    :returns: what to settle its claim with
-    """
-    unfinished = UNFINISHED.get(claim.instance.task_state)
+    """Finish what was begun on one instance; return what to settle."""
+    unfinished = UNFINISHED[claim.instance.task_state]
     LOG.info('Instance %(name)s: finishing %(operation)s, interrupted by '
              'the end of the service.',
-             {'name': claim.instance.name,
-              'operation': unfinished.name if unfinished else 'release'})
-    if unfinished is None:
-        return {'task_state': None}
+             {'name': claim.instance.name, 'operation': unfinished.name})
     return operation.outcome(manager, unfinished, claim)
 
 

@@ -9,7 +9,9 @@ import dataclasses
 
 from oslo_log import log as logging
 
+from computed import clock
 from computed import concurrency
+from computed import context as context_module
 from computed import exception
 from computed import metrics
 from computed import periodic
@@ -60,7 +62,10 @@ def check(manager: policy_module.Manager, context: claims.Context,
 
     :param row: just read from the primary
     """
-    if row.task_state or row.claim_id:
+    this = Pass(manager, context, policy)
+    if row.task_state or row.claim_id or (
+            this.is_first_in(row.origin) or
+            manager.claims.settled.forbids(row)):
         return
     guest = item.look_at(manager, row.uuid)
     if guest is None:
@@ -75,7 +80,7 @@ def check(manager: policy_module.Manager, context: claims.Context,
             outcome = item.REFUSED
             LOG.warning('%s', error)
     if verdict.record and outcome in (None, item.REFUSED):
-        record.record_all(Pass(manager, context, policy), [row])
+        record.record_all(this, [row])
 
 
 def doubtful(found: Found) -> list[Row]:
@@ -86,13 +91,18 @@ def doubtful(found: Found) -> list[Row]:
 
 @dataclasses.dataclass
 class Pass:
-    """One pass of one task."""
+    """One pass of one task.
+
+    :ivar observing: whether this is the first pass after the database may
+        have gone back in time. It repairs nothing.
+    """
 
     manager: policy_module.Manager
     context: claims.Context
     policy: policy_module.Policy
     report: periodic.Report = dataclasses.field(
         default_factory=periodic.Report)
+    observing: bool = False
 
     @property
     def expected(self) -> bool:
@@ -105,21 +115,49 @@ class Pass:
         Many differences at once more likely mean a broken hypervisor or a
         wrong list. The second look reads the primary and every guest.
 
+        It also looks again if a row lacks what this host has written, or if
+        the database has another incarnation than in the last pass.
+
         :returns: what was seen, the rows to act on, and how many repairs are
             allowed
         :raises computed.exception.DriverNotReady: the guests are not known
         """
         # The list that ends a restart of the machine is strict, too.
+        began, settled = clock.monotonic(), self.manager.claims.settled
         look, found, allowed = self._look_once(use_slave=not self.expected)
-        if len(doubtful(found)) > self.memory.hourly.room(allowed):
-            return self._look_once(use_slave=False)
+        origin = getattr(look.rows, 'origin', None)
+        self.observing = self.is_first_in(origin)
+        if self.observing or settled.regressed(
+                look.rows, began - (origin.age if origin else 0)) or (
+                    len(doubtful(found)) > self.memory.hourly.room(allowed)):
+            look, found, allowed = self._look_once(use_slave=False)
+        if self.observing:
+            LOG.warning('Another server is the primary database now, or the '
+                        'database was restored. This pass of %s only '
+                        'observes.', self.policy.name)
+        if origin is not None and origin.incarnation is not None:
+            self.memory.incarnation = origin.incarnation
         return look, found, allowed
+
+    def is_first_in(self, origin: context_module.Origin | None) -> bool:
+        """Return whether the database has another incarnation than before.
+
+        :param origin: of what was just read
+        """
+        return origin is not None and None not in (
+            origin.incarnation, self.memory.incarnation) and (
+                origin.incarnation != self.memory.incarnation)
 
     def _look_once(self, use_slave: bool) -> tuple[
             policy_module.Look, Found, int]:
+        began, settled = clock.monotonic(), self.manager.claims.settled
         look = self.policy.look(self.manager, self.context, use_slave)
-        return (look, self.policy.candidates(self.manager, look),
-                self.policy.limit(self.manager, look.rows))
+        if not use_slave:
+            settled.review(look.rows, began)
+        found = [(row, verdict) for row, verdict
+                 in self.policy.candidates(self.manager, look)
+                 if not settled.forbids(row)]
+        return look, found, self.policy.limit(self.manager, look.rows)
 
     @property
     def memory(self) -> memory.TaskMemory:
@@ -178,7 +216,8 @@ class Pass:
         rows = [row for row, _ in wanted]
         if not wanted:
             return []
-        if self.policy.mode(self.manager) == policy_module.OBSERVE:
+        if self.observing or (
+                self.policy.mode(self.manager) == policy_module.OBSERVE):
             self.report.refused += len(rows)
             self.report.note = f'would have repaired {len(rows)}'
             LOG.info('Observing only: would have repaired %s.',

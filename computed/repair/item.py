@@ -75,6 +75,8 @@ def repair(manager: policy_module.Manager, context: claims.Context,
         try:
             claim = held.enter_context(manager.claims.claimed(
                 context, policy.name, policy.wanted(row)))
+        except exception.InstanceRegressed:
+            return REFUSED
         except exception.ClaimLost:
             metrics.drift.labels(policy.name, 'false').inc()
             return LOST

@@ -11,6 +11,8 @@ from computed.repair import state
 # Names in the file, beside the count of repairs: the warnings of the last
 # pass, by uuid, and the names of the rows that the brake held then.
 WARNED, BRAKED = 'warned', 'braked'
+# The incarnation of the database in the last pass.
+INCARNATION = 'incarnation'
 
 
 class TaskMemory:
@@ -41,6 +43,16 @@ class TaskMemory:
     @braked.setter
     def braked(self, names: str | None) -> None:
         self._kept.note(BRAKED, names)
+
+
+    @property
+    def incarnation(self) -> str | None:
+        """Return the incarnation of the database in the last pass."""
+        return self._kept.get(INCARNATION)
+
+    @incarnation.setter
+    def incarnation(self, incarnation: str) -> None:
+        self._kept.note(INCARNATION, incarnation)
 
 
 class Memory:

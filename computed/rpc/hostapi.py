@@ -87,8 +87,22 @@ class HostAPI:
 
     def get_guest(self, context: computed_context.RequestContext,
                   host: str | None, uuid: str) -> dict[str, typing.Any]:
-        """Return what only the hypervisor knows of an instance, by name."""
+        """Return what only the host knows of an instance, by name."""
         return self._call(context, host, 'get_guest', uuid=uuid)
+
+    def list_regressed(self, context: computed_context.RequestContext,
+                       host: str | None) -> list[dict[str, str]]:
+        """Return ``uuid`` and ``name`` of the instances that are held."""
+        return self._call(context, host, 'list_regressed')
+
+    def reconcile(self, context: computed_context.RequestContext,
+                  host: str | None, uuid: str, keep_guest: bool) -> None:
+        """Decide about a held instance.
+
+        :param keep_guest: False: its record counts
+        """
+        self._act(context, host, 'reconcile', uuid=uuid,
+                  keep_guest=keep_guest)
 
     def list_tasks(self, context: computed_context.RequestContext,
                    host: str | None) -> list[dict[str, typing.Any]]:

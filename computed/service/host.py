@@ -20,6 +20,8 @@ from computed import metrics
 from computed import objects
 from computed.claims import claims
 from computed.claims import journal
+from computed.claims import remembered
+from computed.claims import settled
 from computed.conductor import client as conductor_client
 from computed.objects import base
 from computed.objects import host as host_obj
@@ -111,6 +113,9 @@ class HostService:
             registered['database_id'], self.conf.host,
             self.identity.service_id, self.identity.boot_id,
             journal.Journal(files.below(state_path, 'claims')))
+        self.claims.settled = settled.Settled(
+            self.claims.owner, remembered.Store(
+                files.below(state_path, 'settled'), self.claims.owner))
         self.driver = make_driver(self.conf)
         self._until_possible(
             lambda: self.driver.init_host(self.claims.owner))
@@ -178,10 +183,10 @@ class HostService:
             lambda: resources.update(
                 self.manager, context.new(resync=True)))
 
-    def instances(self) -> list[instance_obj.Instance]:
+    def instances(self) -> instance_obj.InstanceList:
         """Return the live instances of this host, read on the primary."""
-        return list(instance_obj.InstanceList.get_by_host(
-            context.new(resync=True), self.conf.host, use_slave=False))
+        return instance_obj.InstanceList.get_by_host(
+            context.new(resync=True), self.conf.host, use_slave=False)
 
     def _subscribe(self) -> None:
         self._lifecycle_events = lifecycle_events.LifecycleEvents(

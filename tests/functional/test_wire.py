@@ -75,7 +75,7 @@ UNSET = {
     'Instance': {
         'task_state', 'exit_code', 'fault', 'created_at', 'launched_at',
         'updated_at', 'deleted_at', 'deleted', 'revision', 'claim_id',
-        'claim_owner'}}
+        'claim_owner', 'settled_claim_id'}}
 
 
 def test_every_request_is_served_and_the_reply_read(recorded, tmp_path):
@@ -126,6 +126,8 @@ READERS = {
         tasks.one_line(record) for record in history],
     'run_task': tasks.describe_run,
     'get_ticket': lambda ticket: tickets.limited(ticket, 1),
+    'list_regressed': lambda held: [(one['uuid'], one['name'])
+                                    for one in held],
 }
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from computed import context
 from computed import exception
+from computed import states
 from computed.db.cell import migration
 from computed.objects import instance as instance_obj
 from computed.virt import memory
@@ -139,8 +140,12 @@ def site(cluster, address, connection, tmp_path):
 
 
 @pytest.fixture
-def load(site):
-    manager = site.side.manager(memory.MemoryDriver(site.side.conf))
+def manager(site):
+    return site.side.manager(memory.MemoryDriver(site.side.conf))
+
+
+@pytest.fixture
+def load(site, manager):
     with loads.Load(manager.claims) as found:
         waiting.wait_for(found.all_go_on(), 20, 'the load under way')
         yield found
@@ -223,13 +228,34 @@ def test_a_switchover_that_was_planned_loses_nothing(site, load):
     check(load, site)
 
 
+STARTED = '22222222-2222-4333-8444-555555555555'
+
+
+def stopped_instance(manager):
+    """An instance whose guest is off."""
+    manager.driver.add_foreign(STARTED, manager.claims.owner, states.SHUTDOWN)
+    instance_obj.Instance(context.new(), **{
+        **fixtures.INSTANCE, 'uuid': STARTED, 'vm_state': states.STOPPED,
+        'power_state': states.SHUTDOWN}).create()
+
+
+def start(manager):
+    manager.start_instance(context.new(), STARTED)
+    waiting.wait_for(lambda: instance_obj.Instance.get_by_uuid(
+        context.new(), STARTED).vm_state == states.ACTIVE, 20, 'the start')
+
+
 @on_each_engine
-def test_what_was_lost_with_the_primary_is_not_waited_for(site, load):
+def test_what_was_lost_with_the_primary_is_not_waited_for(
+        site, load, manager):
     """The replicas had received nothing for a while."""
     former, (other, chosen) = site.cluster.primary, site.cluster.replicas
+    stopped_instance(manager)
     for replica in (other, chosen):
+        replica.caught_up(former)
         replica.stop_receiving()
     waiting.wait_for(load.all_go_on(), 20, 'writes that will be lost')
+    start(manager)
     ctxt = context.new()
     lost = instance_obj.Instance(ctxt, **{
         **fixtures.INSTANCE, 'uuid': fixtures.UUID})
@@ -259,6 +285,15 @@ def test_what_was_lost_with_the_primary_is_not_waited_for(site, load):
                 context.new(), fixtures.UUID, use_slave=use_slave)
     load.__exit__()
     assert load.problems == []
+    # No guest is stopped because the start of it was lost.
+    assert [manager._sync_power_states(context.new()).acted
+            for _ in range(3)] == [0, 0, 0]
+    assert manager.driver.get_instance(STARTED).power_state == states.RUNNING
+    assert STARTED in manager.claims.settled.held()
+    manager.reconcile(context.new(), STARTED, True)
+    assert instance_obj.Instance.get_by_uuid(
+        context.new(), STARTED).vm_state == states.ACTIVE
+    assert manager.claims.settled.held() == {}
     assert site.program.process.poll() is None
     # No revision was given twice, so no guard is deceived.
     [[given]] = chosen.sql(

@@ -24,7 +24,7 @@ def instance(number=1, name='web', **values):
               'exit_code': None, 'fault': None, 'created_at': None,
               'launched_at': None, 'updated_at': None, 'deleted_at': None,
               'deleted': False, 'revision': 7, 'claim_id': None,
-              'claim_owner': None, **values}
+              'claim_owner': None, 'settled_claim_id': None, **values}
     return instance_obj.Instance(
         uuid=UUID.format(number), name=name, **values)
 
@@ -159,3 +159,14 @@ class Deployment:
 
     def run_task(self, context, host, name, accept=None):
         return self.record
+
+    def list_regressed(self, context, host):
+        if host in self.refusals:
+            raise self.refusals[host]
+        return [{'uuid': one.uuid, 'name': one.name}
+                for one in self.primary if one.host == host]
+
+    def reconcile(self, context, host, uuid, keep_guest):
+        if uuid in self.refusals:
+            raise self.refusals[uuid]
+        self.operated.append((host, uuid, keep_guest))

@@ -35,7 +35,7 @@ HASHES = {
     'HostList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Instance':
-        '1.0-7f1f61b97818a0a37167b6d3a7105568',
+        '1.0-93fedf22ca0ce3782f7c4094443db6bf',
     'InstanceList':
         '1.1-d750cc4b2dbc2478b33657be3fb06617',
     'ResourceUsage':

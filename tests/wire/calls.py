@@ -106,6 +106,8 @@ def ask_host(api):
     api.run_task(ctxt, fixtures.HOST, task, accept=3)
     api.get_task_history(ctxt, fixtures.HOST, task)
     api.list_tasks(ctxt, fixtures.HOST)
+    api.list_regressed(ctxt, fixtures.HOST)
+    api.reconcile(ctxt, *instance, keep_guest=True)
     api.operate(ctxt, fixtures.HOST, 'delete', fixtures.UUID)
 
 

@@ -18,6 +18,7 @@ from computed.cmd.manage import freeze
 from computed.cmd.manage import hosts
 from computed.cmd.manage import instances
 from computed.cmd.manage import operations
+from computed.cmd.manage import reconcile
 from computed.cmd.manage import replicas
 from computed.cmd.manage import tasks
 from computed.cmd.manage import usage
@@ -43,6 +44,7 @@ COMMANDS: dict[str, typing.Any] = {
     'instance pause': operations.Pause,
     'instance unpause': operations.Unpause,
     'instance delete': operations.Delete,
+    'instance reconcile': reconcile.Reconcile,
     'task list': tasks.List,
     'task show': tasks.Show,
     'task run': tasks.Run,

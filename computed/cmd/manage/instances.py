@@ -20,8 +20,9 @@ COLUMNS = ('uuid', 'name', 'host', 'vm_state', 'task_state', 'power_state')
 FURTHER = ('command', 'vcpus', 'memory_mb', 'disk_gb', 'network',
            'exit_code', 'fault')
 TIMES = ('created_at', 'launched_at', 'updated_at')
-# The hypervisor knows these; they are empty if it cannot be asked.
-GUEST = dict.fromkeys(('reason', 'interfaces', 'pid', 'started_at'))
+# The host knows these; they are empty if it cannot be asked.
+GUEST = dict.fromkeys(
+    ('regressed', 'reason', 'interfaces', 'pid', 'started_at'))
 
 
 def describe(instance: instance_obj.Instance) -> dict[str, typing.Any]:

@@ -11,9 +11,25 @@ from computed.cmd.manage import lookup
 from computed.objects import instance as instance_obj
 
 T = typing.TypeVar('T')
+R = typing.TypeVar('R')
 
 
-class Operation(base.Command):
+class OnInstances(base.Command):
+    """The base of commands that do the same to several instances."""
+
+    def _each(self, things: abc.Iterable[T],
+              act: abc.Callable[[T], R]) -> list[R]:
+        """Return the results of those calls that have succeeded."""
+        results = []
+        for thing in things:
+            try:
+                results.append(act(thing))
+            except exception.ComputedError as error:
+                self.app.LOG.error('%s', error)
+        return results
+
+
+class Operation(OnInstances):
     """The base of commands that start one operation on each named instance.
 
     :cvar operation: its name, one of ``computed.rpc.hostapi.OPERATIONS``
@@ -38,18 +54,6 @@ class Operation(base.Command):
             done = self._each(
                 started, lambda instance: self._wait(instance, parsed_args))
         return 0 if len(done) == len(parsed_args.instances) else 1
-
-    def _each(self, things: abc.Iterable[T],
-              act: abc.Callable[[T], instance_obj.Instance],
-              ) -> list[instance_obj.Instance]:
-        """Return the results of those calls that have succeeded."""
-        results = []
-        for thing in things:
-            try:
-                results.append(act(thing))
-            except exception.ComputedError as error:
-                self.app.LOG.error('%s', error)
-        return results
 
     def _start(self, name: str,
                parsed_args: argparse.Namespace) -> instance_obj.Instance:

@@ -19,6 +19,7 @@ if typing.TYPE_CHECKING:
     from computed.db.cell import instance as instance
     from computed.db.cell import migration as migration
     from computed.db.cell import models as models
+    from computed.db.cell import remembered as remembered
     from computed.db.cell import resources as resources
     from computed.db.cell import revision as revision
 else:

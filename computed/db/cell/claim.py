@@ -18,6 +18,7 @@ from computed import states
 from computed.db.cell import bounds
 from computed.db.cell import freeze
 from computed.db.cell import models
+from computed.db.cell import remembered
 from computed.db.cell import revision
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
@@ -31,8 +32,8 @@ Rows = list[Row]
 class Kind:
     """A table whose rows can be claimed.
 
-    It has the columns ``host``, ``revision``, ``updated_at`` and the three
-    columns of a claim.
+    It has the columns ``host``, ``revision``, ``updated_at``,
+    ``settled_claim_id`` and the three columns of a claim.
 
     :ivar key: the column that identifies a row
     :ivar facts: columns that a claim may rest on
@@ -159,11 +160,14 @@ def _grant(context: computed_context.RequestContext, claim_id: str,
     granted = {}
     for row in _order(wanted):
         kind = KINDS[row['kind']]
+        facts = _conditions(kind, row['expected'], operation)
         found = _update(
-            context, row, _conditions(kind, row['expected'], operation), new,
+            context, row,
+            [*facts, *remembered.conditions(kind.model, row)], new,
             _held_by(claim_id, owner))
         if found is None:
             # An error also rolls back the revisions and the other rows.
+            remembered.refuse(context, kind.model, row, facts)
             raise exception.ClaimLost(uuid=row['key'], operation=operation)
         granted[row['kind'], row['key']] = found
     return [granted[row['kind'], row['key']] for row in wanted]
@@ -190,9 +194,12 @@ def grant(context: computed_context.RequestContext, claim_id: str,
         ``kind`` is a key of ``KINDS``, ``key`` identifies the row,
         ``expected`` is ``{fact: value or list of values}``, and ``values``
         are columns to set with the grant, such as ``task_state``.
+        ``remembered`` is what the host knows of the row, or None.
     :returns: the fresh rows, in the same order
     :raises computed.exception.ClaimLost: a fact no longer holds, or there is
         another claim
+    :raises computed.exception.InstanceRegressed: a row lacks what its host
+        remembers
     :raises computed.exception.Frozen: a host is frozen
     """
     try:
@@ -204,7 +211,6 @@ def grant(context: computed_context.RequestContext, claim_id: str,
         return rows
 
 
-@cell.write
 def settle(context: computed_context.RequestContext, claim_id: str,
            rows: Rows) -> list:
     """End a claim and write its result.
@@ -213,12 +219,41 @@ def settle(context: computed_context.RequestContext, claim_id: str,
     grant. If it has another one, then a delayed request was granted this
     claim once more after its end, and the result is out of date.
 
-    :param rows: ``[{'kind', 'key', 'host', 'values', 'revision'}]``, all
-        rows of the claim. Without a revision, or with None, any revision is
-        accepted.
-    :returns: a fresh row for each; None if the claim is not held (any more),
-        for example after a settlement whose reply was lost
+    :param rows: ``[{'kind', 'key', 'host', 'values', 'revision',
+        'acted'}]``, all rows of the claim. Without a revision, or with None,
+        any revision is accepted. ``acted``: the values are a result, so the
+        row gets the claim's id as its mark.
+    :returns: a fresh row for each. None if the claim is not held (any more)
+        and its result was not the last one that was written
     """
+    settled = _settle(context, claim_id, rows)
+    if None not in settled:
+        return settled
+    # Perhaps the reply to an earlier call was lost.
+    before = _settled(context, claim_id, [row for row, found in zip(
+        rows, settled, strict=True) if found is None])
+    return [found or before.get((row['kind'], row['key']))
+            for row, found in zip(rows, settled, strict=True)]
+
+
+@cell.read
+def _settled(context: computed_context.RequestContext, claim_id: str,
+             rows: Rows) -> dict[tuple[str, str], typing.Any]:
+    """Return those rows whose last result is that of this claim."""
+    found = {}
+    for row in rows:
+        kind = KINDS[row['kind']]
+        found[row['kind'], row['key']] = context.session.scalar(
+            sa.select(kind.model).where(
+                kind.column == row['key'],
+                kind.model.settled_claim_id == claim_id))
+    return found
+
+
+@cell.write
+def _settle(context: computed_context.RequestContext, claim_id: str,
+            rows: Rows) -> list:
+    """End a claim; return a fresh row for each, None if it is not held."""
     new = _bumped(context, rows)
     settled = {}
     for row in _order(rows):
@@ -227,7 +262,9 @@ def settle(context: computed_context.RequestContext, claim_id: str,
         if row.get('revision') is not None:
             held.append(model.revision == row['revision'])
         settled[row['kind'], row['key']] = _update(
-            context, row, held, new, FREE)
+            context, row, held, new,
+            {**FREE, 'settled_claim_id': claim_id} if row.get('acted')
+            else FREE)
     if not any(settled.values()):
         cell.undo(context)
     return [settled[row['kind'], row['key']] for row in rows]

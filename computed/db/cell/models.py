@@ -167,6 +167,10 @@ class Instance(Base):
     claim_owner: orm.Mapped[str | None] = orm.mapped_column(sa.String(80))
     claimed_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
         sa.DateTime)
+    # The claim whose result was written last. A host recognizes by it whether
+    # the row has what it wrote, also after the database went back in time.
+    settled_claim_id: orm.Mapped[str | None] = orm.mapped_column(
+        sa.String(36))
 
 
 class GuestClaim(Base):

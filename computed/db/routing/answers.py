@@ -119,4 +119,5 @@ class Answers:
         self._stats.read(read.query, scope.node, reason)
         revision = next(iter(scope.revisions.values()), None)
         read.context.reads.note(computed_context.Origin(
-            scope.node.role, scope.node.name, reason, age, revision), now)
+            scope.node.role, scope.node.name, reason, age, revision,
+            self._primary.incarnation.number), now)

@@ -6,6 +6,7 @@ What counts as a difference is decided in
 
 import typing
 
+from computed import clock
 from computed import context as computed_context
 from computed import exception
 from computed import metrics
@@ -47,7 +48,10 @@ class PowerStates(policy.Policy):
     def look(self, manager: policy.Manager, context: Context,
              use_slave: bool) -> policy.Look:
         """Read all rows and guests, and count the guests without a row."""
+        began = clock.monotonic()
         look = super().look(manager, context, use_slave)
+        if not use_slave:
+            manager.claims.settled.review_all(look.rows, began)
         if look.snapshot:
             known = {row.uuid for row in look.rows}
             metrics.unknown_guests.set(

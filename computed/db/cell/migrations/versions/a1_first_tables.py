@@ -90,6 +90,7 @@ def instances() -> None:
         sa.Column('claim_id', sa.String(36)),
         sa.Column('claim_owner', sa.String(80)),
         sa.Column('claimed_at', sa.DateTime),
+        sa.Column('settled_claim_id', sa.String(36)),
         **TABLE)
     op.create_index('instances_host_deleted_states_idx', 'instances',
                     ['host', 'deleted', 'vm_state', 'task_state'])

@@ -1,0 +1,58 @@
+"""Compare a row with what its host remembers of it.
+
+If the database has gone back in time, a row lacks what its host has written.
+No claim is granted on such a row.
+"""
+
+import typing
+
+import sqlalchemy as sa
+
+from computed import context as computed_context
+from computed import exception
+from computed.db.cell import models
+
+Row = dict[str, typing.Any]
+
+
+def conditions(model: typing.Any,
+               row: Row) -> list[sa.ColumnElement[bool]]:
+    """Return the condition that a row has what its host remembers.
+
+    It has that if it has the result that the host wrote last, if it says the
+    same, or if it was written later. Revisions of another incarnation do not
+    tell whether it was.
+
+    :param model: the table of the row
+    :param row: with ``remembered``, which is what
+        :meth:`computed.claims.settled.Settled.facts` returns
+    """
+    facts = row.get('remembered')
+    if not facts:
+        return []
+    later = [model.revision > facts['revision']]
+    if facts['incarnation'] is not None:
+        later.append(sa.select(models.DatabaseIdentity.incarnation)
+                     .scalar_subquery() == facts['incarnation'])
+    either = [model.settled_claim_id == facts['claim_id'], sa.and_(*later)]
+    if facts['vm_state'] is not None:
+        either.append(model.vm_state == facts['vm_state'])
+    return [sa.or_(*either)]
+
+
+def refuse(context: computed_context.RequestContext, model: typing.Any,
+           row: Row, others: list[sa.ColumnElement[bool]]) -> None:
+    """Raise an error if only :func:`conditions` were not met.
+
+    :param others: the other conditions of the claim
+    :raises computed.exception.InstanceRegressed: the row is regressed
+    """
+    facts = row.get('remembered')
+    if not facts:
+        return
+    found = context.session.scalar(
+        sa.select(model).where(model.uuid == row['key'], *others))
+    if found is not None:
+        raise exception.InstanceRegressed(
+            instance=found.name, uuid=found.uuid, vm_state=found.vm_state,
+            settled=facts['vm_state'] or 'an operation')

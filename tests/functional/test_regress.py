@@ -1,0 +1,355 @@
+"""The database goes back in time; what a host has settled since is lost."""
+
+import uuid
+
+import oslo_messaging as messaging
+import pytest
+
+from computed import context
+from computed import exception
+from computed import metrics
+from computed import states
+from computed.claims import absence
+from computed.claims import claims
+from computed.claims import journal
+from computed.claims import remembered
+from computed.claims import settled
+from computed.objects import instance as instance_obj
+from computed.operations import operation
+from computed.operations import power
+from computed.operations import recover
+from computed.tasks.power_states import task as power_states
+from tests.support import fixtures
+from tests.support import waiting
+
+UUID = fixtures.UUID
+STOPPED = {'vm_state': 'stopped', 'power_state': states.SHUTDOWN}
+
+
+@pytest.fixture
+def manager(fresh, virt):
+    """Of a host that remembers, with a guest that is off."""
+    found = fresh.manager(virt)
+    remember(found, fresh.state)
+    virt.add_foreign(UUID, found.claims.owner, states.SHUTDOWN)
+    return found
+
+
+def remember(manager, folder):
+    """Remember in a folder; also what was remembered there before."""
+    owner = manager.claims.owner
+    manager.claims.settled = settled.Settled(
+        owner, remembered.Store(folder / 'settled', owner))
+
+
+class Backup:
+    """The rows of a moment, on the primary and on the replica."""
+
+    TABLES = 'hosts', 'instances'
+
+    def __init__(self, pair):
+        self._pair = pair
+        self._rows = {table: pair.sql(pair.primary, f'SELECT * FROM {table}')
+                      for table in self.TABLES}
+
+    def restore(self):
+        for path in (self._pair.primary, self._pair.replica):
+            for table, rows in self._rows.items():
+                self._pair.sql(path, f'DELETE FROM {table}')
+                for row in rows:
+                    self._pair.sql(
+                        path, f'INSERT INTO {table} VALUES '
+                        f"({', '.join('?' * len(row))})", *row)
+
+
+@pytest.fixture
+def backup(manager, pair):
+    """Made while the instance was stopped; it was started since."""
+    put(pair, **STOPPED)
+    found = Backup(pair)
+    done(manager, power.START, 'stopped')
+    assert row(pair, 'vm_state') == ('active',)
+    return found
+
+
+def put(pair, **columns):
+    changes = ', '.join(f'{name} = ?' for name in columns)
+    for path in (pair.primary, pair.replica):
+        pair.sql(path, f'UPDATE instances SET {changes}', *columns.values())
+
+
+def row(pair, columns='*'):
+    [found] = pair.sql(pair.primary, f'SELECT {columns} FROM instances')
+    return found
+
+
+def done(manager, what, vm_state):
+    claim = manager.claims.claim(
+        context.new(), UUID, what.name,
+        {'vm_state': vm_state, 'task_state': None},
+        task_state=what.task_state)
+    return operation.perform(manager, context.new(), what, claim)
+
+
+def new_incarnation(manager, pair, conductor):
+    """As `db new-incarnation`, or a failover, begins one."""
+    drawn = str(uuid.uuid4())
+    pair.sql(pair.primary, 'UPDATE database_identity SET incarnation = ?',
+             drawn)
+    waiting.wait_for(lambda: conductor.list_replicas(
+        context.new())[0]['incarnation'] == drawn, 10, 'the conductor')
+
+
+def asked(method, *args):
+    """Call what is exposed to RPC; raise what its caller gets."""
+    try:
+        return method(context.new(), *args)
+    except messaging.ExpectedException as expected:
+        raise expected.exc_info[1] from None
+
+
+def is_held(manager):
+    return list(manager.claims.settled.held()) == [UUID]
+
+
+@pytest.fixture(params=['announced', 'unannounced'])
+def restored(request, manager, pair, fresh, backup):
+    """The backup is restored while the host runs."""
+    manager._sync_power_states(context.new())
+    # So it is long ago: no replica lags that much.
+    remember(manager, fresh.state)
+    backup.restore()
+    if request.param == 'announced':
+        new_incarnation(manager, pair, fresh.conductor)
+    return row(pair)
+
+
+def test_a_guest_that_was_started_since_is_not_stopped(
+        manager, virt, pair, restored, caplog):
+    reports = [manager._sync_power_states(context.new()) for _ in range(3)]
+    power_states.check_instance(manager, context.new(), UUID)
+    assert [report.acted for report in reports] == [0, 0, 0]
+    assert virt.get_instance(UUID).power_state == states.RUNNING
+    assert row(pair) == restored
+    assert is_held(manager)
+    assert metrics.regressed_instances.current()._value.get() == 1
+    said = [record.getMessage() for record in caplog.records
+            if 'is held' in record.getMessage()]
+    assert len(said) == 1 and 'web' in said[0] and 'reconcile' in said[0]
+
+
+@pytest.mark.parametrize('request_', ['start', 'reboot_hard', 'delete'])
+def test_what_a_user_asks_for_is_refused_with_one_clear_error(
+        manager, virt, pair, restored, request_):
+    begin = {'start': manager.start_instance,
+             'reboot_hard': manager.reboot_instance_hard,
+             'delete': manager.delete_instance}[request_]
+    virt.calls.clear()
+    for _ in range(2):
+        with pytest.raises(exception.InstanceRegressed,
+                           match='reconcile .* --keep-guest'):
+            asked(begin, UUID)
+    assert row(pair) == restored
+    assert not {'power_on', 'power_off', 'reboot', 'destroy'} & {*virt.calls}
+
+
+def test_its_host_says_why_it_is_held(manager, restored):
+    manager._sync_power_states(context.new())
+    assert 'says stopped' in asked(manager.get_guest, UUID)['regressed']
+    assert asked(manager.list_regressed) == [
+        {'uuid': UUID, 'name': 'web'}]
+
+
+def test_a_later_write_by_somebody_else_does_not_hide_it(
+        manager, virt, pair, fresh, backup):
+    manager._sync_power_states(context.new())
+    backup.restore()
+    new_incarnation(manager, pair, fresh.conductor)
+    for path in (pair.primary, pair.replica):
+        pair.sql(path, "UPDATE instances SET name = 'renamed', "
+                 'revision = revision + 1000')
+        pair.sql(path, 'UPDATE hosts SET revision = revision + 1000')
+    for _ in range(3):
+        manager._sync_power_states(context.new())
+    assert virt.get_instance(UUID).power_state == states.RUNNING
+    assert is_held(manager)
+
+
+def test_an_operator_may_keep_the_guest(manager, virt, pair, restored):
+    manager._sync_power_states(context.new())
+    asked(manager.reconcile, UUID, True)
+    assert row(pair, 'vm_state, power_state, claim_id') == (
+        'active', states.RUNNING, None)
+    assert manager._sync_power_states(context.new()).candidates == 0
+    assert not is_held(manager)
+    done(manager, power.STOP, 'active')
+    assert row(pair, 'vm_state') == ('stopped',)
+    with pytest.raises(exception.InstanceNotRegressed):
+        asked(manager.reconcile, UUID, True)
+
+
+def test_an_operator_may_keep_the_record(manager, virt, pair, restored):
+    manager._sync_power_states(context.new())
+    asked(manager.reconcile, UUID, False)
+    assert manager._sync_power_states(context.new()).acted == 1
+    assert virt.get_instance(UUID).power_state == states.SHUTDOWN
+
+
+def test_a_guest_that_is_gone_cannot_be_kept(manager, virt, pair, restored):
+    manager._sync_power_states(context.new())
+    virt.vanish(UUID)
+    with pytest.raises(exception.GuestNotFound):
+        asked(manager.reconcile, UUID, True)
+    assert is_held(manager)
+    assert row(pair) == restored
+
+
+def test_a_record_that_comes_back_ends_it(manager, pair, fresh, backup):
+    right = Backup(pair)
+    manager._sync_power_states(context.new())
+    backup.restore()
+    new_incarnation(manager, pair, fresh.conductor)
+    manager._sync_power_states(context.new())
+    assert is_held(manager)
+    right.restore()
+    new_incarnation(manager, pair, fresh.conductor)
+    manager._sync_power_states(context.new())
+    assert not is_held(manager)
+
+
+def test_the_next_run_holds_it_too(manager, virt, pair, fresh, restored):
+    remember(manager, fresh.state)
+    recovered(manager)
+    assert is_held(manager)
+    remember(manager, fresh.state)
+    assert is_held(manager)
+    manager._sync_power_states(context.new())
+    assert virt.get_instance(UUID).power_state == states.RUNNING
+
+
+def test_the_first_pass_in_an_incarnation_observes(
+        manager, virt, pair, fresh):
+    put(pair, **STOPPED)
+    manager._sync_power_states(context.new())
+    virt.set_power_state(UUID, states.RUNNING, event=False)
+    new_incarnation(manager, pair, fresh.conductor)
+    power_states.check_instance(manager, context.new(), UUID)
+    ctxt = context.new()
+    ctxt.accept_repairs = 1
+    report = manager._sync_power_states(ctxt)
+    assert (report.acted, report.refused) == (0, 1)
+    assert ctxt.reads.last.role == 'primary'
+    assert virt.get_instance(UUID).power_state == states.RUNNING
+    assert manager._sync_power_states(context.new()).acted == 1
+
+
+def test_a_replica_that_lags_holds_nothing_and_costs_nothing(
+        manager, pair, backup):
+    for _ in range(2):
+        ctxt = context.new()
+        assert manager._sync_power_states(ctxt).refused == 0
+        assert ctxt.reads.by_role == {'replica': 1}
+        assert not is_held(manager)
+
+
+def recovered(manager):
+    recover.recover(
+        manager, context.new(), instance_obj.InstanceList.get_by_host(
+            context.new(), fixtures.HOST, use_slave=False), lambda: None)
+
+
+def successor(manager, entries):
+    """The claims of the same service after a new start."""
+    old = manager.claims
+    manager.claims = claims.Claims(
+        old.owner.database_id, old.owner.host, old.service_id,
+        str(uuid.uuid4()), entries, old.settled)
+
+
+def test_a_claim_that_a_backup_has_is_released_and_not_finished(
+        manager, virt, pair, tmp_path):
+    put(pair, vm_state='active', power_state=states.RUNNING)
+    virt.set_power_state(UUID, states.RUNNING)
+    claim = manager.claims.claim(
+        context.new(), UUID, 'stop', {'vm_state': 'active'},
+        task_state=states.POWERING_OFF)
+    backup = Backup(pair)
+    operation.perform(manager, context.new(), power.STOP, claim)
+    done(manager, power.START, 'stopped')
+    backup.restore()
+    virt.calls.clear()
+    successor(manager, journal.Journal(tmp_path / 'claims'))
+    recovered(manager)
+    assert row(pair, 'vm_state, task_state, claim_id') == (
+        'active', None, None)
+    assert 'power_off' not in virt.calls
+    assert journal.Journal(tmp_path / 'claims').entries() == []
+    assert not is_held(manager), 'both say that it is active'
+
+
+def test_an_act_whose_grant_is_lost_meanwhile_is_held(
+        manager, virt, pair):
+    put(pair, **STOPPED)
+    backup = Backup(pair)
+    claim = manager.claims.claim(
+        context.new(), UUID, 'start', {'vm_state': 'stopped'},
+        task_state=states.POWERING_ON)
+    backup.restore()
+    operation.perform(manager, context.new(), power.START, claim)
+    assert is_held(manager)
+    manager._sync_power_states(context.new())
+    assert virt.get_instance(UUID).power_state == states.RUNNING
+
+
+def test_one_whose_service_ended_before_it_is_held_too(
+        manager, virt, pair, fresh, tmp_path):
+    put(pair, **STOPPED)
+    backup = Backup(pair)
+    claim = manager.claims.claim(
+        context.new(), UUID, 'start', {'vm_state': 'stopped'},
+        task_state=states.POWERING_ON)
+    virt.power_on(claim)
+    backup.restore()
+    successor(manager, journal.Journal(tmp_path / 'claims'))
+    remember(manager, fresh.state)
+    recovered(manager)
+    manager._sync_power_states(context.new())
+    assert virt.get_instance(UUID).power_state == states.RUNNING
+    assert is_held(manager)
+
+
+def test_a_guest_whose_record_is_lost_is_not_nobodys(
+        manager, virt, pair, backup, caplog):
+    pair.sql(pair.primary, 'DELETE FROM instances')
+    pair.sql(pair.primary, 'UPDATE hosts SET revision = 3')
+    recovered(manager)
+    listing = absence.listing(manager.claims, context.new())
+    with pytest.raises(exception.InstanceRegressed):
+        absence.claim(manager.claims, context.new(), listing, UUID, 'remove')
+
+
+def test_an_instance_that_was_deleted_since_does_not_come_back(
+        manager, virt, pair, fresh):
+    put(pair, **STOPPED)
+    backup = Backup(pair)
+    manager.delete_instance(context.new(), UUID)
+    manager.workers.shutdown(wait=True)
+    backup.restore()
+    manager.after_reboot = True
+    manager._sync_power_states(context.new())
+    with pytest.raises(exception.InstanceRegressed, match='deleted'):
+        manager.claims.claim(context.new(), UUID, 'start', {})
+    asked(manager.reconcile, UUID, True)
+    assert row(pair, 'vm_state, deleted') == ('deleted', 1)
+
+
+def test_an_end_that_is_told_twice_is_no_loss(manager, pair, lossy):
+    put(pair, **STOPPED)
+    claim = manager.claims.claim(
+        context.new(), UUID, 'start', {'vm_state': 'stopped'})
+    lossy(1)
+    operation.perform(manager, context.new(), power.START, claim)
+    [entry] = manager.claims.journal.entries()
+    manager.claims.tell(context.new(), entry)
+    assert not is_held(manager)
+    assert manager.claims.settled.get(UUID).vm_state == 'active'
