@@ -516,6 +516,8 @@ def test_what_a_user_writes_is_not_taken_for_what_the_server_says(
     values = {**fixtures.INSTANCE, 'uuid': fixtures.UUID, 'host': None,
               'name': words}
     with pytest.raises(db_exc.DBDuplicateEntry):
+        instance._create(context.new(), values)
+    with pytest.raises(exception.InstanceExists):
         instance.create(context.new(), values)
 
 

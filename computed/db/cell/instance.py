@@ -119,7 +119,7 @@ def create(context: computed_context.RequestContext,
         uuid, and another order
     """
     try:
-        return _insert(context, values)
+        return _create(context, values)
     except db_exc.DBDuplicateEntry:
         return _inserted(context, values)
 
@@ -141,7 +141,7 @@ def _inserted(context: computed_context.RequestContext,
 
 
 @cell.write
-def _insert(context: computed_context.RequestContext,
+def _create(context: computed_context.RequestContext,
             values: dict[str, typing.Any]) -> models.Instance:
     bounds.ensure_fit(models.Instance, values)
     new = revision.bump(context, values.get('host'))

@@ -78,10 +78,12 @@ class Database:
         :raises computed.exception.WriteConflict: nothing was written
         :raises computed.exception.CommitUnknown: the commit got no answer
         """
+        name = function.__name__.lstrip('_')
+
         @functools.wraps(function)
         def wrapper(context: computed_context.RequestContext,
                     *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
-            return self.router.write(function.__name__, functools.partial(
+            return self.router.write(name, functools.partial(
                 function, context, *args, **kwargs), context, heartbeat)
         return typing.cast(Q, wrapper)
 
