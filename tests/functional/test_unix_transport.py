@@ -22,6 +22,7 @@ from oslo_messaging import conffixture
 from oslo_messaging._drivers import base
 
 from computed import exception
+from computed.rpc.unix import budget as unix_budget
 from computed.rpc.unix import driver as unix_driver
 from computed.rpc.unix import links as unix_links
 from computed.rpc.unix import peers as unix_peers
@@ -347,7 +348,7 @@ def test_allowed_errors_keep_their_type_and_others_do_not(serve, client):
 def test_large_messages_pass_both_ways(serve, client):
     serve()
     assert len(client.call({}, 'blob', size=20 << 20)) == 20 << 20
-    value = 'y' * (5 << 20)
+    value = 'y' * (3 << 20)
     assert client.call({}, 'echo', value=value) == value
 
 
@@ -355,6 +356,7 @@ def test_what_cannot_be_sent_is_an_error_to_the_caller(
         serve, client, monkeypatch):
     _, endpoint = serve()
     monkeypatch.setattr(unix_wire, 'LIMIT', 100000)
+    monkeypatch.setattr(unix_wire, 'REQUEST_LIMIT', 100000)
     with pytest.raises(ValueError, match='exceeds the limit'):
         client.call({}, 'blob', size=100001)
     with pytest.raises(oslo_messaging.MessageDeliveryFailure, match='limit'):
@@ -568,7 +570,7 @@ def test_a_connection_with_something_left_on_it_is_not_used(serve, client):
     server, endpoint = serve()
     client.call({}, 'echo', value=1)
     for peer in list(server.listener._poll_style_listener._peers):
-        peer.send(unix_wire.encode({'id': 'of another call'}))
+        peer._put(unix_wire.encode({'id': 'of another call'}))
 
     assert client.call({}, 'echo', value=2) == 2
     assert endpoint.seen == [1, 2]
@@ -605,6 +607,7 @@ def test_restarts_under_load_lose_and_repeat_nothing(serve, client, threads):
 
 @pytest.mark.parametrize('frame, complaint', [
     (b'\xff\xff\xff\xff', 'the limit is'),
+    (struct.pack('!I', unix_wire.REQUEST_LIMIT + 1), 'the limit is'),
     (b'\0\0\0\4nope', 'Expecting'),
     (b'\0\0\0\2\xff\xfe', 'decode'),
     (b'\0\0\0\2[]', 'not a message'),
@@ -626,6 +629,105 @@ def test_a_bad_frame_ends_its_own_connection_only(
              if record.levelno == logging.WARNING]
     assert said.startswith('Closed the connection of process')
     assert complaint in said
+
+
+def test_a_call_that_has_its_answer_sends_no_more_signs_of_life(
+        serve, directory):
+    """The library ends its thread only when a sign cannot be sent."""
+    serve()
+    before = set(threading.enumerate())
+    with connect(directory) as sock:
+        sock.sendall(unix_wire.encode({
+            'id': 'an-id', 'ctxt': {}, 'timeout': 2,
+            'msg': {'method': 'nothing', 'args': {}}}))
+        assert unix_wire.receive(sock)['failure']
+        waiting.wait_for(lambda: not [
+            thread for thread in set(threading.enumerate()) - before
+            if '_watchdog' in thread.name])
+        sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            sock.recv(1)
+
+
+def test_nor_one_whose_client_is_gone(serve, directory):
+    server, endpoint = serve()
+    before = set(threading.enumerate())
+    with connect(directory) as sock:
+        sock.sendall(unix_wire.encode({
+            'id': 'an-id', 'ctxt': {}, 'timeout': 2,
+            'msg': {'method': 'hold', 'args': {}}}))
+        waiting.wait_for(lambda: endpoint.seen)
+    waiting.wait_for(lambda: not [
+        thread for thread in set(threading.enumerate()) - before
+        if '_watchdog' in thread.name])
+
+
+def test_a_frame_that_does_not_end_ends_its_connection(
+        serve, client, directory, monkeypatch):
+    monkeypatch.setattr(unix_wire, 'STUCK', 0.1)
+    monkeypatch.setattr(unix_wire, 'FRAME', 0.5)
+    serve()
+    with connect(directory) as idle, connect(directory) as slow, \
+            connect(directory) as slower:
+        slow.sendall(b'\0')
+        slower.sendall(request('who')[:-1])
+        assert client.call({}, 'echo', value=1) == 1
+        assert is_closed(slow)
+        assert is_closed(slower)
+        idle.sendall(request('who'))    # it had not begun one
+        assert unix_wire.receive(idle)['result'] == 'one'
+
+
+def test_one_client_more_than_a_server_takes_makes_an_idle_one_leave(
+        serve, client, directory, monkeypatch):
+    monkeypatch.setattr(unix_budget, 'PEERS', 3)
+    server, endpoint = serve()
+    peers = server.listener._poll_style_listener._peers
+    with contextlib.ExitStack() as stack:
+        crowd = [stack.enter_context(connect(directory)) for _ in range(3)]
+        waiting.wait_for(lambda: len(peers) == 3)
+        crowd[0].sendall(request('hold', value=0))
+        waiting.wait_for(lambda: endpoint.seen)
+        for _ in range(9):
+            crowd.append(stack.enter_context(connect(directory)))
+            crowd[-1].sendall(request('who'))
+            assert unix_wire.receive(crowd[-1])['result'] == 'one'
+            assert len(peers) <= 3
+        assert client.call({}, 'who') == 'one'
+        endpoint.released.set()
+        assert unix_wire.receive(crowd[0])['id'] == 'an-id'
+
+
+def test_who_finds_a_server_full_of_busy_clients_waits(
+        serve, client, directory, threads, monkeypatch):
+    monkeypatch.setattr(unix_budget, 'PEERS', 2)
+    server, endpoint = serve()
+    holding = [threads.submit(client.call, {}, 'hold', value=n)
+               for n in range(2)]
+    waiting.wait_for(lambda: len(endpoint.seen) == 2)
+    call = threads.submit(client.call, {}, 'echo', value='waits')
+    with connect(directory) as crowd:   # until this one is in the queue too
+        assert len(server.listener._poll_style_listener._peers) == 2
+        assert endpoint.seen == [0, 1] or endpoint.seen == [1, 0]
+        endpoint.released.set()
+        assert call.result(20) == 'waits'
+        crowd.sendall(request('who'))
+        assert unix_wire.receive(crowd)['result'] == 'one'
+    futures.wait(holding)
+
+
+def test_requests_share_a_number_of_bytes(
+        serve, client, threads, monkeypatch):
+    monkeypatch.setattr(unix_budget, 'BYTES', 3 * unix_budget.LEAST)
+    server, endpoint = serve()
+    calls = [threads.submit(client.call, {}, 'hold', value=n)
+             for n in range(8)]
+    peers = server.listener._poll_style_listener._peers
+    waiting.wait_for(lambda: len(peers) == 8 and len(endpoint.seen) == 3)
+    assert not [call for call in calls if call.done()]
+    endpoint.released.set()
+    assert {call.result(20) for call in calls} == set(range(8))
+    assert sorted(endpoint.seen) == list(range(8))
 
 
 def test_a_client_in_mid_frame_blocks_nobody(serve, client, directory):

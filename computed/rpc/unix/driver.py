@@ -42,6 +42,10 @@ class WentAway(oslo_messaging.MessageDeliveryFailure):
     """The server went away during a call. The call may have been done."""
 
 
+class CannotBeSent(oslo_messaging.MessageDeliveryFailure):
+    """The request is too large, or JSON cannot express it."""
+
+
 def directory_of(url: oslo_messaging.TransportURL) -> str:
     """Return the directory that ``unix:///absolute/dir`` names.
 
@@ -93,10 +97,9 @@ class UnixDriver(base.BaseDriver):
                    'ctxt': ctxt, 'msg': message,
                    'timeout': call_monitor_timeout}
         try:
-            frame = unix_wire.encode(request)
+            frame = unix_wire.encode(request, unix_wire.REQUEST_LIMIT)
         except ValueError as error:
-            raise oslo_messaging.MessageDeliveryFailure(
-                f'{target}: {error}') from error
+            raise CannotBeSent(str(error)) from error
         if target.fanout:
             self._to_all(target, frame)
         elif wait_for_reply:

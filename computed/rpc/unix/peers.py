@@ -13,7 +13,9 @@ from oslo_log import log as logging
 from oslo_messaging._drivers import base
 from oslo_messaging._drivers import common
 
+from computed import clock
 from computed import concurrency
+from computed.rpc.unix import budget as unix_budget
 from computed.rpc.unix import wire as unix_wire
 
 LOG = logging.getLogger(__name__)
@@ -27,10 +29,12 @@ class Peer:
     """
 
     def __init__(self, sock: socket.socket, pid: int,
-                 deliver: 'abc.Callable[[Peer, Content], object]',
+                 budget: unix_budget.Budget,
+                 deliver: 'abc.Callable[[Incoming], object]',
                  forget: 'abc.Callable[[Peer], object]') -> None:
         """:param pid: the client's process
-        :param deliver: called with this peer and each request
+        :param budget: what the requests of all peers share
+        :param deliver: called with each request
         :param forget: called with this peer when it is closed
         """
         # A client that does not read its answers must not keep a worker. The
@@ -38,18 +42,21 @@ class Peer:
         sock.settimeout(unix_wire.STUCK)
         self._sock = sock
         self._pid = pid
+        self._budget = budget
         self._deliver = deliver
         self._forget = forget
         self._lock = threading.Lock()
         self._reading = True
         self._unanswered = 0
+        # When it became idle; None: it sends, or waits for an answer.
+        self._idle_since: float | None = clock.monotonic()
         self.thread = concurrency.thread(f'unix-peer-{pid}', self._read)
 
     def _read(self) -> None:
         try:
             while True:
-                self._take(unix_wire.receive(self._sock))
-        except ValueError as error:
+                self._take(unix_wire.Frame(self._sock))
+        except (ValueError, TimeoutError) as error:
             LOG.warning('Closed the connection of process %d: %s',
                         self._pid, error)
         except (EOFError, OSError):
@@ -58,15 +65,35 @@ class Peer:
             self._reading = False
             self._close_if_done()
 
-    def _take(self, content: Content) -> None:
-        request = unix_wire.checked_request(content)
+    def _take(self, frame: unix_wire.Frame) -> None:
+        self._idle_since = None
+        size = frame.read_size()
+        cost = self._budget.take(size)
+        try:
+            request = unix_wire.checked_request(frame.read_body(size))
+        except BaseException:
+            self._budget.give_back(cost)
+            raise
         with self._lock:
-            self._unanswered += request['id'] is not None
-        self._deliver(self, request)
+            self._unanswered += 1
+        self._deliver(Incoming(self, request, cost))
 
-    def send(self, frame: bytes) -> None:
-        """Send ``frame``, if the client is still there."""
-        with self._lock, contextlib.suppress(OSError):
+    @property
+    def idle_since(self) -> float | None:
+        """Return since when it owes nothing and is owed nothing.
+
+        It is a time of the monotonic clock; None: it is busy.
+        """
+        return self._idle_since
+
+    def send(self, incoming: 'Incoming', frame: bytes) -> None:
+        """Send ``frame`` about a call that is being worked on.
+
+        :raises OSError: the client is gone, or the call has its answer
+        """
+        with self._lock:
+            if incoming.cost is None:
+                raise BrokenPipeError('the call has its answer')
             self._put(frame)
 
     def is_gone(self) -> bool:
@@ -80,15 +107,25 @@ class Peer:
             return True
         return False
 
-    def answer(self, frame: bytes) -> None:
-        """Send the answer to a call."""
+    def answer(self, incoming: 'Incoming', frame: bytes | None) -> None:
+        """Send the answer to a request, which has then ended.
+
+        :param frame: None: it has no answer
+        """
         with self._lock:
+            if incoming.cost is None:
+                return
+            self._budget.give_back(incoming.cost)
+            incoming.cost = None
             try:
-                self._put(frame)
+                if frame is not None:
+                    self._put(frame)
             except OSError as error:
                 LOG.info('Process %d did not take its answer: %s',
                          self._pid, error)
             self._unanswered -= 1
+            if not self._unanswered:
+                self._idle_since = clock.monotonic()
             self._close_if_done()
 
     def _put(self, frame: bytes) -> None:
@@ -126,9 +163,11 @@ class Peer:
 class Incoming(base.RpcIncomingMessage):
     """A request, and the way back to its sender."""
 
-    def __init__(self, peer: Peer, request: Content) -> None:
+    def __init__(self, peer: Peer, request: Content, cost: int) -> None:
+        """:param cost: what it takes of the budget until it has ended"""
         super().__init__(request['ctxt'], request['msg'], request['id'])
         self.client_timeout = request['timeout']
+        self.cost: int | None = cost
         self._peer = peer
         self._is_call = request['id'] is not None
 
@@ -141,20 +180,26 @@ class Incoming(base.RpcIncomingMessage):
         return self._is_call and self._peer.is_gone()
 
     def heartbeat(self) -> None:
-        """Tell the caller that its call is being worked on."""
-        self._peer.send(unix_wire.encode({'id': self.msg_id, 'alive': True}))
+        """Tell the caller that its call is being worked on.
+
+        :raises OSError: nobody waits for the call any more. The library's
+            thread that calls this ends only by an error.
+        """
+        self._peer.send(
+            self, unix_wire.encode({'id': self.msg_id, 'alive': True}))
 
     def reply(self, reply: typing.Any = None, failure: typing.Any = None
               ) -> None:
         """Answer a call; a cast has no answer."""
         if not self._is_call:
+            self._peer.answer(self, None)
             return
         try:
             frame = self._answer(reply, failure)
         except Exception as error:      # the caller must not time out
             failure = ValueError(f'the answer cannot be sent: {error}')
             frame = self._answer(None, (ValueError, failure, None))
-        self._peer.answer(frame)
+        self._peer.answer(self, frame)
 
     def _answer(self, reply: typing.Any, failure: typing.Any) -> bytes:
         if failure:

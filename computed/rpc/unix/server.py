@@ -19,11 +19,13 @@ from oslo_messaging._drivers import base
 from computed import chance
 from computed import concurrency
 from computed import files
+from computed.rpc.unix import budget as unix_budget
 from computed.rpc.unix import links as unix_links
 from computed.rpc.unix import peers as unix_peers
 from computed.rpc.unix import wire as unix_wire
 
 LOG = logging.getLogger(__name__)
+FULL = 0.02                 # seconds between looks at a full server
 
 
 class UnixListener(base.PollStyleListener):
@@ -38,6 +40,7 @@ class UnixListener(base.PollStyleListener):
         self._requests: queue.SimpleQueue[unix_peers.Incoming | None] = (
             queue.SimpleQueue())
         self._peers: set[unix_peers.Peer] = set()
+        self._budget = unix_budget.Budget()
         self._stopping = threading.Event()
         self._name = name
         files.make_private(directory)
@@ -75,24 +78,43 @@ class UnixListener(base.PollStyleListener):
         with selectors.DefaultSelector() as selector:
             selector.register(self._sock, selectors.EVENT_READ)
             selector.register(self._wake, selectors.EVENT_READ)
-            shut = False
-            while not shut:
-                shut = any(key.fd == self._wake
-                           for key, _ in selector.select())
-                # Do this even when shut: serve a client that has connected.
-                self._admit_waiting()
+            ready: set[object] = set()
+            while self._wake not in ready:
+                ready = {key.fd for key, _ in selector.select()}
+                if self._sock.fileno() in ready and self._has_room():
+                    self._admit_next()
+        # Serve also those who have connected.
+        while self._admit_next():
+            pass
 
-    def _admit_waiting(self) -> None:
-        while True:
-            try:
-                self._admit(self._sock.accept()[0])
-            except BlockingIOError:
-                return
-            except (OSError, RuntimeError) as error:
-                if self._stopping.is_set():
-                    return
-                LOG.error('Cannot accept a connection: %s', error)
-                self._stopping.wait(0.1)
+    def _admit_next(self) -> bool:
+        """Serve the next client; return False if none waits."""
+        try:
+            self._admit(self._sock.accept()[0])
+        except BlockingIOError:
+            return False
+        except (OSError, RuntimeError) as error:
+            if self._stopping.is_set():
+                return False
+            LOG.error('Cannot accept a connection: %s', error)
+            self._stopping.wait(0.1)
+        return True
+
+    def _has_room(self) -> bool:
+        """Return whether the client that waits can be served.
+
+        If not, the client that has been idle for longest is let go. The one
+        that waits goes on waiting until the other is gone.
+        """
+        if len(self._peers) < unix_budget.PEERS:
+            return True
+        idle = [(since, id(peer), peer) for peer in list(self._peers)
+                if (since := peer.idle_since) is not None]
+        if idle:
+            # It may try another server if it sends something now.
+            min(idle)[2].shut(socket.SHUT_RD)
+        self._stopping.wait(FULL)
+        return False
 
     def _admit(self, accepted: socket.socket) -> None:
         # Under eventlet the accepted socket is a plain one, which eventlet
@@ -104,17 +126,14 @@ class UnixListener(base.PollStyleListener):
             LOG.warning('Refused process %d of user %d', pid, uid)
             sock.close()
             return
-        peer = unix_peers.Peer(sock, pid, self._take, self._peers.discard)
+        peer = unix_peers.Peer(sock, pid, self._budget, self._requests.put,
+                               self._peers.discard)
         self._peers.add(peer)
         try:
             peer.thread.start()
         except RuntimeError:            # no more threads
             peer.close()
             raise
-
-    def _take(self, peer: unix_peers.Peer, request: unix_peers.Content
-              ) -> None:
-        self._requests.put(unix_peers.Incoming(peer, request))
 
     @base.batch_poll_helper
     def poll(self, timeout: float | None = None) -> unix_peers.Incoming | None:

@@ -6,6 +6,7 @@ file name says what its server serves::
     <exchange>,<topic>,<server>,<pid>-<random>.sock
 """
 
+import contextlib
 import os
 import socket
 import struct
@@ -19,8 +20,10 @@ from oslo_serialization import jsonutils
 from computed import chance
 from computed import clock
 
-LIMIT = 64 << 20            # bytes of JSON in a frame
+LIMIT = 64 << 20            # bytes of JSON in an answer
+REQUEST_LIMIT = 4 << 20     # in a request; parsed, they cost thirty times that
 STUCK = 30                  # seconds without progress until a send fails
+FRAME = 30                  # seconds that a request may take to come in
 HEADER = struct.Struct('!I')
 
 
@@ -49,15 +52,18 @@ os.register_at_fork(after_in_child=_after_fork)
 
 # -- frames
 
-def encode(content: dict[str, typing.Any]) -> bytes:
+def encode(content: dict[str, typing.Any], limit: int | None = None) -> bytes:
     """Return ``content`` as one frame.
 
-    :raises ValueError: it is larger than LIMIT, or JSON cannot express it
+    :param limit: bytes of JSON; None: LIMIT
+    :raises ValueError: it is larger than that, or JSON cannot express it
     """
     body = jsonutils.dump_as_bytes(content)
-    if len(body) > LIMIT:
+    if limit is None:
+        limit = LIMIT
+    if len(body) > limit:
         raise ValueError(f'a message of {len(body)} bytes exceeds the limit '
-                         f'of {LIMIT}')
+                         f'of {limit}')
     return HEADER.pack(len(body)) + body
 
 
@@ -87,13 +93,60 @@ def receive(sock: socket.socket, deadline: float | None = None
     header = _read(sock, HEADER.size, deadline)
     if not header:
         raise EOFError('the connection was closed')
-    _check_length(header, HEADER.size)
-    size, = HEADER.unpack(header)
-    if size > LIMIT:
-        raise ValueError(f'{size} bytes announced, the limit is {LIMIT}')
+    size = _size(header, LIMIT)
     body = _read(sock, size, deadline)
     _check_length(body, size)
     return decode(body)
+
+
+class Frame:
+    """A request that has begun to come in, at a server."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Wait for its first byte, without a limit.
+
+        :raises EOFError: the client has closed, between two frames
+        """
+        self._sock = sock
+        self._first = _read(sock, 1, None)
+        if not self._first:
+            raise EOFError('the connection was closed')
+        self._deadline = clock.monotonic() + FRAME
+
+    def read_size(self) -> int:
+        """Return the bytes of its body.
+
+        :raises TimeoutError: it takes too long to come in
+        :raises ValueError: it is too large, or cut short
+        """
+        return _size(self._first + self._read(HEADER.size - 1),
+                     REQUEST_LIMIT)
+
+    def read_body(self, size: int) -> dict[str, typing.Any]:
+        """Return its content.
+
+        :raises TimeoutError: it takes too long to come in
+        :raises ValueError: it is cut short, or malformed
+        """
+        # It may have waited for the server in between.
+        self._deadline = clock.monotonic() + FRAME
+        body = self._read(size)
+        _check_length(body, size)
+        return decode(body)
+
+    def _read(self, size: int) -> bytes:
+        # Other threads send on this socket, with the socket's own limit. So
+        # that limit is kept, and the deadline is looked at in between.
+        data = bytearray()
+        while len(data) < size:
+            with contextlib.suppress(TimeoutError):
+                chunk = self._sock.recv(min(size - len(data), 1 << 18))
+                if not chunk:
+                    break
+                data += chunk
+            if len(data) < size:
+                left(self._deadline)
+        return bytes(data)
 
 
 def checked_request(content: dict[str, typing.Any]) -> dict[str, typing.Any]:
@@ -124,6 +177,14 @@ def _read(sock: socket.socket, size: int, deadline: float | None) -> bytes:
             break
         data += chunk
     return bytes(data)
+
+
+def _size(header: bytes, limit: int) -> int:
+    _check_length(header, HEADER.size)
+    size: int = HEADER.unpack(header)[0]
+    if size > limit:
+        raise ValueError(f'{size} bytes announced, the limit is {limit}')
+    return size
 
 
 def _check_length(data: bytes, size: int) -> None:

@@ -1,5 +1,6 @@
 """Which requests are carried out, and how the others are answered."""
 
+import threading
 import types
 
 import oslo_messaging as messaging
@@ -140,6 +141,17 @@ def test_a_malformed_request_is_one_error_in_one_line(
     assert counted('rpc_requests_refused') == 1
     said, = caplog.records
     assert said.exc_info is None and said.getMessage().isprintable()
+
+
+def test_none_of_them_leaves_a_thread(server):
+    """The library starts one that would send signs of life for ever."""
+    before = set(threading.enumerate())
+    for request_ in ({'method': 'nothing'},
+                     {'method': 'name', 'version': '2.0'}):
+        with pytest.raises(exception.BadRequest):
+            server.ask(timeout=1_000_000, **request_)
+    assert not [thread for thread in set(threading.enumerate()) - before
+                if '_watchdog' in thread.name]
 
 
 def test_many_of_them_are_one_line_in_the_log(server, caplog):

@@ -22,6 +22,7 @@ URL = 'rabbit://u:PASS@h1/'
     (unix_driver.WentAway('gone'), exception.OutcomeUnknown),
     (rabbit.Unconfirmed('gone'), exception.OutcomeUnknown),
     (messaging.MessagingTimeout('late'), exception.OutcomeUnknown),
+    (unix_driver.CannotBeSent('too large'), exception.BadRequest),
     (messaging.MessageDeliveryFailure('none'), exception.HostUnavailable),
 ])
 def test_a_failure_is_one_of_ours(failure, error):
