@@ -74,6 +74,8 @@ def load(argv: list[str], prog: str, description: str | None = None
          ) -> cfg.ConfigOpts:
     """Read the configuration as :func:`configure` does, but set up no log.
     """
+    if problem := undecodable(argv):
+        fail(exception.ComputedError(problem), prog)
     os.umask(UMASK)
     conf = cfg.CONF
     computed_conf.register_opts(conf)
@@ -88,6 +90,17 @@ def load(argv: list[str], prog: str, description: str | None = None
     except (OSError, UnicodeDecodeError) as error:
         fail(unreadable(argv, prog) or error)
     return conf
+
+
+def undecodable(argv: abc.Sequence[str]) -> str | None:
+    """Return what is wrong with the first argument that is not text."""
+    for number, argument in enumerate(argv, 1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            return (f'Argument {number}, {argument}, is not UTF-8. Correct '
+                    'it, or the encoding of the terminal.')
+    return None
 
 
 def unreadable(argv: list[str], prog: str) -> exception.ConfigError | None:
@@ -107,9 +120,12 @@ def unreadable(argv: list[str], prog: str) -> exception.ConfigError | None:
     return None
 
 
-def fail(error: Exception) -> typing.NoReturn:
-    """Print the error in one line, and end the process with status 1."""
-    prog = cfg.CONF.prog or os.path.basename(sys.argv[0])
+def fail(error: Exception, prog: str | None = None) -> typing.NoReturn:
+    """Print the error in one line, and end the process with status 1.
+
+    :param prog: the name of the program; None: it is in the configuration
+    """
+    prog = prog or cfg.CONF.prog or os.path.basename(sys.argv[0])
     print(f'{prog}: {terminal.printable(" ".join(str(error).split()))}',
           file=sys.stderr)
     raise SystemExit(1)

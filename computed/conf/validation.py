@@ -135,6 +135,10 @@ def read(conf: cfg.ConfigOpts, group: str | None,
             problem='a $ stands before the name of an option, but no option '
                     'has this name',
             remedy='Write $$ for a dollar sign.') from None
+    if value is None and _is_number(conf, group, name):
+        raise exception.ConfigError(
+            option=f'[{group or "DEFAULT"}] {name}', value='',
+            problem='it is empty', remedy='Write a number, or leave it out.')
     # "nan" is a float that passes every bound.
     if isinstance(value, float) and not math.isfinite(value):
         raise exception.ConfigError(
@@ -146,6 +150,14 @@ def read(conf: cfg.ConfigOpts, group: str | None,
             problem=f'larger than {MAX_INT32}, the maximum of every option',
             remedy='Write a smaller number.')
     return value
+
+
+def _is_number(conf: cfg.ConfigOpts, group: str | None, name: str) -> bool:
+    """Return whether an option is a number that cannot be unset."""
+    known = conf._get_opt_info(name, group)
+    option = known['opt']
+    return isinstance(option, cfg.IntOpt | cfg.FloatOpt | cfg.PortOpt) and (
+        known.get('default', option.default) is not None)
 
 
 def _in_plain_words(error: BaseException) -> str:
@@ -186,6 +198,7 @@ def _check_libraries(conf: cfg.ConfigOpts) -> None:
                 option='[DEFAULT] default_log_levels', value=pair,
                 problem='it does not end with = and a log level',
                 remedy='Write amqp=ERROR, for example.')
+    _check_queue_manager(conf)
     if ('executor_thread_pool_size' in conf and
             conf.executor_thread_pool_size < 1):
         raise exception.ConfigError(
@@ -193,6 +206,20 @@ def _check_libraries(conf: cfg.ConfigOpts) -> None:
             value=conf.executor_thread_pool_size,
             problem='without threads no call can be answered',
             remedy='Write at least 1.')
+
+
+def _check_queue_manager(conf: cfg.ConfigOpts) -> None:
+    if 'oslo_messaging_rabbit' not in conf or (
+            not conf.oslo_messaging_rabbit.use_queue_manager):
+        return
+    # Few need this library here, and its import takes time.
+    from oslo_concurrency import lockutils
+    if not lockutils.get_lock_path(conf):
+        raise exception.ConfigError(
+            option='[oslo_messaging_rabbit] use_queue_manager', value=True,
+            problem='it needs [oslo_concurrency] lock_path, which is not set',
+            remedy='Write the path of a directory there, or write false '
+                   'here.')
 
 
 def _check_intervals(tasks: cfg.ConfigOpts.GroupAttr) -> None:

@@ -179,5 +179,9 @@ def main(argv: list[str] | None = None) -> int:
     :param argv: the arguments, without the program; None: those of the
         process
     """
+    argv = sys.argv[1:] if argv is None else argv
+    if problem := setup.undecodable(argv):
+        print(f'{NAME}: {terminal.printable(problem)}', file=sys.stderr)
+        return USAGE_ERROR
     os.umask(setup.UMASK)   # before the file of --log-file is made
-    return ManageApp().run(sys.argv[1:] if argv is None else argv)
+    return ManageApp().run(argv)

@@ -85,6 +85,11 @@ def test_a_host_must_be_silent_for_longer_than_it_always_is(
      'periodic_fuzzy_delay = 99999999999: larger than 2147483647'),
     ('[database]\nresync_window = inf', 'resync_window = inf: not a finite'),
     ('[database]\nresync_window = 1e30', 'resync_window = 1e+30: larger'),
+    ('[DEFAULT]\nreport_interval =', 'report_interval = : it is empty. '),
+    ('[database]\nmax_replica_lag =\n', 'max_replica_lag = : it is empty. '),
+    ('[tasks]\nsync_power_state_interval =', 'interval = : it is empty. '),
+    ('[DEFAULT]\nrpc_response_timeout =', 'timeout = : it is empty. '),
+    ('[oslo_messaging_rabbit]\nrpc_conn_pool_size =', 'it is empty. '),
     ('[DEFAULT]\nstate_path =', '[DEFAULT] state_path = : it is empty. '),
 ])
 def test_what_no_option_can_be_is_named_with_its_group_and_text(
@@ -138,6 +143,9 @@ def test_the_last_periods_there_are_are_accepted(configured, text):
     ('default_log_levels = amqp=LOUD', 'default_log_levels = amqp=LOUD: '),
     ('executor_thread_pool_size = 0',
      '[DEFAULT] executor_thread_pool_size = 0: '),
+    ('[oslo_messaging_rabbit]\nuse_queue_manager = true',
+     '[oslo_messaging_rabbit] use_queue_manager = True: it needs '
+     '[oslo_concurrency] lock_path'),
 ])
 def test_what_a_library_would_find_out_too_late(configured, text, said):
     conf = configured(f'[DEFAULT]\n{text}')
@@ -148,3 +156,9 @@ def test_what_a_library_would_find_out_too_late(configured, text, said):
 def test_the_levels_that_logs_have_are_accepted(configured, level):
     conf = configured(f'[DEFAULT]\ndefault_log_levels = amqp={level}')
     validation.check(conf)
+
+
+def test_a_queue_manager_with_its_path_is_accepted(configured, tmp_path):
+    validation.check(configured(
+        '[oslo_messaging_rabbit]\nuse_queue_manager = true\n'
+        f'[oslo_concurrency]\nlock_path = {tmp_path}'))

@@ -10,6 +10,7 @@ import pytest
 from computed import context
 from computed import exception
 from computed import states
+from computed.cmd import setup
 from computed.cmd.manage import app
 from computed.cmd.manage import base
 from tests.support import deployment as fake
@@ -384,3 +385,22 @@ def test_the_console_drives_a_terminal_only_if_asked(
     deployment.primary = [fake.instance(1)]
     deployment.console = 'a\r\n\x1b[2Jb\n'
     assert manage('instance', 'log', 'web', *words, out=out) == (0, shown)
+
+
+@pytest.mark.parametrize('argv, number', [
+    (['instance', 'show', 'caf\udce9'], 3), (['\udcff'], 1)])
+def test_an_argument_that_is_not_text_is_refused_in_one_line(
+        capsys, argv, number):
+    assert app.main(argv) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f'computed-manage: Argument {number}, ')
+    assert 'is not UTF-8' in said and said.isascii()
+    assert said.count('\n') == 1
+
+
+def test_a_daemon_refuses_such_an_argument_too(capsys):
+    with pytest.raises(SystemExit, match='1'):
+        setup.load(['--state-path', '/caf\udce9'], 'computed')
+    said = capsys.readouterr().err
+    assert r'Argument 2, /caf\udce9, is not UTF-8' in said
+    assert said.count('\n') == 1
