@@ -9,14 +9,30 @@ import typing
 
 
 class Source(typing.Protocol):
-    """An object that tells the time: the module ``time``, or a test's own."""
+    """An object that tells the time: that of the system, or a test's own."""
 
     def monotonic(self) -> float: ...
 
     def time(self) -> float: ...
 
 
-_source: Source = system_time
+class System:
+    """The clocks of the kernel."""
+
+    def monotonic(self) -> float:
+        """Return the seconds since the machine booted.
+
+        CLOCK_MONOTONIC stands still while the machine is suspended: what was
+        read before would seem younger than it is.
+        """
+        return system_time.clock_gettime(system_time.CLOCK_BOOTTIME)
+
+    def time(self) -> float:
+        """Return the seconds since 1970."""
+        return system_time.time()
+
+
+_source: Source = System()
 
 
 def use(source: Source) -> None:
@@ -26,7 +42,10 @@ def use(source: Source) -> None:
 
 
 def monotonic() -> float:
-    """Return the seconds since an arbitrary moment; they never go back."""
+    """Return the seconds since the machine booted; they never go back.
+
+    They also count while the machine is suspended.
+    """
     return _source.monotonic()
 
 

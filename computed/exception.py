@@ -96,8 +96,32 @@ class HostUnavailable(ComputedError):
 
 
 class HostTaken(ComputedError):
-    """Another computed already runs as host {host} (service {service}, seen \
+    """Another computed already runs as host {host} (service {service}, heard \
 {age:.0f} s ago). Give this one another [DEFAULT] host."""
+
+
+class HostNotSilent(ComputedError):
+    """Host {host} belongs to another run of computed (service {service}, \
+heard {age:.0f} s ago), on another machine or state path. It is free once \
+that run was silent for {left:.0f} s more."""
+
+
+class HostCopied(HostNotSilent):
+    """Host {host} has another live run with the same service.json (heard \
+{age:.0f} s ago), on another machine or state path: one of them is a copy. \
+Stop that one, or delete this service.json and give this one another \
+[DEFAULT] host."""
+
+
+class HostLost(ComputedError):
+    """Host {host} belongs to another run of computed now (service \
+{service}). This one stops acting and ends; its guests keep running. Stop the \
+other one, or give one of them another [DEFAULT] host."""
+
+
+class Replaced(ComputedError):
+    """{operation} is refused: another run of computed is registered for this \
+host now. Nothing was done."""
 
 
 class WrongDatabase(ComputedError):
@@ -203,6 +227,10 @@ server promoted?"""
 class WriteConflict(ComputedError):
     """Other requests changed the same rows at the same time, several times \
 in a row. Nothing was written. Repeat the request."""
+
+
+class InvalidName(ComputedError):
+    """{name!r} cannot be a name: {rule}."""
 
 
 class InvalidMarker(ComputedError):

@@ -73,6 +73,7 @@ class Claims:
 
     :ivar owner: the owner of the guests that the claims allow to change
     :ivar claim_owner: this run of the service, as the database names it
+    :ivar registration: whether this run is registered for its host
     :ivar journal: the claims whose end the primary has not acknowledged
     :ivar in_hand: ids of the claims that this run requests or holds
     :ivar unwritten: the ends that could not be journaled, by claim id
@@ -87,6 +88,7 @@ class Claims:
         self.settled = settled or settled_module.Settled(self.owner)
         self.service_id = service_id
         self.claim_owner = f'{service_id}:{boot_id}'
+        self.registration = virt_claim.Registration()
         self.journal = entries
         self.in_hand: set[str] = set()
         self.unwritten: dict[str, journal.Entry] = {}
@@ -172,14 +174,19 @@ class Claims:
                     row, entry.claim_id, self._incarnation(context))
         return virt_claim.Claim(
             entry.claim_id, entry.operation, rows[0] if rows else None,
-            self.owner, guest=guest, rows=tuple(rows))
+            self.owner, guest=guest, rows=tuple(rows),
+            registration=self.registration)
 
     def begin(self, operation: str,
               rows: abc.Sequence[journal.Row]) -> journal.Entry:
         """Journal a claim that is about to be requested.
 
         :raises computed.exception.NotJournaled: for example, a full disk
+        :raises computed.exception.Replaced: another run of the service is
+            registered for this host
         """
+        if not self.registration.holds:
+            raise exception.Replaced(operation=operation)
         entry = journal.Entry(chance.uuid(), operation, tuple(rows))
         try:
             self.journal.write(entry)
@@ -225,8 +232,8 @@ class Claims:
         """End a claim and write its result.
 
         :returns: the fresh instance. None if the primary did not answer (it
-            gets the end as soon as it answers), if the claim was no longer
-            held, or if there is no instance
+            gets the end as soon as it answers) or takes nothing from this
+            run, if the claim was no longer held, or if there is no instance
         """
         return self.settle_all(context, claim, {claim.uuid: values})
 
@@ -238,7 +245,7 @@ class Claims:
         :param values: ``{key: columns to write}``; a row that is not named
             is released
         """
-        claim.ensure_live()
+        claim.ensure_not_ended()
         claim.end()
         for row in claim.rows:
             if row.uuid not in values:
@@ -249,7 +256,7 @@ class Claims:
         self._keep_end(entry)
         try:
             found = self.tell(context, entry)
-        except UNANSWERED as error:
+        except (exception.Replaced, *UNANSWERED) as error:
             LOG.warning('The end of %(operation)s of instance %(uuid)s is '
                         'not recorded yet: %(error)s',
                         {'operation': entry.operation, 'uuid': entry.uuid,
@@ -269,11 +276,12 @@ class Claims:
         found: abc.Sequence[Row] = ()
         if entry.rows[0].kind == GUEST:
             grant_obj.Grant.settle_guest_claim(
-                strict, entry.claim_id, entry.rows[0].key)
+                strict, entry.claim_id, entry.rows[0].key, self.claim_owner)
         else:
             found = grant_obj.Grant.settle_claim(
                 strict, entry.claim_id,
-                [dataclasses.asdict(row) for row in entry.rows]).rows
+                [dataclasses.asdict(row) for row in entry.rows],
+                self.claim_owner).rows
             self._remember(context, entry, found)
         self.ended(entry.claim_id)
         return found

@@ -136,7 +136,8 @@ def release_guests(asker: claims.Claims, context: claims.Context) -> None:
     # request "all but these" may arrive late and end newer claims.
     for claim_id in held.keys() - asker.in_hand:
         grant_obj.Grant.settle_guest_claim(
-            context.tolerating_lag(False), claim_id, held[claim_id])
+            context.tolerating_lag(False), claim_id, held[claim_id],
+            asker.claim_owner)
 
 
 def _ours(asker: claims.Claims,

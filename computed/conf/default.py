@@ -49,8 +49,10 @@ still has instances.
 Seconds between two heartbeats of this host.
 """),
     cfg.IntOpt('service_down_time', min=2, default=60, mutable=True, help="""
-Seconds without a heartbeat after which a host counts as down. It must be more
-than ``report_interval``.
+Seconds without a heartbeat after which a host counts as down, and after which
+another service may take it over. They are counted by the clock of the cell.
+Conductors decide with their own value. It must be more than
+``report_interval``.
 """),
     cfg.BoolOpt('periodic_enable', default=True, mutable=True, help="""
 Run periodic tasks. ``false`` turns all of them off.

@@ -83,17 +83,18 @@ class Grant(base.ComputedObject):
     @classmethod
     @base.remotable
     def settle_claim(cls, context: computed_context.RequestContext,
-                     claim_id: str, rows: list[dict[str, typing.Any]]
-                     ) -> typing.Self:
+                     claim_id: str, rows: list[dict[str, typing.Any]],
+                     owner: str) -> typing.Self:
         """See :func:`computed.db.cell.claim.settle`."""
-        return cls._of(context, db.claim.settle(context, claim_id, rows))
+        return cls._of(context, db.claim.settle(
+            context, claim_id, rows, owner))
 
     @classmethod
     @base.remotable
     def settle_guest_claim(cls, context: computed_context.RequestContext,
-                           claim_id: str, uuid: str) -> bool:
+                           claim_id: str, uuid: str, owner: str) -> bool:
         """See :func:`computed.db.cell.guest_claim.settle`."""
-        return db.guest_claim.settle(context, uuid, claim_id)
+        return db.guest_claim.settle(context, uuid, claim_id, owner)
 
     @classmethod
     @base.remotable

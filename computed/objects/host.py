@@ -16,7 +16,8 @@ class Service(base.ComputedObject):
     """The daemon of a host.
 
     ``digest`` is JSON about its periodic tasks. ``silent_for`` is the time
-    since its last heartbeat, in seconds by the database's clock.
+    since its last heartbeat, in seconds by the clock of the cell; see
+    :mod:`computed.db.cell.cell_clock`. ``last_seen`` is for people only.
     """
 
     VERSION = '1.0'
@@ -47,17 +48,18 @@ class Service(base.ComputedObject):
     @base.remotable
     def register(cls, context: computed_context.RequestContext,
                  host: str, service_id: str, boot_id: str, host_boot_id: str,
-                 version: str, down_after: float) -> dict[str, str]:
-        """Give a host to this service.
+                 version: str, place: str = '',
+                 began: float = 0.0) -> dict[str, str]:
+        """Give a host to this run of a service.
 
-        :param down_after: seconds without a heartbeat after which a service
-            may take the host of another
+        See :class:`computed.db.cell.succession.Life`.
+
         :returns: ``{'database_id'}``
-        :raises computed.exception.HostTaken: the host has another live
-            service
+        :raises computed.exception.HostNotSilent: the host has another
+            service, which may be alive
         """
-        db.host.register(context, host, service_id, boot_id, host_boot_id,
-                         version, down_after)
+        db.host.register(context, host, db.succession.Life(
+            service_id, boot_id, host_boot_id, place, began), version)
         return {'database_id': db.database.cell.database_id}
 
     @classmethod
@@ -65,7 +67,7 @@ class Service(base.ComputedObject):
     def report(cls, context: computed_context.RequestContext,
                host: str, service_id: str, boot_id: str,
                digest: str) -> bool:
-        """Record a heartbeat; return False if another service has the host.
+        """Record a heartbeat; return False if another run has the host.
 
         :raises computed.exception.InvalidValue: the digest is not one
         """
@@ -139,11 +141,9 @@ class ComputeNode(base.ComputedObject):
     @classmethod
     @base.remotable
     def delete_former(cls, context: computed_context.RequestContext,
-                      host: str, former: str, service_id: str,
-                      down_after: float) -> bool:
+                      host: str, former: str, service_id: str) -> bool:
         """See :func:`computed.db.cell.resources.delete_former`."""
-        return db.resources.delete_former(context, host, former, service_id,
-                                          down_after)
+        return db.resources.delete_former(context, host, former, service_id)
 
 
 @base.registry.register

@@ -171,7 +171,7 @@ class InstanceList(base.Page, base.ComputedObject):
     @classmethod
     @base.remotable
     def record_power_states(cls, context: computed_context.RequestContext,
-                            host: str, changes: list[dict[str, typing.Any]]
-                            ) -> int:
+                            host: str, changes: list[dict[str, typing.Any]],
+                            owner: str) -> int:
         """See :func:`computed.db.cell.instance.record_power_states`."""
-        return db.instance.record_power_states(context, host, changes)
+        return db.instance.record_power_states(context, host, changes, owner)

@@ -1,6 +1,7 @@
 """A conductor: the database's router and monitor, and its RPC server."""
 
 import contextlib
+import functools
 import threading
 import typing
 from collections import abc
@@ -68,6 +69,9 @@ class ConductorService:
             router, cell.migration.outdated())
         monitor.start()
         self._parts.callback(monitor.stop)
+        keeper = cell.cell_clock.Keeper()
+        keeper.start()
+        self._parts.callback(keeper.stop)
         server = transport.server(
             target, [manager.ConductorManager(router.status)])
         transport.start(server)
@@ -107,7 +111,8 @@ class ConductorService:
             tolerant_threads=max(
                 1, self.conf.executor_thread_pool_size // 2))
         cell.database.cell.configure(
-            router, lambda: self.conf.conductor.max_page)
+            router, lambda: self.conf.conductor.max_page,
+            functools.partial(self._down_after, standalone))
         router.incarnation.database_id = cell.identity.get_id(context.new())
         # A primary that does not take writes yet still answers reads; the
         # replica heartbeats find out when it takes writes.
@@ -115,6 +120,14 @@ class ConductorService:
                                  exception.OutcomeUnknown):
             router.incarnation.adopt(router.observe_incarnation())
         return router
+
+    def _down_after(self, standalone: bool) -> float:
+        """Return after how many seconds of silence a host may be taken."""
+        # The database is in the state path, which the daemon has locked: no
+        # other service can be alive. Nobody counts while the daemon is off.
+        if standalone and not self.conf.database.connection:
+            return 0.0
+        return self.conf.service_down_time
 
     def stop(self) -> None:
         """Answer the calls that are being worked on, then end."""

@@ -41,8 +41,6 @@ class Heartbeat:
         self._on_taken = on_taken
         self._stopping = threading.Event()
         self._silent = False
-        # An earlier run of this service that the row of the host names.
-        self._other: tuple[str, object] | None = None
         self._thread = concurrency.thread('heartbeat', self._run)
 
     def start(self) -> None:
@@ -65,7 +63,7 @@ class Heartbeat:
             ours = host_obj.Service.report(
                 context.new(), self._conf.host, self._identity.service_id,
                 self._identity.boot_id, json.dumps(self._digest()))
-            taken = None if ours else self._taken()
+            lost = None if ours else self._registered_again()
         except exception.ComputedError as error:
             # When this service ends, its conductor may have ended first.
             if not self._silent and not self._stopping.is_set():
@@ -79,38 +77,36 @@ class Heartbeat:
         if self._silent:
             LOG.info('This host is reported as alive again.')
             self._silent = False
-        if ours:
-            self._other = None
-        if taken:
-            self._on_taken(taken)
-        self._replay()
+        self._claims.registration.holds = ours or lost is None
+        if lost is None:
+            self._replay()
+        elif isinstance(lost, exception.HostLost):
+            self._on_taken(lost)
 
-    def _taken(self) -> Exception | None:
-        """Return the error if another service has the host, else None.
+    def _registered_again(self) -> exception.ComputedError | None:
+        """Register this run again; return why it cannot be, or None.
 
-        A failover may have lost the registration of this service. Then the
-        row names an earlier run of this service, and nothing reports in its
-        name: this service registers again.
+        A failover may have lost the registration. Then the row names an
+        earlier run of this service, and nothing reports in its name.
+
+        :returns: HostLost: another run has the host. HostNotSilent: it is
+            not known yet whether that run is alive. Until the next heartbeat
+            tells, nothing is done.
         """
+        self._claims.registration.holds = False
         try:
-            found = host_obj.Service.get_by_host(
-                context.new(), self._conf.host, use_slave=False)
-        except exception.HostNotFound:
-            found = None
-        other = found and (found.boot_id, found.last_seen)
-        if found and (found.service_id != self._identity.service_id or
-                      self._other not in (None, other)):
-            return exception.ComputedError(
-                f'Host {self._conf.host} belongs to another service now. '
-                'This service ends. Give it another [DEFAULT] host.')
-        if other == self._other:
-            try:
-                self._register()
-            except exception.HostTaken as error:
-                return error
-            LOG.warning('The database had lost the registration of this '
-                        'service. It is registered again.')
-        self._other = other
+            self._register()
+        except (exception.HostNotSilent, exception.HostTaken) as error:
+            other = error.kwargs['service']
+            alive = isinstance(error, exception.HostTaken |
+                               exception.HostCopied)
+            if alive or other != self._identity.service_id:
+                return exception.HostLost(host=self._conf.host, service=other)
+            LOG.warning('This service does nothing until its registration is '
+                        'clear: %s', error)
+            return error
+        LOG.warning('The database had lost the registration of this '
+                    'service. It is registered again.')
         return None
 
     def _replay(self) -> None:

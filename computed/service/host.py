@@ -10,7 +10,6 @@ from collections import abc
 from oslo_config import cfg
 from oslo_log import log as logging
 
-import computed
 from computed import clock
 from computed import context
 from computed import exception
@@ -24,7 +23,6 @@ from computed.claims import remembered
 from computed.claims import settled
 from computed.conductor import client as conductor_client
 from computed.objects import base
-from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.operations import recover
 from computed.periodic import collect
@@ -38,6 +36,7 @@ from computed.service import identity
 from computed.service import lifecycle_events
 from computed.service import metrics_server
 from computed.service import ownership
+from computed.service import registration
 from computed.service import surroundings as surroundings_module
 from computed.service import task_endpoint
 from computed.tasks import resources
@@ -51,7 +50,7 @@ Result = typing.TypeVar('Result')
 TEMPORARY = (exception.ConductorUnavailable, exception.OutcomeUnknown,
              exception.PrimaryUnavailable, exception.PrimaryReadOnly,
              exception.WriteConflict, exception.DriverNotReady,
-             exception.PutOff)
+             exception.HostNotSilent, exception.PutOff)
 # Seconds between two attempts.
 RETRY = 0.5
 
@@ -95,18 +94,21 @@ class HostService:
         :raises computed.exception.ComputedError: the service cannot start
         """
         state_path = os.path.abspath(self.conf.state_path)
-        self._ends_with(self._around.lock(state_path).close)
+        locked = self._around.lock(state_path)
+        self._ends_with(locked.close)
         self._ends_with(functools.partial(
             metrics.use, metrics.use(self._around.metrics)))
         self._ends_with(metrics_server.serve(
             self._around.metrics, self.conf))
         self.identity = identity.load(state_path, self._around.boot_id_path)
+        self._registrar = registration.Registrar(
+            self.conf, self.identity, identity.place(locked))
         objects.register_all()
         self._tasks = self._around.load_tasks(
             self.conf, collect.collect(manager.ComputeManager))
         make_driver = self._around.load_driver(self.conf)
         self._connect()
-        registered = self._until_possible(self._register)
+        registered = self._until_possible(self._registrar.register)
         if registered is None:
             return
         self.claims = claims.Claims(
@@ -156,12 +158,6 @@ class HostService:
                 warn_at = now + 30
             self._stopping.wait(RETRY)
         return None
-
-    def _register(self) -> dict[str, typing.Any]:
-        return host_obj.Service.register(
-            context.new(), self.conf.host, self.identity.service_id,
-            self.identity.boot_id, self.identity.host_boot_id,
-            computed.__version__, self.conf.service_down_time)
 
     def _manage(self, state_path: str) -> None:
         self.manager = manager.ComputeManager(
@@ -217,7 +213,8 @@ class HostService:
                 self.runner, self.conf.rpc_response_timeout)])
         transport.start(server)
         beats = heartbeat.Heartbeat(self.conf, self.identity, self.claims,
-                                    self.runner.digest, self._register,
+                                    self.runner.digest,
+                                    self._registrar.register,
                                     self.end)
         self.runner.start()
         beats.start()

@@ -7,6 +7,7 @@ import os
 import typing
 
 from computed import chance
+from computed import clock
 from computed import exception
 from computed import files
 from computed.conf import validation
@@ -23,6 +24,7 @@ class Identity:
     :ivar service_id: kept in the state path
     :ivar boot_id: new at each start of the service
     :ivar host_boot_id: new at each start of the machine
+    :ivar began: when the service started, in seconds since the machine booted
     :ivar known_host_boot_id: the start of the machine whose consequences are
         all repaired; None at the first start of the service
     """
@@ -31,6 +33,7 @@ class Identity:
     boot_id: str
     host_boot_id: str
     known_host_boot_id: str | None
+    began: float = 0.0
 
     @property
     def after_reboot(self) -> bool:
@@ -57,7 +60,7 @@ def load(state_path: str, boot_id_path: str = BOOT_ID) -> Identity:
     with open(boot_id_path, encoding='ascii') as stream:
         host_boot_id = stream.read().strip()
     found = Identity(kept['service_id'], chance.uuid(), host_boot_id,
-                     kept.get('host_boot_id'))
+                     kept.get('host_boot_id'), clock.monotonic())
     if not found.after_reboot:
         keep(state_path, found)
     return found
@@ -71,6 +74,16 @@ def keep(state_path: str, identity: Identity) -> None:
     files.write_json(files.below(state_path, FILE), {
         'service_id': identity.service_id,
         'host_boot_id': identity.host_boot_id})
+
+
+def place(locked: typing.IO[str]) -> str:
+    """Return what tells a lock file from its copies on this machine.
+
+    :param locked: the open file from :func:`lock`. No other file gets its
+        number while it is open.
+    """
+    found = os.fstat(locked.fileno())
+    return f'{found.st_dev:x}:{found.st_ino:x}'
 
 
 def lock(state_path: str) -> typing.IO[str]:

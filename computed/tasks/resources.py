@@ -149,8 +149,7 @@ def forget(manager: Manager, context: Context, former: str,
            report: periodic.Report) -> None:
     """Delete what this host had recorded under a former name."""
     if host_obj.ComputeNode.delete_former(
-            context, manager.host, former, manager.claims.service_id,
-            manager.conf.service_down_time):
+            context, manager.host, former, manager.claims.service_id):
         LOG.info('Host %(former)s is %(host)s now; its compute node is '
                  'deleted.', {'former': former, 'host': manager.host})
     else:

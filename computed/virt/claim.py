@@ -31,6 +31,17 @@ class Owner:
 
 
 @dataclasses.dataclass
+class Registration:
+    """Whether this run of the service is registered for its host.
+
+    :ivar holds: False as soon as the primary says that another run has the
+        host; then no claim allows an act
+    """
+
+    holds: bool = True
+
+
+@dataclasses.dataclass
 class Claim:
     """The right to act on one guest, granted by the primary.
 
@@ -45,6 +56,7 @@ class Claim:
     :ivar rows: all instances that the claim holds, with ``instance``
     :ivar whole: the claim that :meth:`of` was called on; None if this is it
     :ivar live: whether the claim is held; it ends once and for all
+    :ivar registration: of the run of the service that got the claim
     """
 
     claim_id: str
@@ -55,6 +67,8 @@ class Claim:
     rows: tuple[Row, ...] = ()
     whole: 'Claim | None' = None
     live: bool = True
+    registration: Registration = dataclasses.field(
+        default_factory=Registration)
 
     @property
     def uuid(self) -> str:
@@ -81,7 +95,18 @@ class Claim:
                                    whole=self.whole or self)
 
     def ensure_live(self) -> None:
-        """Refuse to act after the claim was settled or released.
+        """Refuse to act after the claim has ended, or the registration.
+
+        :raises computed.exception.ClaimNotLive: the claim has ended
+        :raises computed.exception.Replaced: another run of the service is
+            registered for this host
+        """
+        self.ensure_not_ended()
+        if not self.registration.holds:
+            raise exception.Replaced(operation=self.operation)
+
+    def ensure_not_ended(self) -> None:
+        """Refuse to end a claim twice.
 
         :raises computed.exception.ClaimNotLive: the claim has ended
         """

@@ -1,11 +1,11 @@
 """Claims over RPC: granted once, journaled, settled, found again."""
 
-import time
 import uuid
 from concurrent import futures
 
 import pytest
 
+from computed import clock
 from computed import context
 from computed import exception
 from computed import files
@@ -150,14 +150,6 @@ def test_a_settlement_that_was_lost_is_told_again(
     assert found.lost == 0
 
 
-def successor(manager):
-    """The claims of the same service after a new start."""
-    old = manager.claims
-    manager.claims = claims.Claims(
-        old.owner.database_id, old.owner.host, old.service_id,
-        str(uuid.uuid4()), old.journal)
-
-
 def recovered(manager):
     found = instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST, use_slave=False)
@@ -179,7 +171,7 @@ def test_a_successor_finishes_what_was_begun(
         tmp_path):
     claim(manager.claims, task_state=task_state)
     virt.set_power_state(UUID, guest)
-    successor(manager)
+    fixtures.successor(manager)
     recovered(manager)
     assert row(pair) == (outcome, None, None)
     assert virt.get_instance(UUID).power_state == power_state
@@ -188,7 +180,7 @@ def test_a_successor_finishes_what_was_begun(
 
 def test_a_successor_finishes_a_delete(manager, virt, pair):
     claim(manager.claims, task_state=states.DELETING)
-    successor(manager)
+    fixtures.successor(manager)
     recovered(manager)
     assert row(pair, 'vm_state, deleted') == ('deleted', 1)
     with pytest.raises(exception.GuestNotFound):
@@ -210,7 +202,7 @@ def test_one_entry_that_cannot_be_told_holds_up_no_other(
 def test_an_adoption_whose_reply_was_lost_is_repeated(
         manager, virt, pair, lossy):
     claim(manager.claims, task_state=states.POWERING_OFF)
-    successor(manager)
+    fixtures.successor(manager)
     [found] = instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST)
     lossy(1)
@@ -225,7 +217,7 @@ def test_a_settlement_in_the_journal_is_not_done_again(
     manager.claims.settle(context.new(), got, task_state=None,
                           vm_state='stopped', power_state=4)
     found.lost = 0
-    successor(manager)
+    fixtures.successor(manager)
     recovered(manager)
     assert row(pair) == ('stopped', None, None)
     assert 'power_off' not in virt.calls
@@ -237,7 +229,7 @@ def test_an_act_is_not_repeated_because_its_end_is_told_slowly(
     found = lossy(1, before=True)
     manager.claims.settle(context.new(), got, task_state=None,
                           vm_state='stopped', power_state=4)
-    successor(manager)
+    fixtures.successor(manager)
     instances = list(instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST))
     found.lost = 1
@@ -263,7 +255,7 @@ def test_who_tells_nobody_does_not_tell_it_often(granted, lossy, tmp_path):
 def test_a_claim_of_another_service_is_left_alone(manager, pair):
     got = claim(manager.claims, task_state='powering-off')
     pair.sql(pair.primary, "UPDATE instances SET claim_owner = 'x:y'")
-    successor(manager)
+    fixtures.successor(manager)
     recovered(manager)
     assert row(pair) == ('active', 'powering-off', got.claim_id)
 
@@ -404,7 +396,7 @@ def test_a_claim_by_the_name_of_a_file_removes_no_file(
         granted_late(manager, str(tmp_path / 'x').ljust(37, 'x'))
     for claim_id in ('../service', './../x'):
         granted_late(manager, claim_id)
-        successor(manager)
+        fixtures.successor(manager)
         recovered(manager)
         assert row(pair) == ('active', None, None)
     assert (tmp_path / 'service.json').exists()
@@ -515,7 +507,7 @@ def test_a_reply_from_a_newer_conductor_is_understood():
                    'revision': 5, 'shard': 'x'},
         'tokens': {'x': {'incarnation': 'd', 'revisions': {'h1': 4},
                          'shard': 5}}},
-        began=time.monotonic() - 0.5)
+        began=clock.monotonic() - 0.5)
     assert origin.age >= 1.5
     assert ctxt.tokens.of('x').revisions == {'h1': 4}
 

@@ -1,6 +1,5 @@
 """Claims on several instances, and on guests that have none, over RPC."""
 
-import uuid
 
 import pytest
 
@@ -65,11 +64,7 @@ def journaled(tmp_path):
 
 
 def successor(manager):
-    """The claims of the same service after a new start."""
-    old = manager.claims
-    manager.claims = claims.Claims(
-        old.owner.database_id, old.owner.host, old.service_id,
-        str(uuid.uuid4()), old.journal)
+    fixtures.successor(manager)
     return manager.claims
 
 

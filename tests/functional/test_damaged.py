@@ -19,10 +19,11 @@ NODE = {'hypervisor_type': 'process', 'hypervisor_version': '1',
 
 
 @pytest.fixture
-def registered(fresh):
+def registered(fresh, pair):
     """The host has a service and a compute node."""
+    pair.sql(pair.primary, 'DELETE FROM services')
     host_obj.Service.register(
-        context.new(), fixtures.HOST, OTHER, BOOT, BOOT, '1', 60)
+        context.new(), fixtures.HOST, OTHER, BOOT, BOOT, '1')
     host_obj.ComputeNode.record(context.new(), fixtures.HOST, NODE)
 
 

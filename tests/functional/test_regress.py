@@ -10,7 +10,6 @@ from computed import exception
 from computed import metrics
 from computed import states
 from computed.claims import absence
-from computed.claims import claims
 from computed.claims import journal
 from computed.claims import remembered
 from computed.claims import settled
@@ -258,14 +257,6 @@ def recovered(manager):
             context.new(), fixtures.HOST, use_slave=False), lambda: None)
 
 
-def successor(manager, entries):
-    """The claims of the same service after a new start."""
-    old = manager.claims
-    manager.claims = claims.Claims(
-        old.owner.database_id, old.owner.host, old.service_id,
-        str(uuid.uuid4()), entries, old.settled)
-
-
 def test_a_claim_that_a_backup_has_is_released_and_not_finished(
         manager, virt, pair, tmp_path):
     put(pair, vm_state='active', power_state=states.RUNNING)
@@ -278,7 +269,7 @@ def test_a_claim_that_a_backup_has_is_released_and_not_finished(
     done(manager, power.START, 'stopped')
     backup.restore()
     virt.calls.clear()
-    successor(manager, journal.Journal(tmp_path / 'claims'))
+    fixtures.successor(manager, journal.Journal(tmp_path / 'claims'))
     recovered(manager)
     assert row(pair, 'vm_state, task_state, claim_id') == (
         'active', None, None)
@@ -310,7 +301,7 @@ def test_one_whose_service_ended_before_it_is_held_too(
         task_state=states.POWERING_ON)
     virt.power_on(claim)
     backup.restore()
-    successor(manager, journal.Journal(tmp_path / 'claims'))
+    fixtures.successor(manager, journal.Journal(tmp_path / 'claims'))
     remember(manager, fresh.state)
     recovered(manager)
     manager._sync_power_states(context.new())

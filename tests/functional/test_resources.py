@@ -4,6 +4,7 @@ Writes are counted by triggers in the database, calls where they leave.
 """
 
 import dataclasses
+import functools
 import itertools
 import uuid
 
@@ -56,7 +57,7 @@ def written(pair):
     """The tables in which rows were written, one entry a row."""
     tables = [name for [name] in pair.sql(
         pair.primary, "SELECT name FROM sqlite_master WHERE type = 'table'")
-        if name != 'replica_heartbeats']
+        if name not in ('replica_heartbeats', 'cell_clock')]
     pair.sql(pair.primary, 'CREATE TABLE written (name TEXT)')
     for name, event in itertools.product(
             tables, ('INSERT', 'UPDATE', 'DELETE')):
@@ -308,7 +309,7 @@ def test_another_identity_is_a_change_that_decisions_may_rest_on(
 def former(manager, pair):
     """This host was called h0 before; ``run(manager)`` finds out."""
     host_obj.Service.register(
-        context.new(), 'h0', OURS, str(uuid.uuid4()), 'boot', '0', 60)
+        context.new(), 'h0', OURS, str(uuid.uuid4()), 'boot', '0')
     run(manager)
     pair.sql(pair.primary, 'INSERT INTO compute_nodes (host, vcpus, '
              'hypervisor_type, hypervisor_version, memory_mb, disk_gb, '
@@ -321,9 +322,8 @@ def former(manager, pair):
 
 
 def silence(pair, seconds):
-    pair.sql(pair.primary, 'UPDATE services SET last_seen = '
-             "strftime('%Y-%m-%d %H:%M:%S.000000', 'now', ?) "
-             "WHERE host = 'h0'", f'-{seconds} seconds')
+    fixtures.silence(functools.partial(pair.sql, pair.primary), 'h0',
+                     seconds)
 
 
 def hosts_with_nodes(pair):
@@ -376,7 +376,7 @@ def test_the_primary_checks_again_before_it_deletes(
         manager, pair, former, change):
     pair.sql(pair.primary, change)
     assert host_obj.ComputeNode.delete_former(
-        context.new(), HOST, 'h0', OURS, 60) is False
+        context.new(), HOST, 'h0', OURS) is False
     assert hosts_with_nodes(pair) == ['h0', HOST]
 
 
@@ -384,7 +384,7 @@ def test_our_own_node_is_never_a_former_one(manager, pair, former):
     silence(pair, 61)
     pair.sql(pair.primary, 'DELETE FROM instances')
     assert host_obj.ComputeNode.delete_former(
-        context.new(), HOST, HOST, OURS, 0) is False
+        context.new(), HOST, HOST, OURS) is False
     assert HOST in hosts_with_nodes(pair)
 
 

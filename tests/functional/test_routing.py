@@ -140,7 +140,7 @@ def test_a_read_inside_a_write_sees_the_write(fresh):
     def change(found):
         instance.record_power_states(found, fixtures.HOST, [
             {'uuid': fixtures.UUID, 'vm_state': 'active',
-             'old': fixtures.PRIMARY, 'new': 4}])
+             'old': fixtures.PRIMARY, 'new': 4}], fixtures.OWNER)
         [row] = instance.get_all_by_host(
             found.tolerating_lag(True), fixtures.HOST)
         return row.power_state
@@ -165,7 +165,7 @@ def test_a_request_reads_its_own_writes(fresh):
     ctxt = context.new()
     instance.record_power_states(ctxt, fixtures.HOST, [
         {'uuid': fixtures.UUID, 'vm_state': 'active',
-         'old': fixtures.PRIMARY, 'new': 4}])
+         'old': fixtures.PRIMARY, 'new': 4}], fixtures.OWNER)
     again = ctxt.tolerating_lag(True)
     [row] = instance.get_all_by_host(again, fixtures.HOST)
     assert row.power_state == 4
@@ -176,7 +176,7 @@ def test_a_replica_that_has_seen_the_write_may_answer(fresh, pair):
     ctxt = context.new()
     instance.record_power_states(ctxt, fixtures.HOST, [
         {'uuid': fixtures.UUID, 'vm_state': 'active',
-         'old': fixtures.PRIMARY, 'new': 4}])
+         'old': fixtures.PRIMARY, 'new': 4}], fixtures.OWNER)
     pair.sql(pair.replica, 'UPDATE hosts SET revision = revision + 1 '
              'WHERE name = ?', fixtures.HOST)
     assert routed.answered(ctxt.tolerating_lag(True)) == 'replica'
@@ -186,7 +186,7 @@ def test_a_write_that_came_to_nothing_is_not_waited_for(fresh):
     ctxt = context.new()
     assert instance.record_power_states(ctxt, fixtures.HOST, [
         {'uuid': fixtures.UUID, 'vm_state': 'stopped', 'old': 0,
-         'new': 4}]) == 0
+         'new': 4}], fixtures.OWNER) == 0
     assert not ctxt.tokens
     assert routed.answered(ctxt.tolerating_lag(True)) == 'replica'
 
@@ -347,13 +347,12 @@ def test_a_replica_with_a_newer_schema_is_used(fresh, pair):
 
 
 def test_rows_of_dead_conductors_are_removed(router, pair):
-    for name, when in (('dead', '2026-01-01 00:00:00.000000'),
-                       ('far', '2999-01-01 00:00:00.000000')):
-        pair.sql(pair.primary,
-                 'INSERT INTO replica_heartbeats VALUES (?, 1, ?)', name, when)
-    cell.router.purge_heartbeats('mine')
-    assert pair.sql(pair.primary, 'SELECT conductor_id FROM '
-                    'replica_heartbeats') == [('far',)]
+    for name in ('dead', 'back', 'live'):
+        pair.sql(pair.primary, 'INSERT INTO replica_heartbeats VALUES '
+                 "(?, 2, '2026-01-01 00:00:00.000000')", name)
+    cell.router.purge_heartbeats({'dead': 2, 'back': 1})
+    assert sorted(pair.sql(pair.primary, 'SELECT conductor_id FROM '
+                           'replica_heartbeats')) == [('back',), ('live',)]
 
 
 def test_a_primary_gone_read_only_is_said_in_one_line(router, pair):

@@ -57,9 +57,7 @@ def test_a_replica_that_is_not_there_fails_for_it_has_no_tables(
 
 
 def test_a_service_of_unknown_version_is_a_warning(pair, tmp_path):
-    pair.sql(pair.primary, 'INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?)',
-             'h9', 'x', 'x', 'x', '0.1.0',
-             '2026-01-01 00:00:00.000000', '{}')
+    fixtures.add_service(pair.primary, 'h9')
     arguments = fixtures.write_config(
         tmp_path / 'status.conf', {'connection': pair.url(pair.primary)})
     assert check(*arguments) == (0, {

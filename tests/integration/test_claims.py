@@ -2,7 +2,6 @@
 
 import functools
 import threading
-import uuid
 from concurrent import futures
 
 import pytest
@@ -50,7 +49,7 @@ def side(tmp_path, database):
         found.virt = memory.MemoryDriver(found.conf)
         found.made = found.manager(found.virt)
         host_obj.Service.register(context.new(), 'another', THERE, THERE,
-                                  'boot', '0', 60)
+                                  'boot', '0')
         for host, name in ((fixtures.HOST, HERE), ('another', THERE)):
             instance_obj.Instance(context.new(), **{
                 **fixtures.INSTANCE, 'uuid': name, 'host': host}).create()
@@ -125,7 +124,7 @@ def deadlocks(database):
 def test_opposite_claims_do_not_wait_for_one_another(
         granted, database, tmp_path):
     other = claims.Claims(
-        granted.owner.database_id, 'another', THERE, 'boot',
+        granted.owner.database_id, 'another', THERE, THERE,
         journal.Journal(tmp_path / 'other'))
     before = deadlocks(database)
     won = []
@@ -201,9 +200,7 @@ def test_the_successor_of_a_host_that_died_finishes_all(
     absence.claim(
         granted, context.new(),
         absence.listing(granted, context.new()), GUEST, 'remove')
-    side.made.claims = claims.Claims(
-        granted.owner.database_id, granted.owner.host, granted.service_id,
-        str(uuid.uuid4()), granted.journal)
+    fixtures.successor(side.made)
     recover.recover(
         side.made, context.new(), list(
             instance_obj.InstanceList.get_by_host(
@@ -230,12 +227,12 @@ def test_a_freeze_of_the_second_host_is_seen_by_a_claim_under_way(
                 freeze_module.impose(context.new(), LATER, 'test', 'test',
                                      fixtures.UUID)
     host_obj.Service.register(context.new(), LATER, THERE, THERE, 'boot',
-                              '0', 60)
+                              '0')
     database.sql(f"UPDATE instances SET host = '{LATER}'"
                  f" WHERE uuid = '{THERE}'")
     event.listen(engine, 'before_cursor_execute', freeze_the_other)
     with pytest.raises(exception.Frozen):
-        claim_module.grant(context.new(), 'c', 'o', 'test', [
+        claim_module.grant(context.new(), 'c', f'{THERE}:{THERE}', 'test', [
             {'kind': 'instance', 'key': uuid_, 'host': name, 'values': {},
              'expected': ACTIVE}
             for uuid_, name in ((HERE, fixtures.HOST), (THERE, LATER))])

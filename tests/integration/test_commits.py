@@ -4,12 +4,12 @@ The router runs in this process, so that the test chooses them.
 """
 
 import contextlib
-import time
 
 import pytest
 import sqlalchemy as sa
 from oslo_config import cfg
 
+from computed import clock
 from computed import conf as computed_conf
 from computed import context
 from computed import exception
@@ -54,7 +54,7 @@ def router_on(settings, *urls):
 
 
 def send_beat(router):
-    number = router.next_heartbeat(time.monotonic())
+    number = router.next_heartbeat(clock.monotonic())
     cell.router.send_heartbeat('here', number)
     return number
 
@@ -79,7 +79,7 @@ def test_a_commit_right_after_a_beat_is_not_taken_for_one_before_it(
         # The replica can apply the beat, but not what follows it.
         holder.begin()
         holder.cursor().execute('SELECT * FROM instances FOR UPDATE')
-        sent = time.monotonic()
+        sent = clock.monotonic()
         number = send_beat(router)
         with book.writing(1):
             writer.exec_driver_sql('UPDATE instances SET vcpus = 1')
@@ -87,7 +87,7 @@ def test_a_commit_right_after_a_beat_is_not_taken_for_one_before_it(
         waiting.wait_for(lambda: probe(router).seen == number)
         # This one will not arrive. To count from it would be too kind.
         send_beat(router)
-        while time.monotonic() < sent + BOUND + 0.2:
+        while clock.monotonic() < sent + BOUND + 0.2:
             probe(router)
             book.reading(lambda: read(BOUND), bound=BOUND)
         holder.rollback()

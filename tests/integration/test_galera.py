@@ -30,7 +30,10 @@ def engine():
 @pytest.fixture
 def schema(database):
     migration.sync(database.url)
-    database.sql(f"INSERT INTO hosts VALUES ('{HOST}', 1, UTC_TIMESTAMP())")
+    database.sql(
+        f"INSERT INTO hosts VALUES ('{HOST}', 1, UTC_TIMESTAMP())",
+        f"INSERT INTO services VALUES ('{HOST}', 'x', 'x', 'x', '', 0, "
+        "'0.1.0', UTC_TIMESTAMP(), 1, 0, 0, '{}')")
     database.caught_up()
     return database
 
@@ -92,7 +95,7 @@ def in_parallel(*functions):
 def claim(conductor, database_id, instance, claim_id, expected=None):
     granted = conductor.call(
         context.new(), 'Grant', 'grant_claim', database_id, claim_id,
-        'owner:boot', 'test', [{
+        'x:x', 'test', [{
             'kind': 'instance', 'key': instance, 'host': HOST,
             'expected': expected or FACTS,
             'values': {'task_state': 'powering-off'}}])
@@ -103,7 +106,7 @@ def release(conductor, instance, claim_id):
     settled = conductor.call(
         context.new(), 'Grant', 'settle_claim', claim_id, [{
             'kind': 'instance', 'key': instance, 'host': HOST,
-            'values': {'task_state': None}}])
+            'values': {'task_state': None}}], 'x:x')
     return settled.instances[0]
 
 

@@ -32,7 +32,7 @@ def virt(side):
 def manager(side, virt):
     found = side.manager(virt)
     host_obj.Service.register(context.new(), ELSEWHERE, fixtures.UUID,
-                              'boot', 'boot', '0', 60)
+                              'boot', 'boot', '0')
     return found
 
 

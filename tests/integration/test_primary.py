@@ -15,6 +15,7 @@ from computed.db.cell import host
 from computed.db.cell import instance
 from computed.db.cell import migration
 from computed.db.cell import resources
+from computed.db.cell import succession
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from tests import servers
@@ -47,8 +48,8 @@ def pools(router):
 
 
 def register(service=fixtures.UUID):
-    host.register(context.new(), fixtures.HOST, service, 'boot',
-                  'boot', '0', 60)
+    host.register(context.new(), fixtures.HOST, succession.Life(
+        service, 'boot', 'boot'), '0')
 
 
 def instances(ctxt=None):
@@ -227,7 +228,7 @@ def test_of_two_services_that_register_a_new_host_at_once_one_has_it(
     with futures.ThreadPoolExecutor(2) as threads:
         found = list(threads.map(outcome, (fixtures.UUID, OTHER)))
     assert len(met) == 2
-    assert set(found) == {None, exception.HostTaken}
+    assert set(found) == {None, exception.HostNotSilent}
     winner = (fixtures.UUID, OTHER)[found.index(None)]
     assert database.sql('SELECT host, service_id FROM services') in (
         [(fixtures.HOST, winner)], [[fixtures.HOST, winner]])

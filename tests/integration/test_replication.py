@@ -154,7 +154,7 @@ def test_a_schema_synchronised_twice_stays_one(database):
 def test_a_tolerant_read_over_rpc_reaches_the_replica_and_no_other_does(
         side, database):
     host_obj.Service.register(context.new(), fixtures.HOST, UUID, UUID,
-                              'boot', '0', 60)
+                              'boot', '0')
     create(power_state=1)
     database.caught_up()
     # The replicas stay within the bound for some seconds.
@@ -176,7 +176,8 @@ def test_a_stopped_applier_never_makes_an_answer_wrong(side, database):
     instance_obj.InstanceList.record_power_states(
         context.new(), fixtures.HOST, [
             {'uuid': '00000000-0000-4000-8000-000000000000',
-             'vm_state': 'active', 'old': 1, 'new': 4}])
+             'vm_state': 'active', 'old': 1, 'new': 4}],
+        f'{UUID}:{UUID}')
     ctxt = context.RequestContext(lag_tolerant=True, max_staleness=2)
     waiting.wait_for(lambda: instance_obj.InstanceList.get_by_host(
         ctxt, fixtures.HOST)[0].power_state == 4, 5, 'the new state')
@@ -188,7 +189,7 @@ def test_a_stopped_applier_never_makes_an_answer_wrong(side, database):
 
 def create_host(side):
     host_obj.Service.register(context.new(), fixtures.HOST, UUID, UUID,
-                              'boot', '0', 60)
+                              'boot', '0')
 
 
 @on_each_engine
@@ -286,10 +287,14 @@ class Counted:
         Those are known by what they say, so one of each is waited for.
         """
         cluster = self.database.cluster
+        # The clock of the cell counts beside, once a second.
+        self.measuring[cluster.primary.port] = waiting.wait_for(
+            lambda: self._counting(cluster.primary.statements('computed')))
         for server in cluster.servers:
             server.clear_log()
         for server in self.measured:
-            self.measuring[server.port] = waiting.wait_for(
+            self.measuring[server.port] = self.measuring.get(
+                server.port, set()) | waiting.wait_for(
                 lambda server=server: self._measuring(
                     server.statements(self.user(server))))
         self.calls = 0
@@ -306,6 +311,12 @@ class Counted:
                 else 'computed_ro')
 
     @staticmethod
+    def _counting(logged):
+        return {thread for thread, _, text in logged
+                if str(text).startswith(('UPDATE cell_clock',
+                                         'SELECT cell_clock'))}
+
+    @staticmethod
     def _measuring(logged):
         return {thread for thread, _, text in logged
                 if 'replica_heartbeats' in str(text)}
@@ -313,8 +324,8 @@ class Counted:
     def statements(self, server):
         logged = server.statements(self.user(server))
         # Beats have a pool: the next may take another connection of it.
-        measuring = self._measuring(logged) | self.measuring.get(
-            server.port, set())
+        measuring = (self._measuring(logged) | self._counting(logged) |
+                     self.measuring.get(server.port, set()))
         return [text for thread, kind, text in logged
                 if kind in ('Query', 'Execute') and thread not in measuring]
 
@@ -407,9 +418,8 @@ def test_a_host_under_a_new_name_deletes_its_former_node(side, database):
     found, _ = managed(side, 1)
     found.update_available_resource(context.new())
     database.cluster.primary.sql(
-        f'UPDATE {database.name}.instances SET deleted = 1',
-        f'UPDATE {database.name}.services SET last_seen = '
-        'UTC_TIMESTAMP() - INTERVAL 61 SECOND')
+        f'UPDATE {database.name}.instances SET deleted = 1')
+    fixtures.silence(database.sql, fixtures.HOST, 61)
     side.conf.set_override('host', 'h2')
     renamed = side.manager(memory.MemoryDriver(side.conf))
     renamed.update_available_resource(context.new())

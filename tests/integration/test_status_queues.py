@@ -35,9 +35,7 @@ def test_the_queues_of_our_services_are_quorum_queues(cell):
 
 
 def test_a_queue_of_another_type_is_named_and_the_remedy_works(cell):
-    fixtures.SqlitePair.sql(
-        cell.database, 'INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?)',
-        'h9', 'x', 'x', 'x', '0.1.0', '2026-01-01 00:00:00.000000', '{}')
+    fixtures.add_service(cell.database, 'h9')
     with cell.rabbitmq.channel(cell.vhost) as channel:
         channel.queue_declare('compute.h9', durable=True, auto_delete=False)
     status, said = check(cell)

@@ -32,7 +32,7 @@ def side(tmp_path, database):
         waiting.wait_for(lambda: all(
             len(replication.usable(found)) == 2 for _ in range(8)))
         host_obj.Service.register(context.new(), fixtures.HOST, UUID, UUID,
-                                  'boot', '0', 60)
+                                  'boot', '0')
         replication.create()
         database.caught_up()
         yield found
@@ -44,7 +44,8 @@ def record(ctxt, old, new):
     assert instance_obj.InstanceList.record_power_states(
         ctxt, fixtures.HOST, [{
             'uuid': '00000000-0000-4000-8000-000000000000',
-            'vm_state': 'active', 'old': old, 'new': new}]) == 1
+            'vm_state': 'active', 'old': old, 'new': new}],
+        f'{UUID}:{UUID}') == 1
 
 
 def seen(ctxt, **how):

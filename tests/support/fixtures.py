@@ -19,6 +19,7 @@ import uuid
 from oslo_config import cfg
 from oslo_messaging import conffixture
 
+from computed import clock
 from computed import concurrency
 from computed import conf as computed_conf
 from computed import context
@@ -38,6 +39,9 @@ from tests.support import waiting
 HOST = 'h1'
 READ_AT_START = {'PYTHONPATH', concurrency.VARIABLE}
 UUID = '11111111-2222-4333-8444-555555555555'
+SERVICE = str(uuid.UUID(int=1))
+# The run that add_service registers.
+OWNER = 'x:x'
 PRIMARY, REPLICA = 1, 3      # the power states that tell them apart
 
 INSTANCE = {
@@ -171,6 +175,24 @@ class SqlitePair:
             self._thread = None
 
 
+def add_service(path, host):
+    """A host in an SQLite database that is not heard."""
+    SqlitePair.sql(
+        path, 'INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '
+        '?)', host, 'x', 'x', 'x', '', 0, '0.1.0',
+        '2026-01-01 00:00:00.000000', 1, 0, 0, '{}')
+
+
+def silence(sql, host, seconds):
+    """Let the clock of the cell have counted ``seconds`` since a heartbeat.
+
+    :param sql: runs a statement on the primary
+    """
+    sql('UPDATE services SET heard_at = (SELECT seconds FROM cell_clock) - '
+        f'{seconds + 1}, heard_listened = (SELECT listened FROM cell_clock) '
+        f"- {seconds + 1} WHERE host = '{host}'")
+
+
 class Program:
     """One of our programs as a real process."""
 
@@ -262,6 +284,28 @@ def write_config(path, database, **options):
     return ['--config-file', str(path)]
 
 
+def register(host, boot_id, service_id=SERVICE):
+    """Register a run of a service that follows any earlier one.
+
+    :returns: the uuid of the database
+    """
+    return host_obj.Service.register(
+        context.new(), host, service_id, boot_id, 'boot', '0', 'place',
+        clock.monotonic())['database_id']
+
+
+def successor(manager, entries=None):
+    """Let the same service start again: it has other claims now.
+
+    :param entries: None: the same journal
+    """
+    old, boot_id = manager.claims, str(uuid.uuid4())
+    register(old.owner.host, boot_id, old.service_id)
+    manager.claims = claims.Claims(
+        old.owner.database_id, old.owner.host, old.service_id, boot_id,
+        entries or old.journal, old.settled)
+
+
 class HostSide:
     """This process in the role of a host: objects go to a conductor."""
 
@@ -285,12 +329,9 @@ class HostSide:
 
     def manager(self, driver, **kwargs):
         """A compute manager on ``driver``, registered with the conductor."""
-        registered = host_obj.Service.register(
-            context.new(), self.conf.host, str(uuid.UUID(int=1)),
-            str(uuid.uuid4()), 'boot', '0', 60)
+        boot_id = str(uuid.uuid4())
         granted = claims.Claims(
-            registered['database_id'], self.conf.host,
-            str(uuid.UUID(int=1)), str(uuid.uuid4()),
-            journal.Journal(os.path.join(self.state, 'claims')))
+            register(self.conf.host, boot_id), self.conf.host, SERVICE,
+            boot_id, journal.Journal(os.path.join(self.state, 'claims')))
         driver.init_host(granted.owner)
         return manager.ComputeManager(self.conf, driver, granted, **kwargs)

@@ -38,7 +38,9 @@ def clock():
 
 @pytest.fixture
 def pair(tmp_path):
-    return fixtures.SqlitePair(tmp_path)
+    found = fixtures.SqlitePair(tmp_path)
+    fixtures.add_service(found.primary, fixtures.HOST)
+    return found
 
 
 def make_settings(**options):

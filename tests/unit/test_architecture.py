@@ -23,13 +23,13 @@ HASHES = {
     'BandwidthUsageList':
         '1.0-f79fdb12c7c427c6dd3924eb68bdfe6c',
     'ComputeNode':
-        '1.1-abf2f701058f677590b6f7f085efdb77',
+        '1.1-4b260246832a2b1d1436cdbdb9b510ea',
     'ComputeNodeList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Freeze':
         '1.0-68126b0f2b22878b402b632a246c1b47',
     'Grant':
-        '1.0-7eb69d78534eefba12ef24252a20378f',
+        '1.0-95e555c4cc4095e41749e7ab80d20d59',
     'Host':
         '1.0-e9c183ce7fdbcebaba7d37694acbfb21',
     'HostList':
@@ -37,11 +37,11 @@ HASHES = {
     'Instance':
         '1.0-93fedf22ca0ce3782f7c4094443db6bf',
     'InstanceList':
-        '1.1-d750cc4b2dbc2478b33657be3fb06617',
+        '1.1-0f979a3a8bc5216bd2cb7bb83584a0fd',
     'ResourceUsage':
         '1.0-4d0a0584b4fd811f8d0e8822c20c1c8c',
     'Service':
-        '1.0-ae4522ff765d91fb791b5002d15e0125',
+        '1.0-e591857f406959bd482525c08d1a4b19',
 }
 
 

@@ -23,6 +23,7 @@ GUEST = '00000000-0000-4000-8000-000000000010'
 OTHER = '00000000-0000-4000-8000-00000000000f'
 FIGURES = {'hypervisor_type': 'process', 'hypervisor_version': '1',
            'vcpus': 2, 'memory_mb': 4096, 'disk_gb': 10}
+RUN = f'{SERVICE}:{OTHER}'
 USAGE = {'uuid': OTHER, 'mac_address': '02:00:00:00:00:01',
          'start_period': 1767225600, 'bw_in': 10, 'bw_out': 20,
          'last_ctr_in': 10, 'last_ctr_out': 20, 'last_epoch': 'e',
@@ -37,14 +38,14 @@ def make(conductor):
     ctxt = context.new()
     host = fixtures.HOST
     service, node = host_obj.Service, host_obj.ComputeNode
-    service.register(ctxt, host, SERVICE, OTHER, 'boot', '0.1.0', 60)
+    service.register(ctxt, host, SERVICE, OTHER, 'boot', '0.1.0', '1:2', 3.5)
     service.report(ctxt, host, SERVICE, OTHER, '{"tasks": 1}')
     service.get_by_host(ctxt, host, use_slave=False)
     node.record(ctxt, host, FIGURES)
     node.get_by_host(ctxt, host)
     host_obj.ComputeNodeList.get_all(ctxt, limit=1)
     resources_obj.ResourceUsage.get_by_host(ctxt, host, SERVICE)
-    node.delete_former(ctxt, host, host, SERVICE, 60)
+    node.delete_former(ctxt, host, host, SERVICE)
     freeze = freeze_obj.Freeze
     freeze.impose(ctxt, host, 'a look at the disks', 'root@here', OTHER)
     host_obj.Host.get_by_name(ctxt, host)
@@ -64,7 +65,7 @@ def make(conductor):
     many.get_all(ctxt, marker=page.next_marker)
     many.get_by_name(ctxt, 'web', use_slave=True)
     many.record_power_states(ctxt, host, [
-        {'uuid': OTHER, 'vm_state': 'active', 'old': 1, 'new': 4}])
+        {'uuid': OTHER, 'vm_state': 'active', 'old': 1, 'new': 4}], RUN)
     usage = bandwidth_obj.BandwidthUsageList
     usage.record(ctxt, [USAGE])
     usage.get_by_uuids(ctxt, [OTHER], [USAGE['start_period']])
@@ -77,18 +78,17 @@ def make(conductor):
 def _claim(ctxt, host):
     cls = grant_obj.Grant
     row = {'kind': 'instance', 'key': fixtures.UUID, 'host': host}
-    cls.grant_claim(ctxt, DATABASE, 'c1', f'{SERVICE}:b1', 'stop', [
+    cls.grant_claim(ctxt, DATABASE, 'c1', RUN, 'stop', [
         {**row, 'expected': {'vm_state': 'active'},
          'values': {'task_state': 'powering-off'}}])
-    cls.adopt_claim(ctxt, fixtures.UUID, 'c1', SERVICE, 'c2',
-                    f'{SERVICE}:b2')
+    cls.adopt_claim(ctxt, fixtures.UUID, 'c1', SERVICE, 'c2', RUN)
     settled = cls.settle_claim(ctxt, 'c2', [{**row, 'values': {
-        'vm_state': 'stopped', 'power_state': 4, 'task_state': None}}])
+        'vm_state': 'stopped', 'power_state': 4, 'task_state': None}}], RUN)
     cls.grant_guest_claim(
-        ctxt, DATABASE, 'c3', f'{SERVICE}:b2', 'remove', GUEST, host,
+        ctxt, DATABASE, 'c3', RUN, 'remove', GUEST, host,
         settled.instances[0].revision)
     cls.get_guest_claims(ctxt, SERVICE)
-    cls.settle_guest_claim(ctxt, 'c3', GUEST)
+    cls.settle_guest_claim(ctxt, 'c3', GUEST, RUN)
 
 
 def ask_host(api):

@@ -10,6 +10,7 @@ from cliff import show
 from oslo_config import cfg
 
 from computed import context
+from computed import names
 from computed import objects
 from computed.cmd.manage import columns
 from computed.cmd.manage import lookup
@@ -200,11 +201,9 @@ def name(text: str) -> str:
 
     :raises argparse.ArgumentTypeError: it cannot be a name
     """
-    if 0 < len(text) <= 255 and text.isprintable() and text == text.strip():
+    if names.fits(text):
         return text
-    raise argparse.ArgumentTypeError(
-        'a name has 1 to 255 printable characters, and no space at its begin '
-        'or end')
+    raise argparse.ArgumentTypeError(names.RULE)
 
 
 def new_uuid(text: str) -> str:

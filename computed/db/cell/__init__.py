@@ -10,8 +10,10 @@ from computed.db import lazy
 if typing.TYPE_CHECKING:
     from computed.db.cell import bandwidth as bandwidth
     from computed.db.cell import bounds as bounds
+    from computed.db.cell import cell_clock as cell_clock
     from computed.db.cell import claim as claim
     from computed.db.cell import database as database
+    from computed.db.cell import fence as fence
     from computed.db.cell import freeze as freeze
     from computed.db.cell import guest_claim as guest_claim
     from computed.db.cell import host as host
@@ -22,5 +24,6 @@ if typing.TYPE_CHECKING:
     from computed.db.cell import remembered as remembered
     from computed.db.cell import resources as resources
     from computed.db.cell import revision as revision
+    from computed.db.cell import succession as succession
 else:
     __getattr__ = lazy.modules(__name__)

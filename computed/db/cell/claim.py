@@ -16,7 +16,7 @@ from computed import context as computed_context
 from computed import exception
 from computed import states
 from computed.db.cell import bounds
-from computed.db.cell import freeze
+from computed.db.cell import fence
 from computed.db.cell import models
 from computed.db.cell import remembered
 from computed.db.cell import revision
@@ -156,7 +156,7 @@ FREE: dict[str, typing.Any] = {
 def _grant(context: computed_context.RequestContext, claim_id: str,
            owner: str, operation: str, wanted: Rows) -> list:
     new = _bumped(context, wanted)
-    freeze.refuse_if_frozen(context, new, operation)
+    fence.refuse(context, new, owner, operation)
     granted = {}
     for row in _order(wanted):
         kind = KINDS[row['kind']]
@@ -201,6 +201,8 @@ def grant(context: computed_context.RequestContext, claim_id: str,
     :raises computed.exception.InstanceRegressed: a row lacks what its host
         remembers
     :raises computed.exception.Frozen: a host is frozen
+    :raises computed.exception.Replaced: another run of a service is
+        registered for these hosts
     """
     try:
         return _grant(context, claim_id, owner, operation, wanted)
@@ -212,7 +214,7 @@ def grant(context: computed_context.RequestContext, claim_id: str,
 
 
 def settle(context: computed_context.RequestContext, claim_id: str,
-           rows: Rows) -> list:
+           rows: Rows, owner: str) -> list:
     """End a claim and write its result.
 
     Only the holder changes a claimed row, so the row has the revision of the
@@ -225,8 +227,12 @@ def settle(context: computed_context.RequestContext, claim_id: str,
         row gets the claim's id as its mark.
     :returns: a fresh row for each. None if the claim is not held (any more)
         and its result was not the last one that was written
+    :param owner: ``service_id:boot_id`` of the run that ends it: the one that
+        got the claim, or a later one of the same service
+    :raises computed.exception.Replaced: another run of a service is
+        registered for these hosts
     """
-    settled = _settle(context, claim_id, rows)
+    settled = _settle(context, claim_id, rows, owner)
     if None not in settled:
         return settled
     # Perhaps the reply to an earlier call was lost.
@@ -252,13 +258,13 @@ def _settled(context: computed_context.RequestContext, claim_id: str,
 
 @cell.write
 def _settle(context: computed_context.RequestContext, claim_id: str,
-            rows: Rows) -> list:
+            rows: Rows, owner: str) -> list:
     """End a claim; return a fresh row for each, None if it is not held."""
     new = _bumped(context, rows)
     settled = {}
     for row in _order(rows):
         model = KINDS[row['kind']].model
-        held = [model.claim_id == claim_id]
+        held = [model.claim_id == claim_id, fence.stands(owner, new)]
         if row.get('revision') is not None:
             held.append(model.revision == row['revision'])
         settled[row['kind'], row['key']] = _update(
@@ -266,6 +272,7 @@ def _settle(context: computed_context.RequestContext, claim_id: str,
             {**FREE, 'settled_claim_id': claim_id} if row.get('acted')
             else FREE)
     if not any(settled.values()):
+        fence.ensure_stands(context, new, owner, 'the end of a claim')
         cell.undo(context)
     return [settled[row['kind'], row['key']] for row in rows]
 
@@ -320,9 +327,11 @@ def _adopt(context: computed_context.RequestContext, uuid: str,
            owner: str) -> list:
     new = _bumped(context, members)
     adopted = [_update(context, row,
-                       [KINDS[row['kind']].model.claim_id == old_claim_id],
+                       [KINDS[row['kind']].model.claim_id == old_claim_id,
+                        fence.stands(owner, new)],
                        new, _held_by(claim_id, owner))
                for row in members]
     if None in adopted:
+        fence.ensure_stands(context, new, owner, 'adopt')
         raise exception.ClaimLost(uuid=uuid, operation='adopt')
     return adopted

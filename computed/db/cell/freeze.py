@@ -5,8 +5,6 @@ locks them before it is written. So no claim is granted after a freeze is
 written, not even a claim that began before it.
 """
 
-from collections import abc
-
 import sqlalchemy as sa
 
 from computed import context as computed_context
@@ -15,24 +13,6 @@ from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
-
-
-def refuse_if_frozen(context: computed_context.RequestContext,
-                     hosts: abc.Iterable[str | None], operation: str) -> None:
-    """Refuse a claim on frozen hosts, with one statement.
-
-    Call it in the transaction that grants the claim.
-
-    :param hosts: hosts that the transaction has locked; None: no host
-    :raises computed.exception.Frozen: one of them is frozen, or all hosts are
-    """
-    row = models.Freeze
-    names = sorted({host or models.NO_HOST for host in hosts})
-    found = context.session.scalars(
-        sa.select(row).where(row.host.in_([models.ALL_HOSTS, *names]))
-        .order_by(row.host)).first()
-    if found is not None:
-        raise exception.Frozen(operation=operation, **described(found))
 
 
 def described(row: models.Freeze) -> dict[str, str]:
@@ -56,7 +36,8 @@ def impose(context: computed_context.RequestContext, host: str | None,
     """
     bounds.ensure_fit(models.Freeze, {'reason': reason, 'frozen_by': by})
     session, row = context.session, models.Host
-    affected = sa.true() if host is None else row.name == host
+    affected = sa.true() if host is None else sa.and_(
+        row.name == host, row.name != models.NO_HOST)
     # Claims lock them in the same order.
     names = session.scalars(sa.select(row.name).where(affected)
                             .order_by(row.name).with_for_update()).all()

@@ -13,7 +13,7 @@ from computed import context as computed_context
 from computed import exception
 from computed.db.cell import bounds
 from computed.db.cell import claim
-from computed.db.cell import freeze
+from computed.db.cell import fence
 from computed.db.cell import models
 from computed.db.cell import revision
 from computed.db.cell.database import cell
@@ -33,6 +33,8 @@ def grant(context: computed_context.RequestContext, uuid: str, host: str,
     :raises computed.exception.ClaimLost: something changed, or another claim
         holds the guest
     :raises computed.exception.Frozen: the host is frozen
+    :raises computed.exception.Replaced: another run of a service is
+        registered for the host
     """
     try:
         return _grant(context, uuid, host, listed, claim_id, owner,
@@ -51,7 +53,7 @@ def grant(context: computed_context.RequestContext, uuid: str, host: str,
 def _grant(context: computed_context.RequestContext, uuid: str, host: str,
            listed: int, claim_id: str, owner: str, operation: str) -> int:
     now = revision.bump_if(context, host, listed)
-    freeze.refuse_if_frozen(context, [host], operation)
+    fence.refuse(context, [host], owner, operation)
     if now is None or _taken(context, uuid):
         # An error also rolls back the new revision.
         raise exception.ClaimLost(uuid=uuid, operation=operation)
@@ -86,17 +88,25 @@ def _held(context: computed_context.RequestContext, uuid: str, host: str,
 
 @cell.write
 def settle(context: computed_context.RequestContext, uuid: str,
-           claim_id: str) -> bool:
+           claim_id: str, owner: str) -> bool:
     """End a claim.
 
     This changes no row that a decision can rest on, so it raises no revision.
 
+    :param owner: ``service_id:boot_id`` of the run that ends it
     :returns: False if the claim was not held
+    :raises computed.exception.Replaced: another run of a service is
+        registered for the host
     """
     row = models.GuestClaim
-    return bool(context.session.execute(
-        sa.delete(row).where(row.uuid == uuid, row.claim_id == claim_id)
-        .execution_options(synchronize_session=False)).rowcount)
+    same = row.uuid == uuid, row.claim_id == claim_id
+    if context.session.execute(
+            sa.delete(row).where(*same, fence.stands_for(owner, row.host))
+            .execution_options(synchronize_session=False)).rowcount:
+        return True
+    if context.session.scalar(sa.select(row.uuid).where(*same)):
+        raise exception.Replaced(operation='the end of a claim')
+    return False
 
 
 @cell.read

@@ -9,8 +9,12 @@ from sqlalchemy import orm
 
 from computed import context as computed_context
 from computed import exception
+from computed import names
 from computed.db.cell import bounds
+from computed.db.cell import cell_clock
 from computed.db.cell import models
+from computed.db.cell import revision
+from computed.db.cell import succession
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 from computed.db.engine import pages
@@ -21,7 +25,7 @@ class HostRow:
     """A host with its parts; a missing part is None.
 
     :ivar silent_for: seconds since the last heartbeat of its service, by the
-        database's clock
+        clock of the cell
     :ivar freeze: the freeze of all hosts, else that of this host
     """
 
@@ -41,7 +45,7 @@ def _query() -> sa.Select:
                .correlate(models.Host).scalar_subquery())
     frozen, all_frozen = orm.aliased(models.Freeze), models.Freeze
     return (sa.select(models.Host, models.Service, models.ComputeNode,
-                      counted, dialects.utcnow(), frozen, all_frozen)
+                      counted, cell_clock.seconds(), frozen, all_frozen)
             .outerjoin(models.Service,
                        models.Service.host == models.Host.name)
             .outerjoin(models.ComputeNode,
@@ -61,7 +65,7 @@ def _row(context: computed_context.RequestContext,
     cell.record_revision(context, host.name, host.revision)
     silent_for = None
     if service is not None:
-        silent_for = max((now - service.last_seen).total_seconds(), 0.0)
+        silent_for = float(max(now - service.heard_at, 0))
     return HostRow(host, service, compute_node, instances, silent_for,
                    all_frozen or frozen)
 
@@ -107,35 +111,79 @@ def get(context: computed_context.RequestContext, name: str) -> HostRow:
 # Like a heartbeat, it may be the first write on a new primary.
 @cell.liveness
 def register(context: computed_context.RequestContext, host: str,
-             service_id: str, boot_id: str, host_boot_id: str, version: str,
-             down_after: float) -> None:
-    """Give a host to this service.
+             life: succession.Life, version: str) -> None:
+    """Give a host to a run of a service.
 
-    :param down_after: seconds without a heartbeat after which a service may
-        take the host of another
-    :raises computed.exception.HostTaken: the host has another live service
+    :raises computed.exception.HostNotSilent: the host has another service,
+        which may be alive
+    :raises computed.exception.InvalidName: no host can have this name
     """
+    names.ensure_host(host)
+    cell_clock.hearing.note()
     session = context.session
     # The row lock stops a second service that registers at the same time.
     if session.get(models.Host, host, with_for_update=True) is None:
         _add(session, host)
-    before = session.get(models.Service, host)
-    now = session.scalar(sa.select(dialects.utcnow()))
-    values = {'service_id': service_id, 'boot_id': boot_id,
-              'host_boot_id': host_boot_id, 'version': version,
-              'last_seen': dialects.utcnow(), 'digest': '{}'}
+    former = session.get(models.Service, host, with_for_update=True)
+    values = {**dataclasses.asdict(life), 'version': version, 'digest': '{}',
+              **_heard()}
     bounds.ensure_fit(models.Service, {'host': host, **values})
-    if before is None:
-        session.execute(
-            sa.insert(models.Service).values(host=host, **values))
+    if former is None:
+        session.execute(sa.insert(models.Service).values(
+            host=host, **{**values, 'heartbeat': 1}))
         return
-    age = (now - before.last_seen).total_seconds()
-    if before.service_id != service_id and age < down_after:
-        raise exception.HostTaken(host=host, service=before.service_id,
-                                  age=age)
+    if (former.service_id, former.boot_id) != (
+            life.service_id, life.boot_id):
+        _ensure_over(former, life, cell_clock.read(context))
+        # Every claim raises it too. So also on Galera, where locks hold on
+        # one node only, no claim of the former is granted from now on.
+        revision.bump(context, host)
     session.execute(sa.update(models.Service)
                     .where(models.Service.host == host).values(**values)
                     .execution_options(synchronize_session=False))
+
+
+def _heard() -> dict[str, typing.Any]:
+    """Return the columns that say that a service was heard now."""
+    return {'last_seen': dialects.utcnow(),
+            'heartbeat': models.Service.heartbeat + 1,
+            'heard_at': cell_clock.seconds(),
+            'heard_listened': cell_clock.listened()}
+
+
+def _ensure_over(former: models.Service, life: succession.Life,
+                 now: cell_clock.Reading) -> None:
+    """Refuse ``life`` while the former run may be alive."""
+    before = succession.Life(**{
+        field.name: getattr(former, field.name)
+        for field in dataclasses.fields(succession.Life)})
+    left = 0.0
+    if not succession.follows(life, before):
+        left = succession.left(_silence(former, now), cell.down_after())
+    if left:
+        raise exception.HostNotSilent(
+            host=former.host, service=before.service_id,
+            age=max(0, now.seconds - former.heard_at), left=left,
+            sign=f'{before.boot_id}:{former.heartbeat}')
+
+
+def _silence(service: models.Service, now: cell_clock.Reading) -> float:
+    """Return for how many seconds a service surely was silent.
+
+    Its last heartbeat may have come at the very end of a second.
+    """
+    return max(now.hear().listened - service.heard_listened - 1, 0)
+
+
+def is_silent(context: computed_context.RequestContext, host: str) -> bool:
+    """Return whether a host has no service that may be alive.
+
+    Call it in a transaction that has locked the row of the host.
+    """
+    service = context.session.get(models.Service, host)
+    return (service is None or
+            not succession.left(_silence(service, cell_clock.read(context)),
+                                cell.down_after()))
 
 
 def _add(session: orm.Session, host: str) -> None:
@@ -155,14 +203,15 @@ def report(context: computed_context.RequestContext, host: str,
 
     It does not raise the revision of the host.
 
-    :returns: False if the host belongs to another service now
+    :returns: False if the host belongs to another run of a service now
     """
     bounds.ensure_fit(models.Service, {'digest': digest})
+    cell_clock.hearing.note()
     changed = context.session.execute(
         sa.update(models.Service)
         .where(models.Service.host == host,
                models.Service.service_id == service_id,
                models.Service.boot_id == boot_id)
-        .values(last_seen=dialects.utcnow(), digest=digest)
+        .values(digest=digest, **_heard())
         .execution_options(synchronize_session=False))
     return bool(changed.rowcount)

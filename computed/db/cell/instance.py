@@ -7,7 +7,9 @@ from oslo_db import exception as db_exc
 
 from computed import context as computed_context
 from computed import exception
+from computed import names
 from computed.db.cell import bounds
+from computed.db.cell import fence
 from computed.db.cell import models
 from computed.db.cell import revision
 from computed.db.cell.database import cell
@@ -117,7 +119,9 @@ def create(context: computed_context.RequestContext,
         this uuid, which had no instance until now
     :raises computed.exception.InstanceExists: there is an instance with this
         uuid, and another order
+    :raises computed.exception.InvalidName: it cannot have this name
     """
+    names.ensure_instance(values.get('name'))
     try:
         return _create(context, values)
     except db_exc.DBDuplicateEntry:
@@ -168,8 +172,11 @@ def update(context: computed_context.RequestContext, uuid: str,
 
     :raises computed.exception.InstanceChanged: revision or host differ
     :raises computed.exception.InstanceBusy: there is a claim on it
+    :raises computed.exception.InvalidName: it cannot have this name
     """
     bounds.ensure_fit(models.Instance, values)
+    if 'name' in values:
+        names.ensure_instance(values['name'])
     new = revision.bump(context, host, sa.literal(expected_revision))
     same_host = (models.Instance.host.is_(None) if host is None
                  else models.Instance.host == host)
@@ -192,14 +199,18 @@ def update(context: computed_context.RequestContext, uuid: str,
 
 @cell.write
 def record_power_states(context: computed_context.RequestContext, host: str,
-                        changes: list[dict[str, typing.Any]]) -> int:
+                        changes: list[dict[str, typing.Any]],
+                        owner: str) -> int:
     """Write power states of instances that have no task and no claim.
 
     Each change is guarded by the facts it rests on; a row with other facts
     is left out. There is one statement for each distinct transition.
 
     :param changes: ``[{'uuid', 'vm_state', 'old', 'new'}]``
+    :param owner: ``service_id:boot_id`` of the run that looked at the guests
     :returns: the number of rows that were changed
+    :raises computed.exception.Replaced: another run of a service is
+        registered for the host
     """
     for change in changes:
         bounds.ensure_fit(models.Instance, {'power_state': change['new']})
@@ -218,10 +229,11 @@ def record_power_states(context: computed_context.RequestContext, host: str,
                 .where(row.uuid.in_(members[start:start + CHUNK]),
                        row.host == host, _live(), row.vm_state == vm_state,
                        row.power_state == old, row.task_state.is_(None),
-                       row.claim_id.is_(None))
+                       row.claim_id.is_(None), fence.stands(owner, [host]))
                 .values(power_state=new, revision=new_revision,
                         updated_at=dialects.utcnow())
                 .execution_options(synchronize_session=False)).rowcount
     if not done:
+        fence.ensure_stands(context, [host], owner, 'a record')
         cell.undo(context)
     return done

@@ -62,7 +62,12 @@ class Service(Base):
     """The daemon of a host.
 
     ``boot_id`` is new with each start of the daemon, ``host_boot_id`` with
-    each boot of the machine. ``digest`` is JSON about its tasks.
+    each boot of the machine. See :mod:`computed.db.cell.succession` for
+    ``place`` and ``began``. ``digest`` is JSON about its tasks.
+
+    ``heartbeat`` counts registrations and heartbeats. ``heard_at`` and
+    ``heard_listened`` are the ``seconds`` and ``listened`` of the cell's
+    clock at the newest of them; ``last_seen`` is for people only.
     """
 
     __tablename__ = 'services'
@@ -71,9 +76,29 @@ class Service(Base):
     service_id: orm.Mapped[str] = orm.mapped_column(sa.String(36))
     boot_id: orm.Mapped[str] = orm.mapped_column(sa.String(36))
     host_boot_id: orm.Mapped[str] = orm.mapped_column(sa.String(36))
+    place: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    began: orm.Mapped[float] = orm.mapped_column(sa.Double)
     version: orm.Mapped[str] = orm.mapped_column(sa.String(64))
     last_seen: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
+    heartbeat: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    heard_at: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    heard_listened: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
     digest: orm.Mapped[str] = orm.mapped_column(sa.Text)
+
+
+class CellClock(Base):
+    """One row: the seconds that conductors have counted together.
+
+    See :mod:`computed.db.cell.cell_clock`.
+    """
+
+    __tablename__ = 'cell_clock'
+
+    id: orm.Mapped[int] = orm.mapped_column(
+        sa.Integer, primary_key=True, autoincrement=False)
+    seconds: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    listened: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    listened_at: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
 
 
 class ComputeNode(Base):

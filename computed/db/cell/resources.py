@@ -11,6 +11,7 @@ from computed import context as computed_context
 from computed import exception
 from computed import states
 from computed.db.cell import bounds
+from computed.db.cell import host as host_db
 from computed.db.cell import models
 from computed.db.cell import revision
 from computed.db.cell.database import cell
@@ -169,26 +170,19 @@ def record(context: computed_context.RequestContext, host: str,
 
 @cell.write
 def delete_former(context: computed_context.RequestContext, host: str,
-                  former: str, service_id: str, down_after: float) -> bool:
+                  former: str, service_id: str) -> bool:
     """Delete the compute node that ``host`` had under its former name.
 
     It is kept while the former host has instances. It is also kept while a
     service with that name sends heartbeats: then the identity was copied to
     another machine, not moved.
 
-    :param down_after: seconds without a heartbeat after which a service
-        counts as down
     :returns: whether it was deleted
     """
     # This comes first: after it no instance can be placed there.
     revision.bump(context, former)
-    row, service = models.ComputeNode, models.Service
-    silent = True
-    if (last_seen := context.session.scalar(
-            sa.select(service.last_seen)
-            .where(service.host == former))) is not None:
-        now = context.session.scalar(sa.select(dialects.utcnow()))
-        silent = (now - last_seen).total_seconds() >= down_after
+    row = models.ComputeNode
+    silent = host_db.is_silent(context, former)
     deleted = silent and former != host and context.session.execute(
         sa.delete(row)
         .where(row.host == former, row.service_id == service_id,

@@ -40,6 +40,8 @@ def bump_all(context: computed_context.RequestContext,
     :returns: ``{host: revision}``
     :raises computed.exception.HostNotFound: there is no such host
     """
+    if models.NO_HOST in floors:
+        raise exception.HostNotFound(host=models.NO_HOST)
     hosts = sorted(floors, key=lambda host: host or models.NO_HOST)
     for host in hosts:
         name = host or models.NO_HOST

@@ -32,3 +32,29 @@ def _utcnow_mysql(element: utcnow, visitor: typing.Any,
 def _utcnow_postgresql(element: utcnow, visitor: typing.Any,
                        **kwargs: typing.Any) -> str:
     return "date_trunc('second', timezone('UTC', statement_timestamp()))"
+
+
+class exact_utcnow(functions.FunctionElement):  # noqa: N801, as utcnow
+    """The database's own time, as naive UTC with fractions of a second."""
+
+    type = sa.DateTime()
+    inherit_cache = True
+
+
+@compiler.compiles(exact_utcnow, 'sqlite')
+def _exact_sqlite(element: exact_utcnow, visitor: typing.Any,
+                  **kwargs: typing.Any) -> str:
+    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+
+
+@compiler.compiles(exact_utcnow, 'mysql')
+@compiler.compiles(exact_utcnow, 'mariadb')
+def _exact_mysql(element: exact_utcnow, visitor: typing.Any,
+                 **kwargs: typing.Any) -> str:
+    return 'UTC_TIMESTAMP(6)'
+
+
+@compiler.compiles(exact_utcnow, 'postgresql')
+def _exact_postgresql(element: exact_utcnow, visitor: typing.Any,
+                      **kwargs: typing.Any) -> str:
+    return "timezone('UTC', statement_timestamp())"

@@ -6,6 +6,7 @@ chooses.
 """
 
 import functools
+import math
 import typing
 from collections import abc
 
@@ -31,10 +32,13 @@ class Database:
     :ivar router: chooses a server for each read and write; there is none
         until :meth:`configure`
     :ivar max_page: returns the highest number of rows in a page
+    :ivar down_after: returns the seconds of silence after which another
+        service may take a host
     """
 
     router: 'router_module.Router'
     max_page: abc.Callable[[], int]
+    down_after: abc.Callable[[], float]
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -43,12 +47,17 @@ class Database:
         return f'<database {self.name}>'
 
     def configure(self, router: 'router_module.Router',
-                  max_page: abc.Callable[[], int]) -> None:
+                  max_page: abc.Callable[[], int],
+                  down_after: abc.Callable[[], float] = lambda: math.inf,
+                  ) -> None:
         """Send the queries of this database to the servers of ``router``.
 
         :param max_page: called for each page, so that a reload takes effect
+        :param down_after: called for each decision. Without it no service
+            may take the host of another.
         """
         self.router, self.max_page = router, max_page
+        self.down_after = down_after
 
     @property
     def database_id(self) -> str:

@@ -4,6 +4,8 @@ These functions run in a transaction on the primary.
 """
 
 import dataclasses
+import datetime
+from collections import abc
 
 import sqlalchemy as sa
 
@@ -14,12 +16,6 @@ from computed.db.routing import incarnation
 from computed.db.routing import tables
 from computed.db.routing import transaction
 
-# Seconds of silence after which a conductor is dead and its row is removed.
-DEAD_AFTER = 3600
-# Seconds of silence, but at least three heartbeats, after which a conductor
-# has no part in the budget.
-LIVE_FOR = 10
-
 TABLE = tables.replica_heartbeats
 ROW = TABLE.c
 
@@ -29,18 +25,20 @@ class Reply:
     """The answer of the primary to a heartbeat.
 
     :ivar incarnation: the current one of the database
-    :ivar conductors: how many conductors measure its replicas
+    :ivar shown: ``{id of a conductor: its newest heartbeat}``
+    :ivar time: seconds that the clock of the primary showed. Only the time
+        between two replies means anything.
     """
 
     incarnation: str
-    conductors: int
+    shown: dict[str, int]
+    time: float
 
 
 def send(context: computed_context.RequestContext, conductor_id: str,
-         number: int, interval: float = 0) -> Reply:
+         number: int) -> Reply:
     """Write the newest heartbeat of this conductor.
 
-    :param interval: seconds between two heartbeats of any conductor
     :raises computed.db.routing.transaction.Divided: a proxy splits reads from
         writes
     """
@@ -52,26 +50,23 @@ def send(context: computed_context.RequestContext, conductor_id: str,
         context.session.execute(
             sa.insert(TABLE).values(conductor_id=conductor_id, **values))
     known = context.session.execute(
-        sa.select(ROW.sent_at, dialects.utcnow(),
+        sa.select(ROW.conductor_id, ROW.heartbeat,
+                  dialects.exact_utcnow().label('now'),
                   server_sql.column(context.session))).all()
     transaction.ensure_undivided(context, known[0].server)
-    live_for = max(LIVE_FOR, 3 * interval)
-    return Reply(incarnation.current(context), sum(
-        abs((now - sent_at).total_seconds()) < live_for
-        for sent_at, now, _ in known))
+    now = known[0].now.replace(tzinfo=datetime.UTC).timestamp()
+    return Reply(incarnation.current(context),
+                 {row.conductor_id: row.heartbeat for row in known}, now)
 
 
 def purge(context: computed_context.RequestContext,
-          conductor_id: str) -> None:
+          dead: abc.Mapping[str, int]) -> None:
     """Remove the rows of conductors that are dead.
 
-    :param conductor_id: the id of this conductor; its row stays
+    :param dead: ``{id of a conductor: heartbeat}``; a row with another
+        heartbeat stays
     """
-    now = context.session.scalar(sa.select(dialects.utcnow()))
-    dead = [found.conductor_id for found in context.session.execute(
-        sa.select(ROW.conductor_id, ROW.sent_at)
-        .where(ROW.conductor_id != conductor_id))
-        if (now - found.sent_at).total_seconds() > DEAD_AFTER]
-    if dead:
+    for conductor_id, heartbeat in dead.items():
         context.session.execute(
-            sa.delete(TABLE).where(ROW.conductor_id.in_(dead)))
+            sa.delete(TABLE).where(ROW.conductor_id == conductor_id,
+                                   ROW.heartbeat == heartbeat))

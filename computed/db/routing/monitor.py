@@ -14,6 +14,7 @@ from computed import chance
 from computed import concurrency
 from computed import metrics
 from computed.db.routing import nodes
+from computed.db.routing import peers
 from computed.db.routing import replica as replica_module
 
 if typing.TYPE_CHECKING:
@@ -23,6 +24,13 @@ LOG = logging.getLogger(__name__)
 
 # How many heartbeats lie between two removals of dead conductors' rows.
 PURGE_EVERY = 600
+# Seconds of silence after which a conductor is dead and its row is removed.
+DEAD_AFTER = 600
+# Seconds of silence, but at least three heartbeats, after which a conductor
+# has no part in the budget.
+LIVE_FOR = 10
+# How many heartbeats a conductor may lose before it measures anew.
+SLACK = 2
 
 
 class Monitor:
@@ -39,6 +47,7 @@ class Monitor:
         self._stopping = threading.Event()
         self._threads: list[concurrency.Thread] = []
         self._outdated = outdated
+        self._peers = peers.Peers()
 
     def start(self) -> None:
         """Start measuring; without replicas, do nothing."""
@@ -78,9 +87,9 @@ class Monitor:
             began = self.router.clock()
             self.router.primary.silent = not self._succeeds(
                 self._send, began, interval)
-            if rounds % PURGE_EVERY == 0:
-                self._succeeds(
-                    self.router.purge_heartbeats, self.conductor_id)
+            dead = self._peers.dead(began, DEAD_AFTER)
+            if rounds % PURGE_EVERY == 0 and dead:
+                self._succeeds(self.router.purge_heartbeats, dead)
             rounds += 1
             if self._stopping.wait(
                     max(0, interval - (self.router.clock() - began))):
@@ -90,10 +99,17 @@ class Monitor:
         # The heartbeat counts from before it is sent: a replica that has it
         # may lack what is committed from now on.
         number = self.router.next_heartbeat(began)
-        reply = self.router.send_heartbeat(
-            self.conductor_id, number, interval)
+        reply = self.router.send_heartbeat(self.conductor_id, number)
+        now = self.router.clock()
+        if self.router.heartbeats.stood_still(
+                number, reply.time, now, SLACK * interval):
+            LOG.warning('The clock of this machine fell behind that of the '
+                        'primary. Was this machine paused? The age of the '
+                        'replicas is measured anew.')
         self.router.incarnation.adopt(reply.incarnation)
-        self.router.budget.conductors = max(1, reply.conductors)
+        self._peers.observe(reply.shown, now)
+        self.router.budget.conductors = max(1, self._peers.live(
+            now, max(LIVE_FOR, 3 * interval)))
 
     def _succeeds(self, function: abc.Callable[..., None],
                   *args: object) -> bool:

@@ -173,19 +173,19 @@ class Router:
         return self.heartbeats.next(
             now, {replica.seen for replica in self.replicas.values()})
 
-    def send_heartbeat(self, conductor_id: str, number: int,
-                       interval: float = 0) -> heartbeat_module.Reply:
+    def send_heartbeat(self, conductor_id: str,
+                       number: int) -> heartbeat_module.Reply:
         """See :func:`computed.db.routing.heartbeat.send`."""
         context = computed_context.new()
         return self.write('send_heartbeat', functools.partial(
-            heartbeat_module.send, context, conductor_id, number, interval),
+            heartbeat_module.send, context, conductor_id, number),
             context, heartbeat=True, ours=True)
 
-    def purge_heartbeats(self, conductor_id: str) -> None:
+    def purge_heartbeats(self, dead: abc.Mapping[str, int]) -> None:
         """See :func:`computed.db.routing.heartbeat.purge`."""
         context = computed_context.new()
         self.write('purge_heartbeats', functools.partial(
-            heartbeat_module.purge, context, conductor_id),
+            heartbeat_module.purge, context, dead),
             context, heartbeat=True)
 
     def status(self) -> list[dict[str, typing.Any]]:

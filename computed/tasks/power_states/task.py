@@ -89,7 +89,7 @@ class PowerStates(policy.Policy):
                corrections: list[dict]) -> int:
         """Write power states in one call; return how many were written."""
         return instance_obj.InstanceList.record_power_states(
-            context, manager.host, corrections)
+            context, manager.host, corrections, manager.claims.claim_owner)
 
     def after_pass(self, manager: policy.Manager, context: Context,
                    look: policy.Look, report: periodic.Report) -> None:

@@ -34,3 +34,47 @@ def test_a_heartbeat_long_forgotten_proves_nothing():
 def test_a_bound_below_both_intervals_cannot_be_proven():
     assert not lag.provable(1.9, heartbeat_interval=1, probe_interval=1)
     assert lag.provable(2, heartbeat_interval=1, probe_interval=1)
+
+
+def beats(heartbeats, clocks, slack=2.0):
+    """Send heartbeats, each answered after 0.1 s.
+
+    :param clocks: this machine's clock and the primary's, for each of them
+    :returns: whether each showed that this machine had stood still
+    """
+    found = []
+    for here, there in clocks:
+        number = heartbeats.next(here)
+        found.append(heartbeats.stood_still(
+            number, there, here + 0.1, slack))
+    return found
+
+
+def test_a_machine_that_was_paused_forgets_what_it_measured():
+    heartbeats = lag.Heartbeats()
+    assert beats(heartbeats, [(10, 1010), (11, 1011), (12, 1042)]) == [
+        False, False, True]
+    for number in (1, 2, 3):
+        assert heartbeats.age(number, 12.1) == math.inf
+    assert beats(heartbeats, [(13, 1043), (14, 1044)]) == [False, False]
+    assert heartbeats.age(5, 14.1) > 0
+
+
+def test_many_short_pauses_add_up():
+    heartbeats = lag.Heartbeats()
+    found = beats(heartbeats, [(now, 1.5 * now) for now in range(9)])
+    assert found.index(True) == 5
+
+
+def test_a_slow_answer_is_no_pause():
+    heartbeats = lag.Heartbeats()
+    number = heartbeats.next(10)
+    heartbeats.stood_still(number, 1010, 10.1, 2)
+    number = heartbeats.next(11)
+    assert not heartbeats.stood_still(number, 1040, 40.1, 2)
+    assert heartbeats.age(number, 41) == 30
+
+
+def test_a_clock_of_the_primary_that_goes_back_forgets_nothing():
+    assert not any(beats(lag.Heartbeats(), [
+        (10, 1010), (11, 11), (12, 12), (13, 13)]))

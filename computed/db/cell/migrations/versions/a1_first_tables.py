@@ -48,10 +48,24 @@ def hosts() -> None:
         sa.Column('service_id', sa.String(36), nullable=False),
         sa.Column('boot_id', sa.String(36), nullable=False),
         sa.Column('host_boot_id', sa.String(36), nullable=False),
+        sa.Column('place', sa.String(64), nullable=False),
+        sa.Column('began', sa.Double, nullable=False),
         sa.Column('version', sa.String(64), nullable=False),
         sa.Column('last_seen', sa.DateTime, nullable=False),
+        sa.Column('heartbeat', sa.BigInteger, nullable=False),
+        sa.Column('heard_at', sa.BigInteger, nullable=False),
+        sa.Column('heard_listened', sa.BigInteger, nullable=False),
         sa.Column('digest', sa.Text, nullable=False),
         **TABLE)
+    clock = op.create_table(
+        'cell_clock',
+        sa.Column('id', sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column('seconds', sa.BigInteger, nullable=False),
+        sa.Column('listened', sa.BigInteger, nullable=False),
+        sa.Column('listened_at', sa.BigInteger, nullable=False),
+        **TABLE)
+    op.bulk_insert(clock, [
+        {'id': 1, 'seconds': 0, 'listened': 0, 'listened_at': 0}])
     op.create_table(
         'compute_nodes',
         sa.Column('host', sa.String(255), primary_key=True),
