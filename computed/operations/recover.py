@@ -1,5 +1,6 @@
 """Finish what an earlier run of this service left unfinished."""
 
+import dataclasses
 import typing
 from collections import abc
 
@@ -16,8 +17,21 @@ from computed.operations import power
 LOG = logging.getLogger(__name__)
 
 
-def _build_interrupted(manager: operation.Manager,
+def _endinginterrupted(manager: operation.Manager,
                        claim: operation.Claim) -> operation.Values:
+    """Take over the guest if it runs; else remove what there is of it.
+
+    Nobody else would: an instance in the state ``error`` is left alone.
+    """
+    try:
+        built = manager.driver.get_instance(
+            claim.uuid).power_state in states.ON
+    except exception.DriverError:
+        built = False
+    if built:
+        return {'vm_state': states.ACTIVE, 'launched_at': states.NOW,
+                **operation.observed(manager, claim.uuid)}
+    manager.driver.destroy(claim)
     raise exception.DriverError(
         reason='the service stopped while it was being built')
 
@@ -33,7 +47,7 @@ def _reboot_interrupted(manager: operation.Manager,
 # By the task_state that was left. A repeated operation does no harm.
 UNFINISHED = {
     states.SPAWNING: operation.Operation(
-        'build', (), states.SPAWNING, _build_interrupted,
+        'build', (), states.SPAWNING, _endinginterrupted,
         failed_state=states.ERROR),
     states.REBOOTING: operation.Operation(
         'reboot', (), states.REBOOTING, _reboot_interrupted),
@@ -51,8 +65,8 @@ def recover(manager: operation.Manager, context: operation.Context,
 
     The caller may call it again after any error. It must do so after an
     error of the replay: what has ended must not be begun again. An instance
-    that was never built because the host was down becomes ``error``; its user
-    decides.
+    whose guest was not started because the host was down becomes ``error``;
+    its user decides.
 
     :param instances: the InstanceList of this host, just read from the
         primary
@@ -70,7 +84,7 @@ def recover(manager: operation.Manager, context: operation.Context,
             continue    # the replay has settled it
     for instance in instances:
         if instance.vm_state == states.BUILDING:
-            _fail_unbuilt(manager, context, instance)
+            _end_build(manager, context, instance)
 
 
 def _end_claim(manager: operation.Manager, context: operation.Context,
@@ -116,17 +130,17 @@ def _finished(manager: operation.Manager,
     return operation.outcome(manager, unfinished, claim)
 
 
-def _fail_unbuilt(manager: operation.Manager, context: operation.Context,
-                  instance: typing.Any) -> None:
-    failed = operation.Operation(
-        'build', (states.BUILDING,), states.SPAWNING, _build_interrupted,
-        failed_state=states.ERROR)
+def _end_build(manager: operation.Manager, context: operation.Context,
+               instance: typing.Any) -> None:
+    """End the build of an instance that no claim holds."""
+    ending = dataclasses.replace(
+        UNFINISHED[states.SPAWNING], from_states=(states.BUILDING,))
     try:
-        claim = operation.claimed(manager, context, failed, instance.uuid)
+        claim = operation.claimed(manager, context, ending, instance.uuid)
     except claims.UNANSWERED:
         raise       # the caller tries again
     except exception.ComputedError as error:
         LOG.info('Instance %(name)s is left as it is: %(error)s',
                  {'name': instance.name, 'error': error})
         return
-    operation.perform(manager, context, failed, claim)
+    operation.perform(manager, context, ending, claim)

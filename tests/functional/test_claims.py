@@ -163,7 +163,7 @@ def recovered(manager):
     (states.REBOOTING_HARD, 1, 'active', 1),
     (states.PAUSING, 1, 'paused', 3),
     (states.UNPAUSING, 3, 'active', 1),
-    (states.SPAWNING, 1, 'error', 1),
+    (states.SPAWNING, 1, 'active', 1),
     (None, 1, 'active', 1),
 ])
 def test_a_successor_finishes_what_was_begun(
@@ -176,6 +176,37 @@ def test_a_successor_finishes_what_was_begun(
     assert row(pair) == (outcome, None, None)
     assert virt.get_instance(UUID).power_state == power_state
     assert journaled(tmp_path) == []
+
+
+@pytest.mark.parametrize('left', [states.SHUTDOWN, states.CRASHED,
+                                  states.NOSTATE, 'nothing', 'unknown'])
+@pytest.mark.parametrize('claimed', [True, False])
+def test_a_successor_removes_what_is_left_of_a_build(
+        manager, virt, pair, left, claimed):
+    pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building'")
+    if claimed:
+        claim(manager.claims, {'vm_state': 'building'},
+              task_state=states.SPAWNING)
+    if left == 'nothing':
+        virt.vanish(UUID)
+    elif left == 'unknown':
+        virt.fail_next('get_instance', exception.DriverError(reason='torn'))
+    else:
+        virt.set_power_state(UUID, left)
+    successor(manager)
+    recovered(manager)
+    assert row(pair) == ('error', None, None)
+    assert 'while it was being built' in row(pair, 'fault')[0]
+    with pytest.raises(exception.GuestNotFound):
+        virt.get_instance(UUID)
+
+
+def test_a_successor_takes_a_guest_over_whose_build_no_claim_holds(
+        manager, virt, pair):
+    pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building'")
+    recovered(manager)
+    assert row(pair) == ('active', None, None)
+    assert virt.get_instance(UUID).power_state == states.RUNNING
 
 
 def test_a_successor_finishes_a_delete(manager, virt, pair):
@@ -270,8 +301,9 @@ def test_an_instance_that_was_never_built_is_marked(manager, virt, pair):
 
 
 def test_an_instance_that_was_never_built_is_not_passed_over(
-        manager, lossy, pair, monkeypatch):
+        manager, virt, lossy, pair, monkeypatch):
     pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building'")
+    virt.vanish(UUID)
     # It is for the request for the claim that there is no answer.
     monkeypatch.setattr(recovery, 'release_guests', lambda *_: None)
     [instance] = instance_obj.InstanceList.get_by_host(
