@@ -246,6 +246,16 @@ class SchemaMismatch(ComputedError):
     """The database has schema {found}, the code needs {needed}. {remedy}"""
 
 
+class SchemaUpgradeFailed(ComputedError):
+    """The upgrade of the schema stopped {place}: {problem}. {remedy}"""
+
+
+class SchemaBusy(ComputedError):
+    """Another process still changes the schema after {wait:g} s: {holder}. \
+Nothing was changed by this one. Run `computed-manage db sync` again later. \
+If that process hangs, {remedy}."""
+
+
 # -- RPC
 
 class ConductorUnavailable(ComputedError):

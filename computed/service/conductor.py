@@ -104,7 +104,7 @@ class ConductorService:
         with cell.migration.reachable(urls.primary):
             if standalone:
                 # One host with its own database: no operator upgrades it.
-                cell.migration.sync(urls.primary)
+                cell.migration.sync(urls.primary, wait=20)
             cell.migration.check(urls.primary)
         router = routing.router.Router(
             self.conf.database, urls.primary, urls.replicas,

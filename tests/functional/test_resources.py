@@ -9,7 +9,6 @@ import itertools
 import uuid
 
 import pytest
-from alembic import command
 
 from computed import context
 from computed import exception
@@ -18,6 +17,7 @@ from computed.objects import host as host_obj
 from computed.objects import resources as resources_obj
 from computed.virt import memory
 from tests.support import fixtures
+from tests.support import schemas
 
 HOST = fixtures.HOST
 OURS = str(uuid.UUID(int=1))        # the identity of fixtures' manager
@@ -406,10 +406,7 @@ def test_a_host_of_the_release_before_may_still_record(manager, pair):
 
 def test_a_node_recorded_before_survives_the_migration(tmp_path):
     url = f'sqlite:///{tmp_path}/x.sqlite'
-    config = migration._config()
-    with migration._engine(url).begin() as connection:
-        config.attributes['connection'] = connection
-        command.upgrade(config, 'a1')
+    schemas.upgrade(url, 'a1')
     sql = fixtures.SqlitePair.sql
     path = tmp_path / 'x.sqlite'
     sql(path, "INSERT INTO compute_nodes VALUES ('h1', 'm', '1', 1, 2, 3, "

@@ -8,7 +8,6 @@ import datetime
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from oslo_db.sqlalchemy import engines as oslo_engines
 
 from computed import context
@@ -16,6 +15,7 @@ from computed.db.cell import migration
 from computed.objects import instance as instance_obj
 from tests.integration import test_replication as replication
 from tests.support import fixtures
+from tests.support import schemas
 from tests.support import waiting
 
 side = replication.side
@@ -29,12 +29,6 @@ def url(engine, request, tmp_path):
     if engine == 'sqlite':
         return f'sqlite:///{tmp_path}/x.sqlite'
     return request.getfixturevalue('database').url
-
-
-def upgrade(connection, revision):
-    config = migration._config()
-    config.attributes['connection'] = connection
-    command.upgrade(config, revision)
 
 
 def schema(connection):
@@ -71,12 +65,12 @@ def use(connection, tables):
 def test_every_step_leaves_the_former_release_working(url):
     assert len(STEPS) >= 4
     engine = oslo_engines.create_engine(url)
+    schemas.upgrade(url, STEPS[0][0])
     with engine.connect() as connection:
-        upgrade(connection, STEPS[0][0])
         for _, revision in STEPS:
             former = schema(connection).sorted_tables
             connection.rollback()
-            upgrade(connection, revision)
+            schemas.upgrade(url, revision)
             use(connection, former)
             connection.commit()
     engine.dispose()

@@ -12,9 +12,11 @@ import pytest
 from computed import context
 from computed import exception
 from computed.db.cell import migration
+from computed.db.engine import exclusive
 from computed.db.engine import inspect
 from tests.support import conductors
 from tests.support import fixtures
+from tests.support import schemas
 from tests.support import waiting
 
 HOST = fixtures.HOST
@@ -389,3 +391,29 @@ def more_written(*callers):
         before = caller.written
         waiting.wait_for(lambda c=caller, n=before: c.written > n + 5, 60,
                          'writes')
+
+
+def test_one_node_at_a_time_changes_the_schema(database):
+    first, second, _ = (node.url(database=database.name)
+                        for node in database.cluster.servers)
+    with schemas.held(second), pytest.raises(
+            exception.SchemaBusy, match=r'session \d+ of computed.* on node '
+                                        'node2'):
+        migration.sync(first, wait=0)
+    assert migration.sync(first, wait=30) == (None, migration.known()[-1])
+    database.caught_up()
+    assert schemas.shape(first) == schemas.shape(second)
+
+
+def test_a_node_that_lost_its_turn_changes_nothing(database):
+    first, second, _ = (node.url(database=database.name)
+                        for node in database.cluster.servers)
+    with migration._engine(first) as engine, \
+            exclusive.turn(engine, 30) as turn:
+        [[holder]] = database.sql(
+            'SET SESSION TRANSACTION ISOLATION LEVEL READ UNCOMMITTED',
+            'SELECT holder FROM schema_lock')
+        database.sql(f'KILL {holder.split()[1]}')
+        with schemas.held(second), pytest.raises(
+                exclusive.Refused, match='lock of this session'):
+            schemas.upgrade_in(turn, 'head')

@@ -24,17 +24,38 @@ def primary(conf: cfg.ConfigOpts, make: bool) -> str:
 
 
 class Sync(base.Command):
-    """Create the database schema, or upgrade it to the newest version."""
+    """Create the database schema, or upgrade it to the newest version.
+
+    Run it again if it is interrupted or fails: it completes what is missing.
+    One process at a time changes the schema, and the others wait.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--wait', metavar='SECONDS', type=base.at_least(0),
+            default=cell.migration.WAIT,
+            help='how long to wait for another process that changes the '
+                 'schema (default: %(default)g)')
+        return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         url = primary(self.conf, make=True)
         with cell.migration.reachable(url):
-            before, after = cell.migration.sync(url)
-        if before == after:
-            text = f'The schema is {after}, which is the newest.'
-        else:
-            text = f'The schema was {before or "missing"} and is now {after}.'
-        self.say(text)
+            before, after = cell.migration.sync(url, parsed_args.wait)
+        self.say(describe(before, after))
+
+
+def describe(before: str | None, after: str) -> str:
+    """Return a sentence about an upgrade from ``before`` to ``after``."""
+    if before != after:
+        return f'The schema was {before or "missing"} and is now {after}.'
+    newest = cell.migration.known()[-1]
+    if after == newest:
+        return f'The schema is {after}, which is the newest.'
+    return (f'The schema is {after}, which this release does not know: a '
+            f'newer release made it. This one knows {newest}. Nothing was '
+            'changed.')
 
 
 class Version(base.ShowOne):

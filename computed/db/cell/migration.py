@@ -14,16 +14,23 @@ import sqlalchemy as sa
 from alembic import command
 from alembic import config as alembic_config
 from alembic import script
+from alembic import util
 from alembic.runtime import migration
 from oslo_db import exception as db_exc
 
 from computed import exception
+from computed.db.cell.migrations import steps
 from computed.db.engine import address
 from computed.db.engine import errors
+from computed.db.engine import exclusive
 from computed.db.engine import setup
 
 # The oldest schema that this code runs on.
 NEEDED = 'a7'
+# Seconds to wait for another process that upgrades the same schema.
+WAIT = 300.0
+AGAIN = ('Correct the cause and run `computed-manage db sync` again. It '
+         'completes what is missing.')
 FOLDER = pathlib.Path(__file__).parent / 'migrations'
 
 
@@ -33,23 +40,27 @@ def _config() -> alembic_config.Config:
     return config
 
 
-def _engine(url: str) -> sa.Engine:
+@contextlib.contextmanager
+def _engine(url: str) -> abc.Iterator[sa.Engine]:
     engine = setup.single(address.prepare(url))
     setup.tune(engine)
-    return engine
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
-def known() -> list[str]:
+@functools.cache
+def known() -> tuple[str, ...]:
     """Return every schema that this code knows, oldest first."""
     scripts = script.ScriptDirectory.from_config(_config())
-    return [found.revision for found in scripts.walk_revisions()][::-1]
+    return tuple(found.revision for found in scripts.walk_revisions())[::-1]
 
 
 @functools.cache
 def outdated() -> tuple[str, ...]:
     """Return the schemas that are too old for this code."""
-    revisions = known()
-    return tuple(revisions[:revisions.index(NEEDED)])
+    return known()[:known().index(NEEDED)]
 
 
 def version(url: str) -> str | None:
@@ -59,22 +70,64 @@ def version(url: str) -> str | None:
     if parsed.get_backend_name() == 'sqlite' and not os.path.exists(
             parsed.database or ''):
         return None     # a connection would create the file
-    with _engine(url).connect() as connection:
-        return migration.MigrationContext.configure(
-            connection).get_current_revision()
+    with _engine(url) as engine, engine.connect() as connection:
+        return _version(connection)
 
 
-def sync(url: str) -> tuple[str | None, str | None]:
+def _version(connection: sa.Connection) -> str | None:
+    return migration.MigrationContext.configure(
+        connection).get_current_revision()
+
+
+def sync(url: str, wait: float = WAIT) -> tuple[str | None, str]:
     """Upgrade the database at ``url`` to the newest schema.
 
+    A schema that this code does not know is newer, and stays as it is.
+
+    :param wait: seconds to wait for another process that does the same
     :returns: the schemas before and after
+    :raises computed.exception.SchemaBusy: another process does the same
+    :raises computed.exception.SchemaUpgradeFailed: it cannot be finished now
     """
-    before = version(url)
+    with _engine(url) as engine:
+        with engine.connect() as connection:
+            before = _version(connection)
+        if before is not None and before not in known()[:-1]:
+            return before, before
+        with _failures() as progress, exclusive.turn(engine, wait) as turn:
+            upgrade(turn, progress)
+    return before, known()[-1]
+
+
+def upgrade(turn: exclusive.Turn, progress: steps.Progress,
+            newest: str = 'head') -> None:
+    """Upgrade as far as the schema ``newest``.
+
+    :param progress: a new one; it then tells how far this came
+    """
+    found = _version(turn.connection)
+    progress.begin(turn, [*known()][
+        known().index(found) + 1 if found in known() else 0:])
     config = _config()
-    with _engine(url).begin() as connection:
-        config.attributes['connection'] = connection
-        command.upgrade(config, 'head')
-    return before, version(url)
+    config.attributes.update(connection=turn.connection, progress=progress)
+    command.upgrade(config, newest)
+
+
+@contextlib.contextmanager
+def _failures() -> abc.Iterator[steps.Progress]:
+    """Translate any error of an upgrade into one that names the step."""
+    progress = steps.Progress()
+    try:
+        yield progress
+    except (db_exc.DBError, sa.exc.SQLAlchemyError, util.CommandError,
+            exclusive.Refused) as error:
+        raise exception.SchemaUpgradeFailed(
+            place=progress.place, problem=_problem(error),
+            remedy=getattr(error, 'remedy', AGAIN)) from error
+
+
+def _problem(error: Exception) -> str:
+    return errors.message(error).split('\n', 1)[0].rstrip('.')
 
 
 def check(url: str) -> None:
@@ -104,5 +157,4 @@ def reachable(url: str) -> abc.Iterator[None]:
     except (db_exc.DBError, sa.exc.SQLAlchemyError) as error:
         raise exception.PrimaryUnreachable(
             address=address.show(url),
-            problem=errors.message(error).split('\n', 1)[0].rstrip('.')
-        ) from error
+            problem=_problem(error)) from error

@@ -12,6 +12,7 @@ if typing.TYPE_CHECKING:
     from computed.db.engine import deadline as deadline
     from computed.db.engine import dialects as dialects
     from computed.db.engine import errors as errors
+    from computed.db.engine import exclusive as exclusive
     from computed.db.engine import inspect as inspect
     from computed.db.engine import pages as pages
     from computed.db.engine import primary_check as primary_check

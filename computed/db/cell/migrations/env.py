@@ -4,8 +4,9 @@ from alembic import context
 
 from computed.db.cell import models
 
-connection = context.config.attributes['connection']
-context.configure(connection=connection, render_as_batch=True,
-                  target_metadata=models.Base.metadata)
+attributes = context.config.attributes
+context.configure(connection=attributes['connection'], render_as_batch=True,
+                  target_metadata=models.Base.metadata,
+                  on_version_apply=attributes['progress'].recorded)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,11 +1,12 @@
 """${message}"""
 
 import sqlalchemy as sa
-from alembic import op
+
+from computed.db.cell.migrations import steps
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}
 
 
-def upgrade():
+def upgrade() -> None:
     ${upgrades if upgrades else "pass"}

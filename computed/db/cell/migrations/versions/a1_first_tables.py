@@ -1,48 +1,42 @@
 """The first tables, and the identity of the database."""
 
-import uuid
-
 import sqlalchemy as sa
-from alembic import op
+
+from computed import chance
+from computed.db.cell.migrations import steps
 
 revision = 'a1'
 down_revision = None
-
-TABLE = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
-         'mysql_collate': 'utf8mb4_bin'}
 
 
 def upgrade() -> None:
     identity()
     hosts()
     instances()
-    op.create_table(
+    steps.create_table(
         'replica_heartbeats',
         sa.Column('conductor_id', sa.String(36), primary_key=True),
         sa.Column('heartbeat', sa.BigInteger, nullable=False),
-        sa.Column('sent_at', sa.DateTime, nullable=False),
-        **TABLE)
+        sa.Column('sent_at', sa.DateTime, nullable=False))
 
 
 def identity() -> None:
-    table = op.create_table(
+    steps.create_table(
         'database_identity',
         sa.Column('id', sa.Integer, primary_key=True, autoincrement=False),
-        sa.Column('uuid', sa.String(36), nullable=False),
-        **TABLE)
-    op.bulk_insert(table, [{'id': 1, 'uuid': str(uuid.uuid4())}])
+        sa.Column('uuid', sa.String(36), nullable=False))
+    steps.insert('database_identity', {'id': 1}, uuid=chance.uuid())
 
 
 def hosts() -> None:
-    table = op.create_table(
+    steps.create_table(
         'hosts',
         sa.Column('name', sa.String(255), primary_key=True),
         sa.Column('revision', sa.BigInteger, nullable=False),
-        sa.Column('created_at', sa.DateTime, nullable=False),
-        **TABLE)
-    op.execute(table.insert().values(
-        name='(none)', revision=0, created_at=sa.func.current_timestamp()))
-    op.create_table(
+        sa.Column('created_at', sa.DateTime, nullable=False))
+    steps.insert('hosts', {'name': '(none)'}, revision=0,
+                 created_at=sa.func.current_timestamp())
+    steps.create_table(
         'services',
         sa.Column('host', sa.String(255), primary_key=True),
         sa.Column('service_id', sa.String(36), nullable=False),
@@ -55,18 +49,15 @@ def hosts() -> None:
         sa.Column('heartbeat', sa.BigInteger, nullable=False),
         sa.Column('heard_at', sa.BigInteger, nullable=False),
         sa.Column('heard_listened', sa.BigInteger, nullable=False),
-        sa.Column('digest', sa.Text, nullable=False),
-        **TABLE)
-    clock = op.create_table(
+        sa.Column('digest', sa.Text, nullable=False))
+    steps.create_table(
         'cell_clock',
         sa.Column('id', sa.Integer, primary_key=True, autoincrement=False),
         sa.Column('seconds', sa.BigInteger, nullable=False),
         sa.Column('listened', sa.BigInteger, nullable=False),
-        sa.Column('listened_at', sa.BigInteger, nullable=False),
-        **TABLE)
-    op.bulk_insert(clock, [
-        {'id': 1, 'seconds': 0, 'listened': 0, 'listened_at': 0}])
-    op.create_table(
+        sa.Column('listened_at', sa.BigInteger, nullable=False))
+    steps.insert('cell_clock', {'id': 1}, seconds=0, listened=0, listened_at=0)
+    steps.create_table(
         'compute_nodes',
         sa.Column('host', sa.String(255), primary_key=True),
         sa.Column('hypervisor_type', sa.String(64), nullable=False),
@@ -75,12 +66,11 @@ def hosts() -> None:
         sa.Column('memory_mb', sa.Integer, nullable=False),
         sa.Column('disk_gb', sa.Integer, nullable=False),
         sa.Column('updated_at', sa.DateTime, nullable=False),
-        sa.Column('revision', sa.BigInteger, nullable=False),
-        **TABLE)
+        sa.Column('revision', sa.BigInteger, nullable=False))
 
 
 def instances() -> None:
-    op.create_table(
+    steps.create_table(
         'instances',
         sa.Column('uuid', sa.String(36), primary_key=True),
         sa.Column('name', sa.String(255), nullable=False),
@@ -104,10 +94,9 @@ def instances() -> None:
         sa.Column('claim_id', sa.String(36)),
         sa.Column('claim_owner', sa.String(80)),
         sa.Column('claimed_at', sa.DateTime),
-        sa.Column('settled_claim_id', sa.String(36)),
-        **TABLE)
-    op.create_index('instances_host_deleted_states_idx', 'instances',
-                    ['host', 'deleted', 'vm_state', 'task_state'])
-    op.create_index('instances_name_idx', 'instances', ['name'])
-    op.create_index('instances_claim_owner_idx', 'instances',
-                    ['claim_owner'])
+        sa.Column('settled_claim_id', sa.String(36)))
+    steps.create_index('instances_host_deleted_states_idx', 'instances',
+                       ['host', 'deleted', 'vm_state', 'task_state'])
+    steps.create_index('instances_name_idx', 'instances', ['name'])
+    steps.create_index('instances_claim_owner_idx', 'instances',
+                       ['claim_owner'])

@@ -3,7 +3,8 @@
 import typing
 
 import sqlalchemy as sa
-from alembic import op
+
+from computed.db.cell.migrations import steps
 
 revision = 'a2'
 down_revision = 'a1'
@@ -22,9 +23,9 @@ def upgrade() -> None:
         add(f'{name}_claimed', sa.BigInteger)
     add('memory_mb_available', sa.Integer)
     add('disk_gb_free', sa.Integer)
-    op.create_index('compute_nodes_service_id_idx', 'compute_nodes',
-                    ['service_id'])
+    steps.create_index('compute_nodes_service_id_idx', 'compute_nodes',
+                       ['service_id'])
 
 
 def add(name: str, kind: typing.Any, **more: typing.Any) -> None:
-    op.add_column('compute_nodes', sa.Column(name, kind, **more))
+    steps.add_column('compute_nodes', sa.Column(name, kind, **more))

@@ -1,7 +1,8 @@
 """The traffic of each interface in each period."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from computed.db.cell.migrations import steps
 
 revision = 'a3'
 down_revision = 'a2'
@@ -9,7 +10,7 @@ down_revision = 'a2'
 
 def upgrade() -> None:
     # The primary key serves the reads of one instance, period by period.
-    op.create_table(
+    steps.create_table(
         'bandwidth_usage',
         sa.Column('uuid', sa.String(36), primary_key=True),
         sa.Column('mac_address', sa.String(32), primary_key=True),
@@ -19,6 +20,4 @@ def upgrade() -> None:
         sa.Column('last_ctr_in', sa.BigInteger, nullable=False),
         sa.Column('last_ctr_out', sa.BigInteger, nullable=False),
         sa.Column('last_epoch', sa.String(255), nullable=False),
-        sa.Column('last_refreshed', sa.BigInteger, nullable=False),
-        mysql_engine='InnoDB', mysql_charset='utf8mb4',
-        mysql_collate='utf8mb4_bin')
+        sa.Column('last_refreshed', sa.BigInteger, nullable=False))

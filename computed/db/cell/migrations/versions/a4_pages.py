@@ -1,6 +1,6 @@
 """Indexes for a page of instances from any place of the list."""
 
-from alembic import op
+from computed.db.cell.migrations import steps
 
 revision = 'a4'
 down_revision = 'a3'
@@ -10,5 +10,5 @@ def upgrade() -> None:
     for name, first in (('instances_page_idx', []),
                         ('instances_host_page_idx', ['host']),
                         ('instances_vm_state_page_idx', ['vm_state'])):
-        op.create_index(name, 'instances',
-                        [*first, 'deleted', 'name', 'uuid'])
+        steps.create_index(name, 'instances',
+                           [*first, 'deleted', 'name', 'uuid'])

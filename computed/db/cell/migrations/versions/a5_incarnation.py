@@ -1,12 +1,14 @@
 """The incarnation of the database; see computed.db.routing.incarnation."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from computed.db.cell.migrations import steps
 
 revision = 'a5'
 down_revision = 'a4'
 
 
 def upgrade() -> None:
-    op.add_column('database_identity', sa.Column('incarnation', sa.String(36)))
-    op.add_column('database_identity', sa.Column('lineage', sa.String(255)))
+    for name, length in (('incarnation', 36), ('lineage', 255)):
+        steps.add_column('database_identity',
+                         sa.Column(name, sa.String(length)))

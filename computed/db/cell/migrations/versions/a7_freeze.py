@@ -1,19 +1,18 @@
 """Hosts on which no claim is granted."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from computed.db.cell.migrations import steps
 
 revision = 'a7'
 down_revision = 'a6'
 
 
 def upgrade() -> None:
-    op.create_table(
+    steps.create_table(
         'freezes',
         sa.Column('host', sa.String(255), primary_key=True),
         sa.Column('reason', sa.Text, nullable=False),
         sa.Column('frozen_by', sa.String(255), nullable=False),
         sa.Column('frozen_at', sa.DateTime, nullable=False),
-        sa.Column('freeze_id', sa.String(36), nullable=False),
-        mysql_engine='InnoDB', mysql_charset='utf8mb4',
-        mysql_collate='utf8mb4_bin')
+        sa.Column('freeze_id', sa.String(36), nullable=False))
