@@ -193,7 +193,7 @@ def test_a_successor_removes_what_is_left_of_a_build(
         virt.fail_next('get_instance', exception.DriverError(reason='torn'))
     else:
         virt.set_power_state(UUID, left)
-    successor(manager)
+    fixtures.successor(manager)
     recovered(manager)
     assert row(pair) == ('error', None, None)
     assert 'while it was being built' in row(pair, 'fault')[0]
