@@ -13,7 +13,7 @@ from computed.rpc import tickets
 from computed.rpc import transport as rpc_transport
 
 TOPIC = 'compute'
-# Seconds that remain at least for a request whose ticket came late.
+# Seconds that a call has at least, if those before it took all the time.
 LEAST = 0.1
 
 # The operations that a user can request, by the name of the command.
@@ -24,6 +24,14 @@ OPERATIONS = ('build', 'delete', 'start', 'stop', 'reboot', 'pause',
 def target(host: str) -> messaging.Target:
     """Return where ``host`` takes calls."""
     return messaging.Target(topic=TOPIC, server=host, version='1.0')
+
+
+def time_left(last: float) -> float:
+    """Return the seconds until ``last``, and at least ``LEAST``.
+
+    :param last: a time of the monotonic clock
+    """
+    return max(last - clock.monotonic(), LEAST)
 
 
 class HostAPI:
@@ -56,18 +64,26 @@ class HostAPI:
 
         The host is asked for a ticket first, so it can tell whether the
         request is still wanted when it arrives; see
-        :mod:`computed.rpc.tickets`. Both calls together take no longer than
-        one may take.
+        :mod:`computed.rpc.tickets`. If one of the two was under way for too
+        long, both are repeated, because nothing was done. All of it takes no
+        longer than one call may take.
         """
-        began = clock.monotonic()
-        try:
-            ticket = self._call(context, host, 'get_ticket')
-        except exception.OutcomeUnknown as error:
-            # Only the time was asked for, so nothing was begun.
-            raise exception.HostUnavailable(host=host) from error
-        left = max(self._timeout - (clock.monotonic() - began), LEAST)
-        return self._call(context, host, method, timeout=left,
-                          ticket=tickets.limited(ticket, left), **kwargs)
+        last = clock.monotonic() + self._timeout
+        while True:
+            try:
+                ticket = self._call(context, host, 'get_ticket',
+                                    timeout=time_left(last))
+            except exception.OutcomeUnknown as error:
+                # Only the time was asked for, so nothing was begun.
+                raise exception.HostUnavailable(host=host) from error
+            seconds = time_left(last)
+            try:
+                return self._call(
+                    context, host, method, timeout=seconds,
+                    ticket=tickets.limited(ticket, seconds), **kwargs)
+            except exception.RequestExpired:
+                if time_left(last) <= LEAST:
+                    raise
 
     def operate(self, context: computed_context.RequestContext,
                 host: str | None, operation: str, uuid: str,

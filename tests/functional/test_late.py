@@ -17,11 +17,21 @@ UUID = fixtures.UUID
 
 
 class Host:
+    """Its tickets come late, by the seconds in ``late``."""
+
     target = TARGET
 
     def __init__(self):
         self.done = []
         self.busy, self.released = threading.Event(), threading.Event()
+        self.late, self.server = [], None
+
+    @endpoint.exposed
+    def get_ticket(self, context) -> dict:
+        ticket = self.server.dispatcher._tickets.get_ticket(context)
+        if self.late:
+            ticket['issued'] -= self.late.pop()
+        return ticket
 
     @endpoint.exposed
     def hold(self, context) -> None:
@@ -55,7 +65,7 @@ def made(tmp_path):
 @pytest.fixture
 def host(made):
     found = Host()
-    server = made.server(TARGET, [found])
+    server = found.server = made.server(TARGET, [found])
     made.start(server)
     yield found
     found.released.set()
@@ -97,6 +107,17 @@ def test_work_is_not_even_asked_for(made, host, busy):
     host.released.set()
     assert hosts(made, 60).get_guest(context.new(), 'h1', UUID) == {}
     assert host.done == ['looked']
+
+
+def test_work_whose_ticket_was_under_way_for_too_long_is_asked_for_again(
+        made, host):
+    host.late = [3600, 3600]
+    hosts(made, 60).operate(context.new(), 'h1', 'stop', UUID)
+    assert (host.done, host.late) == (['stopped'], [])
+    host.late = [3600] * 1_000_000
+    with pytest.raises(exception.RequestExpired):
+        hosts(made, 1).operate(context.new(), 'h1', 'stop', UUID)
+    assert host.done == ['stopped']
 
 
 def test_work_that_a_broker_kept_for_too_long_is_refused(made, host):
