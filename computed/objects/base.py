@@ -243,10 +243,11 @@ def remotable_read(method: Method) -> typing.Any:
     keeps what the context says. True lets a replica answer. False makes the
     read strict.
 
-    ``after='host'`` makes the read exact for the host in its argument
-    ``host``, and lets a replica answer that has proved to have every change
-    of this host. Use it only for reads of rows whose changes raise that
-    host's revision.
+    ``after='host'`` is for the host in the argument ``host``. It lets a
+    replica answer that has proved to have every change that raised the
+    revision of this host. If the query reads only rows whose changes raise
+    it, the answer is exact. All else in the answer is as old as its
+    ``origin`` says.
 
     :raises ValueError: both were given, or ``after`` is another text
     """

@@ -18,6 +18,10 @@ CLASSES = ('vcpus', 'memory_mb', 'disk_gb')
 class ResourceUsage(base.ComputedObject):
     """What the instances of a host take, beside the recorded node.
 
+    With ``after='host'`` the sums are exact, and all else is as old as the
+    origin says: no change of a compute node raises a revision, except one of
+    its identity.
+
     ``*_used`` are sums over all instances of the host, also stopped ones.
     ``*_claimed`` is the part of the instances that are being built.
     ``node_age`` is in seconds. ``former`` is a former name of this host, if

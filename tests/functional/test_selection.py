@@ -4,6 +4,8 @@ The router is real.
 """
 
 import contextlib
+import functools
+import re
 import sqlite3
 import threading
 
@@ -23,6 +25,7 @@ from computed.db.routing import primary
 from tests.support import fixtures
 from tests.support import routed
 
+OTHER = '22222222-2222-4333-8444-555555555555'
 pair = routed.pair
 clock = routed.clock
 settings = routed.settings
@@ -235,6 +238,53 @@ def test_an_exact_read_takes_any_age_that_is_proven(fresh, pair, clock):
     ctxt = exactly()
     assert routed.answered(ctxt) == 'replica'
     assert ctxt.reads.last.age < 1
+
+
+def usage(ctxt):
+    return resources.get_usage(ctxt, fixtures.HOST, fixtures.UUID)
+
+
+def test_what_no_revision_covers_is_as_old_as_the_replica(fresh, clock):
+    clock.now += 5
+    ctxt = exactly()
+    usage(ctxt)
+    assert routed.reason(ctxt) == 'after_host'
+    assert ctxt.reads.last.role == 'replica'
+    assert ctxt.reads.last.age == 5
+
+
+@pytest.mark.parametrize('elapsed, bound', [(11, None), (5, 4)])
+def test_it_is_not_older_than_its_bound(fresh, clock, elapsed, bound):
+    clock.now += elapsed
+    ctxt = context.RequestContext(max_staleness=bound).exact_for(
+        fixtures.HOST)
+    usage(ctxt)
+    assert (ctxt.reads.last.role, routed.reason(ctxt)) == (
+        'primary', 'replica_lagging')
+
+
+def test_an_exact_query_reads_only_rows_of_its_host(router, pair):
+    """Each change of them raises the revision of the host."""
+    engine = router.primary.facade.writer.get_engine()
+    seen = []
+
+    @event.listens_for(engine, 'before_cursor_execute')
+    def _(connection, cursor, statement, *rest):
+        seen.extend(re.findall(r'(?:FROM|JOIN) (\w+)', statement))
+    pair.sql(pair.primary, "INSERT INTO hosts VALUES ('h2', 1, "
+             "'2026-01-01 00:00:00.000000')")
+    assert instance.get_all_by_host.__wrapped__ in cell.of_host
+    for function in cell.of_host:
+        def answer(function=function):
+            ctxt = context.new()
+            return [row.uuid for row in router.read(
+                'of_host', functools.partial(function, ctxt, fixtures.HOST),
+                ctxt)]
+        before = answer()
+        pair.add_instance(pair.primary, uuid=OTHER, host='h2')
+        assert answer() == before
+        pair.sql(pair.primary, 'DELETE FROM instances WHERE uuid = ?', OTHER)
+    assert set(seen) <= {'hosts', 'instances'}
 
 
 def test_an_exact_read_of_a_host_without_a_row_says_so(fresh):

@@ -88,6 +88,10 @@ FAULTS = [
           'return [sa.or_(*either)]', 'return []',
           'functional/test_regress.py::'
           'test_what_a_user_asks_for_is_refused_with_one_clear_error'),
+    Fault('what no revision covers is called exact', 'db/routing/exact.py',
+          'began if read.covered else None', 'began',
+          'functional/test_selection.py::'
+          'test_what_no_revision_covers_is_as_old_as_the_replica'),
     Fault('an answer beyond its bound may be acted on', 'claims/claims.py',
           'if context.reads.beyond_bound:', 'if False:',
           'unit/claims/test_claims.py'),

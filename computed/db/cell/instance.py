@@ -27,7 +27,7 @@ def _live() -> sa.ColumnElement[bool]:
     return models.Instance.deleted == sa.false()
 
 
-@cell.read
+@cell.read_of_host
 def get_all_by_host(context: computed_context.RequestContext,
                     host: str) -> list[models.Instance]:
     """Return every live instance on a host, by uuid.

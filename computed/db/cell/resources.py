@@ -90,6 +90,10 @@ def get_usage(context: computed_context.RequestContext, host: str,
               service_id: str) -> Usage:
     """Read all data for the record of a host, in one statement.
 
+    The revision of the host covers its instances only. A record that was
+    compared with an old row is refused by its generation, and
+    :func:`delete_former` checks everything again.
+
     :param service_id: the identity of the service of the host
     :raises computed.exception.HostNotFound: there is no such host
     """

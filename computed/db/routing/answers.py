@@ -21,11 +21,14 @@ class Read:
 
     :ivar query: its name in metrics
     :ivar call: runs the query function in the open transaction
+    :ivar covered: see
+        :meth:`computed.db.routing.database.Database.read_of_host`
     """
 
     query: str
     call: abc.Callable[[], typing.Any]
     context: computed_context.RequestContext
+    covered: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

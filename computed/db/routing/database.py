@@ -34,6 +34,7 @@ class Database:
     :ivar max_page: returns the highest number of rows in a page
     :ivar down_after: returns the seconds of silence after which another
         service may take a host
+    :ivar of_host: the functions of :meth:`read_of_host`
     """
 
     router: 'router_module.Router'
@@ -42,6 +43,7 @@ class Database:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.of_host: list[Query] = []
 
     def __repr__(self) -> str:
         return f'<database {self.name}>'
@@ -65,16 +67,31 @@ class Database:
         """
         return self.router.incarnation.database_id
 
-    def read(self, function: Q) -> Q:
-        """Let a query function run on any node that its context allows."""
+    def read(self, function: Q, covered: bool = False) -> Q:
+        """Let a query function run on any node that its context allows.
+
+        :param covered: see :meth:`read_of_host`
+        """
         query = query_name(function)
 
         @functools.wraps(function)
         def wrapper(context: computed_context.RequestContext,
                     *args: typing.Any, **kwargs: typing.Any) -> typing.Any:
             return self.router.read(query, functools.partial(
-                function, context, *args, **kwargs), context)
+                function, context, *args, **kwargs), context, covered)
         return typing.cast(Q, wrapper)
+
+    def read_of_host(self, function: Q) -> Q:
+        """Do the same as :meth:`read`, for rows that a revision covers.
+
+        Each change of a row that the query reads raises the revision of the
+        host in its argument ``host``. So with ``after='host'`` an answer of a
+        replica is as new as one of the primary, and says so. The answer of
+        any other query then has every change of the host, but is as old as
+        the replica.
+        """
+        self.of_host.append(function)
+        return self.read(function, covered=True)
 
     def write(self, function: Q, heartbeat: bool = False) -> Q:
         """Let a statement function run in a transaction on the primary.

@@ -74,15 +74,19 @@ class Router:
             settings, self.primary, self._replicas, self._answers,
             self.budget, self.read_stats, self.observe_incarnation)
         self._exact = exact.ExactReads(
-            self.primary, self._replicas, self._answers, clock)
+            self.primary, self._replicas, self._answers,
+            lambda: settings.max_replica_lag, clock)
         self._resync = threading.BoundedSemaphore(
             settings.resync_concurrency)
 
-    def read(self, query: str, call: Call, context: Context) -> typing.Any:
+    def read(self, query: str, call: Call, context: Context,
+             covered: bool = False) -> typing.Any:
         """Run a query function on a node that ``context`` allows.
 
         :param query: its name in metrics
         :param call: the query function with its arguments
+        :param covered: see
+            :meth:`computed.db.routing.database.Database.read_of_host`
         :raises computed.exception.PutOff: no node may answer it now
         :raises computed.exception.PrimaryUnavailable: the read is strict, and
             the primary does not answer
@@ -92,7 +96,7 @@ class Router:
             self.read_stats.read(query, scope.node, 'in_transaction')
             with scope.node.facade.reader.allow_async.using(context):
                 return call()
-        read = answers.Read(query, call, context)
+        read = answers.Read(query, call, context, covered)
         with self._resync_place(read):
             if context.after is not None:
                 return self._exact.read(read, context.after)

@@ -12,7 +12,7 @@ class Router:
         self.incarnation = types.SimpleNamespace(database_id=name)
         self.seen = []
 
-    def read(self, query, call, ctxt):
+    def read(self, query, call, ctxt, covered):
         self.seen.append(('read', query))
         return call()
 
