@@ -45,7 +45,7 @@ def test_programs_wait_for_the_broker_and_outlive_its_restart(cell):
     waiting.wait_for(lambda: cell.sql(
         'SELECT vm_state, power_state FROM instances') == [('stopped', 6)])
 
-    cell.rabbitmq.stop()
+    cell.rabbitmq.stop_app()
     host.wait_for_output('cannot be reported as alive', 30)
     cell.rabbitmq.start()
     host.wait_for_output('reported as alive again', 60)
@@ -192,7 +192,7 @@ def test_the_broker_is_restarted_under_load(cell, side):
     manager = side.manager(memory.MemoryDriver(side.conf))
     with loads.Load(manager.claims) as load:
         waiting.wait_for(load.all_go_on(), 20, 'the load under way')
-        cell.rabbitmq.stop()
+        cell.rabbitmq.stop_app()
         waiting.wait_for(lambda: load.failures and load.strict_failures, 30,
                          'failures')
         cell.rabbitmq.start()
@@ -208,7 +208,7 @@ def test_the_broker_is_restarted_under_load(cell, side):
 def test_a_call_while_the_broker_is_away_does_not_hang(cell, side):
     cell.conductors()
     who(side)
-    cell.rabbitmq.stop()
+    cell.rabbitmq.stop_app()
     began = time.monotonic()
     with pytest.raises((exception.OutcomeUnknown,
                         exception.ConductorUnavailable)):

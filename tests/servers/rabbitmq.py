@@ -50,6 +50,7 @@ class RabbitMQ:
         self._epmd = servers.program('epmd')
         self._erl_call = servers.program('erl_call')
         self.process = self._names = None
+        self._has_app = False
         authority = trustme.CA()
         authority.cert_pem.write_to_path(self.ca_file)
         certificate = authority.issue_cert('localhost', '127.0.0.1')
@@ -92,17 +93,24 @@ class RabbitMQ:
 
         Call it from the main thread, as :meth:`servers.MariaDB.launch`.
         """
+        if self._runs:
+            self.evaluate('rabbit:start()')
+        else:
+            self._start_erlang()
+        self._has_app = True
+        try:
+            waiting.wait_for(self._answers, seconds,
+                             f'RabbitMQ {self.folder}')
+        except AssertionError as error:
+            raise AssertionError(f'{error}\n{self.log()}') from None
+
+    def _start_erlang(self):
         # Chosen as late as possible: only the broker's own tools use it.
         self._dist_port = servers.free_port()
         if self._names is None:     # else the broker leaves one behind
             self._names = self._run(self._epmd, '-port',
                                     str(self._epmd_port))
         self.process = self._run(self._script)
-        try:
-            waiting.wait_for(self._answers, seconds,
-                             f'RabbitMQ {self.folder}')
-        except AssertionError as error:
-            raise AssertionError(f'{error}\n{self.log()}') from None
 
     def _run(self, *command):
         with (self.folder / 'out').open('a') as out:
@@ -129,12 +137,25 @@ class RabbitMQ:
             if path.exists())
 
     @property
-    def is_running(self):
+    def _runs(self):
         return self.process is not None and self.process.poll() is None
+
+    @property
+    def is_running(self):
+        return self._runs and self._has_app
+
+    def stop_app(self):
+        """Stop all but the Erlang under it, which takes long to start.
+
+        Clients see the same: connections are closed and ports are shut.
+        What is not durable is lost.
+        """
+        self._has_app = False
+        self.evaluate('rabbit:stop()')
 
     def stop(self, seconds=30):
         """End it in order; harmless when it has ended."""
-        if self.is_running:
+        if self._runs:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:

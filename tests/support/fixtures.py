@@ -206,9 +206,10 @@ class Program:
         """
         self.log = pathlib.Path(folder) / f'{name}-{uuid.uuid4().hex[:6]}.log'
         module = 'computed.cmd.' + name.removeprefix('computed-')
+        # A host on eventlet that is a fork does not answer.
         fresh = (fresh or READ_AT_START & environment.keys() or
-                 python != sys.executable or
-                 concurrency.chosen() != concurrency.THREADING)
+                 python != sys.executable or name == 'computed' and
+                 concurrency.chosen() == concurrency.EVENTLET)
         with open(self.log, 'w') as stream:
             if not fresh:
                 self.process = prefork.start(

@@ -25,8 +25,6 @@ import tempfile
 import threading
 import time
 
-from computed import concurrency
-
 # They run as __main__, or alone.
 NOT_IMPORTED = ('computed.cmd.', 'computed.virt.process.shim',
                 'computed.db.cell.migrations.')
@@ -98,14 +96,7 @@ def start(module, arguments, output, errors, environment=None):
 
 
 def run(module, *arguments, timeout=360, environment=None):
-    """Run it to its end, as ``subprocess.run`` with its output as text.
-
-    On the other backend Python is started: that has to be chosen first.
-    """
-    if concurrency.chosen() != concurrency.THREADING:
-        return subprocess.run(
-            [sys.executable, '-P', '-m', module, *arguments], text=True,
-            capture_output=True, timeout=timeout, env=environment)
+    """Run it to its end, as ``subprocess.run`` with its output as text."""
     with tempfile.TemporaryFile('w+') as output, \
             tempfile.TemporaryFile('w+') as errors:
         process = start(module, arguments, output, errors, environment)
@@ -138,8 +129,10 @@ def _template():
 
 def _serve():
     """Fork for each request; returns in the fork, with what it shall run."""
-    _import_everything()
+    # Before eventlet replaces it: no hub of eventlet may exist before a fork.
     connection = socket.socket(fileno=os.dup(0))
+    connection.setblocking(True)    # who asks may have replaced it
+    _import_everything()
     # The kernel forgets those who ended.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
@@ -182,7 +175,8 @@ def _fork(connection, request, output, errors, status):
         connection.sendall(pid.to_bytes(4, 'big'))
         connection.close()
         os.close(0)
-        _, ended = os.waitpid(pid, 0)
+        # eventlet would ask again and again for waitpid
+        _, ended, _ = os.wait4(pid, 0)
         os.write(status, b'%d' % os.waitstatus_to_exitcode(ended))
         os._exit(0)
     connection.close()
