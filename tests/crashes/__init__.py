@@ -7,4 +7,6 @@ just before; lets a successor start on what was left; and prints, as JSON, how
 each of these ended. The product knows nothing of it.
 """
 
-from tests import conftest  # noqa: F401, it chooses threads, before others
+from computed import concurrency
+
+concurrency.choose()    # before anything of oslo is imported
