@@ -18,7 +18,15 @@ class ComputedError(Exception):
         :param kwargs: the values that the docstring names in braces
         """
         self.kwargs = kwargs
-        super().__init__(message or (self.__doc__ or '').format(**kwargs))
+        super().__init__(message or self._text())
+
+    def _text(self) -> str:
+        text = self.__doc__ or ''
+        try:
+            return text.format(**self.kwargs)
+        except Exception:
+            # A peer of another release may send other values.
+            return f'{text} {self.kwargs}'
 
 
 def rebuilt(error: ComputedError) -> ComputedError:
@@ -31,7 +39,10 @@ def rebuilt(error: ComputedError) -> ComputedError:
     """
     for cls in type(error).__mro__:
         if cls.__module__ == __name__:
-            return cls(**error.kwargs)
+            made: ComputedError = cls()
+            made.kwargs = error.kwargs
+            made.args = (made._text(),)
+            return made
     raise TypeError(f'{type(error).__name__} is not an error of computed')
 
 

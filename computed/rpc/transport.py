@@ -11,6 +11,7 @@ from computed import exception
 from computed.conf import validation
 from computed.rpc import dispatch
 from computed.rpc import errors
+from computed.rpc import failures
 from computed.rpc import options
 from computed.rpc import rabbit
 from computed.rpc import serializer as rpc_serializer
@@ -50,6 +51,8 @@ class Transport:
         :param version_cap: the highest version of RPC to use; None: any
         """
         rabbit.make_prompt(self._library)
+        if driver := rabbit.driver_of(self._library):
+            failures.read_safely(driver)
         return messaging.get_rpc_client(
             self._library, target, timeout=timeout, retry=0,
             version_cap=version_cap,

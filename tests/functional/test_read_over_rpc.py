@@ -192,6 +192,20 @@ def test_only_remotable_methods_can_be_called(fresh, method):
             [], {})
 
 
+@pytest.mark.parametrize('args, kwargs, problem', [
+    ([], {}, "'host'"), ([7], {}, 'host is not str'),
+    (['h1'], {'limits': 1}, "'limits'"),
+    (['h1', 'h2', 'h3', 'h4'], {}, 'too many'),
+    ('h1', {}, 'args is not tuple'), (['h1'], [], 'kwargs is not dict')])
+def test_a_malformed_call_of_a_method_is_one_error(
+        host_side, args, kwargs, problem):
+    with pytest.raises(exception.BadRequest, match=problem) as refused:
+        host_side.conductor.object_class_action_versions(
+            context.new(), 'InstanceList', 'get_by_host',
+            {'InstanceList': '1.1', 'Instance': '1.0'}, args, kwargs)
+    assert '\n' not in str(refused.value)
+
+
 def test_without_a_conductor_the_error_comes_at_once(tmp_path):
     with fixtures.HostSide(tmp_path, tmp_path):
         with pytest.raises(exception.ConductorUnavailable, match='unix://'):

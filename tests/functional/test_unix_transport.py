@@ -357,7 +357,7 @@ def test_what_cannot_be_sent_is_an_error_to_the_caller(
     _, endpoint = serve()
     monkeypatch.setattr(unix_wire, 'LIMIT', 100000)
     monkeypatch.setattr(unix_wire, 'REQUEST_LIMIT', 100000)
-    with pytest.raises(ValueError, match='exceeds the limit'):
+    with pytest.raises(oslo_messaging.RemoteError, match='exceeds the limit'):
         client.call({}, 'blob', size=100001)
     with pytest.raises(oslo_messaging.MessageDeliveryFailure, match='limit'):
         client.call({}, 'echo', value='z' * 100001)

@@ -25,11 +25,11 @@ from oslo_log import log as logging
 # Private, and the only way to write a driver. What this driver relies on is
 # checked by test_the_library_still_asks_for_what_this_driver_gives.
 from oslo_messaging._drivers import base
-from oslo_messaging._drivers import common
 
 from computed import chance
 from computed import clock
 from computed import files
+from computed.rpc import failures
 from computed.rpc.unix import links as unix_links
 from computed.rpc.unix import server as unix_server
 from computed.rpc.unix import wire as unix_wire
@@ -130,7 +130,7 @@ class UnixDriver(base.BaseDriver):
             raise
         self._pool.give_back(link)
         if answer.get('failure'):
-            raise common.deserialize_remote_exception(
+            raise failures.rebuilt(
                 answer['failure'], self._allowed_remote_exmods)
         return answer.get('result')
 
