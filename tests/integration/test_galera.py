@@ -11,11 +11,15 @@ import pytest
 
 from computed import context
 from computed import exception
+from computed.db.cell import instance as instance_db
 from computed.db.cell import migration
+from computed.db.cell.database import cell
 from computed.db.engine import exclusive
 from computed.db.engine import inspect
+from computed.db.routing import router as router_module
 from tests.support import conductors
 from tests.support import fixtures
+from tests.support import routed
 from tests.support import schemas
 from tests.support import waiting
 
@@ -290,6 +294,33 @@ def test_a_node_that_cannot_wait_for_the_others_answers_no_strict_read(
             pair[1].call(context.new(), 'Instance', 'get_by_uuid', instance)
     finally:
         node.provide('repl.causal_read_timeout=PT30S')
+
+
+def test_a_node_that_allows_dirty_reads_answers_no_strict_read_with_one(
+        schema):
+    add_instance(schema)
+    first, node, _ = schema.cluster.servers
+    node.sql('SET GLOBAL wsrep_dirty_reads = ON')
+    router = router_module.Router(routed.make_settings(),
+                                  node.url(database=schema.name))
+    cell.configure(router, lambda: 1000)
+
+    def names():
+        return [row.name for row in instance_db.get_all_by_host(
+            context.new(), HOST)]
+    try:
+        assert names() == ['web']
+        node.provide('repl.causal_read_timeout=PT0.5S')
+        node.stop_applying()
+        first.sql("UPDATE instances SET name = 'renamed'",
+                  database=schema.name)
+        with pytest.raises(exception.PrimaryUnavailable):
+            names()
+    finally:
+        node.start_applying()
+        node.provide('repl.causal_read_timeout=PT30S')
+        node.sql('SET GLOBAL wsrep_dirty_reads = OFF')
+        router.primary.dispose()
 
 
 def test_a_node_given_as_replica_of_its_own_cluster_is_used(
