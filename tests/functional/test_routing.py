@@ -2,6 +2,7 @@
 """
 
 import threading
+import uuid
 
 import pytest
 from sqlalchemy import event
@@ -148,15 +149,19 @@ def test_a_read_inside_a_write_sees_the_write(fresh):
     assert change(ctxt) == 4
 
 
+def other():
+    return dict(fixtures.INSTANCE, uuid=str(uuid.uuid4()))
+
+
 def test_a_write_in_a_tolerant_context_is_refused_and_names_itself(fresh):
     with pytest.raises(exception.ReadOnlyScope, match='create writes'):
-        instance.create(routed.tolerant(), dict(fixtures.INSTANCE, uuid='u2'))
+        instance.create(routed.tolerant(), other())
 
 
 def test_a_write_inside_a_read_is_refused(fresh):
     @cell.read
     def look(found):
-        return instance.create(found, dict(fixtures.INSTANCE, uuid='u2'))
+        return instance.create(found, other())
     with pytest.raises(exception.ReadOnlyScope):
         look(context.new())
 
@@ -364,4 +369,4 @@ def test_a_primary_gone_read_only_is_said_in_one_line(router, pair):
         connection.execute('PRAGMA query_only = ON')
 
     with pytest.raises(exception.PrimaryReadOnly):
-        instance.create(context.new(), dict(fixtures.INSTANCE, uuid='u2'))
+        instance.create(context.new(), other())

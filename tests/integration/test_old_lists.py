@@ -4,6 +4,8 @@ The replicas lag; what was listed changes before it is acted upon; it changes
 between the guard and the write.
 """
 
+import uuid
+
 import pytest
 
 from computed import context
@@ -208,7 +210,7 @@ class Meanwhile:
 
 def place(number):
     instance_obj.Instance(context.new(), **{
-        **fixtures.INSTANCE, 'uuid': f'{number:032}'}).create()
+        **fixtures.INSTANCE, 'uuid': str(uuid.UUID(int=number))}).create()
 
 
 def used():

@@ -5,6 +5,7 @@ import os
 import signal
 import sqlite3
 import time
+import uuid
 
 import pytest
 
@@ -149,7 +150,8 @@ def test_one_conductor_is_killed_in_the_middle_of_calls(cell, side):
     first, _ = cell.conductors(2)
     register(side)
     found = [instance_obj.Instance(context=context.new(), **{
-        **fixtures.INSTANCE, 'uuid': f'{number:032x}', 'name': 'before'})
+        **fixtures.INSTANCE, 'uuid': str(uuid.UUID(int=number)),
+        'name': 'before'})
         for number in range(1, 5)]
     for one in found:
         one.create()

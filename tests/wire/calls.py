@@ -21,6 +21,9 @@ LIFE = '00000000-0000-4000-8000-00000000000e'
 SERVICE = '00000000-0000-4000-8000-00000000000e'
 GUEST = '00000000-0000-4000-8000-000000000010'
 OTHER = '00000000-0000-4000-8000-00000000000f'
+# The ids of claims.
+ONE, TWO, THREE = (f'00000000-0000-4000-8000-00000000010{number}'
+                   for number in range(3))
 FIGURES = {'hypervisor_type': 'process', 'hypervisor_version': '1',
            'vcpus': 2, 'memory_mb': 4096, 'disk_gb': 10}
 RUN = f'{SERVICE}:{OTHER}'
@@ -78,17 +81,17 @@ def make(conductor):
 def _claim(ctxt, host):
     cls = grant_obj.Grant
     row = {'kind': 'instance', 'key': fixtures.UUID, 'host': host}
-    cls.grant_claim(ctxt, DATABASE, 'c1', RUN, 'stop', [
+    cls.grant_claim(ctxt, DATABASE, ONE, RUN, 'stop', [
         {**row, 'expected': {'vm_state': 'active'},
          'values': {'task_state': 'powering-off'}}])
-    cls.adopt_claim(ctxt, fixtures.UUID, 'c1', SERVICE, 'c2', RUN)
-    settled = cls.settle_claim(ctxt, 'c2', [{**row, 'values': {
+    cls.adopt_claim(ctxt, fixtures.UUID, ONE, SERVICE, TWO, RUN)
+    settled = cls.settle_claim(ctxt, TWO, [{**row, 'values': {
         'vm_state': 'stopped', 'power_state': 4, 'task_state': None}}], RUN)
     cls.grant_guest_claim(
-        ctxt, DATABASE, 'c3', RUN, 'remove', GUEST, host,
+        ctxt, DATABASE, THREE, RUN, 'remove', GUEST, host,
         settled.instances[0].revision)
     cls.get_guest_claims(ctxt, SERVICE)
-    cls.settle_guest_claim(ctxt, 'c3', GUEST, RUN)
+    cls.settle_guest_claim(ctxt, THREE, GUEST, RUN)
 
 
 def ask_host(api):

@@ -14,9 +14,12 @@ from collections import abc
 import sqlalchemy as sa
 
 from computed import exception
+from computed import files
 
 # MariaDB's TEXT has at most so many bytes.
 TEXT_BYTES = 2 ** 16 - 1
+# Hosts make names of files of these.
+UUIDS = frozenset(['uuid', 'claim_id'])
 # How much of a bad value an error shows.
 SHOWN = 80
 
@@ -47,7 +50,11 @@ def problem_of(column: sa.Column, value: typing.Any) -> str | None:
         return None if column.nullable else 'it must have a value'
     for kind, check in CHECKS.items():
         if isinstance(column.type, kind):
-            return check(column.type, value)
+            problem = check(column.type, value)
+            if not problem and column.name in UUIDS and (
+                    not files.is_uuid(value)):
+                return 'it is not a uuid in lower case'
+            return problem
     raise TypeError(f'{column} has a type that nobody checks')
 
 

@@ -8,6 +8,7 @@ from computed import exception
 from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.engine import dialects
+from tests.support import fixtures
 
 NOW = datetime.datetime(2026, 1, 1)
 
@@ -35,6 +36,10 @@ def test_what_fits_is_accepted(column, value):
     ('name', 'a\0b', 'it contains a NUL character'),
     ('name', '\ud800', 'it is not valid Unicode'),
     ('command', 'ü' * 40000, 'it has more than 65535 bytes'),
+    ('uuid', '../service', 'it is not a uuid in lower case'),
+    ('claim_id', fixtures.UUID.replace('-', '/'),
+     'it is not a uuid in lower case'),
+    ('claim_id', fixtures.UUID + ' ', 'it has more than 36 characters'),
     ('deleted', 'no', 'it is neither true nor false'),
     ('launched_at', 'yesterday', 'it is not a time'),
     ('colour', 'blue', 'there is no such column')])
