@@ -12,6 +12,7 @@ import oslo_messaging as messaging
 from oslo_config import cfg
 from oslo_log import log as logging
 
+from computed import clock
 from computed import concurrency
 from computed import context as computed_context
 from computed import exception
@@ -41,8 +42,6 @@ class ComputeManager:
 
     :ivar calls: calls the driver with a deadline; acts under a claim call
         ``driver`` itself, in a thread of :meth:`computed.virt.calls.Calls.act`
-    :ivar after_reboot: whether this machine was restarted since the service
-        last ran, so that differences are expected; until a full pass ends
     :ivar stopping: set when the service ends. After that, what looks wrong
         may only show that the machine goes down.
     :ivar task_memory: what each task remembers from pass to pass
@@ -71,8 +70,10 @@ class ComputeManager:
                  claims: claims_module.Claims, after_reboot: bool = False,
                  on_reboot_over: abc.Callable[[], None] | None = None,
                  task_memory: memory_module.Memory | None = None) -> None:
-        """:param on_reboot_over: called when all that a restart of the machine
-            left is repaired
+        """:param after_reboot: whether this machine was restarted since the
+            service last ran, so that differences are expected
+        :param on_reboot_over: called when it is known what a restart of
+            the machine has left
         :param task_memory: None: the tasks remember nothing yet, and what
             they remember ends with this object
         """
@@ -82,7 +83,7 @@ class ComputeManager:
         self.calls = calls.Calls(
             lambda: self.driver, lambda: conf.virt.driver_call_timeout)
         self.claims = claims
-        self.after_reboot = after_reboot
+        self._after_reboot, self._began = after_reboot, clock.monotonic()
         self._on_reboot_over = on_reboot_over if after_reboot else None
         self.stopping = threading.Event()
         self.locks = locks.Locks()
@@ -95,16 +96,28 @@ class ComputeManager:
             'operation', conf.operation_workers)
         self.event_workers = concurrency.executor('event', EVENT_WORKERS)
 
+    @property
+    def after_reboot(self) -> bool:
+        """Return whether a restart of the machine explains any difference.
+
+        It does so until the first whole look, and not for long without one.
+        """
+        return self._after_reboot and (
+            clock.monotonic() - self._began < memory_module.DEADLINE)
+
     def reboot_is_over(self) -> None:
-        """End the time after a restart of the machine: all is repaired."""
+        """End the time after a restart of the machine.
+
+        It is known now, and kept, what the restart explains.
+        """
         # This comes first: the brakes apply again even if the disk is full.
-        self.after_reboot = False
+        self._after_reboot = False
         if self._on_reboot_over is None:
             return
         try:
             self._on_reboot_over()
         except OSError as error:
-            LOG.error('It could not be recorded that all is repaired since '
+            LOG.error('It could not be recorded that all was looked at since '
                       'the restart of this machine; the next pass tries '
                       'again: %s', error)
         else:

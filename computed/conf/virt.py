@@ -24,8 +24,9 @@ and is skipped until the call ends. Operations that stop a guest wait
 ``shutdown_timeout`` seconds more.
 """),
     cfg.BoolOpt('resume_guests_state_on_host_boot', default=False, help="""
-After a reboot of this machine, start the instances that ran before. By
-default they are recorded as stopped.
+After a reboot of this machine, start the instances that ran before. The first
+look at all guests tells which; one that cannot be started then is started
+within an hour. By default they are recorded as stopped.
 """),
     cfg.FloatOpt('stopped_event_delay', min=0, default=15, mutable=True,
                  help="""

@@ -15,6 +15,7 @@ from computed import context as context_module
 from computed import exception
 from computed import metrics
 from computed import periodic
+from computed import states
 from computed.claims import claims
 from computed.repair import item
 from computed.repair import memory
@@ -41,10 +42,11 @@ def run(manager: policy_module.Manager, context: claims.Context,
         return periodic.Report(note=str(error))
     this.report.candidates = sum(1 for _, verdict in found if verdict)
     this.warn(found)
-    left = this.brake(doubtful(found), allowed)
+    left = this.brake(this.braked(found), allowed)
     try:
         left = left + this.repair_all(
-            [(row, None if verdict.proven else allowed)
+            [(row, None if verdict.proven or this.is_explained(row)
+              else allowed)
              for row, verdict in found
              if verdict.repair and row not in left])
         record.record_all(this, [
@@ -74,8 +76,9 @@ def check(manager: policy_module.Manager, context: claims.Context,
     outcome = None
     if verdict.repair and policy.mode(manager) == policy_module.ENFORCE:
         try:
-            outcome = item.repair(manager, context, policy, row,
-                                  policy.limit(manager, ()))
+            outcome = item.repair(
+                manager, context, policy, row, None
+                if this.is_explained(row) else policy.limit(manager, ()))
         except exception.Frozen as error:
             outcome = item.REFUSED
             LOG.warning('%s', error)
@@ -104,10 +107,13 @@ class Pass:
         default_factory=periodic.Report)
     observing: bool = False
 
-    @property
-    def expected(self) -> bool:
-        """Return whether a restart of the machine explains differences."""
-        return self.policy.explained_by_reboot and self.manager.after_reboot
+    def is_explained(self, row: Row) -> bool:
+        """Return whether a restart of the machine explains a difference."""
+        return self.policy.is_explained(self.manager, row.uuid)
+
+    def braked(self, found: Found) -> list[Row]:
+        """Return the rows that the brake counts."""
+        return [row for row in doubtful(found) if not self.is_explained(row)]
 
     def look(self) -> tuple[policy_module.Look, Found, int]:
         """Look at rows and guests, and again if too much looks wrong.
@@ -122,15 +128,22 @@ class Pass:
             allowed
         :raises computed.exception.DriverNotReady: the guests are not known
         """
-        # The list that ends a restart of the machine is strict, too.
+        # What a restart of the machine explains rests on strict lists, too.
         began, settled = clock.monotonic(), self.manager.claims.settled
-        look, found, allowed = self._look_once(use_slave=not self.expected)
+        explains = self.policy.explained_by_reboot and bool(
+            self.manager.after_reboot or self.memory.explained)
+        look, found, allowed = self._look_once(use_slave=not explains)
         origin = getattr(look.rows, 'origin', None)
         self.observing = self.is_first_in(origin)
         if self.observing or settled.regressed(
                 look.rows, began - (origin.age if origin else 0)) or (
-                    len(doubtful(found)) > self.memory.hourly.room(allowed)):
+                    len(self.braked(found)) >
+                    self.memory.hourly.room(allowed)):
             look, found, allowed = self._look_once(use_slave=False)
+        if explains:
+            self.explain(look, found)
+        if self.policy.explained_by_reboot:
+            self.manager.reboot_is_over()
         if self.observing:
             LOG.warning('Another server is the primary database now, or the '
                         'database was restored. This pass of %s only '
@@ -138,6 +151,22 @@ class Pass:
         if origin is not None and origin.incarnation is not None:
             self.memory.incarnation = origin.incarnation
         return look, found, allowed
+
+    def explain(self, look: policy_module.Look, found: Found) -> None:
+        """Note what the restart explains still; it begins with a whole look.
+
+        It ends with the first look for all that does not differ.
+        """
+        guests = look.snapshot.instances if look.snapshot else {}
+        still = {row.uuid for row, verdict in found if verdict.repair} | {
+            # It is in use, or its guest cannot be looked at.
+            row.uuid for row in look.rows if row.task_state or row.claim_id or
+            guests.get(row.uuid, policy_module.ABSENT).power_state ==
+            states.NOSTATE}
+        if self.manager.after_reboot:
+            self.memory.explain(still)
+        else:
+            self.memory.explain_only(still)
 
     def is_first_in(self, origin: context_module.Origin | None) -> bool:
         """Return whether the database has another incarnation than before.
@@ -179,11 +208,10 @@ class Pass:
     def brake(self, rows: list[Row], allowed: int) -> list[Row]:
         """Return those of ``rows`` that may not be repaired; log it once.
 
-        The limit does not apply to repairs that an operator accepted, or that
-        a restart of the machine explains.
+        The limit does not apply to repairs that an operator accepted.
         """
         count, task = len(rows), self.policy.name
-        if self.expected or count <= max(
+        if count <= max(
                 self.memory.hourly.room(allowed),
                 self.context.accept_repairs or 0):
             self.memory.braked = None
@@ -223,7 +251,7 @@ class Pass:
             LOG.info('Observing only: would have repaired %s.',
                      ', '.join(row.name for row in rows))
             return rows
-        if self.expected or self.context.accept_repairs:
+        if self.context.accept_repairs:
             wanted = [(row, None) for row in rows]
         stopped = item.Stopped()
         with concurrency.executor(

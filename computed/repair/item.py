@@ -123,6 +123,8 @@ def _act(manager: policy_module.Manager, context: claims.Context,
                                claim, held.pop_all(), count)
     if done is None:
         return REFUSED      # it hangs; its thread settles the claim
+    # If it differs again, a restart of the machine is not the reason.
+    manager.task_memory.of(policy.name).settle(claim.uuid)
     return FAILED if done.fault else ACTED
 
 

@@ -3,7 +3,9 @@
 import os
 import threading
 import urllib.parse
+from collections import abc
 
+from computed import clock as clock_module
 from computed import files
 from computed.repair import brakes
 from computed.repair import state
@@ -11,6 +13,11 @@ from computed.repair import state
 # Names in the file, beside the count of repairs: the warnings of the last
 # pass, by uuid, and the names of the rows that the brake held then.
 WARNED, BRAKED = 'warned', 'braked'
+# What a restart of the machine explains: the uuids of instances, and the end
+# of this, in seconds of the clock of this start of the machine.
+EXPLAINED = 'explained'
+# Seconds after the first look for which a restart explains anything.
+DEADLINE = 3600.0
 # The incarnation of the database in the last pass.
 INCARNATION = 'incarnation'
 
@@ -21,8 +28,12 @@ class TaskMemory:
     :ivar hourly: its repairs of the last hour
     """
 
-    def __init__(self, kept: state.State) -> None:
+    def __init__(self, kept: state.State,
+                 clock: abc.Callable[[], float] = clock_module.monotonic,
+                 ) -> None:
         self._kept = kept
+        self._clock = clock
+        self._lock = threading.Lock()
         self.hourly = brakes.Hourly(kept)
 
     @property
@@ -44,6 +55,36 @@ class TaskMemory:
     def braked(self, names: str | None) -> None:
         self._kept.note(BRAKED, names)
 
+
+    @property
+    def explained(self) -> frozenset[str]:
+        """Return the instances whose difference a restart explains."""
+        found = self._kept.get(EXPLAINED)
+        try:
+            uuids, until = found['uuids'], found['until']
+            # Of another start of the machine is what ends far from now.
+            left = until - self._clock()
+            return frozenset(uuids if 0 < left <= DEADLINE else ())
+        except (KeyError, TypeError):
+            return frozenset()
+
+    def explain(self, uuids: abc.Iterable[str]) -> None:
+        """Note what differs in the first look after a restart."""
+        self._kept.note(EXPLAINED, {
+            'uuids': sorted(uuids), 'until': self._clock() + DEADLINE})
+
+    def explain_only(self, uuids: abc.Collection[str]) -> None:
+        """Note that of what is explained only this still differs."""
+        with self._lock:
+            before = self.explained
+            if before - frozenset(uuids):
+                self._kept.note(EXPLAINED, {
+                    **self._kept.get(EXPLAINED),
+                    'uuids': sorted(before & frozenset(uuids))})
+
+    def settle(self, uuid: str) -> None:
+        """Note that a difference which a restart explained is no more."""
+        self.explain_only(self.explained - {uuid})
 
     @property
     def incarnation(self) -> str | None:

@@ -71,8 +71,8 @@ class Policy(abc.ABC):
         ``observe`` or ``off``; None: always ``enforce``
     :cvar operations: what each kind of repair does
     :cvar looks_at_guests: whether :meth:`judge` needs the guest
-    :cvar explained_by_reboot: a restart of the machine explains all that
-        looks wrong in the first pass after it; then no brake applies
+    :cvar explained_by_reboot: a restart of the machine explains what differs
+        in the first look after it; then no brake applies to that
     """
 
     name: str
@@ -108,6 +108,16 @@ class Policy(abc.ABC):
         """Return what the operator lets this task do now."""
         return (getattr(manager.conf.tasks, self.mode_option)
                 if self.mode_option else ENFORCE)
+
+    def is_explained(self, manager: Manager, uuid: str) -> bool:
+        """Return whether a restart explains how an instance differs.
+
+        Until the first look it explains everything. Then it explains what
+        that look has found, and what it could not look at, until a deadline.
+        """
+        return self.explained_by_reboot and (
+            manager.after_reboot or
+            uuid in manager.task_memory.of(self.name).explained)
 
     def look(self, manager: Manager, context: claims.Context,
              use_slave: bool) -> Look:

@@ -12,10 +12,12 @@ from computed import exception
 from computed import metrics
 from computed import states
 from computed.repair import brakes
+from computed.repair import memory as task_memory
 from computed.repair import state
 from computed.tasks.power_states import task as power_states
 from computed.virt import claim as virt_claim
 from computed.virt import driver
+from tests.functional import test_freeze
 from tests.support import fixtures
 
 UUID = fixtures.UUID
@@ -331,7 +333,10 @@ def test_one_pass_is_let_through_not_the_next(manager, virt, pair):
     ctxt = context.new()
     ctxt.accept_repairs = 12
     assert manager._sync_power_states(ctxt).acted == 12
-    pair.sql(pair.primary, "UPDATE instances SET vm_state = 'active'")
+    # A row that is older than what this host has written is passed over.
+    for path in (pair.primary, pair.replica):
+        pair.sql(path, "UPDATE instances SET vm_state = 'active', "
+                 'revision = 1000')
     assert manager._sync_power_states(context.new()).refused == 12
 
 
@@ -357,9 +362,9 @@ def test_observing_claims_nothing(manager, virt, pair, caplog):
 
 
 def test_after_a_restart_of_the_machine_they_are_expected(
-        manager, virt, pair):
+        fresh, virt, pair):
+    manager = fresh.manager(virt, after_reboot=True)
     many(manager, virt, pair, 12)
-    manager.after_reboot = True
     assert manager._sync_power_states(context.new()).acted == 12
     assert manager.after_reboot is False
 
@@ -390,6 +395,61 @@ def test_nor_because_a_guest_cannot_be_looked_at(fresh, virt, pair):
     manager._sync_power_states(context.new())
     manager._sync_power_states(context.new())
     assert row(pair) == ('active', None, states.RUNNING, None)
+
+
+@pytest.mark.parametrize('why', ['unreadable', 'observing', 'frozen'])
+def test_what_is_left_undone_keeps_no_brake_off(fresh, virt, pair, why):
+    """Only what the first look could not repair is explained later."""
+    over = []
+    manager = after_reboot(fresh, virt, pair, lambda: over.append(1))
+    manager.conf.set_override('max_repairs_per_pass', 10, 'tasks')
+    if why == 'unreadable':
+        virt.fail_next('get_instance', exception.DriverError(reason='x'))
+        virt.fail_next('get_instance', exception.DriverError(reason='x'))
+    elif why == 'frozen':
+        test_freeze.freeze()
+    else:
+        manager.conf.set_override('sync_power_state_mode', 'observe', 'tasks')
+    assert manager._sync_power_states(context.new()).acted == 0
+    test_freeze.thaw()
+    manager.conf.set_override('sync_power_state_mode', 'enforce', 'tasks')
+    assert (manager.after_reboot, over) == (False, [1])
+    # Now a broken hypervisor says that many others have ended.
+    others = [many_uuid(number) for number in range(11)]
+    for uuid in others:
+        for path in (pair.primary, pair.replica):
+            pair.add_instance(path, uuid=uuid, name='m')
+        add_guest(manager, virt, uuid, states.SHUTDOWN)
+    report = manager._sync_power_states(context.new())
+    assert (report.acted, report.refused) == (1, 11)
+    assert virt.get_instance(UUID).power_state == states.RUNNING
+    assert acted(pair) == 0
+    # It was resumed once. If it ends again, its user finds it stopped.
+    virt.set_power_state(UUID, states.CRASHED, exit_code=1)
+    manager._sync_power_states(context.new())
+    assert power_of(virt) == states.CRASHED
+    assert acted(pair) == 1
+
+
+def test_a_guest_without_a_state_is_explained_once_it_has_one(
+        fresh, virt, pair):
+    manager = after_reboot(fresh, virt, pair)
+    virt.set_power_state(UUID, states.NOSTATE)
+    for _ in range(2):
+        assert manager._sync_power_states(context.new()).acted == 0
+    virt.set_power_state(UUID, states.SHUTDOWN)
+    manager._sync_power_states(context.new())
+    assert power_of(virt) == states.RUNNING
+
+
+def test_a_restart_explains_nothing_long_after_it(
+        fresh, virt, pair, monkeypatch):
+    manager = after_reboot(fresh, virt, pair)
+    assert manager.after_reboot
+    monkeypatch.setattr(task_memory, 'DEADLINE', 0.0)
+    assert not manager.after_reboot
+    manager._sync_power_states(context.new())
+    assert (power_of(virt), acted(pair)) == (states.SHUTDOWN, 1)
 
 
 def test_a_full_disk_does_not_keep_the_brakes_off(fresh, virt, pair):

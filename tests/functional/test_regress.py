@@ -320,13 +320,12 @@ def test_a_guest_whose_record_is_lost_is_not_nobodys(
 
 
 def test_an_instance_that_was_deleted_since_does_not_come_back(
-        manager, virt, pair, fresh):
+        manager, pair):
     put(pair, **STOPPED)
     backup = Backup(pair)
     manager.delete_instance(context.new(), UUID)
     manager.workers.shutdown(wait=True)
     backup.restore()
-    manager.after_reboot = True
     manager._sync_power_states(context.new())
     with pytest.raises(exception.InstanceRegressed, match='deleted'):
         manager.claims.claim(context.new(), UUID, 'start', {})

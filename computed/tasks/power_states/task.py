@@ -70,7 +70,7 @@ class PowerStates(policy.Policy):
             row.vm_state, row.power_state, guest.power_state,
             guest.exit_code,
             unexpected=manager.conf.tasks.stop_unexpectedly_running,
-            resume=manager.after_reboot and
+            resume=self.is_explained(manager, row.uuid) and
             manager.conf.virt.resume_guests_state_on_host_boot)
 
     def pool_size(self, manager: policy.Manager) -> int:
@@ -90,13 +90,6 @@ class PowerStates(policy.Policy):
         """Write power states in one call; return how many were written."""
         return instance_obj.InstanceList.record_power_states(
             context, manager.host, corrections, manager.claims.claim_owner)
-
-    def after_pass(self, manager: policy.Manager, context: Context,
-                   look: policy.Look, report: periodic.Report) -> None:
-        """End the time after a restart of the machine, if all is done."""
-        if not report.refused:
-            manager.reboot_is_over()
-        super().after_pass(manager, context, look, report)
 
 
 POLICY = PowerStates()

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from computed.repair import memory
+from computed.repair import state
 
 WARNINGS = {'u1': 'is paused'}
 
@@ -28,6 +29,46 @@ def test_it_outlives_the_process_in_a_file_for_each_task(tmp_path):
     after = memory.Memory(tmp_path / 'tasks').of('_sync')
     assert (after.warned, after.braked) == (WARNINGS, 'web, db')
     assert after.hourly.room(2) == 1
+
+
+@pytest.fixture
+def clock():
+    return [1000.0]
+
+
+@pytest.fixture
+def explaining(tmp_path, clock):
+    """What a task remembers whose first look found two that differ."""
+    def read():
+        return memory.TaskMemory(state.State(tmp_path / 'a.json'),
+                                 lambda: clock[0])
+    read().explain({'u1', 'u2'})
+    return read
+
+
+def test_what_a_restart_explains_is_known_to_the_next_run(explaining):
+    assert explaining().explained == {'u1', 'u2'}
+    explaining().settle('u1')
+    assert explaining().explained == {'u2'}
+
+
+def test_nothing_is_added_to_it(explaining):
+    explaining().explain_only({'u2', 'u3'})
+    assert explaining().explained == {'u2'}
+
+
+def test_it_ends_at_a_deadline_that_no_later_look_moves(explaining, clock):
+    clock[0] += memory.DEADLINE - 1
+    explaining().explain_only({'u1'})
+    assert explaining().explained == {'u1'}
+    clock[0] += 1
+    assert explaining().explained == frozenset()
+
+
+def test_what_another_start_of_the_machine_left_does_not_count(
+        explaining, clock):
+    clock[0] = 10.0
+    assert explaining().explained == frozenset()
 
 
 def test_a_name_may_hold_anything(tmp_path):

@@ -6,6 +6,7 @@ import types
 import pytest
 
 from computed import states
+from computed.repair import memory
 from computed.repair import policy
 from computed.tasks.power_states import drift
 from computed.tasks.power_states import task
@@ -82,7 +83,8 @@ class Row:
 
 def compare(row, **guests):
     manager = types.SimpleNamespace(
-        after_reboot=False, conf=types.SimpleNamespace(
+        after_reboot=False, task_memory=memory.Memory(),
+        conf=types.SimpleNamespace(
             tasks=types.SimpleNamespace(stop_unexpectedly_running='stop')))
     return task.POLICY.candidates(manager, policy.Look(
         [row], driver.Snapshot(True, {
