@@ -89,8 +89,8 @@ def adopt(asker: claims.Claims, context: claims.Context,
     try:
         granted = claims.repeated(lambda: grant_obj.Grant.adopt_claim(
             context.tolerating_lag(False), instance.uuid,
-            instance.claim_id, asker.service_id, entry.claim_id,
-            asker.claim_owner))
+            instance.claim_id, instance.claim_owner.partition(':')[0],
+            entry.claim_id, asker.claim_owner))
     except BaseException:
         # Adopted or not, the claim is found again by its owner.
         asker.ended(entry.claim_id)
@@ -140,14 +140,61 @@ def release_guests(asker: claims.Claims, context: claims.Context) -> None:
             asker.claim_owner)
 
 
+def release_former(asker: claims.Claims, context: claims.Context,
+                   instances: abc.Iterable[claims.Row],
+                   look: abc.Callable[[], abc.Container[str]]) -> None:
+    """Release the claims of services that had this host before.
+
+    Such a service can settle nothing any more. A claim is released if all its
+    guests on this host can be looked at here: then the next pass compares
+    them with their records. The others may still run on another machine, and
+    are left to the operator.
+
+    :param instances: those of this host, just read from the primary
+    :param look: returns the uuids of the guests here that are ours; called
+        only if there are such claims
+    """
+    former: dict[str, list[claims.Row]] = {}
+    for instance in instances:
+        owner = instance.claim_owner
+        if instance.claim_id and owner and not _is_ours(asker, owner):
+            former.setdefault(instance.claim_id, []).append(instance)
+    guests = grant_obj.Grant.get_former_guest_claims(
+        context, asker.owner.host, asker.service_id, use_slave=False)
+    seen = look() if former or guests else ()
+    for rows in former.values():
+        if any(row.uuid not in seen or asker.settled.is_doubtful(row)
+               for row in rows):
+            LOG.warning(
+                'Instance %s is claimed by a former service of this host, '
+                'and cannot be looked at here. It is left alone.',
+                rows[0].name)
+            continue
+        try:
+            let_go(asker, context, rows[0])
+        except exception.ClaimLost:
+            continue    # the service that holds it has another host
+        LOG.warning('Instance %s was claimed by a former service of this '
+                    'host; the claim is released.', rows[0].name)
+    for claim_id, uuid in guests.items():
+        if uuid in seen:
+            grant_obj.Grant.settle_guest_claim(
+                context.tolerating_lag(False), claim_id, uuid,
+                asker.claim_owner)
+
+
+def _is_ours(asker: claims.Claims, owner: str) -> bool:
+    """Return whether the owner of a claim is any run of this service."""
+    return owner.startswith(f'{asker.service_id}:')
+
+
 def _ours(asker: claims.Claims,
           instances: abc.Iterable[claims.Row],
           but_for: abc.Container[str]) -> list[claims.Row]:
     """Return one instance for each claim of this service."""
     ours: dict[str, claims.Row] = {}
     for instance in instances:
-        if instance.claim_id not in but_for and (
-                instance.claim_owner or '').startswith(
-                    f'{asker.service_id}:'):
+        if instance.claim_id not in but_for and _is_ours(
+                asker, instance.claim_owner or ''):
             ours.setdefault(instance.claim_id, instance)
     return list(ours.values())

@@ -110,3 +110,10 @@ class Grant(base.ComputedObject):
                          service_id: str) -> dict[str, str]:
         """See :func:`computed.db.cell.guest_claim.get_all_of`."""
         return db.guest_claim.get_all_of(context, service_id)
+
+    @base.remotable_read
+    def get_former_guest_claims(
+            cls, context: computed_context.RequestContext, host: str,
+            service_id: str) -> dict[str, str]:
+        """See :func:`computed.db.cell.guest_claim.get_former`."""
+        return db.guest_claim.get_former(context, host, service_id)

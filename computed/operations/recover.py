@@ -1,6 +1,7 @@
 """Finish what an earlier run of this service left unfinished."""
 
 import dataclasses
+import functools
 import typing
 from collections import abc
 
@@ -82,9 +83,18 @@ def recover(manager: operation.Manager, context: operation.Context,
             _end_claim(manager, context, instance)
         except exception.ClaimLost:
             continue    # the replay has settled it
+    recovery.release_former(manager.claims, context, instances,
+                            functools.partial(_guests, manager))
     for instance in instances:
         if instance.vm_state == states.BUILDING:
             _end_build(manager, context, instance)
+
+
+def _guests(manager: operation.Manager) -> set[str]:
+    """Return the uuids of the guests on this host that belong to it."""
+    found = manager.calls.list_instances()
+    return {guest.uuid for guest in found.instances.values()
+            if guest.owner == manager.claims.owner}
 
 
 def _end_claim(manager: operation.Manager, context: operation.Context,

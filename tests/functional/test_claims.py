@@ -283,12 +283,57 @@ def test_who_tells_nobody_does_not_tell_it_often(granted, lossy, tmp_path):
     assert len(journaled(tmp_path)) == 3
 
 
-def test_a_claim_of_another_service_is_left_alone(manager, pair):
+@pytest.fixture
+def former_claim(manager, pair):
+    """A stop that the former service of this host had begun; its id."""
     got = claim(manager.claims, task_state='powering-off')
-    pair.sql(pair.primary, "UPDATE instances SET claim_owner = 'x:y'")
-    fixtures.successor(manager)
+    manager.claims.ended(got.claim_id)
+    pair.sql(pair.primary, "UPDATE instances SET claim_owner = 'x:x'")
+    return got.claim_id
+
+
+def test_a_claim_of_a_former_service_is_released_where_its_guest_is(
+        manager, virt, pair, former_claim):
     recovered(manager)
-    assert row(pair) == ('active', 'powering-off', got.claim_id)
+    assert row(pair) == ('active', None, None)
+    assert 'power_off' not in virt.calls
+    assert claim(manager.claims)
+
+
+def test_a_claim_of_a_former_service_is_left_where_its_guest_is_not(
+        manager, virt, pair, former_claim):
+    virt.vanish(UUID)
+    recovered(manager)
+    assert row(pair) == ('active', 'powering-off', former_claim)
+
+
+def test_a_claim_of_a_service_that_has_another_host_is_left(
+        manager, pair, former_claim):
+    pair.sql(pair.primary, "INSERT INTO hosts VALUES ('h2', 1, '2026-01-01 "
+             "00:00:00.000000')")
+    try:
+        fixtures.add_service(pair.primary, 'h2')
+        pair.add_instance(
+            pair.primary, uuid=str(uuid.uuid4()), name='there', host='h2',
+            claim_id=former_claim, claim_owner='x:x')
+        recovered(manager)
+        assert pair.sql(pair.primary, 'SELECT claim_owner FROM instances'
+                        ) == [('x:x',)] * 2
+    finally:
+        pair.sql(pair.primary, "DELETE FROM hosts WHERE name = 'h2'")
+
+
+def test_so_is_a_former_claim_on_a_guest_without_an_instance(
+        manager, virt, pair):
+    here, gone = str(uuid.uuid4()), str(uuid.uuid4())
+    virt.add_foreign(here, manager.claims.owner)
+    for guest in (here, gone):
+        pair.sql(pair.primary, 'INSERT INTO guest_claims VALUES '
+                 "(?, ?, ?, 'x:x', '2026-01-01 00:00:00.000000')",
+                 guest, fixtures.HOST, str(uuid.uuid4()))
+    recovered(manager)
+    assert pair.sql(pair.primary, 'SELECT uuid FROM guest_claims') == [
+        (gone,)]
 
 
 def test_an_instance_that_was_never_built_is_marked(manager, virt, pair):
@@ -305,7 +350,8 @@ def test_an_instance_that_was_never_built_is_not_passed_over(
     pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building'")
     virt.vanish(UUID)
     # It is for the request for the claim that there is no answer.
-    monkeypatch.setattr(recovery, 'release_guests', lambda *_: None)
+    for name in ('release_guests', 'release_former'):
+        monkeypatch.setattr(recovery, name, lambda *_: None)
     [instance] = instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST)
     found = lossy(claims.TRIES, before=True)

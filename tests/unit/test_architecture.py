@@ -29,7 +29,7 @@ HASHES = {
     'Freeze':
         '1.0-68126b0f2b22878b402b632a246c1b47',
     'Grant':
-        '1.0-95e555c4cc4095e41749e7ab80d20d59',
+        '1.0-e461eea1baf857ee04e2a11655c72615',
     'Host':
         '1.0-e9c183ce7fdbcebaba7d37694acbfb21',
     'HostList':

@@ -91,6 +91,7 @@ def _claim(ctxt, host):
         ctxt, DATABASE, THREE, RUN, 'remove', GUEST, host,
         settled.instances[0].revision)
     cls.get_guest_claims(ctxt, SERVICE)
+    cls.get_former_guest_claims(ctxt, host, SERVICE)
     cls.settle_guest_claim(ctxt, THREE, GUEST, RUN)
 
 

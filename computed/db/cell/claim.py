@@ -302,19 +302,23 @@ def of_service(column: typing.Any,
 def adopt(context: computed_context.RequestContext, uuid: str,
           old_claim_id: str, service_id: str, claim_id: str,
           owner: str) -> list:
-    """Take over a claim of the same service with all its rows.
+    """Take over a claim with all its rows.
 
     A repeat is harmless.
 
     :param uuid: one of its instances
+    :param service_id: who holds it: the service of ``owner``, or one that is
+        registered for none of its hosts any more
     :returns: the fresh rows
-    :raises computed.exception.ClaimLost: the service does not hold it
+    :raises computed.exception.ClaimLost: the service does not hold it, or is
+        still registered
     """
     # The reads are strict, and the write compares the claim again.
     members = _members(context, old_claim_id, service_id)
     if members:
-        return _adopt(context, uuid, members, old_claim_id, claim_id, owner)
-    members = _members(context, claim_id, service_id)
+        return _adopt(context, uuid, members, old_claim_id, service_id,
+                      claim_id, owner)
+    members = _members(context, claim_id, owner.partition(':')[0])
     rows = members and _held(context, claim_id, members)
     if not rows:
         raise exception.ClaimLost(uuid=uuid, operation='adopt')
@@ -323,13 +327,15 @@ def adopt(context: computed_context.RequestContext, uuid: str,
 
 @cell.write
 def _adopt(context: computed_context.RequestContext, uuid: str,
-           members: Rows, old_claim_id: str, claim_id: str,
+           members: Rows, old_claim_id: str, service_id: str, claim_id: str,
            owner: str) -> list:
     new = _bumped(context, members)
+    may = [fence.stands(owner, new)]
+    if service_id != owner.partition(':')[0]:
+        may.append(fence.is_gone(service_id, new))
     adopted = [_update(context, row,
                        [KINDS[row['kind']].model.claim_id == old_claim_id,
-                        fence.stands(owner, new)],
-                       new, _held_by(claim_id, owner))
+                        *may], new, _held_by(claim_id, owner))
                for row in members]
     if None in adopted:
         fence.ensure_stands(context, new, owner, 'adopt')

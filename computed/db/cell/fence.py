@@ -36,6 +36,14 @@ def stands(owner: str, hosts: abc.Iterable[str | None]
         models.Service.host.in_(_names(hosts)), *_is(owner))
 
 
+def is_gone(service_id: str, hosts: abc.Iterable[str | None]
+            ) -> sa.ColumnElement[bool]:
+    """Return a condition: no run of a service has any of these hosts."""
+    row = models.Service
+    return ~sa.exists().where(row.host.in_(_names(hosts)),
+                              row.service_id == service_id)
+
+
 def stands_for(owner: str, host: typing.Any) -> sa.ColumnElement[bool]:
     """Return a condition: this run is registered for the host in a column.
     """

@@ -118,3 +118,18 @@ def get_all_of(context: computed_context.RequestContext,
         sa.select(row.claim_id, row.uuid)
         .where(claim.of_service(row.claim_owner, service_id)))
     return dict(row for row in found)
+
+
+@cell.read
+def get_former(context: computed_context.RequestContext, host: str,
+               service_id: str) -> dict[str, str]:
+    """Return ``{claim_id: uuid}`` of the claims of former services of a host.
+
+    :param service_id: the service that has the host now
+    """
+    row = models.GuestClaim
+    found = context.session.execute(
+        sa.select(row.claim_id, row.uuid)
+        .where(row.host == host,
+               ~claim.of_service(row.claim_owner, service_id)))
+    return dict(row for row in found)

@@ -7,13 +7,21 @@ then. Only the sender's monotonic clock counts. Neither clock skew nor what
 the replica reports of itself can make it look fresher than it is.
 
 The clock of a virtual machine that is paused stands still, and then the data
-is older than it says. The clock of the primary cannot tell the age, but it
-shows that this happened. Then all that was measured before is forgotten.
+is older than it says. The clocks of the servers cannot tell the age, but they
+show that this happened. Then all that was measured before is forgotten.
 """
 
 import collections
 import math
+import threading
 from collections import abc
+
+from oslo_log import log as logging
+
+LOG = logging.getLogger(__name__)
+
+# How many heartbeat intervals a machine may lose unnoticed.
+SLACK = 2
 
 
 class Heartbeats:
@@ -25,9 +33,11 @@ class Heartbeats:
     def __init__(self, keep: int = 4096) -> None:
         self._sent: collections.OrderedDict[int, float] = (
             collections.OrderedDict())
-        # By how much the clock of the primary was ahead, at most, when each
-        # of them was taken.
-        self._ahead: dict[int, float] = {}
+        # By how much the clock of each server was ahead, at most, at each of
+        # its last answers; and how much of that this machine has surely lost.
+        self._ahead: dict[str, collections.deque[float]] = {}
+        self._behind: dict[str, float] = {}
+        self._lock = threading.Lock()
         self._keep = keep
         self.newest = 0
 
@@ -43,35 +53,36 @@ class Heartbeats:
         self.newest += 1
         self._sent[self.newest] = now
         if len(self._sent) > self._keep:
-            oldest = next(
-                number for number in self._sent if number not in shown)
-            del self._sent[oldest]
-            self._ahead.pop(oldest, None)
+            del self._sent[next(
+                number for number in self._sent if number not in shown)]
         return self.newest
 
-    def stood_still(self, number: int, there: float, now: float,
-                    slack: float) -> bool:
-        """Compare the time that passed here with that on the primary.
+    def witness(self, node: str, began: float, there: float, ended: float,
+                slack: float) -> bool:
+        """Compare the time that passed here with that on a server.
 
-        If more time passed there since any heartbeat that is still known, all
-        of them are forgotten: the data that they tell of is older than this
-        clock says.
+        If more time passed on two servers than here, this machine stood
+        still, and the data is older than its clock says: all heartbeats are
+        forgotten. One server alone may have got another time.
 
-        :param number: of the heartbeat that the primary has just answered
-        :param there: what the clock of the primary showed, in seconds
-        :param now: monotonic seconds after the answer
+        :param node: the server
+        :param began: monotonic seconds when it was asked
+        :param there: what its clock showed then, in seconds
+        :param ended: monotonic seconds when its answer was here
         :param slack: the seconds by which the two may differ
-        :returns: whether they were forgotten
+        :returns: whether the heartbeats were forgotten
         """
-        if number not in self._sent:
-            return False
-        # The true difference of the clocks is between these two.
-        self._ahead[number] = there - self._sent[number]
-        if there - now - min(self._ahead.values()) <= slack:
-            return False
-        self._sent.clear()
-        self._ahead.clear()
-        return True
+        with self._lock:
+            # The true difference of the clocks is between these two.
+            seen = self._ahead.setdefault(
+                node, collections.deque(maxlen=self._keep))
+            seen.append(there - began)
+            self._behind[node] = there - ended - min(seen)
+            if sum(behind > slack for behind in self._behind.values()) < 2:
+                return False
+            for forgotten in (self._sent, self._ahead, self._behind):
+                forgotten.clear()
+            return True
 
     def age(self, seen: int | None, now: float) -> float:
         """Return the greatest possible age, in seconds, of a node's data.
@@ -83,6 +94,18 @@ class Heartbeats:
         """
         sent = None if seen is None else self._sent.get(seen)
         return math.inf if sent is None else now - sent
+
+
+def compare(heartbeats: Heartbeats, node: str, began: float, there: float,
+            ended: float, interval: float) -> None:
+    """See :meth:`Heartbeats.witness`; log it if this machine stood still.
+
+    :param interval: seconds between two heartbeats
+    """
+    if heartbeats.witness(node, began, there, ended, SLACK * interval):
+        LOG.warning('The clock of this machine fell behind those of the '
+                    'database servers. Was this machine paused? The age of '
+                    'the replicas is measured anew.')
 
 
 def provable(bound: float, heartbeat_interval: float,

@@ -13,6 +13,7 @@ from oslo_log import log as logging
 from computed import chance
 from computed import concurrency
 from computed import metrics
+from computed.db.routing import lag
 from computed.db.routing import nodes
 from computed.db.routing import peers
 from computed.db.routing import replica as replica_module
@@ -29,8 +30,6 @@ DEAD_AFTER = 600
 # Seconds of silence, but at least three heartbeats, after which a conductor
 # has no part in the budget.
 LIVE_FOR = 10
-# How many heartbeats a conductor may lose before it measures anew.
-SLACK = 2
 
 
 class Monitor:
@@ -101,11 +100,8 @@ class Monitor:
         number = self.router.next_heartbeat(began)
         reply = self.router.send_heartbeat(self.conductor_id, number)
         now = self.router.clock()
-        if self.router.heartbeats.stood_still(
-                number, reply.time, now, SLACK * interval):
-            LOG.warning('The clock of this machine fell behind that of the '
-                        'primary. Was this machine paused? The age of the '
-                        'replicas is measured anew.')
+        lag.compare(self.router.heartbeats, 'the primary', began, reply.time,
+                    now, interval)
         self.router.incarnation.adopt(reply.incarnation)
         self._peers.observe(reply.shown, now)
         self.router.budget.conductors = max(1, self._peers.live(

@@ -1,6 +1,7 @@
 """A replica: what its prober knows of it, and whether it may be used."""
 
 import contextlib
+import datetime
 import math
 import threading
 import typing
@@ -12,6 +13,7 @@ from oslo_log import log as logging
 
 from computed import metrics
 from computed.db.engine import address
+from computed.db.engine import dialects
 from computed.db.engine import server_sql
 from computed.db.engine import setup
 from computed.db.routing import health
@@ -122,6 +124,10 @@ class Replica(nodes.Node):
             LOG.debug('Probe of %s failed.', self.name, exc_info=True)
             self.failed(f'error ({type(error).__name__})')
             return
+        lag.compare(
+            heartbeats, self.name, began,
+            found['now'].replace(tzinfo=datetime.UTC).timestamp(),
+            self.clock(), self.settings.replica_heartbeat_interval)
         problem = expected().unfit(found)
         if problem is None and found['heartbeat'] is None:
             problem = 'shows no heartbeat of this conductor yet'
@@ -176,7 +182,8 @@ class Replica(nodes.Node):
             .label('incarnation'),
             schema.scalar_subquery().label('schema_revision'),
             sa.literal_column(server_sql.identity(self._engine))
-            .label('identity'))
+            .label('identity'),
+            dialects.exact_utcnow().label('now'))
         with self._engine.connect() as connection:
             return dict(connection.execute(statement).mappings().one())
 

@@ -36,45 +36,51 @@ def test_a_bound_below_both_intervals_cannot_be_proven():
     assert lag.provable(2, heartbeat_interval=1, probe_interval=1)
 
 
-def beats(heartbeats, clocks, slack=2.0):
-    """Send heartbeats, each answered after 0.1 s.
+def answers(heartbeats, clocks, slack=2.0):
+    """Ask two servers, each of which answers after 0.1 s.
 
-    :param clocks: this machine's clock and the primary's, for each of them
-    :returns: whether each showed that this machine had stood still
+    :param clocks: this machine's clock and those of the two, for each time
+    :returns: whether each time showed that this machine had stood still
     """
     found = []
-    for here, there in clocks:
-        number = heartbeats.next(here)
-        found.append(heartbeats.stood_still(
-            number, there, here + 0.1, slack))
+    for here, *there in clocks:
+        heartbeats.next(here)
+        told = [heartbeats.witness(f'node {number}', here, shown, here + 0.1,
+                                   slack)
+                for number, shown in enumerate(there)]
+        found.append(any(told))
     return found
 
 
 def test_a_machine_that_was_paused_forgets_what_it_measured():
     heartbeats = lag.Heartbeats()
-    assert beats(heartbeats, [(10, 1010), (11, 1011), (12, 1042)]) == [
+    assert answers(heartbeats, [
+        (10, 1010, 510), (11, 1011, 511), (12, 1042, 542)]) == [
         False, False, True]
     for number in (1, 2, 3):
         assert heartbeats.age(number, 12.1) == math.inf
-    assert beats(heartbeats, [(13, 1043), (14, 1044)]) == [False, False]
+    assert answers(heartbeats, [
+        (13, 1043, 543), (14, 1044, 544)]) == [False, False]
     assert heartbeats.age(5, 14.1) > 0
 
 
 def test_many_short_pauses_add_up():
-    heartbeats = lag.Heartbeats()
-    found = beats(heartbeats, [(now, 1.5 * now) for now in range(9)])
+    found = answers(lag.Heartbeats(), [
+        (now, 1.5 * now, 1.5 * now) for now in range(9)])
     assert found.index(True) == 5
+
+
+def test_one_clock_that_is_set_forgets_nothing():
+    heartbeats = lag.Heartbeats()
+    assert not any(answers(heartbeats, [
+        (10, 1010, 510), (11, 4611, 511), (12, 12, 512), (13, 1013, 513)]))
+    assert heartbeats.age(1, 13) == 3
 
 
 def test_a_slow_answer_is_no_pause():
     heartbeats = lag.Heartbeats()
-    number = heartbeats.next(10)
-    heartbeats.stood_still(number, 1010, 10.1, 2)
-    number = heartbeats.next(11)
-    assert not heartbeats.stood_still(number, 1040, 40.1, 2)
-    assert heartbeats.age(number, 41) == 30
-
-
-def test_a_clock_of_the_primary_that_goes_back_forgets_nothing():
-    assert not any(beats(lag.Heartbeats(), [
-        (10, 1010), (11, 11), (12, 12), (13, 13)]))
+    heartbeats.next(10)
+    for node in 'ab':
+        heartbeats.witness(node, 10, 1010, 10.1, 2)
+        assert not heartbeats.witness(node, 11, 1040, 40.1, 2)
+    assert heartbeats.age(1, 41) == 31
