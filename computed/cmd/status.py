@@ -24,7 +24,9 @@ from computed.rpc import hostapi
 from computed.rpc import options
 from computed.rpc import rabbit
 from computed.rpc import transport
+from computed.service import plugins
 from computed.service import terminal
+from computed.virt import driver as virt_driver
 
 NAME = 'computed-status'
 NOT_FOUND_OUT = 255
@@ -233,6 +235,16 @@ def queues(found: rabbit.Queues | None, url: str) -> upgradecheck.Result:
         f'No queue exists yet. Services declare queues with {options}.'))
 
 
+def guests(driver: virt_driver.ComputeDriver) -> upgradecheck.Result:
+    """Check that this machine can give guests all that the driver can."""
+    try:
+        lacking = driver.shortcomings()
+    except exception.ComputedError as error:
+        return result(WARNING, str(error))
+    return worst([(WARNING, text) for text in lacking],
+                 'This machine gives guests all that the driver can.')
+
+
 class Checks(upgradecheck.UpgradeCommands):
     """The checks that ``upgrade check`` runs, in their order.
 
@@ -290,6 +302,9 @@ class Checks(upgradecheck.UpgradeCommands):
                 FAILURE, str(errors.unreachable(error)))
         return queues(found, self.transport.address)
 
+    def _guests(self) -> upgradecheck.Result:
+        return guests(plugins.load_driver(self.conf)(self.conf))
+
     _upgrade_checks = (
         ('Schema', _schema),
         ('Replicas answer', _reachable),
@@ -297,6 +312,7 @@ class Checks(upgradecheck.UpgradeCommands):
         ('Clocks', _clocks),
         ('Oldest service', _oldest_service),
         ('Quorum queues', _queues),
+        ('Guests', _guests),
     )
 
 

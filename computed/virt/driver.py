@@ -94,6 +94,16 @@ class ComputeDriver(abc.ABC):
             used; the text gives the reason
         """
 
+    def shortcomings(self) -> list[str]:
+        """Return what guests lack on this host, as text for an operator.
+
+        ``computed-status upgrade check`` shows it. It calls this method
+        before :meth:`init_host`.
+
+        :raises computed.exception.DriverNotReady: it cannot be found out
+        """
+        return []
+
     @abc.abstractmethod
     def close(self) -> None:
         """Release threads, connections and descriptors. Guests keep running.

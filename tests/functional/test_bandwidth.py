@@ -7,7 +7,6 @@ count bytes twice or lose them.
 import datetime
 import pathlib
 import threading
-import types
 
 import pytest
 
@@ -519,8 +518,8 @@ planned = real.planned
 @real.needs_veth
 def test_each_byte_of_a_real_guest_is_counted_once(
         fresh, pair, clock, tmp_path, planned):
-    driver = process.ProcessDriver(
-        types.SimpleNamespace(state_path=str(tmp_path)))
+    driver = process.ProcessDriver(real.configured(
+        tmp_path, guests_run_as_root=True))
     manager = managed(fresh, driver, clock)
     pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building', "
              "power_state = 0, network = 'private', command = ?", real.ECHO)

@@ -62,7 +62,7 @@ def test_a_service_of_unknown_version_is_a_warning(pair, tmp_path):
         tmp_path / 'status.conf', {'connection': pair.url(pair.primary)})
     assert check(*arguments) == (0, {
         'Schema': 0, 'Replicas answer': 0, 'Replica setup': 0,
-        'Clocks': 0, 'Oldest service': 0, 'Quorum queues': 0})
+        'Clocks': 0, 'Oldest service': 0, 'Quorum queues': 0, 'Guests': 0})
     pair.sql(pair.primary, "UPDATE services SET version = 'unknown'")
     found, results = check(*arguments)
     assert (found, results['Oldest service']) == (1, 1)

@@ -1,5 +1,6 @@
 """Helpers and fixtures for tests of the process driver."""
 
+import codecs
 import contextlib
 import json
 import os
@@ -8,19 +9,36 @@ import shutil
 import socket
 import subprocess
 import sys
-import types
+import tempfile
+import traceback
 
 import psutil
 import pytest
+from oslo_config import cfg
 
+from computed import conf
 from computed import exception
 from computed import states
 from computed.virt import process
+from computed.virt.process import cgroups
+from computed.virt.process import isolation
 from computed.virt.process import network
 from tests.support import driver_contract
 from tests.support import waiting
 
 claim_on = driver_contract.claim_on
+
+
+def configured(state_path, **options):
+    """Return a configuration with these options of the driver."""
+    found = cfg.ConfigOpts()
+    conf.register_opts(found)
+    found([], project='computed', default_config_files=[],
+          default_config_dirs=[])
+    found.set_override('state_path', str(state_path))
+    for name, value in options.items():
+        found.set_override(name, value, 'process')
+    return found
 
 
 def processes_of(folder):
@@ -73,12 +91,14 @@ def root(tmp_path, planned):
 
 @pytest.fixture
 def make_driver(root):
-    """Return a function that makes a driver, as a restarted daemon does."""
+    """Return a function that makes a driver, as a restarted daemon does.
+
+    It takes options of the group ``process``.
+    """
     made = []
 
-    def make(owner=driver_contract.OWNER):
-        driver = process.ProcessDriver(
-            types.SimpleNamespace(state_path=str(root.parent)))
+    def make(owner=driver_contract.OWNER, **options):
+        driver = process.ProcessDriver(configured(root.parent, **options))
         made.append(driver)
         driver.init_host(owner)
         return driver
@@ -97,14 +117,19 @@ def driver(make_driver):
             driver.destroy(claim_on(guest, info.owner))
 
 
+# One that every user may run: this one may be in the home of root.
+PYTHON = shutil.which('python3', path='/usr/local/bin:/usr/bin') or (
+    sys.executable)
+
+
 def shell(script):
     """Return a command that runs ``script``, which has no single quotes."""
     return f"sh -c '{script}'"
 
 
 def python(script):
-    """Return a command that runs ``script`` with this Python."""
-    return f'{sys.executable} -S -c "{script}"'
+    """Return a command that runs ``script`` with Python."""
+    return f'{PYTHON} -S -c "{script}"'
 
 
 class Guests:
@@ -181,6 +206,55 @@ def spawn_tree(guests, root):
 
 
 @pytest.fixture
+def plain(make_driver, root, driver, monkeypatch):
+    """Return helpers over a driver whose kernel refuses namespaces."""
+    refused = dict.fromkeys(('process_namespace', 'ipc_namespace',
+                             'mount_namespace', 'own_proc'), 'refused')
+    monkeypatch.setattr(isolation, 'try_all',
+                        lambda *args: {'user': None, **refused})
+    monkeypatch.setattr(cgroups, 'find', lambda: ())
+    return Guests(make_driver(), root)
+
+
+# Any user id that no user of the system has.
+A_USER = 54321
+
+
+@contextlib.contextmanager
+def folder_for_all():
+    """Make a folder in which every user may make folders."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o1777)
+        yield pathlib.Path(folder) / 'state'
+
+
+def in_a_fork(become, job):
+    """Return what ``job`` returns in a process that called ``become``.
+
+    That process may have lost the right to read this Python.
+    """
+    codecs.lookup('ascii')      # Python loads it when it is first used
+    output, input_ = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            become()
+            sys.executable = PYTHON
+            isolation.try_all.cache_clear()
+            result = {'result': job()}
+        except BaseException:
+            result = {'error': traceback.format_exc()}
+        os.write(input_, json.dumps(result).encode())
+        os._exit(0)
+    os.close(input_)
+    with open(output, encoding='utf-8') as file:
+        found = json.loads(file.read())
+    os.waitpid(pid, 0)
+    assert 'result' in found, found['error']
+    return found['result']
+
+
+@pytest.fixture
 def stranger():
     """Return a process that does not belong to a guest."""
     with subprocess.Popen(['sleep', '1000']) as one:
@@ -232,9 +306,13 @@ def send_frames(device, count, size=100):
 
 
 @pytest.fixture
-def echo(guests, private, planned):
-    """Return a guest that sends frames back, and its host interface."""
-    guest = private(ECHO)
+def echo(make_driver, root, driver, planned):
+    """Return a guest that sends frames back, and its host interface.
+
+    It takes root to send frames.
+    """
+    guests = Guests(make_driver(guests_run_as_root=True), root)
+    guest = guests.spawn(ECHO, network='private')
     # IPv6 sends packets of its own when a link comes up.
     path = pathlib.Path(f'/proc/sys/net/ipv6/conf/{planned[-1]}')
     if path.exists():

@@ -1,10 +1,8 @@
 """The driver: it combines folders, shims and process trees."""
 
 import contextlib
-import ipaddress
 import os
 import platform
-import threading
 import typing
 from collections import abc
 
@@ -21,8 +19,8 @@ from computed.virt.process import adoption
 from computed.virt.process import counters
 from computed.virt.process import ending
 from computed.virt.process import folder
-from computed.virt.process import launch
-from computed.virt.process import network
+from computed.virt.process import listing
+from computed.virt.process import making
 from computed.virt.process import proc
 from computed.virt.process import state
 from computed.virt.process import tree
@@ -45,8 +43,7 @@ class ProcessDriver(driver.ComputeDriver):
         self._watcher = watcher.Watcher()
         # Guests that ran when they were listed last.
         self._listed_on: set[str] = set()
-        # Held from the choice of a guest's addresses until they are recorded.
-        self._choosing = threading.Lock()
+        self._maker = making.Maker(self._root, conf)
 
     def init_host(self, owner: virt_claim.Owner) -> None:
         try:
@@ -54,20 +51,24 @@ class ProcessDriver(driver.ComputeDriver):
             if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
                 raise PermissionError(13, os.strerror(13), self._root)
             os.close(os.pidfd_open(os.getpid()))
-            folder.clear_leftovers(self._root)
+            listing.clear_leftovers(self._root)
             adoption.adopt(self._root)
         except OSError as error:
             raise exception.DriverNotReady(
                 reason=f'{error.strerror} '
                        f'({error.filename or "pidfd_open"})') from error
+        self._maker.prepare()
         self._owner = owner
+
+    def shortcomings(self) -> list[str]:
+        return making.shortcomings(self.conf)
 
     def close(self) -> None:
         self._watcher.close()
 
     def list_instances(self) -> driver.Snapshot:
         try:
-            found = self._infos(folder.uuids(self._root))
+            found = self._infos(listing.uuids(self._root))
             if lost := self._perhaps_lost(found):
                 found.update(self._infos(adoption.adopt(self._root, lost)))
         except OSError as error:
@@ -114,7 +115,7 @@ class ProcessDriver(driver.ComputeDriver):
             ) -> list[driver.InterfaceCounters]:
         boot_id, found = proc.boot_id(), []
         with folder.plain_errors():
-            wanted = folder.uuids(self._root) if uuids is None else uuids
+            wanted = listing.uuids(self._root) if uuids is None else uuids
         for uuid in wanted:
             with contextlib.suppress(exception.DriverError):
                 guest = folder.Folder(self._root, uuid)
@@ -139,12 +140,12 @@ class ProcessDriver(driver.ComputeDriver):
         guest = folder.Folder(self._root, spec.uuid)
         self._adopt_if_lost(guest)
         if guest.exists():
-            self._clear_unstarted(claim, guest)
-        self._create(guest, spec)
+            self._maker.clear_unstarted(claim, guest)
+        self._maker.create(guest, spec, self._owner)
         try:
             self._start(guest)
         except BaseException:
-            self._remove_failed(guest)
+            self._maker.remove_failed(guest)
             raise
 
     def destroy(self, claim: virt_claim.Claim) -> None:
@@ -268,57 +269,11 @@ class ProcessDriver(driver.ComputeDriver):
             reason=found.reason, exit_code=found.exit_code, owner=owner,
             details=details)
 
-    def _create(self, guest: folder.Folder,
-                spec: driver.InstanceSpec) -> None:
-        with self._choosing, folder.plain_errors():
-            interface = None
-            if spec.network == 'private' and network.available():
-                interface = network.plan(guest.uuid, self._taken())
-            guest.create(folder.Record(spec=spec, owner=self._owner,
-                                       interface=interface))
-
-    def _taken(self) -> list[ipaddress.IPv4Network]:
-        """Return the networks that a new guest cannot get."""
-        taken = network.host_networks()
-        for uuid in folder.uuids(self._root):
-            with contextlib.suppress(exception.DriverError):
-                record = folder.Folder(self._root, uuid).record()
-                if record.interface:
-                    taken.append(record.interface.network)
-        return taken
-
-    def _clear_unstarted(self, claim: virt_claim.Claim,
-                         guest: folder.Folder) -> None:
-        """Remove a guest whose spawn ended before its start.
-
-        :raises computed.exception.DriverError: the guest was started
-        """
-        claim.ensure_ours(guest.owner())
-        if guest.run() is not None:
-            raise exception.DriverError(
-                reason=f'guest {guest.uuid} exists already')
-        ending.end(guest, 0)
-        with folder.plain_errors():
-            guest.remove()
-
     def _start(self, guest: folder.Folder) -> None:
-        record = guest.record()
-        with folder.plain_errors():
-            if record.interface:
-                network.prepare(record.interface)
-            launch.start(guest, record)
+        self._maker.start(guest)
         if run := guest.run():
             self._watcher.watch(guest.uuid, run.main)
         self._watcher.report(guest.uuid)
-
-    def _remove_failed(self, guest: folder.Folder) -> None:
-        """Remove a guest that did not start; log what cannot be removed."""
-        try:
-            ending.end(guest, 0)
-            guest.remove()
-        except (exception.DriverError, OSError) as error:
-            LOG.warning('Guest %s did not start and cannot be removed '
-                        'completely: %s', guest.uuid, error)
 
 
 def _details(record: folder.Record) -> dict[str, typing.Any]:

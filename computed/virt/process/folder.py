@@ -29,8 +29,8 @@ from computed.virt.process import network
 from computed.virt.process import proc
 from computed.virt.process import state
 
-_NEW = '.new'
-_DELETING = '.deleting'
+NEW = '.new'
+DELETING = '.deleting'
 # Bytes to read of a JSON file. The driver and the shim write less.
 _MAX_JSON = 1 << 20
 # Do not follow a link, and do not wait for the writer of a pipe.
@@ -44,11 +44,14 @@ class Record:
     :ivar owner: None in a file that lacks one
     :ivar interface: the network interface that the driver makes for the
         guest; None if it uses the host's network or its loopback only
+    :ivar uid: the user and group of the guest's processes and of its disk;
+        None: those of the daemon
     """
 
     spec: driver.InstanceSpec
     owner: virt_claim.Owner | None
     interface: network.Interface | None
+    uid: int | None = None
 
 
 def as_data(record: Record) -> dict[str, typing.Any]:
@@ -56,7 +59,7 @@ def as_data(record: Record) -> dict[str, typing.Any]:
     return {**dataclasses.asdict(record.spec),
             'owner': record.owner and dataclasses.asdict(record.owner),
             'interface': record.interface
-            and dataclasses.asdict(record.interface)}
+            and dataclasses.asdict(record.interface), 'uid': record.uid}
 
 
 def from_data(data: typing.Any) -> Record:
@@ -66,10 +69,13 @@ def from_data(data: typing.Any) -> Record:
     """
     with _damage_named('spec.json'):
         owner, interface = data.pop('owner'), data.pop('interface')
+        uid = data.pop('uid', None)
+        if not (uid is None or isinstance(uid, int) and uid > 0):
+            raise ValueError(uid)
         return Record(
             spec=driver.InstanceSpec(**data),
             owner=owner and virt_claim.Owner(**owner),
-            interface=interface and network.Interface(**interface))
+            interface=interface and network.Interface(**interface), uid=uid)
 
 
 @contextlib.contextmanager
@@ -81,31 +87,6 @@ def plain_errors() -> abc.Iterator[None]:
         where = f' ({error.filename})' if error.filename else ''
         raise exception.DriverError(
             reason=f'{error.strerror or error}{where}') from error
-
-
-def uuids(root: str) -> list[str]:
-    """Return the uuids of the folders below ``root``; links do not count.
-
-    :raises OSError: ``root`` cannot be read
-    """
-    with os.scandir(root) as entries:
-        return sorted(entry.name for entry in entries
-                      if files.is_uuid(entry.name)
-                      and entry.is_dir(follow_symlinks=False))
-
-
-def clear_leftovers(root: str) -> None:
-    """Remove what an earlier daemon did not finish making or removing.
-
-    :raises OSError: something cannot be removed
-    """
-    with os.scandir(root) as entries:
-        names = [entry.name for entry in entries
-                 if entry.is_dir(follow_symlinks=False)]
-    for name in names:
-        uuid, suffix = os.path.splitext(name)
-        if files.is_uuid(uuid) and suffix in (_NEW, _DELETING):
-            shutil.rmtree(files.below(root, name))
 
 
 class Folder:
@@ -143,12 +124,15 @@ class Folder:
 
         :raises OSError: it could not be made; nothing of it is left
         """
-        new = self.path + _NEW
+        new = self.path + NEW
         if os.path.isdir(new):
             shutil.rmtree(new)
         os.mkdir(new, mode=0o700)
         try:
-            os.mkdir(files.below(new, 'disk'), mode=0o700)
+            disk = files.below(new, 'disk')
+            os.mkdir(disk, mode=0o700)
+            if record.uid is not None:
+                os.chown(disk, record.uid, record.uid)
             _write(files.below(new, 'spec.json'), as_data(record))
             os.rename(new, self.path)
             _sync_directory(self.root)
@@ -163,7 +147,7 @@ class Folder:
 
         :raises OSError: something cannot be removed
         """
-        aside = self.path + _DELETING
+        aside = self.path + DELETING
         if os.path.isdir(aside):
             shutil.rmtree(aside)
         if self.exists():
@@ -201,7 +185,8 @@ class Folder:
                                   int(data['start_time'])),
                 shim=proc.Process(int(data['shim_pid']),
                                   int(data['shim_start_time'])),
-                started_at=data['started_at'])
+                started_at=data['started_at'],
+                cgroups=tuple(map(str, data.get('cgroups', ()))))
 
     def has(self, name: str) -> bool:
         """Return whether there is such a file in the folder."""
@@ -222,7 +207,8 @@ class Folder:
         _write(self['run.json'], {
             **run.identity, 'shim_pid': run.shim.pid,
             'shim_start_time': run.shim.start_time,
-            'started_at': run.started_at}, '.restored')
+            'started_at': run.started_at, 'cgroups': run.cgroups},
+            '.restored')
 
     def forget_run(self) -> None:
         """Remove the record of the last run."""

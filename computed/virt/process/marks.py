@@ -11,8 +11,10 @@ import dataclasses
 import datetime
 import json
 import os
+from collections import abc
 
 from computed import exception
+from computed import files
 from computed.virt.process import folder
 from computed.virt.process import proc
 from computed.virt.process import state
@@ -24,7 +26,7 @@ FOLDER_VARIABLE = 'COMPUTED_FOLDER'
 # Of the shim only.
 SHIM_VARIABLE = 'COMPUTED_SHIM'
 RECORD_VARIABLE = 'COMPUTED_RECORD'
-STARTED_VARIABLE = 'COMPUTED_STARTED'
+RUN_VARIABLE = 'COMPUTED_RUN'
 
 # The shim's name in the process list; the pid of the main process follows.
 SHIM_NAME = 'shim-'
@@ -47,10 +49,11 @@ def of_guest(guest: folder.Folder) -> dict[str, str]:
 
 
 def of_shim(guest: folder.Folder, record: folder.Record,
-            started_at: str) -> dict[str, str]:
+            started_at: str, cgroups: list[str]) -> dict[str, str]:
     """Return the markers of a guest's shim."""
-    return {SHIM_VARIABLE: guest.path, STARTED_VARIABLE: started_at,
-            RECORD_VARIABLE: json.dumps(folder.as_data(record))}
+    return {SHIM_VARIABLE: guest.path,
+            RECORD_VARIABLE: json.dumps(folder.as_data(record)),
+            RUN_VARIABLE: json.dumps([started_at, cgroups])}
 
 
 def as_text(seconds: float) -> str:
@@ -66,23 +69,29 @@ def search(root: str) -> dict[str, Found]:
 
     :param root: the folder of the guests' folders
     """
-    table = proc.table()
     shims: dict[str, tuple[proc.Stat, dict[str, str]]] = {}
     members: dict[str, list[proc.Stat]] = collections.defaultdict(list)
-    for pid, stat in table.items():
-        found = _variables(pid)
+    # Most processes are no guests: do not look at more of them than this.
+    needle = f'={root}/'.encode()
+    for pid in proc.pids():
+        if needle not in (environment := proc.environment(pid)):
+            continue
+        stat = proc.stat(pid)
+        if stat is None or stat.ended:
+            continue
+        found = _variables(environment)
         for name in (SHIM_VARIABLE, FOLDER_VARIABLE):
             parent, uuid = os.path.split(found.get(name, ''))
-            if parent != root or stat.ended:
+            if parent != root or not files.is_uuid(uuid):
                 continue
-            if name == SHIM_VARIABLE and main_pid(stat.name):
-                shims[uuid] = stat, found
-            elif name == FOLDER_VARIABLE:
+            if name == FOLDER_VARIABLE:
                 members[uuid].append(stat)
+            elif main_pid(stat.name) and proc.is_ours(pid):
+                shims[uuid] = stat, found
     guests = {}
     for uuid in shims.keys() | members.keys():
         shim, variables = shims.get(uuid, (None, {}))
-        main = choose_main(table, shim, members[uuid])
+        main = choose_main(proc.stat, shim, members[uuid])
         if main is not None:
             guests[uuid] = Found(_run(main, shim, variables),
                                  _record(variables))
@@ -95,15 +104,17 @@ def main_pid(name: str) -> int:
     return int(digits) if digits != name and digits.isdigit() else 0
 
 
-def choose_main(table: dict[int, proc.Stat], shim: proc.Stat | None,
+def choose_main(look: abc.Callable[[int], proc.Stat | None],
+                shim: proc.Stat | None,
                 members: list[proc.Stat]) -> proc.Stat | None:
-    """Return the main process of a guest; None if it has ended. Pure.
+    """Return the main process of a guest; None if it has ended.
 
+    :param look: tells the facts of a pid
     :param shim: None if it was killed: then the oldest member is taken
     :param members: live processes with the markers of the guest
     """
     if shim is not None:
-        main = table.get(main_pid(shim.name))
+        main = look(main_pid(shim.name))
         return main if (main and not main.ended and
                         main.parent == shim.process.pid) else None
     return min(members, default=None, key=lambda one: (
@@ -112,16 +123,21 @@ def choose_main(table: dict[int, proc.Stat], shim: proc.Stat | None,
 
 def _run(main: proc.Stat, shim: proc.Stat | None,
          variables: dict[str, str]) -> state.Run:
-    started_at = variables.get(STARTED_VARIABLE) or as_text(
-        proc.booted_at() + main.process.start_time / proc.TICKS)
+    try:
+        started_at, cgroups = json.loads(variables[RUN_VARIABLE])
+    except (KeyError, ValueError):      # there is no shim
+        cgroups = []
+        started_at = as_text(proc.booted_at() +
+                             main.process.start_time / proc.TICKS)
     return state.Run(
         boot_id=proc.boot_id(), main=main.process,
-        shim=shim.process if shim else proc.NOBODY, started_at=started_at)
+        shim=shim.process if shim else proc.NOBODY, started_at=started_at,
+        cgroups=tuple(cgroups))
 
 
-def _variables(pid: int) -> dict[str, str]:
+def _variables(environment: bytes) -> dict[str, str]:
     found = {}
-    for entry in proc.environment(pid):
+    for entry in environment.split(b'\0'):
         name, _, value = entry.decode(errors='surrogateescape').partition('=')
         found[name] = value
     return found

@@ -102,13 +102,14 @@ def alive(process: Process) -> bool:
     return found is not None and not found.ended
 
 
+def pids() -> list[int]:
+    """Return the pids of all processes."""
+    return [int(name) for name in os.listdir('/proc') if name.isdigit()]
+
+
 def table() -> dict[int, Stat]:
     """Return the facts of all processes, by pid."""
-    found = {}
-    for name in os.listdir('/proc'):
-        if name.isdigit() and (one := stat(int(name))):
-            found[one.process.pid] = one
-    return found
+    return {pid: one for pid in pids() if (one := stat(pid))}
 
 
 def descendants(processes: dict[int, Stat],
@@ -130,16 +131,28 @@ def descendants(processes: dict[int, Stat],
     return found
 
 
-def environment(pid: int) -> set[bytes]:
-    """Return the environment that ``pid`` started with, as ``NAME=value``.
+def environment(pid: int) -> bytes:
+    """Return the environment that ``pid`` started with.
 
-    Empty if the process is gone or we may not read it.
+    Each ``NAME=value`` ends with a zero byte. Empty if the process is gone or
+    we may not read it.
     """
     try:
         with open(f'/proc/{pid}/environ', 'rb') as file:
-            return set(file.read().split(b'\0'))
+            return file.read()
     except OSError:
-        return set()
+        return b''
+
+
+def is_ours(pid: int) -> bool:
+    """Return whether the process runs as our user.
+
+    A guest can write what it likes into its environment. A shim is ours.
+    """
+    try:
+        return os.stat(f'/proc/{pid}').st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def boot_id() -> str:

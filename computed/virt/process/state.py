@@ -37,12 +37,14 @@ class Run:
     :ivar main: the process that runs the guest's command
     :ivar shim: its parent, which records how it ends
     :ivar started_at: UTC, ISO 8601, to show to an operator
+    :ivar cgroups: the control groups of its processes, without the shim
     """
 
     boot_id: str
     main: proc.Process
     shim: proc.Process
     started_at: str
+    cgroups: tuple[str, ...] = ()
 
     @property
     def identity(self) -> Identity:

@@ -1,8 +1,8 @@
 """Find, stop and end all processes of one guest.
 
-A process belongs to the guest if it descends from the shim. If the shim was
-killed, it belongs to the guest if its environment has the markers of the
-guest.
+A process belongs to the guest if it descends from the shim or is in the
+guest's control group. If the shim was killed, it also belongs to the guest if
+its environment has the markers of the guest.
 """
 
 import signal
@@ -10,6 +10,7 @@ import time
 
 from computed import clock
 from computed import exception
+from computed.virt.process import cgroups
 from computed.virt.process import folder
 from computed.virt.process import marks
 from computed.virt.process import proc
@@ -36,6 +37,7 @@ class Tree:
         self.uuid = guest.uuid
         self.run = run if run and run.boot_id == proc.boot_id() else None
         self._main = self.run.main if self.run else None
+        self._cgroups = self.run.cgroups if self.run else ()
         self._markers = {f'{name}={value}'.encode() for name, value
                          in marks.of_guest(guest).items()}
         self._shim_marker = f'{marks.SHIM_VARIABLE}={guest.path}'.encode()
@@ -47,11 +49,12 @@ class Tree:
         since = self.run.shim.start_time if self.run else 0
         for pid, stat in table.items():
             if stat.process.start_time >= since and not stat.ended:
-                found = proc.environment(pid)
-                if self._shim_marker in found:
+                found = set(proc.environment(pid).split(b'\0'))
+                if self._shim_marker in found and proc.is_ours(pid):
                     shims.add(pid)
                 elif self._markers <= found:
                     members.add(pid)
+        members |= cgroups.members(self._cgroups) & table.keys()
         members = proc.descendants(table, members | shims) - shims
         return ([table[pid] for pid in members if not table[pid].ended],
                 [table[pid] for pid in shims if not table[pid].ended])
@@ -133,9 +136,11 @@ class Tree:
         while True:
             members, shims = self.look()
             if not members and not shims:
+                cgroups.remove(self._cgroups)
                 return
             if clock.monotonic() > deadline:
                 raise self._timeout('end')
+            cgroups.kill(self._cgroups)
             for one in members:
                 proc.send(one.process, signal.SIGKILL)
             # The shim gets time to record how the guest ended.

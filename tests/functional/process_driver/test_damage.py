@@ -1,6 +1,5 @@
 """Test damaged folders, and spawns that fail."""
 
-import types
 import uuid
 
 import pytest
@@ -116,16 +115,14 @@ def test_a_guest_whose_folder_cannot_be_made_says_why(
 
 def test_a_host_without_its_directory_is_not_ready(tmp_path):
     (tmp_path / 'instances').write_text('')
-    driver = process.ProcessDriver(
-        types.SimpleNamespace(state_path=str(tmp_path)))
+    driver = process.ProcessDriver(real.configured(tmp_path))
     with pytest.raises(exception.DriverNotReady, match='instances'):
         driver.init_host(driver_contract.OWNER)
 
 
 def test_a_driver_that_was_not_started_spawns_nothing(tmp_path):
     spec = driver_contract.DriverContract().spec()
-    driver = process.ProcessDriver(
-        types.SimpleNamespace(state_path=str(tmp_path)))
+    driver = process.ProcessDriver(real.configured(tmp_path))
     with pytest.raises(exception.DriverNotReady):
         driver.spawn(claim_on(spec.uuid), spec)
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,6 @@ import pathlib
 import signal
 import subprocess
 import sys
-import types
 import uuid
 
 import psutil
@@ -63,8 +62,7 @@ def test_the_same_pid_and_start_time_in_another_boot_is_another_process(
 
 def test_guests_with_one_uuid_in_two_folders_are_two(guests, tmp_path):
     spec = driver_contract.DriverContract().spec()
-    other = process.ProcessDriver(
-        types.SimpleNamespace(state_path=str(tmp_path / 'other')))
+    other = process.ProcessDriver(real.configured(tmp_path / 'other'))
     other.init_host(driver_contract.OWNER)
     for driver in (guests.driver, other):
         driver.spawn(claim_on(spec.uuid), spec)
@@ -78,13 +76,14 @@ def test_guests_with_one_uuid_in_two_folders_are_two(guests, tmp_path):
 
 def test_guests_outlive_the_daemon_that_made_them(guests, root):
     script = (
-        'import types, sys\n'
+        'import sys\n'
         'from computed import concurrency\n'
         'concurrency.choose()\n'
         'from computed.virt import process\n'
         'from tests.support import driver_contract\n'
+        'from tests.support import process_guests\n'
         'driver = process.ProcessDriver('
-        'types.SimpleNamespace(state_path=sys.argv[1]))\n'
+        'process_guests.configured(sys.argv[1]))\n'
         'driver.init_host(driver_contract.OWNER)\n'
         'print(driver_contract.DriverContract().spawned(driver))\n'
         'sys.stdout.flush()\n'

@@ -23,7 +23,8 @@ def test_power_off_ends_the_whole_tree(guests, root, timeout_s):
     assert guests.info(guest).exit_code == -signal.SIGKILL
 
 
-def test_power_off_ends_the_tree_of_a_killed_shim(guests, root):
+def test_power_off_ends_the_tree_of_a_killed_shim(plain, root):
+    guests = plain
     guest = real.spawn_tree(guests, root)
     os.kill(guests.run(guest)['shim_pid'], signal.SIGKILL)
     waiting.wait_for(lambda: len(real.processes_of(root / guest)) == 4)
@@ -46,7 +47,8 @@ def test_descendants_without_markers_belong_to_the_guest(guests):
     assert not real.is_alive(child.pid)
 
 
-def test_power_on_first_ends_what_the_last_run_left(guests, root):
+def test_power_on_first_ends_what_the_last_run_left(plain, root):
+    guests = plain
     guest = real.spawn_tree(guests, root)
     for pid in (guests.run(guest)['shim_pid'], guests.pid(guest)):
         os.kill(pid, signal.SIGKILL)

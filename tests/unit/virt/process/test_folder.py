@@ -6,6 +6,7 @@ import pytest
 from computed import exception
 from computed.virt import driver
 from computed.virt.process import folder
+from computed.virt.process import listing
 from computed.virt.process import network
 from tests.support import driver_contract
 
@@ -14,7 +15,8 @@ SPEC = driver.InstanceSpec(
     uuid=GUEST, name='guest', command='true', vcpus=1, memory_mb=64,
     disk_gb=1, network='private')
 RECORD = folder.Record(spec=SPEC, owner=driver_contract.OWNER,
-                       interface=network.plan(GUEST, []))
+                       interface=network.plan(GUEST, []),
+                       uid=os.geteuid() or 1234)
 RUN = {'boot_id': 'b', 'pid': 2, 'start_time': 20, 'shim_pid': 1,
        'shim_start_time': 10, 'started_at': '2026-01-01T00:00:00Z'}
 
@@ -34,7 +36,7 @@ def write(guest, name, value):
 def test_a_guest_is_read_as_it_was_written(guest):
     assert guest.record() == RECORD
     assert guest.owner() == driver_contract.OWNER
-    assert folder.uuids(guest.root) == [GUEST]
+    assert listing.uuids(guest.root) == [GUEST]
 
 
 def test_a_new_guest_has_no_history(guest):
@@ -47,7 +49,7 @@ def test_a_removed_guest_is_absent_and_a_second_removal_succeeds(guest):
     for _ in range(2):
         guest.remove()
         assert not guest.exists()
-    assert folder.uuids(guest.root) == []
+    assert listing.uuids(guest.root) == []
 
 
 @pytest.mark.parametrize('name', ['', 'x', '../' + GUEST, GUEST.upper()])
@@ -99,6 +101,6 @@ def test_leftovers_are_cleared_and_guests_are_kept(guest, tmp_path):
     for suffix in ('.new', '.deleting'):
         (tmp_path / (GUEST + suffix) / 'disk').mkdir(parents=True)
     (tmp_path / 'lost+found').mkdir()
-    folder.clear_leftovers(str(tmp_path))
+    listing.clear_leftovers(str(tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {
         GUEST, 'lost+found'}

@@ -12,7 +12,7 @@ def process(pid, parent=1, name='sleep', state='S', start_time=None):
 
 def chosen(shim, *others):
     table = {one.process.pid: one for one in others}
-    return marks.choose_main(table, shim, list(others))
+    return marks.choose_main(table.get, shim, list(others))
 
 
 @pytest.mark.parametrize('name, pid', [
