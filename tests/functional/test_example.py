@@ -54,10 +54,13 @@ def test_it_is_installed_there_and_nowhere_else(python):
         assert done.returncode == status, done.stderr
 
 
-def task(standalone):
-    """Return what the host reports about the example's task."""
+def task(standalone, fresh=False):
+    """Return what the host reports about the example's task.
+
+    :param fresh: ask where the example is installed, too
+    """
     listed = json.loads(standalone.manage(
-        'task', 'list', '-f', 'json').stdout)
+        'task', 'list', '-f', 'json', fresh=fresh).stdout)
     [found] = [one for one in listed if one['name'] == '_check_free_disk']
     assert listed[-1] == found      # after the built-in ones
     return found
@@ -65,7 +68,7 @@ def task(standalone):
 
 def test_its_task_runs_and_its_driver_is_used(standalone):
     standalone.start()
-    assert task(standalone)['spacing'] == 1
+    assert task(standalone, fresh=True)['spacing'] == 1
     waiting.wait_for(lambda: task(standalone)['outcome'] == 'ok', 20)
     assert task(standalone)['candidates'] == 1
     record = json.loads(standalone.manage(

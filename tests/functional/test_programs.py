@@ -56,14 +56,15 @@ class Standalone:
             self.program.process.pid).children()
             if 'computed.cmd.conductor' in child.cmdline())
 
-    def manage(self, *words, check=True):
-        if self.python == sys.executable:
-            done = prefork.run('computed.cmd.manage', *self.arguments, *words)
-        else:
+    def manage(self, *words, check=True, fresh=False):
+        """:param fresh: start the Python of the daemon for it"""
+        if fresh:
             done = subprocess.run(
                 [self.python, '-P', '-m', 'computed.cmd.manage',
                  *self.arguments, *words],
                 capture_output=True, text=True, timeout=360)
+        else:
+            done = prefork.run('computed.cmd.manage', *self.arguments, *words)
         assert done.returncode == 0 or not check, done.stderr
         return done
 
