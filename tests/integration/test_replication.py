@@ -287,11 +287,11 @@ class Counted:
         Those are known by what they say, so one of each is waited for.
         """
         cluster = self.database.cluster
+        for server in cluster.servers:
+            server.clear_log()
         # The clock of the cell counts beside, once a second.
         self.measuring[cluster.primary.port] = waiting.wait_for(
             lambda: self._counting(cluster.primary.statements('computed')))
-        for server in cluster.servers:
-            server.clear_log()
         for server in self.measured:
             self.measuring[server.port] = self.measuring.get(
                 server.port, set()) | waiting.wait_for(
