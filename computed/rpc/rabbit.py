@@ -33,8 +33,8 @@ GROUP = 'oslo_messaging_rabbit'
 # Replicated, so that calls and replies outlive a node of the broker.
 DEFAULTS = {'rabbit_quorum_queue': True,
             'rabbit_transient_quorum_queue': True,
-            # A reply to a caller that is gone keeps a thread, and delays the
-            # end of the process, for this many seconds.
+            # A reply whose queue is missing is tried again for this many
+            # seconds; see late_replies.
             'kombu_missing_consumer_retry_timeout': 10}
 # Seconds that the reply queue of a killed command stays.
 BRIEF_TTL = 60

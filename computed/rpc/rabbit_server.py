@@ -8,12 +8,19 @@ Here each request has a deadline on the clock of this process.
 
 import typing
 
+import oslo_messaging
+from oslo_log import log as logging
+
 # Private, and the only way to the messages. What is used is checked by
 # test_the_library_still_has_what_a_server_needs.
+from oslo_messaging._drivers import amqp
 from oslo_messaging._drivers import amqpdriver
 from oslo_messaging._drivers import common
 
 from computed import clock
+from computed.rpc import late_replies
+
+LOG = logging.getLogger(__name__)
 
 # Seconds that one wait for a request lasts at most.
 SLICE = 0.5
@@ -98,6 +105,37 @@ class Incoming(amqpdriver.AMQPIncomingMessage):
             message._raw_message.properties.get('expiration'),
             listener.conn.arrived())
 
+    def reply(self, reply: typing.Any = None, failure: typing.Any = None
+              ) -> None:
+        """Send the answer; if its queue is missing, another thread does it.
+        """
+        if not self.orig_msg_id:        # a cast has no answer
+            return
+        known_as_gone = not self._obsolete_reply_queues.reply_q_valid(
+            self.reply_q, self.msg_id)
+        if known_as_gone or self._attempt(reply, failure):
+            return
+        seconds = self.listener.driver.missing_destination_retry_timeout
+        if not self.listener.late_replies.add(late_replies.Reply(
+                self.reply_q, lambda: self._attempt(reply, failure),
+                self._give_up, clock.monotonic() + seconds)):
+            LOG.debug('Dropped a reply to %s: too many wait.', self.reply_q)
+
+    def _attempt(self, reply: typing.Any, failure: typing.Any) -> bool:
+        """Send the answer; return False if its queue is missing."""
+        try:
+            with self.listener.driver._get_connection(
+                    common.PURPOSE_SEND) as connection:
+                self._send_reply(connection, reply, failure)
+        except (oslo_messaging.MessageUndeliverable,
+                amqp.AMQPDestinationNotFound):
+            return False
+        return True
+
+    def _give_up(self) -> None:
+        # The library drops further replies to this queue for a while.
+        self._obsolete_reply_queues.add(self.reply_q, self.msg_id)
+
     def is_given_up(self) -> bool:
         """Return whether the caller has stopped to wait."""
         return (self._deadline is not None and
@@ -123,4 +161,5 @@ def improved(listener: typing.Any) -> typing.Any:
     if isinstance(poller, amqpdriver.RpcAMQPListener):
         poller.conn = WatchedConnection(poller.conn)
         poller.message_cls = Incoming
+        poller.late_replies = late_replies.LateReplies()
     return listener

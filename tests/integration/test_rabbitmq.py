@@ -1,12 +1,15 @@
 """Hosts, conductors and the command line over a real broker."""
 
 import concurrent.futures
+import json
 import os
 import signal
 import sqlite3
 import time
 import uuid
 
+import amqp
+import oslo_messaging as messaging
 import pytest
 
 from computed import context
@@ -15,6 +18,7 @@ from computed.claims import journal
 from computed.claims import recovery
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
+from computed.rpc import endpoint
 from computed.rpc import hostapi
 from computed.rpc import transport
 from computed.virt import memory
@@ -258,3 +262,48 @@ def test_the_broker_is_asked_nothing_with_another_transport(tmp_path):
     with calls.servers('conductor').reached():
         pass
     calls.close()
+
+
+class Slow:
+    target = messaging.Target(topic='gone', version='1.0')
+
+    def __init__(self):
+        self.seen = []
+
+    @endpoint.exposed
+    def note(self, context, number: int) -> int:
+        self.seen.append(number)
+        return number
+
+
+def test_callers_that_are_gone_hold_no_worker(rabbitmq, tmp_path):
+    """Two workers, and twenty calls whose reply queues do not exist."""
+    made = transport.make(fixtures.make_conf(
+        tmp_path, transport_url=rabbitmq.url(), executor_thread_pool_size=2,
+        oslo_messaging_rabbit__kombu_missing_consumer_retry_timeout=600))
+    found = Slow()
+    server = made.server(
+        messaging.Target(topic='gone', server='h1'), [found])
+    made.start(server)
+    try:
+        waiting.wait_for(lambda: rabbitmq.consumers('gone.h1'))
+        with rabbitmq.channel() as channel:
+            for number in range(20):
+                channel.basic_publish(amqp.Message(json.dumps({
+                    'oslo.version': '2.0', 'oslo.message': json.dumps({
+                        'method': 'note', 'args': {'number': number},
+                        '_msg_id': f'm{number}', '_unique_id': f'u{number}',
+                        '_reply_q': f'reply_gone_{number}', '_timeout': None,
+                    })}), content_type='application/json',
+                    content_encoding='utf-8'), routing_key='gone.h1')
+            waiting.wait_for(lambda: len(found.seen) == 20)
+            client = made.client(Slow.target, timeout=60)
+            assert client.prepare(server='h1').call(
+                context.new(), 'note', number=99) == 99
+            # It comes when its queue is there.
+            channel.queue_declare('reply_gone_7', exclusive=True)
+            waiting.wait_for(lambda: channel.basic_get('reply_gone_7'))
+    finally:
+        made.close()
+        server.stop()
+        server.wait()
