@@ -18,9 +18,11 @@ from oslo_config import cfg
 
 from computed import conf
 from computed import exception
+from computed import files
 from computed import states
 from computed.virt import process
 from computed.virt.process import cgroups
+from computed.virt.process import folder
 from computed.virt.process import isolation
 from computed.virt.process import network
 from tests.support import driver_contract
@@ -260,6 +262,15 @@ def stranger():
     with subprocess.Popen(['sleep', '1000']) as one:
         yield one
         one.kill()
+
+
+def groups_of(root):
+    """Return the control groups of guests below ``root``."""
+    return [path for one in cgroups.find()
+            for path in map(str, pathlib.Path(one.path).iterdir())
+            if (uuid := os.path.basename(path)[:36]) and files.is_uuid(uuid)
+            and cgroups.paths_of(folder.Folder(str(root), uuid),
+                                 [one]) == [path]]
 
 
 def left_of(root):

@@ -158,8 +158,7 @@ class ProcessDriver(driver.ComputeDriver):
         else:
             # Of a guest without files and shim only the markers are left.
             tree.Tree(guest, None).kill()
-        with folder.plain_errors():
-            guest.remove()
+        self._maker.remove(guest)
 
     def power_on(self, claim: virt_claim.Claim) -> None:
         guest = self._ours(claim)

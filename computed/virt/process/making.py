@@ -10,6 +10,7 @@ from oslo_log import log as logging
 from computed import exception
 from computed.virt import claim as virt_claim
 from computed.virt import driver
+from computed.virt.process import cgroups
 from computed.virt.process import ending
 from computed.virt.process import folder
 from computed.virt.process import isolation
@@ -86,17 +87,27 @@ class Maker:
             raise exception.DriverError(
                 reason=f'guest {guest.uuid} exists already')
         ending.end(guest, 0)
-        with folder.plain_errors():
-            guest.remove()
+        self.remove(guest)
 
     def remove_failed(self, guest: folder.Folder) -> None:
         """Remove a guest that did not start; log what cannot be removed."""
         try:
             ending.end(guest, 0)
-            guest.remove()
-        except (exception.DriverError, OSError) as error:
+            self.remove(guest)
+        except exception.DriverError as error:
             LOG.warning('Guest %s did not start and cannot be removed '
                         'completely: %s', guest.uuid, error)
+
+    def remove(self, guest: folder.Folder) -> None:
+        """Remove the folder and the control groups of a guest that is off.
+
+        :raises computed.exception.DriverError: something cannot be removed
+        """
+        with folder.plain_errors():
+            guest.remove()
+        if self._settings is not None:
+            cgroups.remove(cgroups.paths_of(
+                guest, self._settings.isolation.hierarchies))
 
     def _ready(self) -> launch.Settings:
         if self._settings is None:

@@ -86,6 +86,7 @@ def test_a_private_network_that_cannot_be_made_leaves_nothing(
         guests.spawn(network='private')
     assert '\n' not in str(caught.value)
     assert real.left_of(root) == []
+    assert real.groups_of(root) == []
     assert real.processes_of(root) == []
     assert len(planned) == 2
     assert real.present(planned) == []
