@@ -78,6 +78,25 @@ def test_once_the_socket_was_empty_what_comes_is_new(watched, socket):
     assert watched.arrived() == socket.now
 
 
+def test_a_server_that_is_never_idle_reads_up_all_the_same(watched, socket):
+    """Else it would drop each request after one sleep, until it is idle."""
+    read(watched, socket, (0.1, True))
+    began = socket.now
+    read(watched, socket, (40, True), *[(0.1, True)] * 390)
+    assert watched.arrived() == began
+    read(watched, socket, *[(0.1, True)] * 20)
+    assert watched.arrived() == socket.now
+
+
+def test_a_server_that_may_be_behind_looks_often_if_the_socket_is_empty(
+        watched, socket):
+    read(watched, socket, (40, True), (0.1, True), (0.05, False))
+    assert socket.limits[1:] == [rabbit_server.GLANCE] * 2
+    read(watched, socket, (0.1, True))
+    assert socket.limits[-1] == rabbit_server.SLICE
+    assert watched.arrived() == socket.now
+
+
 def test_a_sleep_between_two_waits_counts_too(watched, socket):
     read(watched, socket, (0.5, False))
     began = socket.now
