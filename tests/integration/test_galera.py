@@ -16,6 +16,7 @@ from computed.db.cell import migration
 from computed.db.cell.database import cell
 from computed.db.engine import exclusive
 from computed.db.engine import inspect
+from computed.db.engine import turns
 from computed.db.routing import router as router_module
 from tests.support import conductors
 from tests.support import fixtures
@@ -446,5 +447,5 @@ def test_a_node_that_lost_its_turn_changes_nothing(database):
             'SELECT holder FROM schema_lock')
         database.sql(f'KILL {holder.split()[1]}')
         with schemas.held(second), pytest.raises(
-                exclusive.Refused, match='lock of this session'):
+                turns.Refused, match='lock of this session'):
             schemas.upgrade_in(turn, 'head')

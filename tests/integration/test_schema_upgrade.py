@@ -18,6 +18,7 @@ from sqlalchemy import event
 from computed import exception
 from computed.db.cell import migration
 from computed.db.engine import exclusive
+from computed.db.engine import turns
 from tests.support import fixtures
 from tests.support import prefork
 from tests.support import schemas
@@ -195,7 +196,7 @@ def test_who_waits_says_for_whom_and_not_for_ever(url, engine, caplog):
                                   match=HOLDERS[engine]):
         migration.sync(url, wait=1)
     [line] = [record.getMessage() for record in caplog.records
-              if record.name == exclusive.__name__]
+              if record.name == turns.__name__]
     assert re.search(HOLDERS[engine], line)
     assert migration.sync(url, wait=0) == (None, migration.known()[-1])
 
@@ -246,7 +247,7 @@ def test_a_holder_that_lost_its_lock_changes_nothing(database):
     with migration._engine(database.url) as engine, \
             exclusive.turn(engine, 0) as turn:
         turn.connection.exec_driver_sql('SELECT RELEASE_ALL_LOCKS()')
-        with pytest.raises(exclusive.Refused, match='has lost its lock'):
+        with pytest.raises(turns.Refused, match='has lost its lock'):
             schemas.upgrade_in(turn, 'head')
     assert database.sql("SHOW TABLES LIKE 'database_identity'") == []
 

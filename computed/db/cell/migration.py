@@ -24,6 +24,7 @@ from computed.db.engine import address
 from computed.db.engine import errors
 from computed.db.engine import exclusive
 from computed.db.engine import setup
+from computed.db.engine import turns
 
 # The oldest schema that this code runs on.
 NEEDED = 'a7'
@@ -99,7 +100,7 @@ def sync(url: str, wait: float = WAIT) -> tuple[str | None, str]:
     return before, known()[-1]
 
 
-def upgrade(turn: exclusive.Turn, progress: steps.Progress,
+def upgrade(turn: turns.Turn, progress: steps.Progress,
             newest: str = 'head') -> None:
     """Upgrade as far as the schema ``newest``.
 
@@ -120,7 +121,7 @@ def _failures() -> abc.Iterator[steps.Progress]:
     try:
         yield progress
     except (db_exc.DBError, sa.exc.SQLAlchemyError, util.CommandError,
-            exclusive.Refused) as error:
+            turns.Refused) as error:
         raise exception.SchemaUpgradeFailed(
             place=progress.place, problem=_problem(error),
             remedy=getattr(error, 'remedy', AGAIN)) from error

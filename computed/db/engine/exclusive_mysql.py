@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
 from computed.db.engine import errors
-from computed.db.engine import exclusive
 from computed.db.engine import mysql
+from computed.db.engine import turns
 
 # -- MySQL and MariaDB: a named lock of the session; names are of the server
 
@@ -22,27 +22,27 @@ OWNER = f"""
     WHERE held.id IS NOT NULL"""
 
 
-class _Named(exclusive.Turn):
+class _Named(turns.Turn):
     """A turn that is a named lock of its own session."""
 
     def confirm(self) -> None:
         """See the base class."""
         if not self.connection.scalar(sa.text(HELD)):
-            raise exclusive.Refused('this session has lost its lock',
-                                    exclusive.DIRECT)
+            raise turns.Refused('this session has lost its lock',
+                                    turns.DIRECT)
 
 
 @contextlib.contextmanager
-def turn(engine: sa.Engine, waiting: exclusive.Waiting
-         ) -> abc.Iterator[exclusive.Turn]:
+def turn(engine: sa.Engine, waiting: turns.Waiting
+         ) -> abc.Iterator[turns.Turn]:
     """See :func:`exclusive.turn`."""
     with engine.connect().execution_options(
             isolation_level='AUTOCOMMIT') as connection:
         connection.detach()     # closing it ends the session and its lock
-        exclusive.refuse_read_only(connection)
+        turns.refuse_read_only(connection)
         connection.exec_driver_sql(
-            f'SET SESSION wait_timeout = {exclusive.SILENCE}, '
-            f'lock_wait_timeout = {exclusive.GIVE_WAY}')
+            f'SET SESSION wait_timeout = {turns.SILENCE}, '
+            f'lock_wait_timeout = {turns.GIVE_WAY}')
         if connection.info['cluster']:
             with _row(engine, connection, waiting) as in_cluster:
                 yield in_cluster
@@ -73,7 +73,7 @@ TAKE = f"""
 WHO = f'SELECT holder FROM {ROW} WHERE id = 1'
 
 
-class _Row(exclusive.Turn):
+class _Row(turns.Turn):
     """A turn that is a lock of a row, held by a second session.
 
     A session that changes tables commits, and so cannot hold the row itself.
@@ -89,17 +89,17 @@ class _Row(exclusive.Turn):
         try:
             found = self._lock.scalar(sa.text(WHO))
         except db_exc.DBError as error:
-            raise exclusive.Refused(
+            raise turns.Refused(
                 'the cluster has undone the lock of this session: '
-                f'{errors.message(error)}', exclusive.DIRECT) from error
+                f'{errors.message(error)}', turns.DIRECT) from error
         if not found:
-            raise exclusive.Refused('this session has lost its lock',
-                                    exclusive.DIRECT)
+            raise turns.Refused('this session has lost its lock',
+                                    turns.DIRECT)
 
 
 @contextlib.contextmanager
 def _row(engine: sa.Engine, connection: sa.Connection,
-         waiting: exclusive.Waiting) -> abc.Iterator[exclusive.Turn]:
+         waiting: turns.Waiting) -> abc.Iterator[turns.Turn]:
     # It sees what the former holder did on its node, and who holds the row.
     connection.exec_driver_sql(mysql.WAIT_FOR_OTHERS)
     connection.exec_driver_sql(

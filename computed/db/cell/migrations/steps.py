@@ -19,7 +19,7 @@ from oslo_db import exception as db_exc
 from sqlalchemy import schema
 from sqlalchemy.engine import interfaces as reflected
 
-from computed.db.engine import exclusive
+from computed.db.engine import turns
 
 LOG = logging.getLogger(__name__)
 
@@ -36,14 +36,14 @@ class Progress:
     :ivar look: what was there before the steps, each asked for once
     """
 
-    turn: exclusive.Turn
+    turn: turns.Turn
     look: sa.Inspector
 
     def __init__(self) -> None:
         self.place = 'before its first step'
         self._schemas: list[str] = []
 
-    def begin(self, turn: exclusive.Turn, schemas: list[str]) -> None:
+    def begin(self, turn: turns.Turn, schemas: list[str]) -> None:
         """Note that the upgrade begins.
 
         :param schemas: those to make, in their order
@@ -140,7 +140,7 @@ def _is_same(progress: Progress, wanted: sa.Table) -> bool:
 
     :param wanted: with a primary key, it stands for the whole table. More
         columns are allowed then only if rows can be written without them.
-    :raises computed.db.engine.exclusive.Refused: the table was made otherwise
+    :raises computed.db.engine.turns.Refused: the table was made otherwise
     """
     if wanted.name not in progress.look.get_table_names():
         return False
@@ -172,8 +172,8 @@ def _differs(found: reflected.ReflectedColumn, wanted: sa.Column) -> bool:
                 sa.Column(found['name'], found['type']), wanted))
 
 
-def _other(wanted: sa.Table, problem: str) -> exclusive.Refused:
-    return exclusive.Refused(
+def _other(wanted: sa.Table, problem: str) -> turns.Refused:
+    return turns.Refused(
         f'table {wanted.name} exists, but {problem}', 'Another program made '
         'it. Let [database] connection name a database of computed, or an '
         'empty one.')
