@@ -1,0 +1,95 @@
+"""Errors about instances and hosts."""
+
+from computed.exception.base import ComputedError
+
+
+class InstanceNotFound(ComputedError):
+    """There is no instance {instance}. `computed-manage instance list` \
+shows all."""
+
+
+class InstanceAmbiguous(ComputedError):
+    """{count} instances are named {name}. Give the uuid of one of them: \
+{uuids}."""
+
+
+class InstanceExists(ComputedError):
+    """There is already an instance {uuid}, named {name}, with another \
+{differing}. Leave it, or create the new one with another uuid."""
+
+
+class InstanceChanged(ComputedError):
+    """Instance {uuid} has changed since it was read (revision {revision}). \
+Read it again and repeat."""
+
+
+class InstanceBusy(ComputedError):
+    """Instance {instance} is busy: {task_state}. Wait until that has ended."""
+
+
+class InstanceInWrongState(ComputedError):
+    """Cannot {operation} instance {instance} while it is {vm_state}. \
+`computed-manage instance show {instance}` shows its state."""
+
+
+class InstanceRegressed(ComputedError):
+    """Instance {instance} is held, and nothing is done to it: the database \
+says {vm_state}, but its host has recorded {settled} since. Was an old backup \
+restored, or a lagging replica promoted? Decide: `computed-manage instance \
+reconcile {uuid} --keep-guest`, or `--keep-record`."""
+
+
+class InstanceNotRegressed(ComputedError):
+    """Instance {instance} is not held; there is nothing to reconcile."""
+
+
+class InstanceCrashed(ComputedError):
+    """Instance {instance} ended right after it started, with exit code \
+{exit_code}. `computed-manage instance log {instance}` shows its output."""
+
+
+class HostNotFound(ComputedError):
+    """There is no host {host}. `computed-manage host list` shows all."""
+
+
+class NodeNotFound(ComputedError):
+    """There is no database node {node}. `computed-manage replica list` shows \
+all."""
+
+
+class HostUnavailable(ComputedError):
+    """Host {host} does not answer. Is `computed` running there?"""
+
+
+class HostTaken(ComputedError):
+    """Another computed already runs as host {host} (service {service}, heard \
+{age:.0f} s ago). Give this one another [DEFAULT] host."""
+
+
+class HostNotSilent(ComputedError):
+    """Host {host} belongs to another run of computed (service {service}, \
+heard {age:.0f} s ago), on another machine or state path. It is free once \
+that run was silent for {left:.0f} s more."""
+
+
+class HostCopied(HostNotSilent):
+    """Host {host} has another live run with the same service.json (heard \
+{age:.0f} s ago), on another machine or state path: one of them is a copy. \
+Stop that one, or delete this service.json and give this one another \
+[DEFAULT] host."""
+
+
+class HostLost(ComputedError):
+    """Host {host} belongs to another run of computed now (service \
+{service}). This one stops acting and ends; its guests keep running. Stop the \
+other one, or give one of them another [DEFAULT] host."""
+
+
+class Replaced(ComputedError):
+    """{operation} is refused: another run of computed is registered for this \
+host now. Nothing was done."""
+
+
+class WrongDatabase(ComputedError):
+    """The guests of this host belong to database {expected}, but the \
+conductor uses database {found}. Correct [database] connection."""

@@ -1,0 +1,26 @@
+"""Errors of starting and of the configuration."""
+
+from computed.exception.base import ComputedError
+
+
+class ConfigError(ComputedError):
+    """{option} = {value}: {problem}. {remedy}"""
+
+
+class PluginError(ComputedError):
+    """Entry point {name} of {group}, from package {package}: {problem}. \
+Correct or uninstall that package."""
+
+
+class DuplicatePlugin(ComputedError):
+    """Both {first} and {second} provide {name} of {group}. Uninstall one."""
+
+
+class AlreadyRunning(ComputedError):
+    """Another computed (pid {pid}) already uses {path}. Stop it, or give \
+this one another --state-path."""
+
+
+class TaskNotFound(ComputedError):
+    """There is no periodic task {name}. `computed-manage task list` shows \
+all."""
