@@ -44,7 +44,8 @@ def use(source: Source) -> None:
 def monotonic() -> float:
     """Return the seconds since the machine booted; they never go back.
 
-    They also count while the machine is suspended.
+    They also count while the machine is suspended. All processes of a machine
+    see the same value.
     """
     return _source.monotonic()
 
@@ -52,14 +53,3 @@ def monotonic() -> float:
 def time() -> float:
     """Return the seconds since 1970; they jump when the clock is set."""
     return _source.time()
-
-
-def boottime() -> float:
-    """Return the seconds since this machine started; they never go back.
-
-    Unlike :func:`monotonic` it goes on while the machine is suspended. All
-    processes of a machine see the same value.
-    """
-    if _source is system_time:
-        return system_time.clock_gettime(system_time.CLOCK_BOOTTIME)
-    return _source.monotonic()

@@ -42,7 +42,7 @@ class Wakefulness:
     """
 
     def __init__(self) -> None:
-        self._ran = clock.boottime()
+        self._ran = clock.monotonic()
         self._behind: float | None = None
         self._read_up = 0.0
 
@@ -56,7 +56,7 @@ class Wakefulness:
 
         :param empty: the socket was empty since the last call
         """
-        now = clock.boottime()
+        now = clock.monotonic()
         if now - self._ran > STALL:
             if self._behind is None:
                 self._behind = self._ran
@@ -67,12 +67,12 @@ class Wakefulness:
 
     def reconnected(self) -> None:
         """Note that the socket is a new one; nothing waited in it."""
-        self._ran, self._behind = clock.boottime(), None
+        self._ran, self._behind = clock.monotonic(), None
 
     def arrived(self) -> float:
         """Return when a request that is read now may have come.
 
-        It is a time of :func:`computed.clock.boottime`.
+        It is a time of :func:`computed.clock.monotonic`.
         """
         self.runs()
         return self._ran if self._behind is None else self._behind
@@ -152,7 +152,7 @@ class Incoming(amqpdriver.AMQPIncomingMessage):
     def is_given_up(self) -> bool:
         """Return whether the caller has stopped to wait."""
         return (self._deadline is not None and
-                clock.boottime() > self._deadline)
+                clock.monotonic() > self._deadline)
 
 
 def deadline(expiration: object, arrived: float) -> float | None:

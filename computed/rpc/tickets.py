@@ -43,7 +43,7 @@ class TicketEndpoint:
     @endpoint.exposed
     def get_ticket(self, context: computed_context.RequestContext) -> Ticket:
         """Return a ticket for a request that follows at once."""
-        return {'issuer': self._issuer, 'issued': clock.boottime()}
+        return {'issuer': self._issuer, 'issued': clock.monotonic()}
 
     def check(self, ticket: object, method: str) -> None:
         """Check that a request is still wanted.
@@ -58,7 +58,7 @@ class TicketEndpoint:
         if not (is_number(issued) and is_number(seconds)):
             raise exception.BadRequest(method=method,
                                        problem='it has no ticket')
-        age = clock.boottime() - issued
+        age = clock.monotonic() - issued
         if found.get('issuer') != self._issuer or not 0 <= age <= seconds:
             raise exception.RequestExpired(method=method)
 

@@ -1,4 +1,4 @@
-"""Names that a conductor does not take, whoever brings them."""
+"""Names that a conductor refuses from every caller."""
 
 import uuid
 

@@ -128,7 +128,7 @@ def test_the_type_checker_knows_the_queries(tmp_path):
 
 
 def test_no_start_of_python_looks_for_modules_in_the_current_folder():
-    """``python -m`` does, without -P or -I; whoever may write there, runs.
+    """``python -m`` does, without -P or -I. It runs what others put there.
 
     Tests may start modules of the tests.
     """

@@ -105,7 +105,7 @@ def compare(heartbeats: Heartbeats, node: str, began: float, there: float,
     if heartbeats.witness(node, began, there, ended, SLACK * interval):
         LOG.warning('The clock of this machine fell behind those of the '
                     'database servers. Was this machine paused? The age of '
-                    'the replicas is measured anew.')
+                    'the replicas is measured again.')
 
 
 def provable(bound: float, heartbeat_interval: float,
