@@ -11,6 +11,7 @@ from collections import abc
 from computed import exception
 from computed.claims import claims
 from computed.claims import journal
+from computed.claims import kinds
 from computed.claims import recovery
 from computed.objects import grant as grant_obj
 from computed.objects import instance as instance_obj
@@ -58,7 +59,7 @@ def claim(asker: claims.Claims, context: claims.Context, listed: Listing,
         raise exception.ClaimLost(uuid=uuid, operation=operation)
     asker.settled.refuse_known(uuid)
     entry = asker.begin(operation, [
-        journal.Row(claims.GUEST, uuid, asker.owner.host)])
+        journal.Row(kinds.GUEST, uuid, asker.owner.host)])
     # Requests come one after the other: each grant makes the next revision.
     with listed.lock:
         granted = asker.ask(

@@ -6,7 +6,6 @@ released.
 """
 
 import dataclasses
-import datetime
 import typing
 from collections import abc
 
@@ -18,6 +17,7 @@ from computed import exception
 from computed import metrics
 from computed.claims import held
 from computed.claims import journal
+from computed.claims import kinds
 from computed.claims import settled as settled_module
 from computed.objects import grant as grant_obj
 from computed.virt import claim as virt_claim
@@ -41,31 +41,6 @@ DEFINITE = (exception.ClaimLost, exception.InstanceRegressed,
             exception.HostNotFound)
 # How many times a claim is requested before the service gives up.
 TRIES = 3
-
-INSTANCE, GUEST = 'instance', 'guest'
-# What the release of a row writes, by kind; nothing for another kind.
-RELEASED: dict[str, dict[str, object]] = {INSTANCE: {'task_state': None}}
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """One row to claim.
-
-    :ivar kind: which table the row is in: ``instance``, or another kind
-        that the conductor can grant
-    :ivar key: identifies the row; for an instance, its uuid
-    :ivar expected: every fact that the decision rests on: ``{name: value or
-        list of values}``
-    :ivar values: columns to set with the grant (``task_state``)
-    :ivar host: the host of the row; None: this host
-    """
-
-    kind: str
-    key: str
-    expected: abc.Mapping[str, object]
-    values: abc.Mapping[str, object] = dataclasses.field(
-        default_factory=dict)
-    host: str | None = None
 
 
 class Claims:
@@ -101,15 +76,15 @@ class Claims:
         """Ask the primary for a claim on one instance.
 
         :param operation: the name of the operation, for people
-        :param expected: see :class:`Wanted`
+        :param expected: see :class:`computed.claims.kinds.Wanted`
         :param values: columns to set with the grant (``task_state``)
         :raises: see :meth:`claim_all`
         """
-        return self.claim_all(
-            context, operation, [Wanted(INSTANCE, uuid, expected, values)])
+        return self.claim_all(context, operation, [
+            kinds.Wanted(kinds.INSTANCE, uuid, expected, values)])
 
     def claim_all(self, context: Context, operation: str,
-                  wanted: abc.Sequence[Wanted],
+                  wanted: abc.Sequence[kinds.Wanted],
                   reconciling: bool = False) -> virt_claim.Claim:
         """Ask the primary for a claim on several rows: all of them or none.
 
@@ -129,13 +104,10 @@ class Claims:
             rests on was older than its bound
         """
         refuse_stale(context, operation, wanted[0].key)
-        rows = [{'kind': one.kind, 'key': one.key,
-                 'host': one.host or self.owner.host,
-                 'values': dict(one.values),
-                 'remembered': None if reconciling or one.kind != INSTANCE
-                 else self.settled.facts(one.key),
-                 'expected': {name: _plain(fact) for name, fact
-                              in one.expected.items()}} for one in wanted]
+        rows = [one.request(
+            self.owner.host, None if reconciling or
+            one.kind != kinds.INSTANCE else self.settled.facts(one.key))
+            for one in wanted]
         entry = self.begin(operation, [
             journal.Row(one.kind, one.key, one.host or self.owner.host)
             for one in wanted])
@@ -148,7 +120,7 @@ class Claims:
         return self.granted(context, entry, granted.rows)
 
     def claimed(self, context: Context, operation: str,
-                wanted: abc.Sequence[Wanted]) -> held.Held:
+                wanted: abc.Sequence[kinds.Wanted]) -> held.Held:
         """Hold a claim for the body of a ``with``, which may settle it.
 
         :raises: as :meth:`claim_all`
@@ -169,7 +141,7 @@ class Claims:
         :param guest: the uuid of a guest without an instance
         """
         for row in rows:
-            if _kind(row) == INSTANCE:
+            if kinds.of(row) == kinds.INSTANCE:
                 self.settled.granted(
                     row, entry.claim_id, self._incarnation(context))
         return virt_claim.Claim(
@@ -251,8 +223,8 @@ class Claims:
             if row.uuid not in values:
                 self.settled.released(row.uuid, claim.claim_id)
         entry = journal.Entry(claim.claim_id, claim.operation, tuple(
-            _ended(row, values) for row in claim.rows) or (
-                journal.Row(GUEST, claim.uuid, self.owner.host, {}),))
+            kinds.ended(row, values) for row in claim.rows) or (
+                journal.Row(kinds.GUEST, claim.uuid, self.owner.host, {}),))
         self._keep_end(entry)
         try:
             found = self.tell(context, entry)
@@ -274,7 +246,7 @@ class Claims:
         """Tell the primary the end of a claim; return the fresh instances."""
         strict = context.tolerating_lag(False)
         found: abc.Sequence[Row] = ()
-        if entry.rows[0].kind == GUEST:
+        if entry.rows[0].kind == kinds.GUEST:
             grant_obj.Grant.settle_guest_claim(
                 strict, entry.claim_id, entry.rows[0].key, self.claim_owner)
         else:
@@ -312,29 +284,6 @@ class Claims:
                       'not be journaled: %(error)s',
                       {'operation': entry.operation, 'uuid': entry.uuid,
                        'error': error})
-
-
-def _kind(row: Row) -> str:
-    return row.obj_name().lower()
-
-
-def _ended(row: Row, values: abc.Mapping[str, dict[str, object]]
-           ) -> journal.Row:
-    """Return a row of a claim with what its end writes."""
-    kind = _kind(row)
-    return journal.Row(
-        kind, row.uuid, row.host,
-        values.get(row.uuid, RELEASED.get(kind, {})), row.revision,
-        acted=row.uuid in values)
-
-
-def _plain(fact: object) -> object:
-    """Return the wire form of a fact: a time becomes text, in UTC."""
-    if not isinstance(fact, datetime.datetime):
-        return fact
-    if fact.tzinfo is not None:
-        fact = fact.astimezone(datetime.UTC)
-    return fact.replace(tzinfo=None).isoformat()
 
 
 def refuse_stale(context: Context, operation: str, uuid: str) -> None:

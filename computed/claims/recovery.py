@@ -7,6 +7,7 @@ from oslo_log import log as logging
 from computed import exception
 from computed.claims import claims
 from computed.claims import journal
+from computed.claims import kinds
 from computed.objects import grant as grant_obj
 from computed.virt import claim as virt_claim
 
@@ -84,8 +85,8 @@ def adopt(asker: claims.Claims, context: claims.Context,
     :raises computed.exception.ClaimLost: this service does not hold it
     """
     entry = asker.begin(operation, [journal.Row(
-        claims.INSTANCE, instance.uuid, asker.owner.host,
-        None if finishing else claims.RELEASED[claims.INSTANCE])])
+        kinds.INSTANCE, instance.uuid, asker.owner.host,
+        None if finishing else kinds.RELEASED[kinds.INSTANCE])])
     try:
         granted = claims.repeated(lambda: grant_obj.Grant.adopt_claim(
             context.tolerating_lag(False), instance.uuid,

@@ -13,7 +13,7 @@ from computed import clock
 from computed import context as computed_context
 from computed import exception
 from computed import states
-from computed.claims import claims
+from computed.claims import kinds
 from computed.claims import recovery
 from computed.objects import instance as instance_obj
 
@@ -131,7 +131,7 @@ def claimed(manager: Manager, context: Context, operation: Operation,
     values = {'task_state': operation.task_state}
     try:
         return manager.claims.claim_all(context, operation.name, [
-            claims.Wanted(claims.INSTANCE, uuid, expected, values)])
+            kinds.Wanted(kinds.INSTANCE, uuid, expected, values)])
     except exception.ClaimLost as lost:
         instance = instance_obj.Instance.get_by_uuid(
             context, uuid, use_slave=False)

@@ -10,7 +10,7 @@ from oslo_log import log as logging
 
 from computed import exception
 from computed import states
-from computed.claims import claims
+from computed.claims import kinds
 from computed.claims import remembered
 from computed.objects import instance as instance_obj
 from computed.operations import operation
@@ -53,7 +53,7 @@ def _keep_guest(manager: operation.Manager, context: operation.Context,
     values = of_guest(manager, uuid, one)
     try:
         claim = manager.claims.claim_all(
-            context, 'reconcile', [claims.Wanted(claims.INSTANCE, uuid, {})],
+            context, 'reconcile', [kinds.Wanted(kinds.INSTANCE, uuid, {})],
             reconciling=True)
     except exception.ClaimLost as lost:
         row = instance_obj.Instance.get_by_uuid(

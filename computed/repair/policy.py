@@ -10,6 +10,7 @@ from computed import exception
 from computed import periodic
 from computed import states
 from computed.claims import claims
+from computed.claims import kinds
 from computed.claims import recovery
 from computed.objects import instance as instance_obj
 from computed.operations import operation
@@ -151,9 +152,9 @@ class Policy(abc.ABC):
                 found.append((row, verdict))
         return found
 
-    def wanted(self, row: Row) -> list[claims.Wanted]:
+    def wanted(self, row: Row) -> list[kinds.Wanted]:
         """Return every row that a repair claims; ``row`` comes first."""
-        return [claims.Wanted(claims.INSTANCE, row.uuid, self.facts(row))]
+        return [kinds.Wanted(kinds.INSTANCE, row.uuid, self.facts(row))]
 
     def limit(self, manager: Manager, rows: Sequence[Row]) -> int:
         """Return how many repairs a pass, or an hour, may do."""

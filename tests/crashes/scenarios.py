@@ -6,7 +6,7 @@ import typing
 from computed import context
 from computed import states
 from computed.claims import absence
-from computed.claims import claims
+from computed.claims import kinds
 from computed.operations import operation
 from computed.operations import power
 
@@ -43,7 +43,7 @@ def _task(rows, guests, name):
 
 def _stop_both(manager):
     ctxt = context.new()
-    wanted = [claims.Wanted(
+    wanted = [kinds.Wanted(
         'instance', uuid, {'vm_state': 'active', 'task_state': None},
         {'task_state': states.POWERING_OFF}) for uuid in (FIRST, SECOND)]
     claim = manager.claims.claim_all(ctxt, 'stop', wanted)

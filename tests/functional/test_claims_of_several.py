@@ -9,6 +9,7 @@ from computed import states
 from computed.claims import absence
 from computed.claims import claims
 from computed.claims import journal
+from computed.claims import kinds
 from computed.claims import recovery
 from computed.objects import instance as instance_obj
 from computed.operations import operation
@@ -40,8 +41,8 @@ def granted(manager):
 def both(granted, second=None, **values):
     """A claim on both instances."""
     return granted.claim_all(context.new(), 'test', [
-        claims.Wanted('instance', FIRST, ACTIVE, values),
-        claims.Wanted('instance', SECOND, second or ACTIVE, values)])
+        kinds.Wanted('instance', FIRST, ACTIVE, values),
+        kinds.Wanted('instance', SECOND, second or ACTIVE, values)])
 
 
 def rows(pair, columns='vm_state, task_state, claim_id'):
@@ -116,8 +117,8 @@ def test_hosts_other_than_ours_are_bumped_too(granted, pair):
     pair.sql(pair.primary, "UPDATE instances SET host = 'h0' "
              'WHERE uuid = ?', SECOND)
     got = granted.claim_all(context.new(), 'test', [
-        claims.Wanted('instance', FIRST, ACTIVE),
-        claims.Wanted('instance', SECOND, ACTIVE, host='h0')])
+        kinds.Wanted('instance', FIRST, ACTIVE),
+        kinds.Wanted('instance', SECOND, ACTIVE, host='h0')])
     assert rows(pair, 'revision') == [(8,), (41,)]
     granted.release(context.new(), got)
     assert rows(pair, 'revision, claim_id') == [(9, None), (42, None)]

@@ -13,6 +13,7 @@ from computed import states
 from computed.claims import absence
 from computed.claims import claims
 from computed.claims import journal
+from computed.claims import kinds
 from computed.db.cell import claim as claim_module
 from computed.db.cell import freeze as freeze_module
 from computed.db.cell.database import cell
@@ -79,8 +80,8 @@ def at_once(ask):
 
 
 def wanted():
-    return [claims.Wanted('instance', HERE, ACTIVE, host=fixtures.HOST),
-            claims.Wanted('instance', THERE, ACTIVE, host='another')]
+    return [kinds.Wanted('instance', HERE, ACTIVE, host=fixtures.HOST),
+            kinds.Wanted('instance', THERE, ACTIVE, host='another')]
 
 
 def rows(database, columns='claim_id'):
@@ -194,7 +195,7 @@ def test_a_reply_lost_after_the_commit_is_the_same_grant(
 def test_the_successor_of_a_host_that_died_finishes_all(
         side, granted, database):
     granted.claim_all(context.new(), 'stop', [
-        claims.Wanted('instance', one.key, ACTIVE,
+        kinds.Wanted('instance', one.key, ACTIVE,
                       {'task_state': states.POWERING_OFF}, one.host)
         for one in wanted()])
     absence.claim(

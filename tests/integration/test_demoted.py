@@ -151,7 +151,7 @@ def test_a_primary_that_is_read_only_answers_no_strict_read(schema):
                     # No row is an answer too.
                     with pytest.raises(exception.PrimaryReadOnly):
                         name_of(OTHER)
-            # A replica says how old its answer is, whichever server is the primary.
+            # A replica says how old its answer is; the primary may be any.
             tolerant = context.RequestContext(lag_tolerant=True)
             assert instance.get(tolerant, fixtures.UUID).name == 'web'
             assert tolerant.reads.last.role == 'replica'
