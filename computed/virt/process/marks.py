@@ -9,6 +9,7 @@ still found as long as it runs.
 import collections
 import dataclasses
 import datetime
+import functools
 import json
 import os
 from collections import abc
@@ -73,16 +74,18 @@ def search(root: str) -> dict[str, Found]:
     members: dict[str, list[proc.Stat]] = collections.defaultdict(list)
     # Most processes are no guests: do not look at more of them than this.
     needle = f'={root}/'.encode()
+    look = functools.cache(proc.stat)
     for pid in proc.pids():
         if needle not in (environment := proc.environment(pid)):
             continue
-        stat = proc.stat(pid)
+        stat = look(pid)
         if stat is None or stat.ended:
             continue
         found = _variables(environment)
         for name in (SHIM_VARIABLE, FOLDER_VARIABLE):
             parent, uuid = os.path.split(found.get(name, ''))
-            if parent != root or not files.is_uuid(uuid):
+            if parent != root or not files.is_uuid(uuid) or (
+                    is_of_another(pid, found[name], look)):
                 continue
             if name == FOLDER_VARIABLE:
                 members[uuid].append(stat)
@@ -101,7 +104,28 @@ def search(root: str) -> dict[str, Found]:
 def main_pid(name: str) -> int:
     """Return the main process that the name of a shim tells; 0: none."""
     digits = name.removeprefix(SHIM_NAME)
-    return int(digits) if digits != name and digits.isdigit() else 0
+    return int(digits) if digits != name and digits.isascii() and (
+        digits.isdigit()) else 0
+
+
+def is_of_another(pid: int, path: str,
+                  look: abc.Callable[[int], proc.Stat | None]) -> bool:
+    """Return whether a process has a shim of another guest above it.
+
+    A guest can write the markers of another one into its environment. It
+    cannot choose who started it, so the topmost shim tells whose it is.
+
+    :param path: the folder of the guest that it is said to be of
+    :param look: tells the facts of a pid
+    """
+    root, topmost = os.path.dirname(path), path
+    while stat := look(pid):
+        if main_pid(stat.name) and proc.is_ours(pid):
+            found = _variables(proc.environment(pid)).get(SHIM_VARIABLE, '')
+            if os.path.dirname(found) == root:
+                topmost = found
+        pid = stat.parent
+    return topmost != path
 
 
 def choose_main(look: abc.Callable[[int], proc.Stat | None],

@@ -2,7 +2,8 @@
 
 A process belongs to the guest if it descends from the shim or is in the
 guest's control group. If the shim was killed, it also belongs to the guest if
-its environment has the markers of the guest.
+its environment has the markers of the guest, unless it descends from the shim
+of another guest.
 """
 
 import signal
@@ -35,6 +36,7 @@ class Tree:
             markers tell which processes are its own
         """
         self.uuid = guest.uuid
+        self._path = guest.path
         self.run = run if run and run.boot_id == proc.boot_id() else None
         self._main = self.run.main if self.run else None
         self._cgroups = self.run.cgroups if self.run else ()
@@ -50,10 +52,10 @@ class Tree:
         for pid, stat in table.items():
             if stat.process.start_time >= since and not stat.ended:
                 found = set(proc.environment(pid).split(b'\0'))
-                if self._shim_marker in found and proc.is_ours(pid):
-                    shims.add(pid)
-                elif self._markers <= found:
-                    members.add(pid)
+                is_shim = self._shim_marker in found and proc.is_ours(pid)
+                if (is_shim or self._markers <= found) and (
+                        not marks.is_of_another(pid, self._path, table.get)):
+                    (shims if is_shim else members).add(pid)
         members |= cgroups.members(self._cgroups) & table.keys()
         members = proc.descendants(table, members | shims) - shims
         return ([table[pid] for pid in members if not table[pid].ended],

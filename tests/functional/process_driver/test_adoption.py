@@ -125,3 +125,46 @@ def test_a_second_spawn_of_a_guest_without_its_folder_is_refused(
     with pytest.raises(exception.DriverError, match='exists already'):
         guests.driver.spawn(claim_on(spec.uuid), spec)
     assert guests.pid(spec.uuid) == pid
+
+
+def pretend(guests, root, other, script='sleep 1000; :', **more):
+    """Return a guest with a process that has the markers of another one."""
+    variables = {'COMPUTED_INSTANCE': other,
+                 'COMPUTED_FOLDER': root / other, **more}
+    words = ' '.join(f'{name}={value}' for name, value in variables.items())
+    guest = guests.spawn(
+        f"env {words} sh -c 'echo up; {script}' & wait; sleep 1000")
+    guests.wait_for_output(guest, 'up')
+    return guest
+
+
+@pytest.mark.parametrize('helpers', ['guests', 'plain'])
+def test_no_guest_can_pretend_to_be_another_one(
+        request, root, make_driver, helpers):
+    guests = request.getfixturevalue(helpers)
+    other = guests.spawn()
+    guests.driver.power_off(claim_on(other), 0)
+    guests.replace_run(other, boot_id='an earlier one')
+    liar = pretend(guests, root, other)
+    before = {one.pid for one in real.processes_of(root)}
+    guests.driver.close()
+    later = real.Guests(make_driver(), root)
+    assert later.info(other).power_state == states.SHUTDOWN
+    later.driver.power_on(claim_on(other))
+    assert later.pid(other) not in before
+    later.driver.destroy(claim_on(other))
+    assert before <= {one.pid for one in real.processes_of(root)}
+    assert later.info(liar).power_state == states.RUNNING
+
+
+def test_no_name_of_a_process_keeps_the_driver_from_its_start(
+        guests, root, make_driver):
+    other = guests.spawn()
+    guest = pretend(
+        guests, root, other,
+        'printf "shim-\\302\\262" > /proc/self/comm; echo named; '
+        'sleep 1000; :', COMPUTED_SHIM=root / other)
+    guests.wait_for_output(guest, 'named')
+    adopted = make_driver().list_instances().instances
+    assert adopted[guest].power_state == states.RUNNING
+    assert adopted[other] == guests.info(other)
