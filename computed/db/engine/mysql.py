@@ -21,11 +21,27 @@ GIVE_WAY = 'SET SESSION lock_wait_timeout = 2'
 WAIT_FOR_OTHERS = (
     'SET SESSION wsrep_sync_wait = 7, wsrep_dirty_reads = OFF')
 
+# In the default mode, the row of a subquery in an UPDATE is locked until the
+# end of the transaction.
+LOCK_NO_READS = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'
+
 
 def tune(engine: sa.Engine) -> None:
     """Prepare ``engine``."""
     event.listen(engine, 'do_connect', _refuse_after_deadline)
     _end_once(engine)
+
+
+def lock_no_reads(engine: sa.Engine) -> None:
+    """Let a write of ``engine`` lock no row that it only reads.
+
+    It needs a binary log in the format ROW or MIXED, or none.
+    """
+    @event.listens_for(engine, 'connect')
+    def _connected(dbapi_connection: typing.Any,
+                   record: typing.Any) -> None:
+        with dbapi_connection.cursor() as cursor:
+            cursor.execute(LOCK_NO_READS)
 
 
 def ask(connection: typing.Any, question: str) -> typing.Any:

@@ -71,3 +71,13 @@ def tune(engine: sa.Engine, must_exist: bool = False,
                            read_only=not writable)
         cursor.close()
         dbapi_connection.rollback()
+
+
+def lock_no_reads(engine: sa.Engine) -> None:
+    """Let a write of ``engine`` lock no row that it only reads.
+
+    Other writers need not wait for it then. On PostgreSQL and SQLite it is so
+    anyway.
+    """
+    if engine.dialect.name not in ('sqlite', 'postgresql'):
+        mysql.lock_no_reads(engine)

@@ -17,6 +17,7 @@ from sqlalchemy import event
 from computed import context as computed_context
 from computed import exception
 from computed.db.engine import address
+from computed.db.engine import setup
 from computed.db.routing import incarnation as incarnation_module
 from computed.db.routing import nodes
 from computed.db.routing import transaction
@@ -54,6 +55,10 @@ class Primary(nodes.Node):
         self.heartbeats = nodes.Node(
             url, 'primary', max(2, 2 * settings.replica_heartbeat_interval),
             creator)
+        # They read the clock of the cell, which conductors write. A conductor
+        # that is paused in a heartbeat must not stop the clock and, with it,
+        # all other heartbeats.
+        self.heartbeats.facade.append_on_engine_create(setup.lock_no_reads)
         self.silent = False
         self._waiting = threading.BoundedSemaphore(WAITING)
         self._reporting = threading.BoundedSemaphore(WAITING)
