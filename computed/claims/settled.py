@@ -112,13 +112,18 @@ class Settled:
         """
         with self._lock:
             one = self.get(uuid)
-            if row is not None:
+            # The end of an earlier claim may be told once more, because its
+            # answer was lost. Then the row may lack what came later.
+            if row is not None and (
+                    one is None or one.claim_id == claim_id or
+                    one.incarnation in (None, incarnation) and
+                    one.revision < row.revision):
                 self._put(uuid, Remembered(
                     row.name, claim_id, row.revision, incarnation,
                     row.vm_state if row.host == self._owner.host
                     else remembered.MOVED))
             # If there was a later claim, the primary had this end.
-            elif one is not None and one.claim_id == claim_id:
+            elif row is None and one and one.claim_id == claim_id:
                 self._put(uuid, dataclasses.replace(one, vm_state=vm_state))
                 self.hold({uuid: ''})
 

@@ -113,6 +113,25 @@ def test_unless_another_claim_came_later(tmp_path):
     assert found.get(UUID) == one()
 
 
+def test_an_earlier_end_that_is_told_again_undoes_no_later_memory(tmp_path):
+    """The database went back to it before the answer to it was lost."""
+    found = remembering(tmp_path)
+    found.ended(UUID, 'c1', NOW, row(), 'stopped')
+    assert found.get(UUID) == one()
+    assert UUID in found.regressed([row()], 0)
+    # In the new history it ends only now.
+    found.ended(UUID, 'c1', 'later', row(revision=99), 'stopped')
+    assert found.get(UUID) == one()
+
+
+def test_nor_that_of_a_claim_that_is_held_now(tmp_path):
+    found = remembering(tmp_path)
+    held = row(revision=21, settled_claim_id='c2', claim_id='c3')
+    found.granted(held, 'c3', NOW)
+    found.ended(UUID, 'c2', NOW, held, 'active')
+    assert found.get(UUID).claim_id == 'c3'
+
+
 @pytest.mark.parametrize('damage', [
     '', '{', '[]', '{"owner": {}}', 'null'])
 def test_a_damaged_file_counts_as_nothing_remembered(tmp_path, damage):
