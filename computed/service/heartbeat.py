@@ -20,7 +20,14 @@ LOG = logging.getLogger(__name__)
 
 
 class Heartbeat:
-    """A thread that reports every ``report_interval`` seconds."""
+    """A thread that reports every ``report_interval`` seconds.
+
+    :ivar replays: whether it also records what ended while the primary was
+        away. A service that starts must first know that the guests here
+        belong to this database.
+    """
+
+    replays = True
 
     def __init__(self, conf: cfg.ConfigOpts,
                  identity: identity_module.Identity,
@@ -79,7 +86,8 @@ class Heartbeat:
             self._silent = False
         self._claims.registration.holds = ours or lost is None
         if lost is None:
-            self._replay()
+            if self.replays:
+                self._replay()
         elif isinstance(lost, exception.HostLost):
             self._on_taken(lost)
 

@@ -50,7 +50,9 @@ Result = typing.TypeVar('Result')
 TEMPORARY = (exception.ConductorUnavailable, exception.OutcomeUnknown,
              exception.PrimaryUnavailable, exception.PrimaryReadOnly,
              exception.WriteConflict, exception.DriverNotReady,
-             exception.HostNotSilent, exception.PutOff)
+             exception.HostNotSilent, exception.PutOff,
+             # The heartbeats register this run again, or end the service.
+             exception.Replaced)
 # Seconds between two attempts.
 RETRY = 0.5
 
@@ -118,6 +120,7 @@ class HostService:
         self.claims.settled = settled.Settled(
             self.claims.owner, remembered.Store(
                 files.below(state_path, 'settled'), self.claims.owner))
+        self._report()
         self.driver = make_driver(self.conf)
         self._until_possible(
             lambda: self.driver.init_host(self.claims.owner))
@@ -158,6 +161,20 @@ class HostService:
                 warn_at = now + 30
             self._stopping.wait(RETRY)
         return None
+
+    def _report(self) -> None:
+        """Report from now on.
+
+        The rest of the start may take long, and another service takes a host
+        that is silent for long.
+        """
+        self._beats = heartbeat.Heartbeat(
+            self.conf, self.identity, self.claims,
+            lambda: self.runner.digest() if self.runner else {},
+            self._registrar.register, self.end)
+        self._beats.replays = False
+        self._beats.start()
+        self._ends_with(self._beats.stop)
 
     def _manage(self, state_path: str) -> None:
         self.manager = manager.ComputeManager(
@@ -212,14 +229,9 @@ class HostService:
             [self.manager, task_endpoint.TaskEndpoint(
                 self.runner, self.conf.rpc_response_timeout)])
         transport.start(server)
-        beats = heartbeat.Heartbeat(self.conf, self.identity, self.claims,
-                                    self.runner.digest,
-                                    self._registrar.register,
-                                    self.end)
         self.runner.start()
-        beats.start()
-        for step in (beats.stop,
-                     self.manager.calls.finish,
+        self._beats.replays = True
+        for step in (self.manager.calls.finish,
                      lambda: self.manager.event_workers.shutdown(wait=True),
                      lambda: self.manager.workers.shutdown(wait=True),
                      self._stop_runner, server.wait, server.stop):

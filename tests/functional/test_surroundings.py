@@ -4,7 +4,9 @@ import functools
 
 import pytest
 
+from computed import concurrency
 from computed import context
+from computed import exception
 from computed.rpc import hostapi
 from computed.rpc import transport
 from computed.service import host
@@ -66,3 +68,29 @@ def test_a_service_uses_nothing_but_what_it_is_given(
     assert told == ['client of conductor'] * 2 + [
         'server', f"hello ['{fixtures.UUID}']", f'goodbye {fixtures.HOST}',
         'closed']
+
+
+def test_a_service_reports_while_it_waits_for_its_driver(
+        host_side, tmp_path, around, pair):
+    """Another service takes a host that is silent for long."""
+    def heartbeats():
+        return pair.sql(pair.primary, 'SELECT heartbeat FROM services')[0][0]
+
+    class Driver(memory.MemoryDriver):
+        def init_host(self, owner):
+            if heartbeats() < 3:
+                raise exception.DriverNotReady(reason='it has no socket')
+            super().init_host(owner)
+
+    host_side.conf.set_override('state_path', str(tmp_path / 'state'))
+    host_side.conf.set_override('report_interval', 1)
+    service = host.HostService(host_side.conf, surroundings=around)
+    around.load_driver = lambda conf: Driver
+    starting = concurrency.thread('start', service.start)
+    starting.start()
+    starting.join(20)
+    try:
+        assert service.manager is not None, 'it waits in silence'
+    finally:
+        service.stop()
+        starting.join(20)
