@@ -29,10 +29,13 @@ TARGET = messaging.Target(topic='conductor', version='1.1')
 def remote_method(owner: typing.Any, name: str) -> base.Method:
     """Return the method ``name`` of ``owner``, if peers may call it.
 
+    A method of objects is none of their class, and the other way round.
+
     :raises computed.exception.NotRemotable: they may not
     """
-    method = getattr(owner, name, None)
-    if method is None or not getattr(method, 'remotable', False):
+    method: typing.Any = getattr(owner, name, None)
+    if not getattr(method, 'remotable', False) or (
+            getattr(method, '__self__', None) is not owner):
         raise exception.NotRemotable(method=name)
     return method
 

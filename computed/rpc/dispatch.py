@@ -120,6 +120,7 @@ class Dispatcher(messaging.RPCDispatcher):
         It is here so that what cannot be read is the fault of the peer.
         """
         function = getattr(owner, method)
+        schema.ensure_text(method, args)
         try:
             context = self.serializer.deserialize_context(ctxt)
             values = {name: self.serializer.deserialize_entity(context, value)

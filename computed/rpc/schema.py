@@ -45,6 +45,37 @@ def check(name: str, method: abc.Callable[..., typing.Any], skip: int,
                 f'{inspect.formatannotation(parameter.annotation)}')
 
 
+def ensure_text(name: str, value: object) -> None:
+    """Refuse text that no database and no file can hold, wherever it is.
+
+    JSON can write half of a character, and a NUL.
+
+    :param name: what to call the method in the error text
+    :raises computed.exception.BadRequest: there is such text
+    """
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting += [*one, *one.values()]
+        elif isinstance(one, list | tuple):
+            waiting += one
+        elif isinstance(one, str) and ('\0' in one or not _is_unicode(one)):
+            raise exception.BadRequest(
+                method=name, problem='a text is not valid Unicode or contains '
+                                     'a NUL character')
+
+
+def _is_unicode(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def fits(value: object, wanted: typing.Any) -> bool:
     """Return whether ``value`` is what the annotation ``wanted`` says.
 

@@ -192,6 +192,18 @@ def test_only_remotable_methods_can_be_called(fresh, method):
             [], {})
 
 
+def test_a_method_of_objects_is_none_of_their_class(fresh):
+    for method in ('create', 'save'):
+        with pytest.raises(exception.NotRemotable):
+            fresh.conductor.object_class_action_versions(
+                context.new(), 'Instance', method, {'Instance': '1.0'}, [],
+                {})
+    with pytest.raises(exception.NotRemotable):
+        fresh.conductor.object_action(
+            context.new(), instance_obj.Instance(), 'get_by_uuid',
+            [{}, 'nobody'], {})
+
+
 @pytest.mark.parametrize('args, kwargs, problem', [
     ([], {}, "'host'"), ([7], {}, 'host is not str'),
     (['h1'], {'limits': 1}, "'limits'"),

@@ -118,6 +118,9 @@ def test_work_begins_only_with_a_ticket_that_is_valid(server, counted):
     ({'method': 'name', 'args': {'uuid': 'u', 'count': True}}, 'count'),
     ({'method': 'name', 'args': {'uuid': {
         'computed_object.name': 7}}}, 'KeyError'),
+    ({'method': 'name', 'args': {'uuid': '\ud800'}}, 'not valid Unicode'),
+    ({'method': 'name', 'args': {'uuid': {'a': [['b\0']]}}}, 'a NUL'),
+    ({'method': 'name', 'args': {'uuid': {'\udcff': 1}}}, 'Unicode'),
     ({'method': 'name', 'args': {'uuid': 'u'}, 'version': '2.0'},
      'version 2.0 is not supported'),
     ({'method': 'name', 'args': {'uuid': 'u'}, 'version': 'x'},
