@@ -18,7 +18,7 @@ from computed.operations import power
 LOG = logging.getLogger(__name__)
 
 
-def _endinginterrupted(manager: operation.Manager,
+def _ending_interrupted(manager: operation.Manager,
                        claim: operation.Claim) -> operation.Values:
     """Take over the guest if it runs; else remove what there is of it.
 
@@ -48,7 +48,7 @@ def _reboot_interrupted(manager: operation.Manager,
 # By the task_state that was left. A repeated operation does no harm.
 UNFINISHED = {
     states.SPAWNING: operation.Operation(
-        'build', (), states.SPAWNING, _endinginterrupted,
+        'build', (), states.SPAWNING, _ending_interrupted,
         failed_state=states.ERROR),
     states.REBOOTING: operation.Operation(
         'reboot', (), states.REBOOTING, _reboot_interrupted),
