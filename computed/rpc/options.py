@@ -14,6 +14,8 @@ from computed.rpc import rabbit
 # A host or an address in brackets, and its port.
 _HOST = re.compile(r'(\[[0-9A-Fa-f:.]*\]|[^:\[\]]*)(:\d*)?')
 
+_MAX_PORT = 65535
+
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Add the messaging library's own options to ``conf``."""
@@ -89,8 +91,10 @@ def check(conf: cfg.ConfigOpts, given: str | None) -> None:
         raise ValueError('an @ stands after the first /; write each special '
                          'character of the password as %XX')
     try:
-        messaging.TransportURL.parse(conf, given)
+        parsed = messaging.TransportURL.parse(conf, given)
     except ValueError:
         raise ValueError(
             'the text after the last colon of a host is not a number; '
             'write each special character of the password as %XX') from None
+    if any((host.port or 0) > _MAX_PORT for host in parsed.hosts):
+        raise ValueError(f'a port is larger than {_MAX_PORT}')

@@ -60,6 +60,7 @@ def test_no_password_is_shown(url, shown):
     ('rabbit://u/x:PASS@h', 'an @ stands after the first /'),
     ('rabbit://h/?ssl_key_password=PA@PASS', 'an @ stands after the first /'),
     ('rabbit://u:PASS', 'is not a number'),
+    ('rabbit://u:PASS@h:70000/', 'larger than 65535'),
     ('unix://u:PASS@h/x', 'without a host')])
 def test_what_is_no_url_is_refused_without_a_password(
         tmp_path, url, problem):
