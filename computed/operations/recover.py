@@ -19,7 +19,7 @@ LOG = logging.getLogger(__name__)
 
 
 def _ending_interrupted(manager: operation.Manager,
-                       claim: operation.Claim) -> operation.Values:
+                        claim: operation.Claim) -> operation.Values:
     """Take over the guest if it runs; else remove what there is of it.
 
     Nobody else would: an instance in the state ``error`` is left alone.
