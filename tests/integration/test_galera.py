@@ -121,8 +121,8 @@ def test_of_two_claims_on_two_nodes_exactly_one_is_granted(
         pair, schema, database_id):
     instance = add_instance(schema)
     before = conflicts(schema)
-    for number in range(ROUNDS):
-        names = [f'{side}-{number}' for side in 'ab']
+    for _ in range(ROUNDS):
+        names = [str(uuid.uuid4()) for _ in pair]
         results = in_parallel(*(
             lambda c=conductor, n=name: claim(c, database_id, instance, n)
             for conductor, name in zip(pair, names, strict=True)))
@@ -139,11 +139,11 @@ def test_claims_of_two_instances_of_one_host_come_one_after_the_other(
         pair, schema, database_id):
     instances = [add_instance(schema, number) for number in (0, 1)]
     before = conflicts(schema)
-    for number in range(ROUNDS):
+    for _ in range(ROUNDS):
         # No row is claimed by both: only that of their host is certified.
         results = in_parallel(*(
             functools.partial(claim, conductor, database_id, instance,
-                              f'{instance[-1]}-{number}')
+                              str(uuid.uuid4()))
             for conductor, instance in zip(pair, instances, strict=True)))
         first, second = sorted(row.revision for row in results)
         assert first < second
