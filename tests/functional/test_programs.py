@@ -314,21 +314,21 @@ def test_a_stop_under_way_is_waited_for_but_not_for_ever(standalone):
     assert 'a second time: ending now' in standalone.program.output()
 
 
-def test_what_a_host_has_is_recorded_from_its_start_on(lasting):
+def test_what_a_host_has_is_recorded_from_its_start_on(standalone):
     def shown():
-        return json.loads(lasting.manage(
+        return json.loads(standalone.manage(
             'host', 'show', '--strict', '-f', 'json').stdout)['vcpus']
     total = len(os.sched_getaffinity(0))
     assert (shown()['used'], shown()['reserved']) == (0, 0)
     assert 1 <= shown()['total'] <= total
-    lasting.manage('instance', 'create', 'web', '--command',
+    standalone.manage('instance', 'create', 'web', '--command',
                    'sleep 1000', '--vcpus', '1000', '--wait')
-    record = json.loads(lasting.manage(
+    record = json.loads(standalone.manage(
         'task', 'run', 'update_available_resource', '-f', 'json').stdout)
     assert record['outcome'] == 'ok'
     assert shown()['used'] == 1000
     assert shown()['free'] == shown()['capacity'] - 1000
-    assert ' free: OVERCOMMITTED' in lasting.manage(
+    assert ' free: OVERCOMMITTED' in standalone.manage(
         'host', 'show').stdout
 
 
