@@ -108,7 +108,8 @@ def upgrade(turn: turns.Turn, progress: steps.Progress,
     """
     found = _version(turn.connection)
     progress.begin(turn, [*known()][
-        known().index(found) + 1 if found in known() else 0:])
+        known().index(found) + 1 if found in known() else 0:],
+        upgrades=found is not None)
     config = _config()
     config.attributes.update(connection=turn.connection, progress=progress)
     command.upgrade(config, newest)

@@ -42,12 +42,17 @@ class Progress:
     def __init__(self) -> None:
         self.place = 'before its first step'
         self._schemas: list[str] = []
+        self._level = logging.INFO
 
-    def begin(self, turn: turns.Turn, schemas: list[str]) -> None:
+    def begin(self, turn: turns.Turn, schemas: list[str],
+              upgrades: bool) -> None:
         """Note that the upgrade begins.
 
         :param schemas: those to make, in their order
+        :param upgrades: whether there was a schema before. The steps for a
+            new database take no time, and nobody wants to read them all.
         """
+        self._level = logging.INFO if upgrades else logging.DEBUG
         self.turn = turn
         self.look = sa.inspect(turn.connection)
         self._schemas = schemas
@@ -55,7 +60,7 @@ class Progress:
     def at(self, what: str) -> None:
         """Note that a step of the first schema begins."""
         self.place = f'at schema {self._schemas[0]}, step "{what}"'
-        LOG.info('Schema %s: %s', self._schemas[0], what)
+        LOG.log(self._level, 'Schema %s: %s', self._schemas[0], what)
 
     def recorded(self, **kwargs: typing.Any) -> None:
         """Note that the first schema is complete; a callback of Alembic."""
