@@ -92,3 +92,11 @@ def cell(tmp_path, rabbitmq):
     if not rabbitmq.is_running:
         rabbitmq.start()
     found.clean_up()
+
+
+@pytest.fixture
+def address(cluster):
+    """It leads to the primary of the ``cluster`` that a file makes."""
+    found = servers.Forwarder(cluster.primary.port)
+    yield found
+    found.close()

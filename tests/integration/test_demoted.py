@@ -48,14 +48,6 @@ def cluster(engine, request, server_folder):
 
 
 @pytest.fixture
-def address(cluster):
-    """It leads to the primary."""
-    found = servers.Forwarder(cluster.primary.port)
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def url(cluster, address):
     """The URL of the primary, whichever that is; it has one instance."""
     url = cluster.primary.url(database=NAME)

@@ -100,14 +100,6 @@ def cluster(engine, request, server_folder):
 
 
 @pytest.fixture
-def address(cluster):
-    """It leads to the primary."""
-    found = servers.Forwarder(cluster.primary.port)
-    yield found
-    found.close()
-
-
-@pytest.fixture
 def connection(cluster, address):
     """The URL of the primary, whichever server that is."""
     return cluster.primary.url(database=NAME).replace(

@@ -4,17 +4,8 @@ import gc
 import weakref
 
 import prometheus_client as prom
-import pytest
 
 from computed import metrics
-
-
-@pytest.fixture
-def registry():
-    found = metrics.Registry()
-    former = metrics.use(found)
-    yield found
-    metrics.use(former)
 
 
 def value(registry, name, **labels):

@@ -14,26 +14,6 @@ class utcnow(functions.FunctionElement):    # noqa: N801, it reads as a call
     inherit_cache = True
 
 
-@compiler.compiles(utcnow, 'sqlite')
-def _utcnow_sqlite(element: utcnow, visitor: typing.Any,
-                   **kwargs: typing.Any) -> str:
-    # SQLAlchemy stores a DateTime as text of this form.
-    return "strftime('%Y-%m-%d %H:%M:%S.000000', 'now')"
-
-
-@compiler.compiles(utcnow, 'mysql')
-@compiler.compiles(utcnow, 'mariadb')
-def _utcnow_mysql(element: utcnow, visitor: typing.Any,
-                  **kwargs: typing.Any) -> str:
-    return 'UTC_TIMESTAMP()'
-
-
-@compiler.compiles(utcnow, 'postgresql')
-def _utcnow_postgresql(element: utcnow, visitor: typing.Any,
-                       **kwargs: typing.Any) -> str:
-    return "date_trunc('second', timezone('UTC', statement_timestamp()))"
-
-
 class exact_utcnow(functions.FunctionElement):  # noqa: N801, as utcnow
     """The database's own time, as naive UTC with fractions of a second."""
 
@@ -41,20 +21,23 @@ class exact_utcnow(functions.FunctionElement):  # noqa: N801, as utcnow
     inherit_cache = True
 
 
-@compiler.compiles(exact_utcnow, 'sqlite')
-def _exact_sqlite(element: exact_utcnow, visitor: typing.Any,
-                  **kwargs: typing.Any) -> str:
-    return "strftime('%Y-%m-%d %H:%M:%f000', 'now')"
+def _written(element: type[functions.FunctionElement],
+             **texts: str) -> None:
+    """Let each engine, by the name of its dialect, write ``element`` so."""
+    for dialect, text in texts.items():
+        def write(element: functions.FunctionElement, visitor: typing.Any,
+                  *, text: str = text, **kwargs: typing.Any) -> str:
+            return text
+        compiler.compiles(element, dialect)(write)
 
 
-@compiler.compiles(exact_utcnow, 'mysql')
-@compiler.compiles(exact_utcnow, 'mariadb')
-def _exact_mysql(element: exact_utcnow, visitor: typing.Any,
-                 **kwargs: typing.Any) -> str:
-    return 'UTC_TIMESTAMP(6)'
-
-
-@compiler.compiles(exact_utcnow, 'postgresql')
-def _exact_postgresql(element: exact_utcnow, visitor: typing.Any,
-                      **kwargs: typing.Any) -> str:
-    return "timezone('UTC', statement_timestamp())"
+# SQLAlchemy stores a DateTime in SQLite as text of this form.
+_written(utcnow,
+         sqlite="strftime('%Y-%m-%d %H:%M:%S.000000', 'now')",
+         mysql='UTC_TIMESTAMP()', mariadb='UTC_TIMESTAMP()',
+         postgresql="date_trunc('second', timezone('UTC',"
+                    ' statement_timestamp()))')
+_written(exact_utcnow,
+         sqlite="strftime('%Y-%m-%d %H:%M:%f000', 'now')",
+         mysql='UTC_TIMESTAMP(6)', mariadb='UTC_TIMESTAMP(6)',
+         postgresql="timezone('UTC', statement_timestamp())")

@@ -18,14 +18,6 @@ LIMITS = metrics_server.Limits(seconds=0.5, connections=8)
 
 
 @pytest.fixture
-def registry():
-    found = metrics.Registry()
-    former = metrics.use(found)
-    yield found
-    metrics.use(former)
-
-
-@pytest.fixture
 def serve(registry, tmp_path):
     """A function that starts a server at an address, by default a free one."""
     with contextlib.ExitStack() as ends:

@@ -77,9 +77,9 @@ def test_the_home_of_a_guest_that_is_shut_in_is_its_disk(uid, given):
 
 
 def test_a_guest_with_a_user_of_its_own_gets_a_path_that_it_may_search():
-    found = request({'PATH': '/root/bin'}, 1234, settings(uids=UIDS))
+    found = request({'PATH': '/private/bin'}, 1234, settings(uids=UIDS))
     assert found['environment']['PATH'].split(':')[-2:] == ['/sbin', '/bin']
-    assert '/root' not in found['environment']['PATH']
+    assert '/private' not in found['environment']['PATH']
 
 
 def test_a_guest_that_runs_as_root_by_option_has_no_user_of_its_own():
