@@ -4,7 +4,6 @@ import collections
 import contextlib
 import gc
 import inspect
-import logging
 import os
 import signal
 import socket
@@ -27,6 +26,7 @@ from computed.rpc.unix import driver as unix_driver
 from computed.rpc.unix import links as unix_links
 from computed.rpc.unix import peers as unix_peers
 from computed.rpc.unix import wire as unix_wire
+from tests.support import fixtures
 from tests.support import waiting
 
 NOBODY = 65534
@@ -625,8 +625,7 @@ def test_a_bad_frame_ends_its_own_connection_only(
         assert unix_wire.receive(good)['result'] == 2
 
     assert client.call({}, 'echo', value=3) == 3
-    said, = [record.getMessage() for record in caplog.records
-             if record.levelno == logging.WARNING]
+    said, = [record.getMessage() for record in fixtures.complaints(caplog)]
     assert said.startswith('Closed the connection of process')
     assert complaint in said
 

@@ -112,8 +112,7 @@ def test_reads_go_on_to_their_bound_and_nothing_is_done(
     # The pass still saw who differs; nobody gave leave to act.
     assert report.candidates == DIFFERING + 1
     assert (report.refused, report.acted) == (DIFFERING + 1, 0)
-    [said] = [record for record in caplog.records
-              if record.levelname in ('WARNING', 'ERROR')]
+    [said] = fixtures.complaints(caplog)
     assert said.exc_info is None
     assert 'are put off' in said.getMessage()
     # Its type says that the timeout of RPC was not waited for.

@@ -6,6 +6,7 @@ two answered can be read off the answer.
 
 import contextlib
 import functools
+import logging
 import os
 import pathlib
 import signal
@@ -283,6 +284,17 @@ def write_config(path, database, **options):
              *(f'{name} = {value}' for name, value in database.items())]
     path.write_text('\n'.join(lines) + '\n')
     return ['--config-file', str(path)]
+
+
+def complaints(caplog):
+    """What computed logged as a warning or worse.
+
+    Not what libraries log: a connection of an earlier test may still try to
+    reach a broker that is gone.
+    """
+    return [record for record in caplog.records
+            if record.levelno >= logging.WARNING and
+            record.name.partition('.')[0] == 'computed']
 
 
 def register(host, boot_id, service_id=SERVICE):

@@ -81,6 +81,12 @@ class Load:
         """The highest number that was acknowledged."""
         return self.counts[-1][1]
 
+    @property
+    def trouble(self):
+        """How many requests failed or were put off."""
+        return sum(map(len, (self.failures, self.strict_failures,
+                             self.put_off)))
+
     def acknowledged_at(self, moment):
         """The highest number that was acknowledged by then."""
         return max((number for when, number in list(self.counts)
