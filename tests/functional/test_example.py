@@ -60,7 +60,7 @@ def task(standalone, fresh=False):
     :param fresh: ask where the example is installed, too
     """
     listed = json.loads(standalone.manage(
-        'task', 'list', '-f', 'json', fresh=fresh).stdout)
+        'task', 'list', '--long', '-f', 'json', fresh=fresh).stdout)
     [found] = [one for one in listed if one['name'] == '_check_free_disk']
     assert listed[-1] == found      # after the built-in ones
     return found

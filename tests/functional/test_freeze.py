@@ -247,3 +247,7 @@ def test_the_command_line_freezes_and_thaws(manager, pair):
         0, 'The freeze of host h1 has ended.\n')
     status, said = manage(pair, 'freeze', '--host', 'no', '--reason', 'x')
     assert status == 1 and 'There is no host no.' in said
+    # All hosts are meant only if the operator says so.
+    for argv in (['freeze', '--reason', 'x'], ['thaw']):
+        status, said = manage(pair, *argv)
+        assert status == 2 and '--host --all is required' in said

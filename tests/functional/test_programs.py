@@ -75,7 +75,7 @@ class Standalone:
     def spacings(self):
         """Return ``{task: seconds}``, as the daemon tells."""
         return {task['name']: task['spacing'] for task in json.loads(
-            self.manage('task', 'list', '-f', 'json').stdout)}
+            self.manage('task', 'list', '--long', '-f', 'json').stdout)}
 
     def rows(self, columns='vm_state, task_state, claim_id'):
         """Return the instances in the database."""

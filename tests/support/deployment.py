@@ -82,6 +82,8 @@ class Deployment:
         self.lost_replies = 0
         self.refusals = {}
         self.record = RECORD
+        self.tasks, self.history = [], []
+        self.guest = None
 
     # a client of conductors
 
@@ -124,7 +126,12 @@ class Deployment:
     def InstanceList_get_all(self, known, limit=None, marker=None,
                              **filters):
         self.filters = filters
-        return self.page(instance_obj.InstanceList, known, limit, marker)
+        return self.page(instance_obj.InstanceList, [
+            one for one in known if filters.get('host') in (None, one.host)],
+            limit, marker)
+
+    def Service_get_by_host(self, known, host):
+        return self.Host_get_by_name(known, host).service
 
     def Host_get_by_name(self, known, name):
         for one in self.all_hosts:
@@ -156,6 +163,19 @@ class Deployment:
 
     def get_console_log(self, context, host, uuid, max_bytes):
         return self.console
+
+    def get_guest(self, context, host, uuid):
+        return self.guest
+
+    def list_tasks(self, context, host):
+        if host in self.refusals:
+            raise self.refusals[host]
+        return self.tasks
+
+    def get_task_history(self, context, host, name):
+        if name not in [task['name'] for task in self.tasks]:
+            raise exception.TaskNotFound(name=name)
+        return self.history
 
     def run_task(self, context, host, name, accept=None):
         return self.record

@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import io
 import logging
 import os
 import sys
@@ -88,6 +89,10 @@ class ManageApp(app.App):
             computed.__version__, manager, stdout=stdout,
             deferred_help=True)
         self.conf = None
+        for stream in (self.stdout, self.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                # A name can have characters that the terminal does not.
+                stream.reconfigure(errors='backslashreplace')
 
     def build_option_parser(
             self, description: str | None, version: str | None,

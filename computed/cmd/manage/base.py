@@ -10,13 +10,16 @@ from cliff import show
 from oslo_config import cfg
 
 from computed import context
+from computed import exception
 from computed import names
 from computed import objects
 from computed.cmd.manage import columns
 from computed.cmd.manage import lookup
+from computed.cmd.manage import suggest
 from computed.conductor import client as conductor_client
 from computed.conf import validation
 from computed.objects import base
+from computed.objects import instance as instance_obj
 from computed.rpc import hostapi
 from computed.rpc import rabbit
 from computed.rpc import transport
@@ -59,6 +62,7 @@ class Command(command.Command):
     """The base of every command."""
 
     app: typing.Any     # a computed.cmd.manage.app.ManageApp
+    arguments: argparse.Namespace
 
     @property
     def conf(self) -> cfg.ConfigOpts:
@@ -76,7 +80,47 @@ class Command(command.Command):
         return self.app.session.context
 
     def run(self, parsed_args: argparse.Namespace) -> int:
-        """Run the command; with ``--availability`` tell how old reads were."""
+        """Run the command; suggest a name in place of an unknown one.
+
+        With ``--availability``, print how old the answers can be.
+
+        :raises computed.exception.ComputedError: the command has failed
+        """
+        self.arguments = parsed_args
+        try:
+            return self._run(parsed_args)
+        except exception.ComputedError as error:
+            raise exception.ComputedError(self.explained(error)) from error
+
+    def known_names(self) -> list[suggest.Source]:
+        """Return which names can be meant, for each error about a name."""
+        return [
+            (exception.InstanceNotFound, 'instance',
+             lambda: suggest.instances(self.context)),
+            (exception.HostNotFound, 'host',
+             lambda: suggest.hosts(self.context)),
+            (exception.HostUnavailable, 'host',
+             lambda: suggest.hosts(self.context))]
+
+    def explained(self, error: exception.ComputedError) -> str:
+        """Return the text of an error, with the name that can be meant."""
+        return suggest.explained(error, self.known_names())
+
+    def wait(self, read: abc.Callable[[], instance_obj.Instance],
+             ) -> instance_obj.Instance:
+        """Wait as ``--wait`` and ``--timeout`` say; see :func:`lookup.wait`.
+
+        :raises computed.exception.ComputedError: the work has failed, or was
+            not finished in time
+        """
+        try:
+            return lookup.wait(read, self.arguments.timeout)
+        except KeyboardInterrupt:
+            self.warn('Only the waiting has ended: the host goes on with the '
+                      'work. `computed-manage instance list` shows its end.')
+            raise
+
+    def _run(self, parsed_args: argparse.Namespace) -> int:
         if not getattr(parsed_args, 'availability', False):
             return super().run(parsed_args)
         self.context.availability = True

@@ -45,7 +45,7 @@ def fit(row: abc.Sequence[typing.Any],
     """Return ``row`` in a form that a formatter can print.
 
     Formatters that print lines of text get lists and dictionaries as JSON,
-    and texts as one printable line.
+    texts as one printable line, and an empty text in place of None.
 
     :param row: the cells
     :param formatter: the name of the formatter
@@ -62,6 +62,8 @@ def _flat(cell: typing.Any) -> typing.Any:
         return Cell(_flat(cell.machine_readable()))
     if isinstance(cell, dict | list):
         return json.dumps(cell)
+    if cell is None:
+        return ''
     return terminal.printable(cell) if isinstance(cell, str) else cell
 
 

@@ -19,9 +19,10 @@ class FreezeCommand(base.Command):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument(
-            '--host', metavar='HOST', type=base.not_empty,
-            help='only this host (default: all hosts)')
+        scope = parser.add_mutually_exclusive_group(required=True)
+        scope.add_argument('--host', metavar='HOST', type=base.not_empty,
+                           help='only this host')
+        scope.add_argument('--all', action='store_true', help='all hosts')
         return parser
 
 
@@ -49,7 +50,7 @@ class Freeze(FreezeCommand):
 
 
 class Thaw(FreezeCommand):
-    """End the freeze of all hosts, or with --host the freeze of one host.
+    """End the freeze of all hosts, or the freeze of one host.
 
     A freeze of all hosts and a freeze of one host are independent: each
     needs its own thaw.

@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import itertools
 import typing
 from collections import abc
 
@@ -73,6 +74,27 @@ def guest_cell(name: str, value: typing.Any) -> columns.Cell:
     return columns.Cell(value)
 
 
+class ShowInstance(base.ShowOne):
+    """The base of commands that show an instance and its guest."""
+
+    def guest(
+            self, instance: instance_obj.Instance,
+    ) -> abc.Mapping[str, typing.Any] | None:
+        """Ask the host for the guest; return None if it does not answer."""
+        if instance.host is None or instance.deleted:
+            return None
+        try:
+            # Do not wait for the answer of a host that is down.
+            service = host_obj.Service.get_by_host(
+                self.context, instance.host, use_slave=True)
+            if not lookup.is_up(service, self.conf.service_down_time):
+                return None
+            return self.session.hosts.get_guest(
+                self.context, instance.host, instance.uuid)
+        except exception.ComputedError:
+            return None
+
+
 class List(base.Lister):
     """List instances."""
 
@@ -97,11 +119,16 @@ class List(base.Lister):
                 host=parsed_args.host, vm_state=parsed_args.vm_state,
                 name=parsed_args.name, use_slave=not parsed_args.strict),
             parsed_args.limit, parsed_args.marker, self.more)
+        first = list(itertools.islice(found, 1))
+        if parsed_args.host is not None and not first:
+            # An empty list would hide a misspelt name.
+            host_obj.Host.get_by_name(
+                self.context, parsed_args.host, use_slave=False)
         return COLUMNS, (tuple(describe(instance).values())
-                         for instance in found)
+                         for instance in itertools.chain(first, found))
 
 
-class Show(base.ShowOne):
+class Show(ShowInstance):
     """Show all facts about one instance."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -113,27 +140,10 @@ class Show(base.ShowOne):
     def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         instance = lookup.instance_to_show(self.context, parsed_args)
         return self.dict2columns(describe_fully(
-            instance, self._guest(instance)))
-
-    def _guest(
-            self, instance: instance_obj.Instance,
-    ) -> abc.Mapping[str, typing.Any] | None:
-        """Ask the host for the guest; return None if it does not answer."""
-        if instance.host is None or instance.deleted:
-            return None
-        try:
-            # Do not wait for the answer of a host that is down.
-            service = host_obj.Service.get_by_host(
-                self.context, instance.host, use_slave=True)
-            if not lookup.is_up(service, self.conf.service_down_time):
-                return None
-            return self.session.hosts.get_guest(
-                self.context, instance.host, instance.uuid)
-        except exception.ComputedError:
-            return None
+            instance, self.guest(instance)))
 
 
-class Create(base.ShowOne):
+class Create(ShowInstance):
     """Create an instance and build it on a host."""
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -184,9 +194,9 @@ class Create(base.ShowOne):
             use_slave=False)
         if not parsed_args.wait:
             return self.dict2columns(describe_fully(read()))
-        built = lookup.wait(read, parsed_args.timeout)
+        built = self.wait(read)
         lookup.ensure_not_crashed(built)
-        return self.dict2columns(describe_fully(built))
+        return self.dict2columns(describe_fully(built, self.guest(built)))
 
     def _host(self, wanted: str | None) -> str:
         """Return the host to build on.

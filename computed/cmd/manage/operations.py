@@ -25,7 +25,7 @@ class OnInstances(base.Command):
             try:
                 results.append(act(thing))
             except exception.ComputedError as error:
-                self.app.LOG.error('%s', error)
+                self.app.LOG.error('%s', self.explained(error))
         return results
 
 
@@ -51,8 +51,7 @@ class Operation(OnInstances):
             lambda name: self._start(name, parsed_args))
         done = started
         if parsed_args.wait:
-            done = self._each(
-                started, lambda instance: self._wait(instance, parsed_args))
+            done = self._each(started, self._wait)
         return 0 if len(done) == len(parsed_args.instances) else 1
 
     def _start(self, name: str,
@@ -67,12 +66,9 @@ class Operation(OnInstances):
             self.say(f'{instance.name}: {self.operation} started')
         return instance
 
-    def _wait(self, instance: instance_obj.Instance,
-              parsed_args: argparse.Namespace) -> instance_obj.Instance:
-        instance = lookup.wait(
-            lambda: instance_obj.Instance.get_by_uuid(
-                self.context, instance.uuid, use_slave=False),
-            parsed_args.timeout)
+    def _wait(self, instance: instance_obj.Instance) -> instance_obj.Instance:
+        instance = self.wait(lambda: instance_obj.Instance.get_by_uuid(
+            self.context, instance.uuid, use_slave=False))
         if self.operation != 'stop':
             lookup.ensure_not_crashed(instance)
         power = states.power_name(instance.power_state)

@@ -7,6 +7,7 @@ from collections import abc
 from computed import exception
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
+from computed.cmd.manage import suggest
 
 COLUMNS = ('node', 'role', 'usable', 'reason', 'age', 'share', 'reads',
            'ejections')
@@ -56,7 +57,9 @@ class Show(base.ShowOne):
         nodes = {node['node']: node for node in
                  self.session.conductor.list_replicas(self.context)}
         if parsed_args.node not in nodes:
-            raise exception.NodeNotFound(node=parsed_args.node)
+            raise exception.ComputedError(suggest.explained(
+                exception.NodeNotFound(node=parsed_args.node),
+                [(exception.NodeNotFound, 'node', lambda: nodes)]))
         return self.dict2columns(describe_fully(nodes[parsed_args.node]))
 
 

@@ -1,6 +1,7 @@
 """``task``: show and run the periodic tasks of one host."""
 
 import argparse
+import os
 import typing
 from collections import abc
 
@@ -8,9 +9,13 @@ from computed import clock
 from computed import exception
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
+from computed.cmd.manage import suggest
+from computed.periodic import history
 
-COLUMNS = ('name', 'spacing', 'last_run', 'outcome', 'duration',
-           'candidates', 'acted', 'lost_races', 'reads', 'next_run')
+# A table of these fits 80 columns.
+COLUMNS = ('name', 'outcome', 'last_run', 'next_run')
+LONG = ('name', 'spacing', 'last_run', 'outcome', 'duration', 'candidates',
+        'acted', 'lost_races', 'reads', 'next_run')
 COUNTS = ('candidates', 'acted', 'failed', 'recorded', 'lost_races',
           'refused')
 # How many runs a table shows. Programs get all runs that the host keeps.
@@ -71,9 +76,15 @@ def describe_fully(task: Task, history: abc.Sequence[Task],
         'runs': task['runs'],
         'failures': task['failures'],
         'skipped_overlap': task['skipped_overlap'],
-        'history': columns.Cell(history, [
+        'history': columns.Cell([plain(record) for record in history], [
             one_line(record) for record in reversed(history[-SHOWN:])]),
     }
+
+
+def plain(record: Task) -> dict[str, typing.Any]:
+    """Return a run for programs."""
+    return {**record, 'started_at': columns.timestamp(
+        record['started_at']).machine_readable()}
 
 
 def one_line(record: Task) -> str:
@@ -116,12 +127,20 @@ class TaskCommand(base.Command):
 class List(TaskCommand, base.Lister):
     """List the periodic tasks of a host, with the result of the last run."""
 
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('--long', action='store_true',
+                            help='show all columns')
+        return parser
+
     def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         tasks = self.session.hosts.list_tasks(
             self.context, self.host(parsed_args))
         now = clock.time()
-        return COLUMNS, [tuple(describe(task, now).values())
-                         for task in tasks]
+        shown = LONG if parsed_args.long else COLUMNS
+        described = [describe(task, now) for task in tasks]
+        return shown, [tuple(task[name] for name in shown)
+                       for task in described]
 
 
 class OneTask(TaskCommand):
@@ -131,6 +150,12 @@ class OneTask(TaskCommand):
         parser = super().get_parser(prog_name)
         parser.add_argument('task', metavar='NAME', help='name of the task')
         return parser
+
+    def known_names(self) -> list[suggest.Source]:
+        return [*super().known_names(), (
+            exception.TaskNotFound, 'name', lambda: [
+                task['name'] for task in self.session.hosts.list_tasks(
+                    self.context, self.host(self.arguments))])]
 
 
 class Show(OneTask, base.ShowOne):
@@ -148,7 +173,11 @@ class Show(OneTask, base.ShowOne):
 
 
 class Run(OneTask, base.ShowOne):
-    """Run a periodic task now and wait for it; exit with 1 if it fails."""
+    """Run a periodic task now and wait for it.
+
+    The exit status is 1 if it fails, and 75 if it could not run now and runs
+    again by itself, for example because the primary database is down.
+    """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -160,7 +189,8 @@ class Run(OneTask, base.ShowOne):
 
     def run(self, parsed_args: argparse.Namespace) -> int:
         super().run(parsed_args)
-        return 1 if self.outcome == 'error' else 0
+        return {history.ERROR: 1, history.PUT_OFF: os.EX_TEMPFAIL}.get(
+            self.outcome, 0)
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         record = self.session.hosts.run_task(

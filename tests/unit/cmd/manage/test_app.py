@@ -286,19 +286,37 @@ def test_trouble_with_one_instance_does_not_spare_the_others(
     assert 'is busy' in caplog.text
 
 
+def test_who_stops_waiting_hears_that_the_host_goes_on(
+        manage, deployment, capsys):
+    deployment.primary = [fake.instance()]
+
+    def interrupt(*args, **kwargs):
+        deployment.Instance_get_by_uuid = stop
+        deployment.operated.append('stop')
+
+    def stop(*args):
+        raise KeyboardInterrupt
+    deployment.operate = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        manage('instance', 'stop', 'web', '--wait')
+    assert deployment.operated == ['stop']
+    assert 'the host goes on' in capsys.readouterr().err
+
+
+def test_who_waits_for_a_new_instance_sees_its_guest(manage, deployment):
+    def build(context, host, operation, uuid, hard=False):
+        deployment.primary[-1].vm_state = states.ACTIVE
+    deployment.operate = build
+    deployment.guest = {'pid': 4711}
+    _, printed = manage('instance', 'create', 'web', '--command', 'x',
+                        '--wait', '-f', 'json')
+    assert json.loads(printed)['pid'] == 4711
+
+
 def test_a_reboot_can_be_hard(manage, deployment):
     deployment.primary = [fake.instance()]
     assert manage('instance', 'reboot', '--hard', 'web')[0] == 0
     assert deployment.operated == [('reboot', fake.UUID.format(1), True)]
-
-
-@pytest.mark.parametrize('outcome, status', [
-    ('ok', 0), ('put_off', 0), ('error', 1)])
-def test_running_a_task_exits_with_1_if_it_failed(
-        manage, deployment, outcome, status):
-    deployment.record = {**fake.RECORD, 'outcome': outcome}
-    assert manage('task', 'run', '_sync', '-f', 'value', '-c', 'outcome') == (
-        status, f'{outcome}\n')
 
 
 def test_without_a_host_that_is_up_nothing_is_created(
@@ -363,6 +381,36 @@ def test_json_has_the_name_itself(manage, deployment):
     deployment.primary = [fake.instance(1, EVIL)]
     _, printed = manage('instance', 'list', '-f', 'json', '-c', 'name')
     assert json.loads(printed) == [{'name': EVIL}]
+
+
+class Ascii(io.TextIOWrapper):
+    def __init__(self):
+        super().__init__(io.BytesIO(), 'ascii')
+
+    def getvalue(self):
+        self.flush()
+        return self.buffer.getvalue().decode()
+
+
+def test_a_terminal_gets_only_characters_that_it_has(manage, deployment):
+    deployment.primary = [fake.instance(1, 'caf\xe9 \u4e2d')]
+    code, printed = manage('instance', 'list', '-f', 'value', '-c', 'name',
+                           out=Ascii)
+    assert (code, printed) == (0, 'caf\\xe9 \\u4e2d\n')
+
+
+@pytest.mark.parametrize('formatter, cell', [('value', ''), ('csv', '""'),
+                                             ('json', None)])
+def test_nothing_is_an_empty_text_for_programs(
+        manage, deployment, formatter, cell):
+    deployment.primary = [fake.instance(1)]
+    code, printed = manage('instance', 'list', '-f', formatter,
+                           '-c', 'task_state')
+    assert code == 0
+    if formatter == 'json':
+        assert json.loads(printed) == [{'task_state': None}]
+    else:
+        assert printed.splitlines()[-1] == cell
 
 
 def test_an_error_drives_no_terminal(manage, deployment, capsys):

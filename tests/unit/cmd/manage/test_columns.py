@@ -47,7 +47,7 @@ def test_a_host_whose_summary_is_damaged_says_so(digest):
 
 
 def test_a_task_shows_how_it_last_went_and_when_it_goes_on():
-    assert tuple(tasks.describe(TASK, 1005.0)) == tasks.COLUMNS
+    assert tuple(tasks.describe(TASK, 1005.0)) == tasks.LONG
     assert shown(tasks.describe(TASK, 1005.0)) == {
         'name': '_sync', 'spacing': '600 s', 'last_run': '5 s ago',
         'outcome': 'ok', 'duration': '0.25 s', 'candidates': '3',
