@@ -61,6 +61,12 @@ class HostUnavailable(ComputedError):
     """Host {host} does not answer. Is `computed` running there?"""
 
 
+class NoRoom(ComputedError):
+    """Host {host} has no room for this instance: {lacking}. Ask for less, \
+choose another host, or give --force. `computed-manage host show {host}` \
+shows what it has."""
+
+
 class HostTaken(ComputedError):
     """Another computed already runs as host {host} (service {service}, heard \
 {age:.0f} s ago). Give this one another [DEFAULT] host."""

@@ -219,12 +219,24 @@ def service_of(context: computed_context.RequestContext,
         context, found.service, silent_for=found.silent_for)
 
 
+def node_of(context: computed_context.RequestContext,
+            found: 'db.host.HostRow') -> ComputeNode | None:
+    """Return the compute node of a host, or None."""
+    if found.compute_node is None:
+        return None
+    node = ComputeNode.from_row(context, found.compute_node)
+    # Newer than what the last run of update_available_resource wrote.
+    for name, amount in (found.promised or {}).items():
+        setattr(node, name, amount)
+    node.obj_reset_changes()
+    return node
+
+
 def host_of(context: computed_context.RequestContext,
             found: 'db.host.HostRow') -> Host:
     """Return a host with its parts."""
-    node = found.compute_node
     return Host.from_row(
         context, found.host, instances=found.instances,
         service=service_of(context, found),
-        compute_node=node and ComputeNode.from_row(context, node),
+        compute_node=node_of(context, found),
         freeze=found.freeze and freeze_obj.Freeze.of(context, found.freeze))

@@ -8,6 +8,8 @@ from computed import context as computed_context
 from computed.db import cell as db
 from computed.db import engine
 from computed.objects import base
+from computed.objects import host as host_obj
+from computed.objects import resources as resources_obj
 
 
 @base.registry.register
@@ -52,19 +54,32 @@ class Instance(base.ComputedObject):
         return cls.from_row(context, db.instance.get(context, uuid))
 
     @base.remotable
-    def create(self) -> None:
+    def create(self, force: bool = False) -> None:
         """Insert a new instance and take its fields from the database.
+
+        The primary refuses it if its host has no room, in the transaction
+        that inserts it.
 
         Repeat it with the same uuid if the first call got no answer: then it
         takes the fields of the row that the first call inserted.
 
+        :param force: the host takes it even without room
+        :raises computed.exception.NoRoom: the host has less left than the
+            instance needs
         :raises computed.exception.HostNotFound: there is no such host
         :raises computed.exception.InstanceBusy: there is a claim on a guest
             with this uuid
         :raises computed.exception.InstanceExists: an instance with this uuid
             was ordered with other values
         """
-        row = db.instance.create(self._context, self.obj_get_changes())
+        values = self.obj_get_changes()
+
+        def admit(node: 'db.models.ComputeNode',
+                  promised: dict[str, int]) -> None:
+            resources_obj.ensure_room(values, host_obj.ComputeNode.from_row(
+                self._context, node), promised)
+        row = db.instance.create(
+            self._context, values, None if force else admit)
         self._become(row)
 
     @base.remotable_write

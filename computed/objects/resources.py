@@ -2,16 +2,21 @@
 
 import dataclasses
 import typing
+from collections import abc
 
 from oslo_versionedobjects import fields
 
 from computed import context as computed_context
+from computed import exception
 from computed.db import cell as db
 from computed.objects import base
 from computed.objects import host as host_obj
 
 # The classes of resources: prefixes of the fields of a compute node.
 CLASSES = ('vcpus', 'memory_mb', 'disk_gb')
+# The unit of each class, for errors.
+UNITS = {'vcpus': 'CPUs', 'memory_mb': 'MiB of memory',
+         'disk_gb': 'GiB of disk'}
 
 
 @base.registry.register
@@ -52,9 +57,7 @@ class ResourceUsage(base.ComputedObject):
         return cls(
             context, host=host, node_age=found.node_age, former=found.former,
             compute_node=node and host_obj.ComputeNode.from_row(
-                context, node),
-            **{f'{name}_used': found.used[name] for name in CLASSES},
-            **{f'{name}_claimed': found.claimed[name] for name in CLASSES})
+                context, node), **found.figures)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,17 +89,42 @@ class Inventory:
         return self.capacity - self.used
 
 
-def inventory(node: host_obj.ComputeNode, name: str) -> Inventory | None:
+def inventory(node: host_obj.ComputeNode, name: str,
+              promised: abc.Mapping[str, int] | None = None,
+              ) -> Inventory | None:
     """Return the inventory of one class of resources.
 
     It is None if the host has nothing of the class, or if its service is so
     old that it does not write what is promised.
 
     :param name: one of ``CLASSES``
+    :param promised: ``{field: amount}`` as of now; None: as recorded
     """
-    total, *rest = [getattr(node, field) for field in (
-        name, f'{name}_reserved', f'{name}_allocation_ratio',
-        f'{name}_used', f'{name}_claimed')]
-    if total < 1 or None in rest:
+    total, reserved, ratio = (getattr(node, field) for field in (
+        name, f'{name}_reserved', f'{name}_allocation_ratio'))
+    rest = [reserved, ratio, *(
+        getattr(node, field) if promised is None else promised[field]
+        for field in (f'{name}_used', f'{name}_claimed'))]
+    if total is None or total < 1 or None in rest:
         return None
     return Inventory(total, *rest)
+
+
+def ensure_room(wanted: abc.Mapping[str, typing.Any],
+                node: host_obj.ComputeNode,
+                promised: abc.Mapping[str, int]) -> None:
+    """Refuse a new instance that needs more than its host has left. Pure.
+
+    :param wanted: the values of the instance
+    :param promised: as for :func:`inventory`; with this instance
+    :raises computed.exception.NoRoom: the host had less left. A class without
+        an inventory has no limit.
+    """
+    lacking = []
+    for name in CLASSES:
+        amount, found = wanted.get(name) or 0, inventory(node, name, promised)
+        if amount and found is not None and found.free < 0:
+            lacking.append(f'{amount} {UNITS[name]} asked, '
+                           f'{max(found.free + amount, 0)} free')
+    if lacking:
+        raise exception.NoRoom(host=node.host, lacking=', '.join(lacking))

@@ -86,7 +86,7 @@ def test_a_damaged_row_is_shown_and_spoils_no_list(
                     host_obj.HostList.get_all(context.new())]
         assert one['damaged'].machine_readable() == [name]
         assert one[cell].human_readable() == 'damaged'
-        assert one['state'] == 'up'
+        assert one['state'].machine_readable() == 'up'
         assert two['damaged'].human_readable() == '-'
         nodes = host_obj.ComputeNodeList.get_all(context.new())
         assert [node.host for node in nodes] == [fixtures.HOST]

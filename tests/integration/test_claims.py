@@ -111,6 +111,22 @@ def test_of_many_who_ask_at_once_one_wins(granted):
         granted.release(context.new(), won[0])
 
 
+def test_a_host_is_not_overbooked_by_many_at_once(side, database):
+    """It has 8 CPUs, and five are asked for by each of eight."""
+    side.made.conf.set_override('cpu_allocation_ratio', 1.0, 'compute')
+    side.made.update_available_resource(context.new())
+
+    def ask(number):
+        instance_obj.Instance(context.new(), **{
+            **fixtures.INSTANCE, 'vcpus': 5,
+            'uuid': f'10000000-0000-4000-8000-00000000000{number}'}).create()
+    found = at_once(ask)
+    assert sorted(map(type, found), key=str) == [
+        type(None), *[exception.NoRoom] * (ASKERS - 1)], found
+    assert database.sql('SELECT count(*) FROM instances WHERE vcpus = 5') == [
+        (1,)]
+
+
 def deadlocks(database):
     """How many the server has seen in this database."""
     if database.url.startswith('postgresql'):

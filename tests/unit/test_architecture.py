@@ -35,7 +35,7 @@ HASHES = {
     'HostList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Instance':
-        '1.0-93fedf22ca0ce3782f7c4094443db6bf',
+        '1.0-9132f4774330c116c6d28bea7e2ae731',
     'InstanceList':
         '1.1-0f979a3a8bc5216bd2cb7bb83584a0fd',
     'ResourceUsage':

@@ -32,11 +32,11 @@ def describe(host: host_obj.Host, down_after: float) -> dict[str, typing.Any]:
     damaged = damage(host)
     return columns.with_damage({
         'host': host.name,
-        'state': 'up' if lookup.is_up(service, down_after) else 'down',
+        'state': state(host, down_after),
         'frozen': columns.Cell(host.freeze and host.freeze.reason),
         'last_seen': columns.Cell(None) if service is None else columns.Cell(
             columns.timestamp(service.last_seen).machine_readable(),
-            f'{columns.span(service.silent_for)} ago'),
+            f'{columns.span(service.silent_for + age(host))} ago'),
         'instances': host.instances,
         'tasks': columns.Cell(tasks.get('tasks')),
         'failing': columns.names(tasks.get('failing')),
@@ -45,6 +45,27 @@ def describe(host: host_obj.Host, down_after: float) -> dict[str, typing.Any]:
         'revision': host.revision,
         'damaged': columns.names(damaged),
     }, DIGEST if 'service.digest' in damaged else ())
+
+
+def state(host: host_obj.Host, down_after: float) -> columns.Cell:
+    """Return whether a host is up, as far as its answer can tell.
+
+    While the primary is down no host can report, so an answer that gets older
+    and older says nothing about the hosts.
+
+    :param down_after: seconds without a heartbeat after which it is down
+    """
+    if host.service is None or not lookup.is_up(host.service, down_after):
+        return columns.Cell('down')
+    if host.service.silent_for + age(host) <= down_after:
+        return columns.Cell('up')
+    return columns.Cell('unknown', f'unknown (up {columns.span(age(host))} '
+                        'before this answer)')
+
+
+def age(host: host_obj.Host) -> float:
+    """Return how many seconds old the answer about a host can be."""
+    return host.origin.age if host.origin else 0
 
 
 def damage(host: host_obj.Host) -> list[str]:

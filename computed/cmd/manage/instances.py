@@ -174,6 +174,9 @@ class Create(ShowInstance):
                             help='uuid of the new instance (default: a new '
                                  'one). A command that got no answer can be '
                                  'repeated with the uuid that it printed')
+        parser.add_argument('--force', action='store_true',
+                            help='build it even if the host has no room for '
+                                 'it')
         base.add_wait(parser)
         return parser
 
@@ -185,7 +188,7 @@ class Create(ShowInstance):
             power_state=states.NOSTATE, command=parsed_args.command,
             vcpus=parsed_args.vcpus, memory_mb=parsed_args.memory_mb,
             disk_gb=parsed_args.disk_gb, network=parsed_args.network)
-        self._record(instance)
+        self._record(instance, parsed_args.force)
         # A command that is repeated may find it built, or being built.
         if instance.vm_state == states.BUILDING and not instance.claim_id:
             self._build(instance)
@@ -218,17 +221,17 @@ class Create(ShowInstance):
         lookup.ensure_not_frozen(found, 'build')
         return wanted
 
-    def _record(self, instance: instance_obj.Instance) -> None:
+    def _record(self, instance: instance_obj.Instance, force: bool) -> None:
         """Insert the instance; a second time if the first got no answer.
 
         :raises computed.exception.ComputedError: it was not inserted, or
             nobody knows
         """
         try:
-            instance.create()
+            instance.create(force=force)
         except exception.OutcomeUnknown:
             try:
-                instance.create()
+                instance.create(force=force)
             except exception.OutcomeUnknown as error:
                 raise exception.ComputedError(
                     f'{error} With --uuid {instance.uuid} it makes no second '

@@ -13,6 +13,7 @@ from computed import names
 from computed.db.cell import bounds
 from computed.db.cell import cell_clock
 from computed.db.cell import models
+from computed.db.cell import promised
 from computed.db.cell import revision
 from computed.db.cell import succession
 from computed.db.cell.database import cell
@@ -27,6 +28,7 @@ class HostRow:
     :ivar silent_for: seconds since the last heartbeat of its service, by the
         clock of the cell
     :ivar freeze: the freeze of all hosts, else that of this host
+    :ivar promised: as :func:`promised.figures`; None: not asked for
     """
 
     host: models.Host
@@ -35,6 +37,7 @@ class HostRow:
     instances: int
     silent_for: float | None
     freeze: models.Freeze | None
+    promised: dict[str, int] | None = None
 
 
 def _query() -> sa.Select:
@@ -61,7 +64,8 @@ def _query() -> sa.Select:
 
 def _row(context: computed_context.RequestContext,
          found: typing.Any) -> HostRow:
-    host, service, compute_node, instances, now, frozen, all_frozen = found
+    (host, service, compute_node, instances, now, frozen,
+     all_frozen) = found[:7]
     cell.record_revision(context, host.name, host.revision)
     silent_for = None
     if service is not None:
@@ -97,15 +101,19 @@ def get_compute_nodes_page(context: computed_context.RequestContext,
 
 @cell.read
 def get(context: computed_context.RequestContext, name: str) -> HostRow:
-    """Return one host.
+    """Return one host, with what it has promised as of now.
 
     :raises computed.exception.HostNotFound: there is no such host
     """
+    sums = promised.sums(name)
     found = context.session.execute(
-        _query().where(models.Host.name == name)).one_or_none()
+        _query().add_columns(*sums.c)
+        .join(sums, sums.c.of_host == models.Host.name)
+        .where(models.Host.name == name)).one_or_none()
     if found is None:
         raise exception.HostNotFound(host=name)
-    return _row(context, found)
+    return dataclasses.replace(
+        _row(context, found), promised=promised.figures(found))
 
 
 # Like a heartbeat, it may be the first write on a new primary.

@@ -1,6 +1,7 @@
 """Queries on the ``instances`` table, except claims."""
 
 import typing
+from collections import abc
 
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
@@ -11,6 +12,7 @@ from computed import names
 from computed.db.cell import bounds
 from computed.db.cell import fence
 from computed.db.cell import models
+from computed.db.cell import promised
 from computed.db.cell import revision
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
@@ -106,14 +108,23 @@ def get(context: computed_context.RequestContext,
     return row
 
 
+# Raises an error unless a host can bear its instances: given the row of its
+# compute node, and what it has promised to them.
+Admit: typing.TypeAlias = abc.Callable[
+    [models.ComputeNode, dict[str, int]], None]
+
+
 def create(context: computed_context.RequestContext,
-           values: dict[str, typing.Any]) -> models.Instance:
+           values: dict[str, typing.Any],
+           admit: Admit | None = None) -> models.Instance:
     """Insert an instance and return its row; a repeat is harmless.
 
     The caller of a first call that got no answer repeats it with the same
     uuid. If that call has inserted the row, this one returns the row as it is
     now.
 
+    :param admit: called in the transaction that has inserted it, unless the
+        host has recorded no compute node; None: the host takes any instance
     :raises computed.exception.HostNotFound: ``values['host']`` is unknown
     :raises computed.exception.InstanceBusy: there is a claim on a guest with
         this uuid, which had no instance until now
@@ -123,7 +134,7 @@ def create(context: computed_context.RequestContext,
     """
     names.ensure_instance(values.get('name'))
     try:
-        return _create(context, values)
+        return _create(context, values, admit)
     except db_exc.DBDuplicateEntry:
         return _inserted(context, values)
 
@@ -146,7 +157,8 @@ def _inserted(context: computed_context.RequestContext,
 
 @cell.write
 def _create(context: computed_context.RequestContext,
-            values: dict[str, typing.Any]) -> models.Instance:
+            values: dict[str, typing.Any],
+            admit: Admit | None) -> models.Instance:
     bounds.ensure_fit(models.Instance, values)
     new = revision.bump(context, values.get('host'))
     if context.session.get(models.GuestClaim, values['uuid']) is not None:
@@ -157,7 +169,12 @@ def _create(context: computed_context.RequestContext,
         created_at=dialects.utcnow(), updated_at=dialects.utcnow(),
         deleted=False, revision=new, **values)
     context.session.add(row)
+    # A repeat ends here: its own row must not count twice.
     context.session.flush()
+    if admit is not None and row.host is not None:
+        found = promised.read(context, row.host)
+        if found is not None:
+            admit(*found)
     context.session.refresh(row)
     return row
 

@@ -9,15 +9,14 @@ from sqlalchemy import orm
 
 from computed import context as computed_context
 from computed import exception
-from computed import states
 from computed.db.cell import bounds
 from computed.db.cell import host as host_db
 from computed.db.cell import models
+from computed.db.cell import promised
 from computed.db.cell import revision
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
-CLASSES = ('vcpus', 'memory_mb', 'disk_gb')
 # A change of one of these columns makes another node. Decisions rest on them.
 IDENTITY = ('service_id', 'hypervisor_type')
 
@@ -26,8 +25,7 @@ IDENTITY = ('service_id', 'hypervisor_type')
 class Usage:
     """How much of a host is promised, and its last record.
 
-    :ivar used: ``{class: sum}`` over the instances of the host
-    :ivar claimed: ``{class: sum}`` over those that are being built
+    :ivar figures: see :func:`promised.figures`
     :ivar compute_node: the recorded row, or None
     :ivar node_age: seconds since that row was written, by the database's
         clock
@@ -35,40 +33,10 @@ class Usage:
         which has no instances, or None
     """
 
-    used: dict[str, int]
-    claimed: dict[str, int]
+    figures: dict[str, int]
     compute_node: models.ComputeNode | None
     node_age: float | None
     former: str | None
-
-
-def _assigned(host: str) -> sa.ColumnElement[bool]:
-    """Return a condition: the instance takes resources of ``host``.
-
-    A stopped instance takes them too. A shelved and offloaded instance does
-    not, unless it is being spawned again.
-    """
-    row = models.Instance
-    return sa.and_(
-        row.host == host, row.deleted == sa.false(),
-        sa.or_(row.vm_state != states.SHELVED_OFFLOADED,
-               row.task_state == states.SPAWNING))
-
-
-def _sums(host: str) -> sa.Subquery:
-    row = models.Instance
-    building = sa.or_(row.vm_state == states.BUILDING,
-                      row.task_state == states.SPAWNING)
-    columns = []
-    for name in CLASSES:
-        amount = getattr(row, name)
-        claimed = sa.case((building, amount), else_=0)
-        columns += [
-            sa.func.coalesce(sa.func.sum(amount), 0).label(f'{name}_used'),
-            sa.func.coalesce(sa.func.sum(claimed), 0).label(
-                f'{name}_claimed')]
-    return sa.select(sa.literal(host).label('of_host'), *columns).where(
-        _assigned(host)).subquery()
 
 
 def _live_instances(host: typing.Any) -> sa.Exists:
@@ -97,7 +65,7 @@ def get_usage(context: computed_context.RequestContext, host: str,
     :param service_id: the identity of the service of the host
     :raises computed.exception.HostNotFound: there is no such host
     """
-    sums = _sums(host)
+    sums = promised.sums(host)
     found = context.session.execute(
         sa.select(models.Host.revision, models.ComputeNode,
                   dialects.utcnow().label('now'),
@@ -112,11 +80,7 @@ def get_usage(context: computed_context.RequestContext, host: str,
     cell.record_revision(context, host, found.revision)
     node = found.ComputeNode
     return Usage(
-        # On MariaDB the sum of integers is a decimal number.
-        used={name: int(getattr(found, f'{name}_used')) for name in CLASSES},
-        claimed={name: int(getattr(found, f'{name}_claimed'))
-                 for name in CLASSES},
-        compute_node=node,
+        figures=promised.figures(found), compute_node=node,
         node_age=node and max(
             (found.now - node.updated_at).total_seconds(), 0.0),
         former=found.former)

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from computed import context
 from tests.support import deployment as fake
 
 
@@ -58,3 +59,20 @@ def test_a_host_that_told_nothing_yet_is_shown(manage, deployment):
     code, printed = manage('host', 'show', '-f', 'json')
     shown = json.loads(printed)
     assert (code, shown['vcpus'], shown['disk_gb_free']) == (0, None, None)
+
+
+@pytest.mark.parametrize('silent_for, age, state', [
+    (1.0, 0.5, 'up'), (50.0, 9.0, 'up'),
+    (1.0, 59.1, 'unknown (up 59 s before this answer)'),
+    (50.0, 1000.0, 'unknown (up 17 min before this answer)'),
+    (61.0, 1000.0, 'down')])
+def test_an_old_answer_does_not_say_that_a_host_is_down(
+        manage, deployment, silent_for, age, state):
+    deployment.origin = context.Origin(
+        'replica', 'db2', context.AVAILABILITY, age)
+    deployment.all_hosts = [fake.host(silent_for=silent_for)]
+    deployment.all_hosts[0].origin = deployment.origin
+    _, printed = manage('host', 'show', '--availability')
+    assert line(printed, 'state') == state
+    _, printed = manage('host', 'list', '--availability', '-f', 'json')
+    assert json.loads(printed)[0]['state'] == state.partition(' ')[0]

@@ -1,0 +1,74 @@
+"""What a host has promised to its instances.
+
+It is always a sum over the rows of the instances, which their writers keep,
+and never a measurement or a counter.
+"""
+
+import typing
+
+import sqlalchemy as sa
+
+from computed import context as computed_context
+from computed import states
+from computed.db.cell import models
+
+CLASSES = ('vcpus', 'memory_mb', 'disk_gb')
+
+
+def assigned(host: typing.Any) -> sa.ColumnElement[bool]:
+    """Return a condition: the instance takes resources of ``host``.
+
+    A stopped instance takes them too. A shelved and offloaded instance does
+    not, unless it is being spawned again.
+    """
+    row = models.Instance
+    return sa.and_(
+        row.host == host, row.deleted == sa.false(),
+        sa.or_(row.vm_state != states.SHELVED_OFFLOADED,
+               row.task_state == states.SPAWNING))
+
+
+def sums(host: str) -> sa.Subquery:
+    """Return one row: ``of_host``, and ``*_used`` and ``*_claimed``.
+
+    ``*_claimed`` is the part of the instances that are being built.
+    """
+    row = models.Instance
+    building = sa.or_(row.vm_state == states.BUILDING,
+                      row.task_state == states.SPAWNING)
+    columns = []
+    for name in CLASSES:
+        amount = getattr(row, name)
+        claimed = sa.case((building, amount), else_=0)
+        columns += [
+            sa.func.coalesce(sa.func.sum(amount), 0).label(f'{name}_used'),
+            sa.func.coalesce(sa.func.sum(claimed), 0).label(
+                f'{name}_claimed')]
+    return sa.select(sa.literal(host).label('of_host'), *columns).where(
+        assigned(host)).subquery()
+
+
+def figures(found: typing.Any) -> dict[str, int]:
+    """Return ``{column: amount}`` from a row that has those of :func:`sums`.
+
+    On MariaDB the sum of integers is a decimal number.
+    """
+    return {f'{name}_{kind}': int(getattr(found, f'{name}_{kind}'))
+            for name in CLASSES for kind in ('used', 'claimed')}
+
+
+def read(context: computed_context.RequestContext, host: str,
+         ) -> tuple[models.ComputeNode, dict[str, int]] | None:
+    """Return the compute node of a host, and its :func:`figures` as of now.
+
+    Call it in the transaction that gives an instance to the host, after it
+    has raised the revision of the host: the lock of that row lets one such
+    transaction look at a time, so several cannot take the same room.
+
+    :returns: None if the host has recorded nothing
+    """
+    promised, node = sums(host), models.ComputeNode
+    found = context.session.execute(
+        sa.select(node, *promised.c)
+        .join(promised, promised.c.of_host == node.host)).one_or_none()
+    return found and (found.ComputeNode, figures(found))
