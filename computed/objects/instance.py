@@ -54,16 +54,14 @@ class Instance(base.ComputedObject):
         return cls.from_row(context, db.instance.get(context, uuid))
 
     @base.remotable
-    def create(self, force: bool = False) -> None:
+    def create(self, ensure_room: bool = False) -> None:
         """Insert a new instance and take its fields from the database.
-
-        The primary refuses it if its host has no room, in the transaction
-        that inserts it.
 
         Repeat it with the same uuid if the first call got no answer: then it
         takes the fields of the row that the first call inserted.
 
-        :param force: the host takes it even without room
+        :param ensure_room: refuse it if its host has no room; the primary
+            decides that in the transaction that inserts it
         :raises computed.exception.NoRoom: the host has less left than the
             instance needs
         :raises computed.exception.HostNotFound: there is no such host
@@ -79,7 +77,7 @@ class Instance(base.ComputedObject):
             resources_obj.ensure_room(values, host_obj.ComputeNode.from_row(
                 self._context, node), promised)
         row = db.instance.create(
-            self._context, values, None if force else admit)
+            self._context, values, admit if ensure_room else None)
         self._become(row)
 
     @base.remotable_write

@@ -27,10 +27,10 @@ def manager(host_side, pair):
     return found
 
 
-def create(number, force=False, **values):
+def create(number, ensure_room=True, **values):
     instance_obj.Instance(context.new(), **{
         **fixtures.INSTANCE, 'uuid': uuid(number), 'vcpus': 1, **values,
-    }).create(force=force)
+    }).create(ensure_room=ensure_room)
 
 
 def count(pair):
@@ -55,9 +55,9 @@ def test_a_repeat_is_answered_although_the_host_is_full(manager, pair):
     assert count(pair) == 1
 
 
-def test_an_operator_can_force_it_and_the_next_is_refused(manager, pair):
+def test_room_need_not_be_ensured_and_then_the_next_is_refused(manager, pair):
     create(1, vcpus=8)
-    create(2, vcpus=8, force=True)
+    create(2, vcpus=8, ensure_room=False)
     with pytest.raises(exception.NoRoom, match='1 CPUs asked, 0 free'):
         create(3)
     create(3, vcpus=0)      # it takes nothing

@@ -119,7 +119,8 @@ def test_a_host_is_not_overbooked_by_many_at_once(side, database):
     def ask(number):
         instance_obj.Instance(context.new(), **{
             **fixtures.INSTANCE, 'vcpus': 5,
-            'uuid': f'10000000-0000-4000-8000-00000000000{number}'}).create()
+            'uuid': f'10000000-0000-4000-8000-00000000000{number}'}
+            ).create(ensure_room=True)
     found = at_once(ask)
     assert sorted(map(type, found), key=str) == [
         type(None), *[exception.NoRoom] * (ASKERS - 1)], found

@@ -35,7 +35,7 @@ HASHES = {
     'HostList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Instance':
-        '1.0-9132f4774330c116c6d28bea7e2ae731',
+        '1.0-edcff48f3199ebac069a5f0473dc4116',
     'InstanceList':
         '1.1-0f979a3a8bc5216bd2cb7bb83584a0fd',
     'ResourceUsage':

@@ -228,10 +228,10 @@ class Create(ShowInstance):
             nobody knows
         """
         try:
-            instance.create(force=force)
+            instance.create(ensure_room=not force)
         except exception.OutcomeUnknown:
             try:
-                instance.create(force=force)
+                instance.create(ensure_room=not force)
             except exception.OutcomeUnknown as error:
                 raise exception.ComputedError(
                     f'{error} With --uuid {instance.uuid} it makes no second '
