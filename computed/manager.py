@@ -27,6 +27,7 @@ from computed.rpc import endpoint
 from computed.tasks import bandwidth
 from computed.tasks import resources
 from computed.tasks.power_states import task as power_states
+from computed.usage import database_time
 from computed.usage import meter
 from computed.virt import calls
 from computed.virt import driver as virt_driver
@@ -88,7 +89,8 @@ class ComputeManager:
         self.stopping = threading.Event()
         self.locks = locks.Locks()
         self.task_memory = task_memory or memory_module.Memory()
-        self.meter = meter.Meter(self)
+        self.database_time = database_time.DatabaseTime()
+        self.meter = meter.Meter(self, self.database_time.now)
         # How an operator calls the command line; the service replaces it.
         self.command_line: abc.Callable[[str], str] = (
             'computed-manage {}'.format)

@@ -29,7 +29,8 @@ class ResourceUsage(base.ComputedObject):
 
     ``*_used`` are sums over all instances of the host, also stopped ones.
     ``*_claimed`` is the part of the instances that are being built.
-    ``node_age`` is in seconds. ``former`` is a former name of this host, if
+    ``node_age`` is in seconds. ``now`` is the time by the database's clock,
+    in UTC without fractions. ``former`` is a former name of this host, if
     it still has a compute node.
     """
 
@@ -45,6 +46,7 @@ class ResourceUsage(base.ComputedObject):
         'disk_gb_claimed': fields.IntegerField(),
         'compute_node': fields.ObjectField('ComputeNode', nullable=True),
         'node_age': fields.FloatField(nullable=True),
+        'now': fields.DateTimeField(),
         'former': fields.StringField(nullable=True),
     }
 
@@ -55,7 +57,8 @@ class ResourceUsage(base.ComputedObject):
         found = db.resources.get_usage(context, host, service_id)
         node = found.compute_node
         return cls(
-            context, host=host, node_age=found.node_age, former=found.former,
+            context, host=host, node_age=found.node_age, now=found.now,
+            former=found.former,
             compute_node=node and host_obj.ComputeNode.from_row(
                 context, node), **found.figures)
 

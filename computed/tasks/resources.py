@@ -109,6 +109,7 @@ def update(manager: Manager, context: Context) -> periodic.Report:
     service_id = manager.claims.service_id
     usage = resources_obj.ResourceUsage.get_by_host(
         context, manager.host, service_id, after='host')
+    manager.database_time.learn(usage.now.timestamp())
     report = periodic.Report()
     values = {**compose(has, usage, manager.conf.compute),
               'service_id': service_id}

@@ -15,7 +15,6 @@ from collections import abc
 
 from oslo_log import log as logging
 
-from computed import clock as clock_module
 from computed import context as computed_context
 from computed import metrics
 from computed.objects import bandwidth as bandwidth_obj
@@ -41,8 +40,10 @@ class Meter:
     """Reads counters, and writes usage. Any thread may call it."""
 
     def __init__(self, manager: 'manager_module.ComputeManager',
-                 clock: abc.Callable[[], float] = clock_module.time) -> None:
-        """:param clock: returns seconds since 1970"""
+                 clock: abc.Callable[[], float]) -> None:
+        """:param clock: returns the time of the database, in seconds since
+            1970
+        """
         self._manager = manager
         self._clock = clock
         # Samples stay in the order in which they were taken: an old one

@@ -7,6 +7,7 @@ count bytes twice or lose them.
 import datetime
 import pathlib
 import threading
+import time
 
 import pytest
 
@@ -18,6 +19,7 @@ from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
 from computed.usage import counters as usage_counters
+from computed.usage import database_time
 from computed.usage import meter
 from computed.virt import process
 from tests.support import fixtures
@@ -143,6 +145,24 @@ def test_1000_interfaces_are_one_read_and_one_write(
     assert calls == ['get_by_uuids', 'record']
     assert pair.sql(pair.primary, 'SELECT COUNT(*), SUM(bw_in) FROM '
                     'bandwidth_usage') == [(1000, 500 * 501)]
+
+
+def test_bytes_count_for_the_period_of_the_database(
+        fresh, virt, pair, clock):
+    """The host's own clock is an hour ahead."""
+    found = fresh.manager(virt)
+    found.database_time = database_time.DatabaseTime(
+        own=lambda: time.time() + 3600)
+    found.meter = meter.Meter(found, found.database_time.now)
+    found.conf.set_override('instance_usage_audit_period', 'hour', 'tasks')
+    virt.add_foreign(UUID, found.claims.owner)
+    found.update_available_resource(context.new())
+    carry(virt, 1000)
+    poll(found)
+    [(start, seconds)] = pair.sql(
+        pair.primary, "SELECT start_period <= datetime('now'), "
+        "last_refreshed / 1000000 - unixepoch('now') FROM bandwidth_usage")
+    assert start == 1 and abs(seconds) < 60
 
 
 # -- lag

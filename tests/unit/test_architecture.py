@@ -39,7 +39,7 @@ HASHES = {
     'InstanceList':
         '1.1-0f979a3a8bc5216bd2cb7bb83584a0fd',
     'ResourceUsage':
-        '1.0-4d0a0584b4fd811f8d0e8822c20c1c8c',
+        '1.0-22ba39451e08094229397da45feb3a00',
     'Service':
         '1.0-e591857f406959bd482525c08d1a4b19',
 }

@@ -1,6 +1,7 @@
 """Queries on compute nodes: what hosts have, and how much is promised."""
 
 import dataclasses
+import datetime
 import typing
 
 import sqlalchemy as sa
@@ -29,6 +30,7 @@ class Usage:
     :ivar compute_node: the recorded row, or None
     :ivar node_age: seconds since that row was written, by the database's
         clock
+    :ivar now: the time by the database's clock, without fractions
     :ivar former: another host whose compute node has the same service and
         which has no instances, or None
     """
@@ -36,6 +38,7 @@ class Usage:
     figures: dict[str, int]
     compute_node: models.ComputeNode | None
     node_age: float | None
+    now: datetime.datetime
     former: str | None
 
 
@@ -83,6 +86,7 @@ def get_usage(context: computed_context.RequestContext, host: str,
         figures=promised.figures(found), compute_node=node,
         node_age=node and max(
             (found.now - node.updated_at).total_seconds(), 0.0),
+        now=found.now,
         former=found.former)
 
 
