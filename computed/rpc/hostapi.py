@@ -1,5 +1,6 @@
 """Calls to hosts."""
 
+import threading
 import typing
 
 import oslo_messaging as messaging
@@ -8,6 +9,7 @@ from computed import clock
 from computed import context as computed_context
 from computed import exception
 from computed.rpc import errors
+from computed.rpc import rabbit
 from computed.rpc import serializer
 from computed.rpc import tickets
 from computed.rpc import transport as rpc_transport
@@ -15,6 +17,11 @@ from computed.rpc import transport as rpc_transport
 TOPIC = 'compute'
 # Seconds that a call has at least, if those before it took all the time.
 LEAST = 0.1
+# How often work is requested whose request has expired, and the seconds
+# between two of these requests. They expire at once if two servers take calls
+# from the queue of one host: each knows only the tickets that it issued.
+TRIES = 4
+PAUSE = 0.25
 
 # The operations that a user can request, by the name of the command.
 OPERATIONS = ('build', 'delete', 'start', 'stop', 'reboot', 'pause',
@@ -44,6 +51,8 @@ class HostAPI:
             serializer=serializer.BackportingSerializer(),
             version_cap=transport.conf.upgrade_levels.compute)
         self._timeout = transport.conf.rpc_response_timeout
+        # The servers of each host that was called.
+        self._servers: dict[str, rabbit.Servers] = {}
 
     def _call(self, context: computed_context.RequestContext,
               host: str | None, method: str, timeout: float | None = None,
@@ -51,11 +60,12 @@ class HostAPI:
         if not host:    # without a name, any host would take the call
             raise exception.HostUnavailable(host='(none)')
         missing = exception.HostUnavailable(host=host)
-        servers = self._transport.servers(f'{TOPIC}.{host}')
+        if host not in self._servers:
+            self._servers[host] = self._transport.servers(f'{TOPIC}.{host}')
         client = self._client.prepare(
             server=host, timeout=timeout or self._timeout)
         with errors.translated(missing, method, self._timeout), \
-                servers.reached():
+                self._servers[host].reached():
             return client.call(context, method, **kwargs)
 
     def _act(self, context: computed_context.RequestContext,
@@ -65,11 +75,13 @@ class HostAPI:
         The host is asked for a ticket first, so it can tell whether the
         request is still wanted when it arrives; see
         :mod:`computed.rpc.tickets`. If one of the two was under way for too
-        long, both are repeated, because nothing was done. All of it takes no
-        longer than one call may take.
+        long, both are repeated a few times, because nothing was done. All of
+        it takes no longer than one call may take.
+
+        :raises computed.exception.RequestExpired: each of them expired
         """
         last = clock.monotonic() + self._timeout
-        while True:
+        for left in reversed(range(TRIES)):
             try:
                 ticket = self._call(context, host, 'get_ticket',
                                     timeout=time_left(last))
@@ -82,8 +94,10 @@ class HostAPI:
                     context, host, method, timeout=seconds,
                     ticket=tickets.limited(ticket, seconds), **kwargs)
             except exception.RequestExpired:
-                if time_left(last) <= LEAST:
+                if not left or time_left(last) <= PAUSE + LEAST:
                     raise
+            threading.Event().wait(PAUSE)
+        raise AssertionError        # the last try returns or raises
 
     def operate(self, context: computed_context.RequestContext,
                 host: str | None, operation: str, uuid: str,
