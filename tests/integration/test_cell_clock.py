@@ -1,10 +1,16 @@
 """The clock of the cell, on servers that lock rows."""
 
+import contextlib
+import subprocess
+import sys
+
+import psutil
 import pytest
 from oslo_config import cfg
 
 from computed import conf as computed_conf
 from computed import context
+from computed import exception
 from computed.db.cell import cell_clock
 from computed.db.cell import host
 from computed.db.cell import migration
@@ -12,6 +18,7 @@ from computed.db.cell import succession
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from tests.support import fixtures
+from tests.support import waiting
 
 LIFE = succession.Life(fixtures.UUID, 'boot', 'boot')
 
@@ -23,22 +30,73 @@ def while_it_is_open(ctxt, name, call):
     return call()
 
 
+def configure(url):
+    conf = cfg.ConfigOpts()
+    computed_conf.register_opts(conf)
+    conf([], default_config_files=[])
+    cell.configure(router_module.Router(conf.database, url), lambda: 1000)
+
+
+def added_a_second():
+    seen = cell_clock.advance(context.new(), None, False).reading
+    return cell_clock.advance(context.new(), seen, False).added
+
+
 @pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 def test_a_heartbeat_that_hangs_stops_neither_the_clock_nor_other_heartbeats(
         database):
     """Its conductor may be paused in the middle of it."""
     migration.sync(database.url)
-    conf = cfg.ConfigOpts()
-    computed_conf.register_opts(conf)
-    conf([], default_config_files=[])
-    cell.configure(router_module.Router(conf.database, database.url),
-                   lambda: 1000)
+    configure(database.url)
     for name in ('h1', 'h2'):
         host.register(context.new(), name, LIFE, '0')
 
     def others():
-        seen = cell_clock.advance(context.new(), None, False).reading
-        turn = cell_clock.advance(context.new(), seen, False)
-        return turn.added and host.report(
+        return added_a_second() and host.report(
             context.new(), 'h2', LIFE.service_id, LIFE.boot_id, '{}')
     assert while_it_is_open(context.new(), 'h1', others)
+
+
+PAUSED = """
+import os, signal, sys
+from sqlalchemy import event
+from computed import context
+from computed.db.cell import cell_clock
+from computed.db.cell.database import cell
+from tests.integration import test_cell_clock as test
+
+test.configure(sys.argv[1])
+seen = cell_clock.advance(context.new(), None, False).reading
+event.listen(
+    cell.router.primary.heartbeats.facade.writer.get_engine(), 'commit',
+    lambda connection: os.kill(os.getpid(), signal.SIGSTOP))
+cell_clock.advance(context.new(), seen, False)
+"""
+
+
+@contextlib.contextmanager
+def paused(url):
+    """A process that has added a second, and was paused before its commit."""
+    process = subprocess.Popen([sys.executable, '-c', PAUSED, url])
+    try:
+        waiting.wait_for(
+            lambda: psutil.Process(process.pid).status() ==
+            psutil.STATUS_STOPPED, 60, 'the process is paused')
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
+def test_a_conductor_that_is_paused_in_a_turn_does_not_stop_the_clock(
+        database):
+    migration.sync(database.url)
+    configure(database.url)
+
+    def runs():
+        with contextlib.suppress(exception.PrimaryUnavailable):
+            return added_a_second()
+    assert runs()
+    with paused(database.url):
+        waiting.wait_for(runs, 60, 'the clock')

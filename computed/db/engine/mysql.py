@@ -24,6 +24,8 @@ WAIT_FOR_OTHERS = (
 # In the default mode, the row of a subquery in an UPDATE is locked until the
 # end of the transaction.
 LOCK_NO_READS = 'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED'
+# MySQL cannot do this, and takes that part for a comment.
+END_IDLE = f'{GIVE_WAY} /*M!100300 , idle_transaction_timeout = {{seconds}} */'
 
 
 def tune(engine: sa.Engine) -> None:
@@ -37,11 +39,20 @@ def lock_no_reads(engine: sa.Engine) -> None:
 
     It needs a binary log in the format ROW or MIXED, or none.
     """
+    _run_at_connect(engine, LOCK_NO_READS)
+
+
+def end_idle(engine: sa.Engine, seconds: int) -> None:
+    """See :func:`computed.db.engine.setup.end_idle`; not on MySQL."""
+    _run_at_connect(engine, END_IDLE.format(seconds=seconds))
+
+
+def _run_at_connect(engine: sa.Engine, statement: str) -> None:
     @event.listens_for(engine, 'connect')
     def _connected(dbapi_connection: typing.Any,
                    record: typing.Any) -> None:
         with dbapi_connection.cursor() as cursor:
-            cursor.execute(LOCK_NO_READS)
+            cursor.execute(statement)
 
 
 def ask(connection: typing.Any, question: str) -> typing.Any:

@@ -73,6 +73,17 @@ def tune(engine: sa.Engine) -> None:
     event.listen(engine, 'do_connect', connect)
 
 
+def end_idle(engine: sa.Engine, seconds: int) -> None:
+    """See :func:`computed.db.engine.setup.end_idle`."""
+    @event.listens_for(engine, 'connect')
+    def _connected(connection: typing.Any, record: typing.Any) -> None:
+        # Inside a transaction its end would undo the setting.
+        connection.autocommit = True
+        connection.execute(
+            f"SET idle_in_transaction_session_timeout = '{seconds} s'")
+        connection.autocommit = False
+
+
 def connect(dialect: typing.Any, record: typing.Any,
             arguments: typing.Any,
             parameters: dict[str, typing.Any]) -> Connection:

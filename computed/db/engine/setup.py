@@ -81,3 +81,19 @@ def lock_no_reads(engine: sa.Engine) -> None:
     """
     if engine.dialect.name not in ('sqlite', 'postgresql'):
         mysql.lock_no_reads(engine)
+
+
+def end_idle(engine: sa.Engine, seconds: int) -> None:
+    """Let the server end a transaction that waits for its client too long.
+
+    A client that is paused in a transaction holds the locks of the rows that
+    it wrote. The server closes its connection and gives the rows free. MySQL
+    and SQLite cannot do this.
+
+    :param seconds: how long it may wait for the next statement
+    """
+    if engine.dialect.name == 'postgresql':
+        from computed.db.engine import postgresql
+        postgresql.end_idle(engine, seconds)
+    elif engine.dialect.name != 'sqlite':
+        mysql.end_idle(engine, seconds)

@@ -5,6 +5,7 @@ server counts as the primary only after it has taken a write of ours.
 """
 
 import contextlib
+import functools
 import threading
 import typing
 from collections import abc
@@ -30,6 +31,11 @@ REFUSED = 'refused to write'
 # heartbeats of hosts. A primary that hangs must not hold every thread. All
 # other calls are refused at once.
 WAITING = 8
+# Seconds for which a transaction may wait for the next statement of a
+# conductor, which may be paused. All heartbeats need the row of the clock of
+# the cell, so theirs are the shorter ones.
+IDLE = 30
+IDLE_IN_HEARTBEAT = 5
 
 T = typing.TypeVar('T')
 Call = abc.Callable[[], T]
@@ -59,6 +65,10 @@ class Primary(nodes.Node):
         # that is paused in a heartbeat must not stop the clock and, with it,
         # all other heartbeats.
         self.heartbeats.facade.append_on_engine_create(setup.lock_no_reads)
+        for node, seconds in ((self, IDLE),
+                              (self.heartbeats, IDLE_IN_HEARTBEAT)):
+            node.facade.append_on_engine_create(
+                functools.partial(setup.end_idle, seconds=seconds))
         self.silent = False
         self._waiting = threading.BoundedSemaphore(WAITING)
         self._reporting = threading.BoundedSemaphore(WAITING)
