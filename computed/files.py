@@ -1,4 +1,4 @@
-"""Files below the state path: their names, whom they belong to, their writes.
+"""Files of our own: their names, whom they belong to, their writes.
 
 A file is either whole or absent, even after a crash during a write. Links are
 not followed, and no other user can put a file in the place of ours.
@@ -139,6 +139,40 @@ def ensure_trusted(path: str | os.PathLike[str]) -> None:
             target = os.readlink(here)
             rest += reversed(target.split('/'))
             here = '/' if target.startswith('/') else os.path.dirname(here)
+
+
+def ensure_private(path: str | os.PathLike[str]) -> None:
+    """Refuse a file that another user could write or replace.
+
+    Nor may others add a file to its folder, not even if it is sticky: the
+    programs that use the file may use files of other names beside it.
+
+    :raises Untrusted: another user could
+    :raises OSError: a part of the path cannot be looked at
+    """
+    ensure_trusted(path)
+    folder = os.path.dirname(os.path.realpath(path))
+    with contextlib.suppress(FileNotFoundError):
+        if _is_open(os.stat(folder)):
+            raise Untrusted(folder, 'is writable by other users')
+
+
+def make_log(path: str | os.PathLike[str]) -> None:
+    """Make a log file for this user alone, unless there is one.
+
+    It may be a device or an open descriptor, such as ``/dev/stderr``.
+
+    :raises Untrusted: another user could write or replace it
+    :raises OSError: it cannot be made
+    """
+    real = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.exists(real):
+        return      # a descriptor that has no path
+    if os.path.exists(real) and stat.S_ISCHR(os.stat(real).st_mode):
+        ensure_trusted(os.path.dirname(real))
+        return
+    ensure_trusted(path)
+    os.close(open_private(real, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
 
 
 def open_private(path: str | os.PathLike[str],

@@ -10,6 +10,7 @@ import sys
 import typing
 from collections import abc
 
+import oslo_log.log
 from oslo_config import cfg
 from oslo_log import log as logging
 
@@ -17,6 +18,7 @@ import computed
 from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
+from computed import files
 from computed.conf import shown
 from computed.conf import validation
 from computed.rpc import options
@@ -53,12 +55,11 @@ def configure(argv: list[str], prog: str, description: str | None = None,
     if setup is not None:
         setup(conf)
     try:
+        if path := log_path(conf):
+            files.make_log(path)
         logging.setup(conf, 'computed', computed.__version__)
     except OSError as error:
-        fail(exception.ConfigError(
-            option='[DEFAULT] log_file', value=error.filename,
-            problem=error.strerror,
-            remedy='Name a file that this user may write to.'))
+        fail(unusable_log('[DEFAULT] log_file', error))
     except (logging.LogConfigError, ValueError) as error:
         fail(error)
     terminal.clean_logs(conf)
@@ -68,6 +69,21 @@ def configure(argv: list[str], prog: str, description: str | None = None,
         LOG.warning('%s is not an option and is ignored. Check its spelling.',
                     name)
     return conf
+
+
+def log_path(conf: cfg.ConfigOpts) -> str | None:
+    """Return the path of the log file that the options name, or None."""
+    if conf.log_config_append:
+        return None     # that file names all handlers itself
+    return oslo_log.log._get_log_file_path(conf)
+
+
+def unusable_log(option: str, error: OSError) -> exception.ConfigError:
+    """Return the error that says why a log file cannot be used."""
+    return exception.ConfigError(
+        option=option, value=error.filename, problem=error.strerror,
+        remedy='Name a file that this user may write to, and no other user '
+               'but root.')
 
 
 def load(argv: list[str], prog: str, description: str | None = None

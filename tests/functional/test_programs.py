@@ -377,6 +377,12 @@ def test_systemd_is_told(tmp_path):
      r'\[database\] replica_connections.*another URL names the same'),
     ('[DEFAULT]\nlog_file = {0}/none/x',
      r'^computed: \[DEFAULT\] log_file = .*/none/x: No such file'),
+    ('[DEFAULT]\nlog_file = {0}/open/x',
+     r'^computed: \[DEFAULT\] log_file = .*/open is writable by other users'),
+    ('[DEFAULT]\nlog_dir = {0}/open',
+     r'^computed: \[DEFAULT\] log_file = .*/open is writable by other users'),
+    ('[database]\nconnection = sqlite:////{0}/open/x\n',
+     r'\[database\] connection = .*/open is writable by other users'),
     ('[DEFAULT]\ndefault_log_levels = amqp',
      r'^computed: \[DEFAULT\] default_log_levels = amqp: '),
     ('[DEFAULT]\ntransport_url = kafka://x',
@@ -387,11 +393,14 @@ def test_systemd_is_told(tmp_path):
     ('[upgrade_levels]\nconductor = 99.9\n',
      'allows only 99.9. Set it to the version of the oldest peer'),
 ], ids=['interval', 'driver', 'transport', 'database', 'same', 'log file',
-        'log levels', 'no library', 'large', 'pin'])
+        'open log file', 'open log folder', 'open database', 'log levels',
+        'no library', 'large', 'pin'])
 def test_wrong_configuration_is_refused_in_one_line(
         tmp_path, text, complaint):
     config = tmp_path / 'computed.conf'
     config.write_text(text.format(tmp_path))
+    (tmp_path / 'open').mkdir()
+    (tmp_path / 'open').chmod(0o777)
     done = prefork.run(
         'computed.cmd.computed', '--config-file', str(config),
         '--state-path', str(tmp_path / 'state'))

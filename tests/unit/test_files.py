@@ -194,3 +194,87 @@ def test_a_pipe_is_not_waited_for(state):
     os.mkfifo(state / 'a')
     with pytest.raises(files.Untrusted, match='is not a plain file'):
         files.read_json(state / 'a')
+
+
+# -- files that others name
+
+@pytest.fixture(params=['log', 'database'])
+def used(request):
+    """How the file of a log or of a database is taken."""
+    return {'log': files.make_log, 'database': files.ensure_private}[
+        request.param]
+
+
+def test_a_file_of_ours_is_used(state, used):
+    used(state / 'a')
+    (state / 'a').touch()
+    (state / 'link').symlink_to('a')
+    used(state / 'link')
+
+
+def test_a_file_that_others_may_write_is_not_used(state, used):
+    (state / 'a').touch()
+    (state / 'link').symlink_to('a')
+    os.chmod(state / 'a', 0o666)
+    for name in ('a', 'link'):
+        with pytest.raises(files.Untrusted, match='a is writable by other'):
+            used(state / name)
+
+
+@as_root
+def test_a_file_that_others_own_is_not_used(state, used):
+    (state / 'a').touch()
+    os.chown(state / 'a', NOBODY, NOBODY)
+    with pytest.raises(files.Untrusted, match='a belongs to user'):
+        used(state / 'a')
+
+
+@pytest.mark.parametrize('where', ['.', '..'])
+def test_a_file_whose_folder_others_may_write_is_not_used(
+        state, used, where):
+    os.chmod(state / where, 0o777)
+    with pytest.raises(files.Untrusted, match='is writable by other users'):
+        used(state / 'a')
+    assert not (state / 'a').exists()
+
+
+@as_root
+def test_a_link_that_others_left_in_a_sticky_folder_is_not_followed(
+        state, used):
+    (state / 'a').touch()
+    os.chmod(state.parent, 0o1777)
+    (state.parent / 'log').symlink_to(state / 'a')
+    os.chown(state.parent / 'log', NOBODY, NOBODY, follow_symlinks=False)
+    with pytest.raises(files.Untrusted, match='log belongs to user'):
+        used(state.parent / 'log')
+
+
+def test_a_log_file_is_made_for_this_user_alone(state):
+    """So nobody can put one there, not even in a sticky folder."""
+    os.chmod(state, 0o1777)
+    before = os.umask(0)
+    try:
+        files.make_log(state / 'a')
+    finally:
+        os.umask(before)
+    assert (state / 'a').stat().st_mode & 0o777 == 0o600
+    (state / 'a').write_text('line')
+    files.make_log(state / 'a')
+    assert (state / 'a').read_text() == 'line'
+
+
+def test_a_database_is_not_used_in_a_sticky_folder(state):
+    """Others could put files of SQLite beside it."""
+    os.chmod(state, 0o1777)
+    with pytest.raises(files.Untrusted, match='is writable by other users'):
+        files.ensure_private(state / 'a')
+
+
+def test_a_log_may_be_a_device_or_an_open_descriptor(state):
+    files.make_log('/dev/null')
+    reader, writer = os.pipe()
+    try:
+        files.make_log(f'/proc/self/fd/{writer}')
+    finally:
+        os.close(reader)
+        os.close(writer)

@@ -12,6 +12,7 @@ from cliff import app
 from cliff import commandmanager
 
 import computed
+from computed import files
 from computed.cmd import setup
 from computed.cmd.manage import base
 from computed.cmd.manage import database
@@ -129,7 +130,11 @@ class ManageApp(app.App):
                          'oslo_messaging', 'sqlalchemy'):
                 logging.getLogger(name).setLevel(logging.CRITICAL)
         if self.options.log_file:
-            lines = logging.FileHandler(self.options.log_file)
+            try:
+                files.make_log(self.options.log_file)
+                lines = logging.FileHandler(self.options.log_file)
+            except OSError as error:
+                raise setup.unusable_log('--log-file', error) from None
             lines.setFormatter(terminal.Formatter(
                 logging.Formatter(self.LOG_FILE_MESSAGE_FORMAT), False))
             root.addHandler(lines)

@@ -181,12 +181,15 @@ def _unusable(parsed: sa.URL, dialect: typing.Any) -> str | None:
 
 
 def _no_database(path: str) -> str | None:
-    """Return why the file at ``path`` is not a database of SQLite."""
+    """Return why the file at ``path`` is not a database of SQLite of ours."""
     try:
+        files.ensure_private(path)
         with open(path, 'rb') as stream:
             begin = stream.read(len(SQLITE))
     except FileNotFoundError:
         return None     # others create it, or report that it is missing
+    except files.Untrusted as error:
+        return f'{error.strerror}; only this user or root may write there'
     except OSError as error:
         return error.strerror
     # A database without any write yet is an empty file.
