@@ -45,6 +45,8 @@ class ComputeManager:
         ``driver`` itself, in a thread of :meth:`computed.virt.calls.Calls.act`
     :ivar stopping: set when the service ends. After that, what looks wrong
         may only show that the machine goes down.
+    :ivar former_left: whether claims of a former service of this host are
+        left, because the guests could not be listed
     :ivar task_memory: what each task remembers from pass to pass
     :ivar workers: the threads of operations; ``event_workers``: those that
         check one guest after an event
@@ -87,6 +89,7 @@ class ComputeManager:
         self._after_reboot, self._began = after_reboot, clock.monotonic()
         self._on_reboot_over = on_reboot_over if after_reboot else None
         self.stopping = threading.Event()
+        self.former_left = False
         self.locks = locks.Locks()
         self.task_memory = task_memory or memory_module.Memory()
         self.database_time = database_time.DatabaseTime()

@@ -1,5 +1,6 @@
 """Finish what an earlier run of this service left unfinished."""
 
+import contextlib
 import dataclasses
 import functools
 import typing
@@ -11,6 +12,7 @@ from computed import exception
 from computed import states
 from computed.claims import claims
 from computed.claims import recovery
+from computed.objects import instance as instance_obj
 from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
@@ -83,18 +85,58 @@ def recover(manager: operation.Manager, context: operation.Context,
             _end_claim(manager, context, instance)
         except exception.ClaimLost:
             continue    # the replay has settled it
-    recovery.release_former(manager.claims, context, instances,
-                            functools.partial(_guests, manager))
+    release_former(manager, context, instances)
     for instance in instances:
         if instance.vm_state == states.BUILDING:
             _end_build(manager, context, instance)
 
 
+def release_former(manager: operation.Manager, context: operation.Context,
+                   instances: abc.Iterable[typing.Any]) -> None:
+    """Release the claims that former services of this host have left.
+
+    If the driver cannot list the guests now, the claims are left, and
+    ``manager.former_left`` says so.
+
+    :param instances: those of this host, just read from the primary
+    """
+    try:
+        recovery.release_former(manager.claims, context, instances,
+                                functools.partial(_guests, manager))
+    except exception.DriverNotReady as error:
+        if not manager.former_left:
+            LOG.warning('The claims of a former service of this host are '
+                        'left until the guests can be listed: %s', error)
+        manager.former_left = True
+    else:
+        manager.former_left = False
+
+
+def release_left(manager: operation.Manager,
+                 context: operation.Context) -> None:
+    """Release what :func:`release_former` had to leave, if that is possible.
+    """
+    if not manager.former_left:
+        return
+    try:
+        release_former(manager, context, instance_obj.InstanceList.get_by_host(
+            context, manager.host, use_slave=False))
+    except (exception.NotJournaled, *claims.UNANSWERED) as error:
+        LOG.info('The claims of a former service of this host are left to '
+                 'the next pass: %s', error)
+
+
 def _guests(manager: operation.Manager) -> set[str]:
-    """Return the uuids of the guests on this host that belong to it."""
+    """Return the uuids of the guests here that belong to this host.
+
+    :raises computed.exception.DriverNotReady: not all are known
+    """
     found = manager.calls.list_instances()
+    if not found.complete:
+        raise exception.DriverNotReady(reason='its list is incomplete')
     return {guest.uuid for guest in found.instances.values()
-            if guest.owner == manager.claims.owner}
+            if guest.owner == manager.claims.owner and
+            guest.power_state != states.NOSTATE}
 
 
 def _end_claim(manager: operation.Manager, context: operation.Context,
@@ -153,4 +195,6 @@ def _end_build(manager: operation.Manager, context: operation.Context,
         LOG.info('Instance %(name)s is left as it is: %(error)s',
                  {'name': instance.name, 'error': error})
         return
-    operation.perform(manager, context, ending, claim)
+    held = contextlib.ExitStack()
+    held.enter_context(manager.claims.held(context, claim))
+    operation.carry_out(manager, context, ending, claim, held)

@@ -14,6 +14,7 @@ from computed.claims import kinds
 from computed.claims import recovery
 from computed.objects import instance as instance_obj
 from computed.operations import operation
+from computed.operations import recover
 from computed.repair import brakes
 from computed.virt import driver
 
@@ -182,3 +183,4 @@ class Policy(abc.ABC):
                    look: Look, report: periodic.Report) -> None:
         """Do what remains after a pass that was not put off."""
         recovery.release_orphaned(manager.claims, context, look.rows)
+        recover.release_left(manager, context)

@@ -11,7 +11,9 @@ from computed import exception
 from computed import metrics
 from computed import states
 from computed.claims import recovery
+from computed.objects import instance as instance_obj
 from computed.operations import power
+from computed.operations import recover
 from computed.service import host
 from computed.tasks.power_states import task as power_states
 from computed.virt import calls
@@ -178,6 +180,60 @@ def test_operations_that_hang_hold_no_thread_of_others(
     driver.let_go()
     waiting.wait_for(lambda: row(pair, UUID) == ('stopped', None, None), 20,
                      'the end')
+
+
+def recovered(manager):
+    recover.recover(
+        manager, context.new(), instance_obj.InstanceList.get_by_host(
+            context.new(), fixtures.HOST, use_slave=False), lambda: None)
+
+
+def test_a_start_goes_on_without_the_list_of_guests(
+        manager, virt, pair, hang, caplog):
+    """The claims of a former service wait for the list."""
+    pair.sql(pair.primary, "UPDATE instances SET claim_id = 'c', "
+             "claim_owner = 'x:x' WHERE uuid = ?", UUID)
+    virt.set_power_state(UUID, states.RUNNING)
+    virt.set_power_state(OTHER, states.RUNNING)
+    driver = hang('list_instances')
+    for _ in range(2):
+        recovered(manager)
+    assert row(pair, UUID)[2] == 'c'
+    said = [record.getMessage() for record in caplog.records]
+    assert len([one for one in said if 'former service' in one]) == 1
+    driver.let_go()
+    waiting.wait_for(lambda: hanging_calls() == 0, 20, 'the call ended')
+    manager._sync_power_states(context.new())
+    assert row(pair, UUID) == ('active', None, None)
+    assert not manager.former_left
+
+
+@pytest.mark.parametrize('unknown', ['incomplete', 'unreadable'])
+def test_nor_are_these_claims_released_before_the_guest_is_known(
+        manager, virt, pair, unknown):
+    pair.sql(pair.primary, "UPDATE instances SET claim_id = 'c', "
+             "claim_owner = 'x:x' WHERE uuid = ?", UUID)
+    if unknown == 'incomplete':
+        virt.complete = False
+    else:
+        virt.set_power_state(UUID, states.NOSTATE)
+    recovered(manager)
+    assert row(pair, UUID)[2] == 'c'
+    assert manager.former_left == (unknown == 'incomplete')
+
+
+def test_a_start_goes_on_without_a_guest_whose_build_it_ends(
+        manager, virt, pair, hang, caplog):
+    virt.set_power_state(OTHER, states.RUNNING)
+    pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building' "
+             'WHERE uuid = ?', UUID)
+    driver = hang('get_instance', UUID)
+    recovered(manager)
+    assert row(pair, UUID)[:2] == ('building', states.SPAWNING)
+    assert lines(caplog) == 1
+    driver.let_go()
+    waiting.wait_for(lambda: row(pair, UUID) == ('error', None, None), 20,
+                     'the end of the build')
 
 
 def test_the_deadline_is_the_option(manager):
