@@ -31,6 +31,7 @@ class BandwidthUsage(base.ComputedObject):
         'last_ctr_out': fields.IntegerField(),
         'last_epoch': fields.StringField(),
         'last_refreshed': fields.IntegerField(),
+        'damaged': fields.ListOfStringsField(),
     }
 
 

@@ -28,7 +28,9 @@ DAMAGED = 'damaged'
 # What stands for a damaged value in a field that cannot be None.
 NEUTRAL: dict[type, typing.Any] = {
     fields.IntegerField: 0, fields.FloatField: 0.0, fields.StringField: '',
-    fields.UUIDField: '', fields.BooleanField: False}
+    fields.UUIDField: '', fields.BooleanField: False,
+    fields.DateTimeField: datetime.datetime(
+        1970, 1, 1, tzinfo=datetime.UTC)}
 Method = abc.Callable[..., typing.Any]
 
 

@@ -161,6 +161,8 @@ class Meter:
                 use_slave=False)
             launched.update(found.launched)
             for usage in found:
+                if usage.damaged_fields():
+                    continue    # the next write mends it
                 row = as_row(usage)
                 rows = self._known.setdefault(row.interface, {})
                 mine = rows.get(row.start_period)

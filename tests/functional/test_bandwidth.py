@@ -176,6 +176,14 @@ def test_a_stale_row_on_the_replica_is_not_the_base(manager, virt, pair):
     assert usage(pair) == [(MAY, 950, 0)]
 
 
+def test_a_damaged_row_is_no_base_and_is_mended(manager, virt, pair):
+    put(pair, pair.primary, bw=(900, 0), ctr=('many', 0))
+    for counter in (400, 430):
+        carry(virt, counter)
+        poll(manager)
+    assert usage(pair) == [(MAY, 30, 0)]
+
+
 def test_rows_that_only_the_primary_has_are_the_base(manager, virt, pair):
     put(pair, pair.primary, APRIL, bw=(70, 7), ctr=(500, 50))
     carry(virt, 510, 52)

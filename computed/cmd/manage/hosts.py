@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import functools
 import typing
+from collections import abc
 
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
@@ -44,7 +45,17 @@ def describe(host: host_obj.Host, down_after: float) -> dict[str, typing.Any]:
         'version': columns.Cell(service and service.version),
         'revision': host.revision,
         'damaged': columns.names(damaged),
-    }, DIGEST if 'service.digest' in damaged else ())
+    }, cells_of(damaged))
+
+
+def cells_of(damaged: abc.Iterable[str]) -> set[str]:
+    """Return the cells that the damaged parts of a host and service spoil.
+
+    :param damaged: see :func:`damage`
+    """
+    names = {name.removeprefix('service.') for name in damaged
+             if not name.startswith('compute_node.')}
+    return names.union(DIGEST if 'digest' in names else ())
 
 
 def state(host: host_obj.Host, down_after: float) -> columns.Cell:
@@ -96,9 +107,10 @@ def describe_fully(host: host_obj.Host,
         'service_id': columns.Cell(service and service.service_id),
         'created_at': columns.timestamp(host.created_at),
         'origin': columns.origin(host.origin),
-    }, {name for name in (*HYPERVISOR, *resources_obj.CLASSES, *MEASURED)
-        for field in damaged if field == name or
-        (field.startswith(f'{name}_') and field not in MEASURED)})
+    }, cells_of(damage(host)) | {
+        name for name in (*HYPERVISOR, *resources_obj.CLASSES, *MEASURED)
+        for field in damaged if field == name or (
+            field.startswith(f'{name}_') and field not in MEASURED)})
 
 
 def inventory(node: host_obj.ComputeNode | None, name: str) -> columns.Cell:

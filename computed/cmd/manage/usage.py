@@ -17,14 +17,14 @@ def describe(usage: bandwidth_obj.BandwidthUsage,
 
     :param now: seconds since 1970; None: ask the clock
     """
-    return {
+    return columns.with_damage({
         'start_period': columns.timestamp(usage.start_period),
         'mac_address': usage.mac_address,
         'bw_in': columns.size(usage.bw_in),
         'bw_out': columns.size(usage.bw_out),
         'last_refreshed': columns.relative(
             usage.last_refreshed / 1_000_000, now),
-    }
+    }, usage.damaged_fields())
 
 
 class Usage(base.Lister):

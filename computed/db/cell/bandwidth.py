@@ -43,8 +43,9 @@ def get_by_uuids(context: computed_context.RequestContext,
     rows: list[models.BandwidthUsage] = []
     launched: dict[str, int | None] = {}
     for uuid, launched_at, row in context.session.execute(query):
-        launched[uuid] = launched_at and calendar.timegm(
-            launched_at.timetuple())
+        launched[uuid] = (calendar.timegm(launched_at.timetuple())
+                          if isinstance(launched_at, datetime.datetime)
+                          else None)
         if row is not None:
             rows.append(row)
     return rows, launched

@@ -5,6 +5,8 @@ locks them before it is written. So no claim is granted after a freeze is
 written, not even a claim that began before it.
 """
 
+import datetime
+
 import sqlalchemy as sa
 
 from computed import context as computed_context
@@ -14,13 +16,24 @@ from computed.db.cell import models
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
+# What stands for a value that is damaged.
+DAMAGED = 'damaged'
+
 
 def described(row: models.Freeze) -> dict[str, str]:
-    """Return the values of a freeze that the error ``Frozen`` shows."""
+    """Return the values of a freeze that the error ``Frozen`` shows.
+
+    A damaged row is a freeze, too.
+    """
+    since = ''
+    if isinstance(row.frozen_at, datetime.datetime):
+        since = f'{row.frozen_at:%Y-%m-%dT%H:%M:%SZ}'
+    values = {'since': since or None, 'by': row.frozen_by,
+              'reason': row.reason}
     return {'scope': 'Every host' if row.host == models.ALL_HOSTS
             else f'Host {row.host}',
-            'since': f'{row.frozen_at:%Y-%m-%dT%H:%M:%SZ}',
-            'by': row.frozen_by, 'reason': row.reason}
+            **{name: value if isinstance(value, str) else DAMAGED
+               for name, value in values.items()}}
 
 
 @cell.write

@@ -83,7 +83,8 @@ def _page_index(wanted: dict[str, str]) -> str:
 
 def _characters(found: typing.Any) -> int:
     """Return the length of the texts whose length users choose."""
-    return len(found[0].command) + len(found[0].fault or '')
+    return sum(len(text) for text in (found[0].command, found[0].fault)
+               if isinstance(text, str | bytes))
 
 
 def _with_host_revision(uuid: str) -> sa.Select:

@@ -29,7 +29,7 @@ class Usage:
     :ivar figures: see :func:`promised.figures`
     :ivar compute_node: the recorded row, or None
     :ivar node_age: seconds since that row was written, by the database's
-        clock
+        clock; None: there is no row, or its time is damaged
     :ivar now: the time by the database's clock, without fractions
     :ivar former: another host whose compute node has the same service and
         which has no instances, or None
@@ -81,12 +81,13 @@ def get_usage(context: computed_context.RequestContext, host: str,
     if found is None:
         raise exception.HostNotFound(host=host)
     cell.record_revision(context, host, found.revision)
-    node = found.ComputeNode
+    node, age = found.ComputeNode, None
+    # Without an age the host writes the record, which mends a damaged one.
+    if node and isinstance(node.updated_at, datetime.datetime):
+        age = max((found.now - node.updated_at).total_seconds(), 0.0)
     return Usage(
         figures=promised.figures(found), compute_node=node,
-        node_age=node and max(
-            (found.now - node.updated_at).total_seconds(), 0.0),
-        now=found.now,
+        node_age=age, now=found.now,
         former=found.former)
 
 

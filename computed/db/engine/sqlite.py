@@ -7,9 +7,30 @@ import typing
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import interfaces
 
 # True while a transaction that will write begins.
 writing = contextvars.ContextVar('writing', default=False)
+
+
+class Moment(sqlite.DATETIME):
+    """A time. What is none is returned as it is, and spoils no other row.
+
+    The other types of columns return anything as it is.
+    """
+
+    def result_processor(self, dialect: interfaces.Dialect,
+                         coltype: object) -> typing.Any:
+        """Return a function that makes the value of a column a time."""
+        made: typing.Any = super().result_processor(dialect, coltype)
+
+        def process(value: typing.Any) -> typing.Any:
+            try:
+                return made(value)
+            except (ValueError, TypeError):
+                return value
+        return process
 
 
 def tune(engine: sa.Engine, must_exist: bool) -> None:
@@ -21,6 +42,8 @@ def tune(engine: sa.Engine, must_exist: bool) -> None:
         event.listen(engine, 'do_connect', _refuse_to_create)
     event.listen(engine, 'before_cursor_execute', _begin_immediate,
                  retval=True)
+    dialect = engine.dialect
+    dialect.colspecs = {**dialect.colspecs, sa.DateTime: Moment}
 
 
 def tune_connection(cursor: typing.Any) -> None:

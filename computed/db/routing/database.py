@@ -129,7 +129,8 @@ class Database:
         from the same statement as the rows. Otherwise a change between two
         statements is missed.
         """
-        if host is not None and revision is not None:
+        # SQLite can have anything in the column.
+        if host is not None and isinstance(revision, int):
             context.db_scope.revisions[host] = revision
 
     def undo(self, context: computed_context.RequestContext) -> None:
