@@ -15,6 +15,7 @@ from computed import chance
 from computed import context as computed_context
 from computed import exception
 from computed import metrics
+from computed import witness
 from computed.claims import held
 from computed.claims import journal
 from computed.claims import kinds
@@ -53,12 +54,17 @@ class Claims:
     :ivar in_hand: ids of the claims that this run requests or holds
     :ivar unwritten: the ends that could not be journaled, by claim id
     :ivar settled: what the primary must have of the instances of this host
+    :ivar seen: what this host has seen of the database
     """
 
     def __init__(self, database_id: str, host: str, service_id: str,
                  boot_id: str, entries: journal.Journal,
-                 settled: settled_module.Settled | None = None) -> None:
-        """:param settled: None: nothing is remembered yet"""
+                 settled: settled_module.Settled | None = None,
+                 seen: witness.Witness | None = None) -> None:
+        """:param settled: None: nothing is remembered yet
+        :param seen: None: nothing was seen yet
+        """
+        self.seen = seen or witness.Witness()
         self.owner = virt_claim.Owner(database_id, host)
         self.settled = settled or settled_module.Settled(self.owner)
         self.service_id = service_id
@@ -105,8 +111,7 @@ class Claims:
         """
         refuse_stale(context, operation, wanted[0].key)
         rows = [one.request(
-            self.owner.host, None if reconciling or
-            one.kind != kinds.INSTANCE else self.settled.facts(one.key))
+            self.owner.host, None if reconciling else self._facts(one))
             for one in wanted]
         entry = self.begin(operation, [
             journal.Row(one.kind, one.key, one.host or self.owner.host)
@@ -118,6 +123,14 @@ class Claims:
                 context.tolerating_lag(False), self.owner.database_id,
                 entry.claim_id, self.claim_owner, operation, rows))
         return self.granted(context, entry, granted.rows)
+
+    def _facts(self, wanted: kinds.Wanted) -> dict[str, typing.Any] | None:
+        """Return what a row must have for a claim; None: nothing is known.
+        """
+        facts = (self.settled.facts(wanted.key)
+                 if wanted.kind == kinds.INSTANCE else None)
+        return facts and {
+            **facts, 'seconds': self.seen.of(facts['incarnation'])}
 
     def claimed(self, context: Context, operation: str,
                 wanted: abc.Sequence[kinds.Wanted]) -> held.Held:

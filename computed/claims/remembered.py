@@ -21,6 +21,10 @@ KEPT = 30 * 86400.0
 SUFFIX = '.json'
 # The vm_state of an instance that another host has now.
 MOVED = 'moved'
+# The vm_state of a row that is missing.
+NOTHING = 'nothing'
+# What the user of an instance ordered, beside its name and its host.
+ORDER = ('command', 'vcpus', 'memory_mb', 'disk_gb', 'network')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Remembered:
     :ivar before: what counts again if the claim is released; None: nothing
     :ivar regressed: the vm_state of the regressed row, or '' if it is not
         known; None: the row is not regressed
+    :ivar order: what its user ordered, so that a row that is lost can be made
+        again; None: it is not known
     """
 
     name: str
@@ -45,6 +51,7 @@ class Remembered:
     vm_state: str | None
     before: 'Remembered | None' = None
     regressed: str | None = None
+    order: dict[str, typing.Any] | None = None
 
     @property
     def gone(self) -> bool:
@@ -144,7 +151,15 @@ def checked(one: Remembered) -> Remembered:
     """
     if not all((isinstance(one.name, str), isinstance(one.claim_id, str),
                 isinstance(one.revision, int),
+                isinstance(one.order, dict | None),
                 *(isinstance(value, str | None) for value in (
                     one.incarnation, one.vm_state, one.regressed)))):
         raise TypeError(one)
     return one
+
+
+def order_of(row: Row) -> dict[str, typing.Any] | None:
+    """Return what the user of an instance ordered; None if it is damaged."""
+    if set(ORDER).intersection(row.damaged_fields()):
+        return None
+    return {name: getattr(row, name) for name in ORDER}

@@ -44,8 +44,6 @@ class Settled:
         # When each was noted, in seconds of ``clock``; what an earlier run
         # noted is older than everything.
         self._noted = dict.fromkeys(self._all, float('-inf'))
-        # What the last strict list lacked, for the log.
-        self._missing: frozenset[str] = frozenset()
         self._count()
 
     # -- what is remembered
@@ -80,7 +78,8 @@ class Settled:
         """
         one = self.get(uuid)
         if one is not None and not one.gone:
-            raise dataclasses.replace(one, regressed='nothing').error(uuid)
+            raise dataclasses.replace(
+                one, regressed=remembered.NOTHING).error(uuid)
 
     # -- remembering
 
@@ -93,7 +92,8 @@ class Settled:
                 before = before.before      # of a claim that was taken over
             self._put(row.uuid, Remembered(
                 row.name, claim_id, row.revision, incarnation, None,
-                before and dataclasses.replace(before, before=None)))
+                before and dataclasses.replace(before, before=None),
+                order=remembered.order_of(row)))
 
     def released(self, uuid: str, claim_id: str) -> None:
         """Note that nothing was done under a claim."""
@@ -121,7 +121,8 @@ class Settled:
                 self._put(uuid, Remembered(
                     row.name, claim_id, row.revision, incarnation,
                     row.vm_state if row.host == self._owner.host
-                    else remembered.MOVED))
+                    else remembered.MOVED,
+                    order=remembered.order_of(row)))
             # If there was a later claim, the primary had this end.
             elif row is None and one and one.claim_id == claim_id:
                 self._put(uuid, dataclasses.replace(one, vm_state=vm_state))
@@ -131,7 +132,12 @@ class Settled:
         """Take ``row`` for right, because an operator has said so."""
         self._put(row.uuid, Remembered(
             row.name, row.settled_claim_id or '', row.revision, incarnation,
-            row.vm_state))
+            row.vm_state, order=remembered.order_of(row)))
+
+    def forget(self, uuid: str) -> None:
+        """Remember nothing of an instance, because an operator has said so.
+        """
+        self._put(uuid, None)
 
     def hold(self, found: abc.Mapping[str, str]) -> None:
         """Hold instances, and say so in one line.
@@ -206,7 +212,7 @@ class Settled:
                              'has its record again.', one.name)
 
     def review_all(self, rows: typing.Any, as_of: float) -> None:
-        """Compare all rows of the host, and warn of those that are missing.
+        """Compare all rows of the host, and hold those that are missing.
 
         :param rows: an InstanceList that was read strictly
         :param as_of: see :meth:`regressed`
@@ -224,13 +230,7 @@ class Settled:
                     # In the same history somebody else took the row away.
                     del missing[uuid]
                     self._put(uuid, None)
-            new = missing.keys() - self._missing
-            self._missing = frozenset(missing)
-        if new:
-            LOG.error('The database has no record of %(count)s instances of '
-                      'this host, which it had before. Their guests are left '
-                      'alone: %(names)s.',
-                      {'count': len(missing), 'names': names(missing)})
+            self.hold(dict.fromkeys(missing, remembered.NOTHING))
 
     def _of(self, row: Row) -> Remembered | None:
         """Return what is remembered of a row, if it is an instance."""

@@ -38,6 +38,13 @@ class Resync(PutOff):
 and its writes may be lost. Read everything again in {retry_after:.1f} s."""
 
 
+class DatabaseWentBack(ComputedError):
+    """The database went back in time: its clock shows {shown} s, and {seen} \
+s were seen before. Was a backup restored? A new incarnation of it begins: \
+the hosts read everything again, and hold each instance whose record lacks \
+what they have recorded since."""
+
+
 class ResyncFull(PutOff):
     """Too many hosts are reading everything again at this moment. Repeat in \
 {retry_after:.1f} s."""

@@ -43,6 +43,12 @@ class InstanceNotRegressed(ComputedError):
     """Instance {instance} is not held; there is nothing to reconcile."""
 
 
+class OrderUnknown(ComputedError):
+    """The record of instance {instance} is lost, and its host does not know \
+what was ordered either. Restore the record of {uuid} from another backup, or \
+leave its guest to nobody with `--keep-record`."""
+
+
 class InstanceCrashed(ComputedError):
     """Instance {instance} ended right after it started, with exit code \
 {exit_code}. `computed-manage instance log {instance}` shows its output."""

@@ -48,31 +48,40 @@ class Service(base.ComputedObject):
     @base.remotable
     def register(cls, context: computed_context.RequestContext,
                  host: str, service_id: str, boot_id: str, host_boot_id: str,
-                 version: str, place: str = '',
-                 began: float = 0.0) -> dict[str, str]:
+                 version: str, place: str = '', began: float = 0.0,
+                 seen: dict[str, int] | None = None
+                 ) -> dict[str, typing.Any]:
         """Give a host to this run of a service.
 
         See :class:`computed.db.cell.succession.Life`.
 
-        :returns: ``{'database_id'}``
+        :param seen: what the host has seen of the database, ``{incarnation:
+            seconds of the clock of the cell}``
+        :returns: ``{'database_id', 'incarnation', 'seconds'}``; the last two
+            are what the conductor has seen of the database
         :raises computed.exception.HostNotSilent: the host has another
             service, which may be alive
         """
         db.host.register(context, host, db.succession.Life(
-            service_id, boot_id, host_boot_id, place, began), version)
-        return {'database_id': db.database.cell.database_id}
+            service_id, boot_id, host_boot_id, place, began), version, seen)
+        return {'database_id': db.database.cell.database_id, **shown()}
 
     @classmethod
     @base.remotable
     def report(cls, context: computed_context.RequestContext,
-               host: str, service_id: str, boot_id: str,
-               digest: str) -> bool:
-        """Record a heartbeat; return False if another run has the host.
+               host: str, service_id: str, boot_id: str, digest: str,
+               seen: dict[str, int] | None = None) -> dict[str, typing.Any]:
+        """Record a heartbeat.
 
+        :param seen: as for :meth:`register`
+        :returns: ``{'ours', 'incarnation', 'seconds'}``. ``ours`` is False
+            if another run has the host.
         :raises computed.exception.InvalidValue: the digest is not one
         """
         digest_.ensure(digest)
-        return db.host.report(context, host, service_id, boot_id, digest)
+        ours = db.host.report(
+            context, host, service_id, boot_id, digest, seen)
+        return {'ours': ours, **shown()}
 
 
 @base.registry.register
@@ -208,6 +217,13 @@ class HostList(base.Page, base.ComputedObject):
         """Return hosts, by name; see :class:`base.Page`."""
         return cls.of(context, db.host.get_page(context, limit, marker),
                       host_of)
+
+
+def shown() -> dict[str, typing.Any]:
+    """Return what this conductor has seen of its database."""
+    incarnation, seconds = (
+        db.database.cell.router.incarnation.witness.latest)
+    return {'incarnation': incarnation, 'seconds': seconds}
 
 
 def service_of(context: computed_context.RequestContext,

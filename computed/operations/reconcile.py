@@ -22,8 +22,10 @@ def reconcile(manager: operation.Manager, context: operation.Context,
               uuid: str, keep_guest: bool) -> None:
     """Do what an operator has decided about a held instance.
 
-    :param keep_guest: True: its record becomes what the guest is now. False:
-        the record counts, and the next pass acts on it
+    :param keep_guest: True: its record becomes what the guest is now; a
+        record that is lost is made again. False: the record counts, and the
+        next pass acts on it; if it is lost, the guest belongs to no instance
+        any more and is left alone
     :raises computed.exception.InstanceNotRegressed: it is not held
     :raises computed.exception.InstanceBusy: something else works on it
     :raises computed.exception.GuestNotFound: there is no guest to keep
@@ -38,10 +40,10 @@ def reconcile(manager: operation.Manager, context: operation.Context,
             raise exception.InstanceNotRegressed(instance=uuid)
         if keep_guest:
             _keep_guest(manager, context, uuid, one)
-        else:
-            row = instance_obj.Instance.get_by_uuid(
-                context, uuid, use_slave=False)
+        elif row := _record(context, uuid):
             settled.accept(row, row.origin and row.origin.incarnation)
+        else:
+            settled.forget(uuid)
     LOG.warning('Instance %(name)s is not held any more: an operator has '
                 'decided for its %(kept)s.',
                 {'name': one.name,
@@ -51,6 +53,8 @@ def reconcile(manager: operation.Manager, context: operation.Context,
 def _keep_guest(manager: operation.Manager, context: operation.Context,
                 uuid: str, one: remembered.Remembered) -> None:
     values = of_guest(manager, uuid, one)
+    if _record(context, uuid) is None:
+        _make_record(manager, context, uuid, one, values)
     try:
         claim = manager.claims.claim_all(
             context, 'reconcile', [kinds.Wanted(kinds.INSTANCE, uuid, {})],
@@ -65,6 +69,34 @@ def _keep_guest(manager: operation.Manager, context: operation.Context,
         raise lost
     manager.claims.settle(context, claim, fault=None, task_state=None,
                           **values)
+
+
+def _record(context: operation.Context, uuid: str) -> typing.Any:
+    """Return the row of an instance, deleted or not; None if it is lost."""
+    try:
+        return instance_obj.Instance.get_by_uuid(
+            context, uuid, use_slave=False)
+    except exception.InstanceNotFound:
+        return None
+
+
+def _make_record(manager: operation.Manager, context: operation.Context,
+                 uuid: str, one: remembered.Remembered,
+                 values: dict[str, typing.Any]) -> None:
+    """Make the row of an instance again that the database has lost.
+
+    :param values: the columns that describe its guest
+    :raises computed.exception.OrderUnknown: its user's order is lost, too
+    """
+    if values.get('deleted'):
+        # It was deleted, and its record is gone: they agree.
+        raise exception.InstanceNotFound(instance=one.name)
+    if one.order is None:
+        raise exception.OrderUnknown(instance=one.name, uuid=uuid)
+    instance_obj.Instance(
+        context, uuid=uuid, name=one.name, host=manager.host,
+        vm_state=values['vm_state'], power_state=values['power_state'],
+        exit_code=values['exit_code'], **one.order).create()
 
 
 def of_guest(manager: operation.Manager, uuid: str,

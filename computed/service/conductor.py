@@ -69,7 +69,7 @@ class ConductorService:
             router, cell.migration.outdated())
         monitor.start()
         self._parts.callback(monitor.stop)
-        keeper = cell.cell_clock.Keeper()
+        keeper = cell.clock_keeper.Keeper()
         keeper.start()
         self._parts.callback(keeper.stop)
         server = transport.server(

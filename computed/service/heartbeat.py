@@ -67,9 +67,13 @@ class Heartbeat:
     def beat(self) -> None:
         """Report once; log the first failure in a row, and its end."""
         try:
-            ours = host_obj.Service.report(
+            seen = self._claims.seen
+            shown = host_obj.Service.report(
                 context.new(), self._conf.host, self._identity.service_id,
-                self._identity.boot_id, json.dumps(self._digest()))
+                self._identity.boot_id, json.dumps(self._digest()),
+                seen.seen())
+            seen.note(shown['incarnation'], shown['seconds'])
+            ours = shown['ours']
             lost = None if ours else self._registered_again()
         except exception.ComputedError as error:
             # When this service ends, its conductor may have ended first.

@@ -20,6 +20,7 @@ from computed import objects
 from computed.claims import claims
 from computed.claims import journal
 from computed.claims import remembered
+from computed.claims import seen
 from computed.claims import settled
 from computed.conductor import client as conductor_client
 from computed.objects import base
@@ -41,6 +42,7 @@ from computed.service import surroundings as surroundings_module
 from computed.service import task_endpoint
 from computed.tasks import resources
 from computed.tasks.power_states import task as power_states
+from computed.virt import calls
 from computed.virt import driver
 
 LOG = logging.getLogger(__name__)
@@ -103,8 +105,9 @@ class HostService:
         self._ends_with(metrics_server.serve(
             self._around.metrics, self.conf))
         self.identity = identity.load(state_path, self._around.boot_id_path)
+        witnessed = seen.Kept(files.below(state_path, 'seen.json'))
         self._registrar = registration.Registrar(
-            self.conf, self.identity, identity.place(locked))
+            self.conf, self.identity, identity.place(locked), witnessed)
         objects.register_all()
         self._tasks = self._around.load_tasks(
             self.conf, collect.collect(manager.ComputeManager))
@@ -116,17 +119,19 @@ class HostService:
         self.claims = claims.Claims(
             registered['database_id'], self.conf.host,
             self.identity.service_id, self.identity.boot_id,
-            journal.Journal(files.below(state_path, 'claims')))
+            journal.Journal(files.below(state_path, 'claims')),
+            seen=witnessed)
         self.claims.settled = settled.Settled(
             self.claims.owner, remembered.Store(
                 files.below(state_path, 'settled'), self.claims.owner))
         self._report()
         self.driver = make_driver(self.conf)
-        self._until_possible(
-            lambda: self.driver.init_host(self.claims.owner))
+        first = calls.Calls(lambda: self.driver,
+                            lambda: self.conf.virt.driver_call_timeout)
+        self._until_possible(lambda: first.init_host(self.claims.owner))
         self._ends_with(self.driver.close)
         self._until_possible(lambda: ownership.check(
-            self.driver.list_instances(), self.claims.owner))
+            first.list_instances(), self.claims.owner))
         self._manage(state_path)
         self._serve()
         self._around.hello(self.conf, self.instances())
@@ -192,9 +197,13 @@ class HostService:
             self.manager, context.new(), self.instances(),
             lambda: self._around.waiting(
                 'finishing interrupted operations', 120)))
-        self._until_possible(
-            lambda: resources.update(
-                self.manager, context.new(resync=True)))
+        self._until_possible(self._record_resources)
+
+    def _record_resources(self) -> None:
+        try:
+            resources.update(self.manager, context.new(resync=True))
+        except exception.DriverHangs as error:
+            LOG.warning('What this host has is recorded later: %s', error)
 
     def instances(self) -> instance_obj.InstanceList:
         """Return the live instances of this host, read on the primary."""

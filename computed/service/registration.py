@@ -1,10 +1,13 @@
 """Register this run of the service for its host, and judge a refusal."""
 
+import typing
+
 from oslo_config import cfg
 
 import computed
 from computed import context
 from computed import exception
+from computed import witness
 from computed.objects import host as host_obj
 from computed.service import identity as identity_module
 
@@ -35,13 +38,16 @@ class Registrar:
     """
 
     def __init__(self, conf: cfg.ConfigOpts,
-                 identity: identity_module.Identity, place: str) -> None:
+                 identity: identity_module.Identity, place: str,
+                 seen: witness.Witness | None = None) -> None:
+        """:param seen: what this host has seen of the database"""
         self._conf = conf
+        self._seen = seen or witness.Witness()
         self._identity = identity
         self._place = place
         self._sign: str | None = None
 
-    def register(self) -> dict[str, str]:
+    def register(self) -> dict[str, typing.Any]:
         """Register this run; see ``Service.register``.
 
         :raises computed.exception.ComputedError: see :func:`judged`
@@ -51,10 +57,11 @@ class Registrar:
             found = host_obj.Service.register(
                 context.new(), self._conf.host, mine.service_id,
                 mine.boot_id, mine.host_boot_id, computed.__version__,
-                self._place, mine.began)
+                self._place, mine.began, self._seen.seen())
         except exception.HostNotSilent as refusal:
             error = judged(refusal, mine.service_id, self._sign)
             self._sign = refusal.kwargs['sign']
             raise error from None
         self._sign = None
+        self._seen.note(found['incarnation'], found['seconds'])
         return found

@@ -18,6 +18,7 @@ from oslo_log import log as logging
 from computed import concurrency
 from computed import exception
 from computed import metrics
+from computed.virt import claim as virt_claim
 from computed.virt import driver as virt_driver
 
 LOG = logging.getLogger(__name__)
@@ -43,6 +44,14 @@ class Calls:
         self._acts: set[futures.Future] = set()
 
     # -- looking
+
+    def init_host(self, owner: virt_claim.Owner) -> None:
+        """Make the driver ready; see the driver's method.
+
+        :raises computed.exception.DriverHangs: it is not ready in time
+        """
+        self._look('init_host', 'init_host',
+                   lambda: self._driver().init_host(owner))
 
     def list_instances(self) -> virt_driver.Snapshot:
         """Return all guests; see the driver's method.

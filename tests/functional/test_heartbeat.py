@@ -15,6 +15,7 @@ from computed.service import heartbeat
 from computed.service import identity
 from computed.service import registration
 from tests.support import fixtures
+from tests.support import waiting
 
 SECOND = str(uuid.UUID(int=2))
 # What a heartbeat does depends on the errors that the transport raises.
@@ -231,3 +232,20 @@ def test_a_late_request_does_not_undo_a_later_registration(bench, pair):
     fixtures.register(fixtures.HOST, str(uuid.uuid4()))
     with pytest.raises(exception.HostNotSilent):
         late.register()
+
+
+def incarnation(pair):
+    return pair.sql(pair.primary,
+                    'SELECT incarnation FROM database_identity')[0][0]
+
+
+def test_a_host_tells_that_the_database_went_back(bench, pair):
+    before = incarnation(pair)
+    bench.claims.seen.note(before, 10 ** 6)
+    bench.heartbeats.beat()
+    after = incarnation(pair)
+    assert after != before
+    waiting.wait_for(
+        lambda: bench.heartbeats.beat() or bench.claims.seen.of(after), 20,
+        'what the conductor has seen since')
+    assert incarnation(pair) == after

@@ -1,5 +1,6 @@
 """The database goes back in time; what a host has settled since is lost."""
 
+import dataclasses
 import uuid
 
 import oslo_messaging as messaging
@@ -174,6 +175,24 @@ def test_a_later_write_by_somebody_else_does_not_hide_it(
     assert is_held(manager)
 
 
+def test_nor_if_nobody_began_a_new_incarnation(
+        manager, virt, pair, fresh, backup):
+    """The host has seen the clock of the cell show more than it does now."""
+    manager._sync_power_states(context.new())
+    backup.restore()
+    [(number,)] = pair.sql(pair.primary,
+                           'SELECT incarnation FROM database_identity')
+    manager.claims.seen.note(number, 10 ** 6)
+    for path in (pair.primary, pair.replica):
+        pair.sql(path, "UPDATE instances SET name = 'renamed', "
+                 'revision = revision + 1000')
+        pair.sql(path, 'UPDATE hosts SET revision = revision + 1000')
+    for _ in range(3):
+        manager._sync_power_states(context.new())
+    assert virt.get_instance(UUID).power_state == states.RUNNING
+    assert is_held(manager)
+
+
 def test_an_operator_may_keep_the_guest(manager, virt, pair, restored):
     manager._sync_power_states(context.new())
     asked(manager.reconcile, UUID, True)
@@ -201,6 +220,87 @@ def test_a_guest_that_is_gone_cannot_be_kept(manager, virt, pair, restored):
         asked(manager.reconcile, UUID, True)
     assert is_held(manager)
     assert row(pair) == restored
+
+
+@pytest.fixture
+def lost(manager, pair, fresh, backup):
+    """The backup that is restored lacks the instance; returns its row."""
+    found = row(pair)
+    manager._sync_power_states(context.new())
+    for path in (pair.primary, pair.replica):
+        pair.sql(path, 'DELETE FROM instances')
+    pair.sql(pair.primary, 'UPDATE hosts SET revision = 3')
+    new_incarnation(manager, pair, fresh.conductor)
+    manager._sync_power_states(context.new())
+    return found
+
+
+def test_an_instance_that_is_lost_is_held_and_its_guest_left_alone(
+        manager, virt, lost, caplog):
+    assert is_held(manager)
+    assert asked(manager.list_regressed) == [{'uuid': UUID, 'name': 'web'}]
+    assert 'says nothing' in asked(manager.get_guest, UUID)['regressed']
+    assert virt.get_instance(UUID).power_state == states.RUNNING
+
+
+ORDERED = 'uuid, name, host, command, vcpus, memory_mb, disk_gb, network'
+
+
+def test_a_record_that_is_lost_can_be_made_again(
+        manager, virt, pair, fresh, lost):
+    remember(manager, fresh.state)      # its order is known on disk, too
+    virt.calls.clear()
+    asked(manager.reconcile, UUID, True)
+    assert row(pair, ORDERED) == (
+        UUID, 'web', 'h1', 'sleep 1000', 1, 0, 0, 'host')
+    assert row(pair, 'vm_state, power_state, claim_id, task_state, fault'
+               ) == ('active', states.RUNNING, None, None, None)
+    assert not is_held(manager)
+    assert not {'power_on', 'power_off', 'reboot', 'destroy'} & {*virt.calls}
+    assert manager._sync_power_states(context.new()).candidates == 0
+    done(manager, power.STOP, 'active')
+    assert row(pair, 'vm_state') == ('stopped',)
+
+
+def test_that_is_repeated_without_harm(manager, virt, pair, lost, lossy):
+    lossy(1, before=True)
+    with pytest.raises(exception.OutcomeUnknown):
+        asked(manager.reconcile, UUID, True)
+    assert is_held(manager)
+    asked(manager.reconcile, UUID, True)
+    assert row(pair, 'vm_state') == ('active',)
+    assert not is_held(manager)
+
+
+def test_or_its_guest_is_left_to_nobody(manager, virt, pair, lost):
+    virt.calls.clear()
+    asked(manager.reconcile, UUID, False)
+    assert not is_held(manager)
+    assert pair.sql(pair.primary, 'SELECT uuid FROM instances') == []
+    for _ in range(2):
+        manager._sync_power_states(context.new())
+    assert not {'power_on', 'power_off', 'reboot', 'destroy'} & {*virt.calls}
+    assert virt.get_instance(UUID).power_state == states.RUNNING
+
+
+def test_an_order_that_is_lost_too_is_not_invented(
+        manager, pair, lost):
+    known = manager.claims.settled
+    known._put(UUID, dataclasses.replace(known.get(UUID), order=None))
+    with pytest.raises(exception.OrderUnknown, match=UUID):
+        asked(manager.reconcile, UUID, True)
+    assert pair.sql(pair.primary, 'SELECT uuid FROM instances') == []
+    assert is_held(manager)
+
+
+def test_a_row_of_that_uuid_elsewhere_is_not_overwritten(
+        manager, pair, lost):
+    pair.add_instance(pair.primary, uuid=UUID, name='other', host='h2')
+    before = row(pair)
+    with pytest.raises(exception.ComputedError):
+        asked(manager.reconcile, UUID, True)
+    assert row(pair) == before
+    assert is_held(manager)
 
 
 def test_a_record_that_comes_back_ends_it(manager, pair, fresh, backup):

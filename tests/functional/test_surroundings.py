@@ -7,12 +7,15 @@ import pytest
 from computed import concurrency
 from computed import context
 from computed import exception
+from computed import files
 from computed.rpc import hostapi
 from computed.rpc import transport
 from computed.service import host
 from computed.service import surroundings
 from computed.virt import memory
 from tests.support import fixtures
+from tests.support import hanging
+from tests.support import waiting
 
 
 class Transport(transport.Transport):
@@ -94,3 +97,61 @@ def test_a_service_reports_while_it_waits_for_its_driver(
     finally:
         service.stop()
         starting.join(20)
+
+
+@pytest.mark.parametrize('method', ['init_host', 'list_instances'])
+def test_a_start_says_which_call_of_the_driver_hangs(
+        host_side, tmp_path, around, caplog, method):
+    """It goes on once that call has ended."""
+    made = []
+
+    def make(conf):
+        made.append(hanging.HangingDriver(memory.MemoryDriver(conf), method))
+        return made[-1]
+    host_side.conf.set_override('state_path', str(tmp_path / 'state'))
+    host_side.conf.set_override('driver_call_timeout', 0.05, 'virt')
+    service = host.HostService(host_side.conf, surroundings=around)
+    around.load_driver = lambda conf: make
+    starting = concurrency.thread('start', service.start)
+    starting.start()
+    try:
+        waiting.wait_for(
+            lambda: 'Waiting: The driver does not answer: '
+            f'{method}' in caplog.text, 20, 'the reason')
+        assert made[0].hung == 1
+        made[0].let_go()
+        waiting.wait_for(lambda: not starting.is_alive(), 20, 'the start')
+        assert service.runner is not None
+    finally:
+        made[0].let_go()
+        service.stop()
+        starting.join(20)
+
+
+def test_what_it_has_seen_of_the_database_outlives_a_service(
+        host_side, tmp_path, around, pair):
+    """The first call of the next one tells that the database went back."""
+    host_side.conf.set_override('state_path', str(tmp_path / 'state'))
+    host_side.conf.set_override('report_interval', 1)
+    path, services = tmp_path / 'state' / 'seen.json', []
+
+    def started():
+        services.append(host.HostService(
+            host_side.conf, surroundings=around))
+        services[-1].start()
+        return incarnation()
+
+    def incarnation():
+        return pair.sql(pair.primary,
+                        'SELECT incarnation FROM database_identity')[0][0]
+    before = started()
+    try:
+        waiting.wait_for(lambda: files.read_json(path), 20, 'the file')
+    finally:
+        services[0].stop()
+    assert list(files.read_json(path)) == [before]
+    files.write_json(path, {before: 10 ** 6})
+    try:
+        assert started() != before
+    finally:
+        services[1].stop()

@@ -67,6 +67,7 @@ class Deployment:
 
     :ivar replica: instances that a replica knows, if not those of the
         primary
+    :ivar lost: instances that only their hosts know
     :ivar lost_replies: how many of the next writes are done, but not answered
     """
 
@@ -75,6 +76,7 @@ class Deployment:
         self.hosts = self.conductor = self
         self.all_hosts = [host()]
         self.primary = []
+        self.lost = []
         self.replica = None
         self.usage = []
         self.nodes = []
@@ -184,7 +186,7 @@ class Deployment:
         if host in self.refusals:
             raise self.refusals[host]
         return [{'uuid': one.uuid, 'name': one.name}
-                for one in self.primary if one.host == host]
+                for one in self.primary + self.lost if one.host == host]
 
     def reconcile(self, context, host, uuid, keep_guest):
         if uuid in self.refusals:

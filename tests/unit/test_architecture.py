@@ -19,7 +19,7 @@ from computed.virt import driver
 ROOT = pathlib.Path(__file__).parents[2]
 HASHES = {
     'BandwidthUsage':
-        '1.0-b69169d64fd046f2e8589524de949093',
+        '1.0-f58a5481710ea868745c505f5a0f04a9',
     'BandwidthUsageList':
         '1.0-f79fdb12c7c427c6dd3924eb68bdfe6c',
     'ComputeNode':
@@ -41,7 +41,7 @@ HASHES = {
     'ResourceUsage':
         '1.0-22ba39451e08094229397da45feb3a00',
     'Service':
-        '1.0-e591857f406959bd482525c08d1a4b19',
+        '1.0-cca10ac9cd38362e95008bc1286f424f',
 }
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+import typing
 import uuid
 from collections import abc
 
@@ -12,6 +13,7 @@ from computed import states
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 
+T = typing.TypeVar('T', bound=typing.Any)
 # Errors that end by themselves: waiting continues.
 TEMPORARY = (exception.PutOff, exception.ConductorUnavailable,
              exception.OutcomeUnknown, exception.PrimaryUnavailable)
@@ -71,11 +73,10 @@ def as_uuid(text: str) -> str | None:
         return None
 
 
-def the_one(name: str,
-            found: abc.Sequence[instance_obj.Instance],
-            ) -> instance_obj.Instance:
+def the_one(name: str, found: abc.Sequence[T]) -> T:
     """Return the only instance among those found under a name.
 
+    :param found: objects with a ``uuid``
     :raises computed.exception.InstanceNotFound: none was found
     :raises computed.exception.InstanceAmbiguous: several were found
     """

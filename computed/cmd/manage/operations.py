@@ -15,7 +15,19 @@ R = typing.TypeVar('R')
 
 
 class OnInstances(base.Command):
-    """The base of commands that do the same to several instances."""
+    """The base of commands that do the same to several instances.
+
+    :cvar least: how many must be named, as ``nargs`` of argparse
+    """
+
+    least = '+'
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('instances', metavar='NAME_OR_UUID',
+                            nargs=self.least,
+                            help='names or uuids of instances')
+        return parser
 
     def _each(self, things: abc.Iterable[T],
               act: abc.Callable[[T], R]) -> list[R]:
@@ -39,8 +51,6 @@ class Operation(OnInstances):
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('instances', metavar='NAME_OR_UUID', nargs='+',
-                            help='names or uuids of instances')
         base.add_wait(parser)
         return parser
 

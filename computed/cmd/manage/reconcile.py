@@ -23,25 +23,28 @@ class Reconcile(operations.OnInstances):
     """Decide about instances that are held.
 
     An instance is held if the database went back in time, by a restore or a
-    failover, and lacks what the host has recorded since.
+    failover, and lacks what the host has recorded since. If it lacks the
+    instance itself, its host is asked for the name. No guest is destroyed by
+    this command.
     """
+
+    least = '*'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
-        parser.add_argument('instances', metavar='NAME_OR_UUID', nargs='*',
-                            help='names or uuids of instances')
         parser.add_argument('--all-regressed', action='store_true',
                             help='all instances that are held')
         parser.add_argument('--host', metavar='HOST',
-                            help='with --all-regressed: only on this host')
+                            help='only instances that this host holds')
         keep = parser.add_mutually_exclusive_group(required=True)
         keep.add_argument(
             '--keep-guest', action='store_true',
-            help='correct the record by what the guest is now')
+            help='correct the record by what the guest is now; make it again '
+                 'if it is lost')
         keep.add_argument(
             '--keep-record', action='store_true',
             help='let the record count; the host then acts on it, and may '
-                 'stop the guest')
+                 'stop the guest. A guest whose record is lost is left alone')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
@@ -67,13 +70,37 @@ class Reconcile(operations.OnInstances):
     def _wanted(self, parsed_args: argparse.Namespace
                 ) -> tuple[list[Held], bool]:
         """Return the instances, and whether all could be found."""
-        if not parsed_args.all_regressed:
-            named = self._each(
-                parsed_args.instances,
-                functools.partial(lookup.instance, self.context))
-            return ([Held(one.host, one.uuid, one.name) for one in named],
-                    len(named) == len(parsed_args.instances))
-        hosts = [parsed_args.host] if parsed_args.host else [
+        if parsed_args.all_regressed:
+            return self._held(parsed_args.host)
+        named = self._each(
+            parsed_args.instances,
+            lambda name: self._named(name, parsed_args.host))
+        return named, len(named) == len(parsed_args.instances)
+
+    def _named(self, name: str, host: str | None) -> Held:
+        """Return the instance that a user names.
+
+        :param host: where it is held; None: the database tells, or any host
+        :raises computed.exception.ComputedError: there is no such instance,
+            or several have this name
+        """
+        if host is None:
+            try:
+                found = lookup.instance(self.context, name)
+                return Held(found.host, found.uuid, found.name)
+            except exception.InstanceNotFound:
+                pass    # perhaps the database has lost it
+        held = self._held(host)[0]
+        uuid = lookup.as_uuid(name)
+        return lookup.the_one(name, [one for one in held if one.uuid == uuid]
+                              or [one for one in held if one.name == name])
+
+    def _held(self, host: str | None) -> tuple[list[Held], bool]:
+        """Return what hosts hold, and whether all hosts have answered.
+
+        :param host: None: all hosts that are up
+        """
+        hosts = [host] if host else [
             host.name for host in paging.rows(functools.partial(
                 host_obj.HostList.get_all, self.context, use_slave=False))
             if lookup.is_up(host.service, self.conf.service_down_time)]

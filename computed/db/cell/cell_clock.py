@@ -13,25 +13,19 @@ away. Only by ``listened`` may a service lose its host.
 """
 
 import dataclasses
-import threading
 
 import sqlalchemy as sa
 from oslo_log import log as logging
 
-from computed import clock as system_clock
-from computed import concurrency
 from computed import context as computed_context
 from computed import exception
+from computed import witness
 from computed.db.cell import models
 from computed.db.cell.database import cell
+from computed.db.routing import incarnation as incarnation_module
 
 LOG = logging.getLogger(__name__)
 
-# Seconds of the conductor's clock for one second of the cell's.
-SECOND = 1.0
-# So many seconds later a conductor looks again if another one counts. It is
-# less than REACH, so that the calls that it gets are noted in time.
-FOLLOW = 5.0
 # A call of a host proves that hosts could be heard for this many seconds
 # before it, because each of them reports about as often.
 REACH = 10
@@ -71,11 +65,27 @@ class Turn:
     :ivar reading: what the clock shows now
     :ivar added: whether this conductor added a second
     :ivar noted: whether the clock shows that this conductor was called
+    :ivar incarnation: of the database
+    :ivar loss: that the database went back, if this conductor found it out
     """
 
     reading: Reading
     added: bool
     noted: bool
+    incarnation: str | None
+    loss: 'Loss | None' = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """The database went back in time, and a new incarnation has begun.
+
+    :ivar incarnation: the new one
+    :ivar error: what happened, for people
+    """
+
+    incarnation: str
+    error: exception.DatabaseWentBack
 
 
 def seconds() -> sa.ScalarSelect[int]:
@@ -98,40 +108,119 @@ def read(context: computed_context.RequestContext) -> Reading:
 
 @cell.liveness
 def advance(context: computed_context.RequestContext,
-            seen: Reading | None, heard: bool) -> Turn:
+            seen: Reading | None, heard: bool,
+            incarnation: str | None = None,
+            counts: witness.Seen | None = None) -> Turn:
     """Add a second, unless another conductor has added it.
 
     :param seen: what the clock showed a second ago; None: not known
     :param heard: whether a host has called this conductor since
+    :param incarnation: of the database, as this conductor knows it
+    :param counts: see :func:`ensure_forward`
     """
-    if seen is not None and not heard and _swap(
-            context, {'seconds': seen.seconds}, {'seconds': seen.seconds + 1}):
-        return Turn(seen.next(), True, True)
-    if seen is not None and heard and _replace(
-            context, seen, seen.next().hear()):
-        return Turn(seen.next().hear(), True, True)
-    now = read(context)
+    if seen is not None:
+        # A call that is to be noted changes the whole row.
+        old, new = ((seen, seen.next().hear()) if heard else
+                    (seen, seen.next()))
+        if _swap(context, old, new, incarnation, whole=heard):
+            return Turn(new, True, True, incarnation)
+    now, current = _look(context)
+    loss = None
+    if _lacks(now, current, counts or {}):
+        loss = ensure_forward(context, counts or {})
+        now, current = _look(context)
     # Another conductor may have noted a call since, and added no second.
     due = seen is not None and now.seconds == seen.seconds
-    new = (now.next() if due else now).hear()
-    if heard and new != now and _replace(context, now, new):
-        return Turn(new, due, True)
-    return Turn(now, False, not heard or new == now)
+    new = now.next() if due else now
+    if heard:
+        new = new.hear()
+    if new != now and _swap(context, now, new, current):
+        return Turn(new, due, True, current, loss)
+    return Turn(now, False, not heard or new == now, current, loss)
 
 
-def _replace(context: computed_context.RequestContext, old: Reading,
-             new: Reading) -> bool:
-    return _swap(context, dataclasses.asdict(old), dataclasses.asdict(new))
+def _swap(context: computed_context.RequestContext, old: Reading,
+          new: Reading, incarnation: str | None, whole: bool = True) -> bool:
+    """Write ``new`` if the row still is ``old``, in the same incarnation.
 
-
-def _swap(context: computed_context.RequestContext, old: dict[str, int],
-          new: dict[str, int]) -> bool:
-    """Write ``new`` if the row still has the values ``old``."""
+    :param whole: False: only the seconds are compared and written
+    """
+    names = [field.name for field in dataclasses.fields(Reading)]
+    identity = models.DatabaseIdentity.incarnation
     return bool(context.session.execute(
-        sa.update(_ROW).where(*(
-            getattr(_ROW, name) == value for name, value in old.items()))
-        .values(**new)
+        sa.update(_ROW)
+        .where(*(getattr(_ROW, name) == getattr(old, name)
+                 for name in (names if whole else names[:1])),
+               sa.exists().where(identity == incarnation
+                                 if incarnation is not None
+                                 else identity.is_(None)))
+        .values({name: getattr(new, name)
+                 for name in (names if whole else names[:1])})
         .execution_options(synchronize_session=False)).rowcount)
+
+
+# -- a database that went back in time
+
+def _incarnation() -> sa.ScalarSelect[str | None]:
+    return sa.select(models.DatabaseIdentity.incarnation).scalar_subquery()
+
+
+def _look(context: computed_context.RequestContext
+          ) -> tuple[Reading, str | None]:
+    """Return what the clock shows, and the incarnation, in one statement."""
+    *shown, incarnation = context.session.execute(sa.select(
+        _ROW.seconds, _ROW.listened, _ROW.listened_at, _incarnation())).one()
+    return Reading(*shown), incarnation
+
+
+def _lacks(now: Reading, incarnation: str | None,
+           counts: witness.Seen) -> bool:
+    return incarnation is not None and (
+        now.seconds < counts.get(incarnation, 0))
+
+
+def behind(counts: witness.Seen) -> sa.ColumnElement[bool]:
+    """Return a condition: the clock shows less than was seen.
+
+    :param counts: at least one; counts of other incarnations do not matter
+    """
+    now = sa.func.coalesce(_incarnation(), '')
+    return sa.or_(*(
+        sa.and_(now == incarnation, seconds() < shown)
+        for incarnation, shown in counts.items()))
+
+
+def ensure_forward(context: computed_context.RequestContext,
+                   counts: witness.Seen) -> Loss | None:
+    """Begin a new incarnation if the clock shows less than was seen.
+
+    Only the primary is asked, so a replica that lags is never taken for a
+    database that went back. If another server is the primary now, a new
+    incarnation begins for that reason, and nothing is compared.
+
+    Call it in a transaction of :meth:`cell.liveness`.
+
+    :param counts: ``{incarnation: seconds}`` that somebody has seen
+    :returns: what was lost; None: nothing, or another conductor has begun
+        the new one
+    """
+    if not counts or not _lacks(*_look(context), counts):
+        return None
+    former = incarnation_module.current(context)
+    now, _ = _look(context)
+    if not _lacks(now, former, counts):
+        return None
+    number = incarnation_module.begin(context, former)
+    return None if number is None else Loss(
+        number, exception.DatabaseWentBack(
+            shown=now.seconds, seen=counts[former]))
+
+
+def tell(loss: Loss | None) -> None:
+    """Log a loss, and use the new incarnation; call it after the commit."""
+    if loss is not None:
+        LOG.error('%s', loss.error)
+        cell.router.incarnation.begun(loss.incarnation)
 
 
 class Hearing:
@@ -154,56 +243,3 @@ class Hearing:
 
 
 hearing = Hearing()
-
-
-class Keeper:
-    """A thread of a conductor that takes part in the count."""
-
-    def __init__(self) -> None:
-        self._stopping = threading.Event()
-        self._seen: Reading | None = None
-        self._thread: concurrency.Thread = concurrency.thread(
-            'cell clock', self._run)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; one that hangs on a dead server is left."""
-        self._stopping.set()
-        self._thread.join(timeout=1)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wait(system_clock.monotonic() + self.turn())
-
-    def _wait(self, until: float) -> None:
-        # The wait may use a coarser clock, and must not end early.
-        while (left := until - system_clock.monotonic()) > 0:
-            if self._stopping.wait(left):
-                return
-
-    def turn(self) -> float:
-        """Add a second if nobody else did since the last turn.
-
-        :returns: the seconds to wait until the next turn
-        """
-        heard, calls = hearing.asked()
-        first = self._seen is None
-        try:
-            turn = advance(computed_context.new(), self._seen, heard)
-        except exception.ComputedError as error:
-            # The monitor and the hosts say that the primary is away.
-            LOG.debug('The clock of the cell stands still: %s', error)
-            self._seen = None
-        except Exception:       # the next turn may succeed
-            LOG.exception('The clock of the cell stands still.')
-            self._seen = None
-        else:
-            self._seen = turn.reading
-            if turn.noted:
-                hearing.told(calls)
-            if not turn.added and not first:
-                return FOLLOW
-        return SECOND

@@ -10,6 +10,7 @@ from sqlalchemy import orm
 from computed import context as computed_context
 from computed import exception
 from computed import names
+from computed import witness
 from computed.db.cell import bounds
 from computed.db.cell import cell_clock
 from computed.db.cell import models
@@ -69,7 +70,10 @@ def _row(context: computed_context.RequestContext,
     cell.record_revision(context, host.name, host.revision)
     silent_for = None
     if service is not None:
-        silent_for = float(max(now - service.heard_at, 0))
+        # One whose number is damaged was never heard, as far as it shows.
+        heard_at = (service.heard_at if isinstance(service.heard_at, int)
+                    else 0)
+        silent_for = float(max(now - heard_at, 0))
     return HostRow(host, service, compute_node, instances, silent_for,
                    all_frozen or frozen)
 
@@ -116,18 +120,34 @@ def get(context: computed_context.RequestContext, name: str) -> HostRow:
         _row(context, found), promised=promised.figures(found))
 
 
-# Like a heartbeat, it may be the first write on a new primary.
-@cell.liveness
 def register(context: computed_context.RequestContext, host: str,
-             life: succession.Life, version: str) -> None:
+             life: succession.Life, version: str,
+             seen: witness.Seen | None = None) -> None:
     """Give a host to a run of a service.
 
+    :param seen: what the host has seen of the database; see
+        :func:`cell_clock.ensure_forward`
     :raises computed.exception.HostNotSilent: the host has another service,
         which may be alive
     :raises computed.exception.InvalidName: no host can have this name
     """
     names.ensure_host(host)
     cell_clock.hearing.note()
+    cell_clock.tell(_register(context, host, life, version, _believed(seen)))
+
+
+def _believed(seen: witness.Seen | None) -> witness.Seen:
+    """Return what a host has seen, unless a host was believed lately."""
+    return (witness.sound(seen) if cell.router.incarnation.may_begin()
+            else {})
+
+
+# Like a heartbeat, it may be the first write on a new primary.
+@cell.liveness
+def _register(context: computed_context.RequestContext, host: str,
+              life: succession.Life, version: str,
+              seen: witness.Seen) -> cell_clock.Loss | None:
+    loss = cell_clock.ensure_forward(context, seen)
     session = context.session
     # The row lock stops a second service that registers at the same time.
     if session.get(models.Host, host, with_for_update=True) is None:
@@ -139,7 +159,7 @@ def register(context: computed_context.RequestContext, host: str,
     if former is None:
         session.execute(sa.insert(models.Service).values(
             host=host, **{**values, 'heartbeat': 1}))
-        return
+        return loss
     if (former.service_id, former.boot_id) != (
             life.service_id, life.boot_id):
         _ensure_over(former, life, cell_clock.read(context))
@@ -149,6 +169,7 @@ def register(context: computed_context.RequestContext, host: str,
     session.execute(sa.update(models.Service)
                     .where(models.Service.host == host).values(**values)
                     .execution_options(synchronize_session=False))
+    return loss
 
 
 def _heard() -> dict[str, typing.Any]:
@@ -204,22 +225,38 @@ def _add(session: orm.Session, host: str) -> None:
         raise db_exc.DBDeadlock(error) from error
 
 
-@cell.liveness
 def report(context: computed_context.RequestContext, host: str,
-           service_id: str, boot_id: str, digest: str) -> bool:
+           service_id: str, boot_id: str, digest: str,
+           seen: witness.Seen | None = None) -> bool:
     """Record a heartbeat of the service of a host.
 
     It does not raise the revision of the host.
 
+    :param seen: as for :func:`register`
     :returns: False if the host belongs to another run of a service now
     """
     bounds.ensure_fit(models.Service, {'digest': digest})
     cell_clock.hearing.note()
-    changed = context.session.execute(
-        sa.update(models.Service)
-        .where(models.Service.host == host,
-               models.Service.service_id == service_id,
-               models.Service.boot_id == boot_id)
-        .values(digest=digest, **_heard())
-        .execution_options(synchronize_session=False))
-    return bool(changed.rowcount)
+    row = models.Service
+    ours, loss = _report(
+        context, (row.host == host, row.service_id == service_id,
+                  row.boot_id == boot_id), digest, _believed(seen))
+    cell_clock.tell(loss)
+    return ours
+
+
+@cell.liveness
+def _report(context: computed_context.RequestContext,
+            ours: tuple[sa.ColumnElement[bool], ...], digest: str,
+            seen: witness.Seen) -> tuple[bool, cell_clock.Loss | None]:
+    def reported(*conditions: sa.ColumnElement[bool]) -> bool:
+        return bool(context.session.execute(
+            sa.update(models.Service).where(*ours, *conditions)
+            .values(digest=digest, **_heard())
+            .execution_options(synchronize_session=False)).rowcount)
+    if not seen:
+        return reported(), None
+    if reported(~cell_clock.behind(seen)):
+        return True, None
+    loss = cell_clock.ensure_forward(context, seen)
+    return reported(), loss

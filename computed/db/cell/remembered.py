@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from computed import context as computed_context
 from computed import exception
+from computed.db.cell import cell_clock
 from computed.db.cell import models
 
 Row = dict[str, typing.Any]
@@ -20,12 +21,14 @@ def conditions(model: typing.Any,
     """Return the condition that a row has what its host remembers.
 
     It has that if it has the result that the host wrote last, if it says the
-    same, or if it was written later. Revisions of another incarnation do not
-    tell whether it was.
+    same, or if it was written later. Revisions do not tell whether it was if
+    they are of another incarnation, or if the clock of the cell shows less
+    than the host has seen in this one.
 
     :param model: the table of the row
     :param row: with ``remembered``, which is what
-        :meth:`computed.claims.settled.Settled.facts` returns
+        :meth:`computed.claims.settled.Settled.facts` returns, with the
+        ``seconds`` that the host has seen
     """
     facts = row.get('remembered')
     if not facts:
@@ -34,6 +37,8 @@ def conditions(model: typing.Any,
     if facts['incarnation'] is not None:
         later.append(sa.select(models.DatabaseIdentity.incarnation)
                      .scalar_subquery() == facts['incarnation'])
+        if isinstance(facts.get('seconds'), int):
+            later.append(cell_clock.seconds() >= facts['seconds'])
     either = [model.settled_claim_id == facts['claim_id'], sa.and_(*later)]
     if facts['vm_state'] is not None:
         either.append(model.vm_state == facts['vm_state'])

@@ -5,6 +5,7 @@ everything, the same revisions are given again for other changes. So a
 revision that a caller has seen counts in one incarnation only.
 """
 
+import math
 import zlib
 from collections import abc
 
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from computed import chance
 from computed import clock as system_clock
 from computed import context as computed_context
+from computed import witness
 from computed.db.engine import address
 from computed.db.engine import server_sql
 from computed.db.engine import setup
@@ -24,6 +26,8 @@ from computed.db.routing import transaction
 # Otherwise a caller that had read a lost row could save it over another row
 # with the same revision.
 STRIDE = 2 ** 20
+# Seconds between two new ones that begin on the word of a host.
+AGAIN_AFTER = 600.0
 ROW = tables.database_identity.c
 
 
@@ -32,12 +36,15 @@ class Incarnation:
 
     :ivar database_id: the uuid of the database; empty before it is known
     :ivar number: the incarnation, an opaque text; None before it is known
+    :ivar witness: what this conductor has seen of the database
     """
 
     def __init__(self, clock: abc.Callable[[], float] = system_clock.monotonic
                  ) -> None:
         self.database_id = ''
         self.number: str | None = None
+        self.witness = witness.Witness()
+        self._begun_at = -math.inf
         self._clock = clock
         self._since = clock()
 
@@ -45,6 +52,18 @@ class Incarnation:
         """Note that the database is in incarnation ``number`` now."""
         if number != self.number:
             self.number, self._since = number, self._clock()
+
+    def may_begin(self) -> bool:
+        """Return whether a new one may begin on the word of a host.
+
+        One host that errs, or lies, must not begin one after the other.
+        """
+        return self._clock() - self._begun_at >= AGAIN_AFTER
+
+    def begun(self, number: str) -> None:
+        """Note that one has begun, on the word of a host or without."""
+        self._begun_at = self._clock()
+        self.adopt(number)
 
     def age(self) -> float:
         """Return the seconds since this conductor first saw it."""
@@ -100,6 +119,24 @@ def current(context: computed_context.RequestContext) -> str:
         if known[0] not in (None, wanted[0]):
             session.execute(stride())
     return wanted[0]
+
+
+def begin(context: computed_context.RequestContext,
+          former: str) -> str | None:
+    """Begin a new incarnation, inside a writing transaction.
+
+    :param former: the one that ends
+    :returns: the new one; None: another conductor has begun it
+    """
+    session = context.session
+    found = session.scalar(sa.select(ROW.incarnation).with_for_update())
+    if found != former:
+        return None
+    number = chance.uuid()
+    session.execute(sa.update(tables.database_identity).values(
+        incarnation=number))
+    session.execute(stride())
+    return number
 
 
 def stride() -> sa.Update:

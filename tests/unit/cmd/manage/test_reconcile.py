@@ -37,6 +37,23 @@ def test_or_on_one_host(manage, held):
     assert held.operated == [('there', THERE, True)]
 
 
+@pytest.mark.parametrize('name', ['gone', fake.UUID.format(3)])
+@pytest.mark.parametrize('argv', [[], ['--host', 'there']], ids=str)
+def test_an_instance_that_the_database_has_lost_is_found_at_its_host(
+        manage, held, name, argv):
+    held.lost = [fake.instance(3, 'gone', host='there')]
+    assert manage('instance', 'reconcile', name, '--keep-guest', *argv) == (
+        0, 'gone: the guest is kept\n')
+    assert held.operated == [('there', fake.UUID.format(3), True)]
+
+
+def test_a_name_that_several_lost_instances_have_is_refused(manage, held):
+    held.lost = [fake.instance(3, 'gone', host='there'),
+                 fake.instance(4, 'gone')]
+    assert manage('instance', 'reconcile', 'gone', '--keep-guest')[0] == 1
+    assert held.operated == []
+
+
 @pytest.mark.parametrize('argv', [
     ['web', 'nobody'], ['--all-regressed']], ids=str)
 def test_an_error_stops_no_other_and_is_told_in_the_end(
@@ -48,7 +65,8 @@ def test_an_error_stops_no_other_and_is_told_in_the_end(
 
 @pytest.mark.parametrize('argv', [
     ['--keep-guest'], ['web', '--all-regressed', '--keep-guest'],
-    ['web', '--all-regressed', '--host', 'h', '--keep-guest']], ids=str)
+    ['web', '--all-regressed', '--host', 'h', '--keep-guest'],
+    ['web', '--host', 'there', '--keep-guest']], ids=str)
 def test_nothing_is_decided_unless_it_is_clear_for_whom(manage, held, argv):
     assert manage('instance', 'reconcile', *argv)[0] != 0
     assert held.operated == []

@@ -1,0 +1,83 @@
+"""The part that each conductor has in counting the clock of the cell."""
+
+import threading
+
+from oslo_log import log as logging
+
+from computed import clock as system_clock
+from computed import concurrency
+from computed import context as computed_context
+from computed import exception
+from computed.db.cell import cell_clock
+from computed.db.cell.database import cell
+
+LOG = logging.getLogger(__name__)
+
+# Seconds of the conductor's clock for one second of the cell's.
+SECOND = 1.0
+# So many seconds later a conductor looks again if another one counts. It is
+# less than cell_clock.REACH, so that the calls that it gets are noted in
+# time.
+FOLLOW = 5.0
+
+
+class Keeper:
+    """A thread of a conductor that takes part in the count."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._seen: cell_clock.Reading | None = None
+        self._thread: concurrency.Thread = concurrency.thread(
+            'cell clock', self._run)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; one that hangs on a dead server is left."""
+        self._stopping.set()
+        self._thread.join(timeout=1)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wait(system_clock.monotonic() + self.turn())
+
+    def _wait(self, until: float) -> None:
+        # The wait may use a coarser clock, and must not end early.
+        while (left := until - system_clock.monotonic()) > 0:
+            if self._stopping.wait(left):
+                return
+
+    def turn(self) -> float:
+        """Add a second if nobody else did since the last turn.
+
+        :returns: the seconds to wait until the next turn
+        """
+        heard, calls = cell_clock.hearing.asked()
+        first = self._seen is None
+        known = cell.router.incarnation
+        before = known.number
+        try:
+            turn = cell_clock.advance(
+                computed_context.new(), self._seen, heard, before,
+                known.witness.seen())
+        except exception.ComputedError as error:
+            # The monitor and the hosts say that the primary is away.
+            LOG.debug('The clock of the cell stands still: %s', error)
+            self._seen = None
+        except Exception:       # the next turn may succeed
+            LOG.exception('The clock of the cell stands still.')
+            self._seen = None
+        else:
+            self._seen = turn.reading
+            known.witness.note(turn.incarnation, turn.reading.seconds)
+            cell_clock.tell(turn.loss)
+            # Not if a failover was noticed meanwhile.
+            if turn.incarnation is not None and known.number == before:
+                known.adopt(turn.incarnation)
+            if turn.noted:
+                cell_clock.hearing.told(calls)
+            if not turn.added and not first:
+                return FOLLOW
+        return SECOND
