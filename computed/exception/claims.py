@@ -10,7 +10,7 @@ done."""
 
 class Frozen(ComputedError):
     """{operation} is refused. {scope} is frozen since {since} by {by}: \
-{reason}. `computed-manage thaw` ends the freeze."""
+{reason}. `computed-manage thaw`, with --host or --all, ends the freeze."""
 
 
 class FreezeChanged(ComputedError):
@@ -21,6 +21,17 @@ Repeat `computed-manage thaw` to end it."""
 class NotJournaled(ComputedError):
     """Cannot write the claim for {operation} of instance {uuid} to the \
 journal: {reason}. Nothing was done."""
+
+
+class ClaimNotFound(ComputedError):
+    """Nobody holds claim {claim_id}: it has ended, or there never was one. \
+`computed-manage claim list` shows all claims that are held."""
+
+
+class ClaimHolderAlive(ComputedError):
+    """Claim {claim_id} is not released: its holder, the computed of host \
+{host}, was heard {age:.0f} s ago, may still act, and ends its claims itself. \
+If it does not come back, repeat this once it was silent for {wait:.0f} s."""
 
 
 class ClaimNotLive(ComputedError):

@@ -6,6 +6,7 @@ def register_all() -> None:
     __import__('computed.objects.bandwidth')
     __import__('computed.objects.freeze')
     __import__('computed.objects.grant')
+    __import__('computed.objects.held')
     __import__('computed.objects.host')
     __import__('computed.objects.instance')
     __import__('computed.objects.resources')

@@ -30,6 +30,8 @@ HASHES = {
         '1.0-68126b0f2b22878b402b632a246c1b47',
     'Grant':
         '1.0-e461eea1baf857ee04e2a11655c72615',
+    'HeldClaim': '1.0-4cea2f25139a59d9b68e55f9fdb0a676',
+    'HeldClaimList': '1.0-9911f490c4bb8a065531d79078e4b181',
     'Host':
         '1.0-e9c183ce7fdbcebaba7d37694acbfb21',
     'HostList':

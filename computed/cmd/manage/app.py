@@ -15,6 +15,7 @@ import computed
 from computed import files
 from computed.cmd import setup
 from computed.cmd.manage import base
+from computed.cmd.manage import claims
 from computed.cmd.manage import database
 from computed.cmd.manage import freeze
 from computed.cmd.manage import hosts
@@ -47,6 +48,8 @@ COMMANDS: dict[str, typing.Any] = {
     'instance unpause': operations.Unpause,
     'instance delete': operations.Delete,
     'instance reconcile': reconcile.Reconcile,
+    'claim list': claims.List,
+    'claim release': claims.Release,
     'task list': tasks.List,
     'task show': tasks.Show,
     'task run': tasks.Run,

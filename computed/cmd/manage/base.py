@@ -1,6 +1,8 @@
 """What commands share: the session, their base classes, their arguments."""
 
 import argparse
+import getpass
+import socket
 import typing
 from collections import abc
 
@@ -28,6 +30,9 @@ from computed.service import terminal
 # What a command that lists or shows returns: the names of the columns, and
 # the rows, or the cells of the only row.
 Output: typing.TypeAlias = tuple[abc.Sequence[str], abc.Iterable[typing.Any]]
+
+T = typing.TypeVar('T')
+R = typing.TypeVar('R')
 
 
 class Session:
@@ -134,6 +139,20 @@ class Command(command.Command):
                 self.warn('This may be out of date: it comes from '
                           f'{oldest.node}, {oldest.age:.0f} s old at most.')
 
+    def each(self, things: abc.Iterable[T],
+             act: abc.Callable[[T], R]) -> list[R]:
+        """Act on each; log an error, and go on with the others.
+
+        :returns: the results of the calls that have succeeded
+        """
+        results = []
+        for thing in things:
+            try:
+                results.append(act(thing))
+            except exception.ComputedError as error:
+                self.app.LOG.error('%s', self.explained(error))
+        return results
+
     def more(self, marker: str) -> None:
         """Tell how to continue a list that ``--limit`` has cut."""
         self.app.stdout.flush()
@@ -176,6 +195,11 @@ class ShowOne(Command, show.ShowOne):
         return super().produce_output(
             parsed_args, columns.fit(column_names, formatter),
             columns.fit(data, formatter))
+
+
+def operator() -> str:
+    """Return who runs this command, so that others can ask this person."""
+    return f'{getpass.getuser()}@{socket.gethostname()}'
 
 
 # -- arguments

@@ -1,17 +1,10 @@
 """``freeze`` and ``thaw``: refuse all new work, and allow it again."""
 
 import argparse
-import getpass
-import socket
 
 from computed import chance
 from computed.cmd.manage import base
 from computed.objects import freeze as freeze_obj
-
-
-def operator() -> str:
-    """Return who runs this command, so that others can ask this person."""
-    return f'{getpass.getuser()}@{socket.gethostname()}'
 
 
 class FreezeCommand(base.Command):
@@ -43,8 +36,8 @@ class Freeze(FreezeCommand):
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         found = freeze_obj.Freeze.impose(
-            self.context, parsed_args.host, parsed_args.reason, operator(),
-            chance.uuid())
+            self.context, parsed_args.host, parsed_args.reason,
+            base.operator(), chance.uuid())
         self.say(f'{found.scope} is frozen since {found.since}: '
                  f'{found.reason}')
 

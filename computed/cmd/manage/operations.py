@@ -1,18 +1,12 @@
 """``instance start`` and other operations that hosts do on instances."""
 
 import argparse
-import typing
-from collections import abc
 
 from computed import exception
 from computed import states
 from computed.cmd.manage import base
 from computed.cmd.manage import lookup
 from computed.objects import instance as instance_obj
-
-T = typing.TypeVar('T')
-R = typing.TypeVar('R')
-
 
 class OnInstances(base.Command):
     """The base of commands that do the same to several instances.
@@ -28,17 +22,6 @@ class OnInstances(base.Command):
                             nargs=self.least,
                             help='names or uuids of instances')
         return parser
-
-    def _each(self, things: abc.Iterable[T],
-              act: abc.Callable[[T], R]) -> list[R]:
-        """Return the results of those calls that have succeeded."""
-        results = []
-        for thing in things:
-            try:
-                results.append(act(thing))
-            except exception.ComputedError as error:
-                self.app.LOG.error('%s', self.explained(error))
-        return results
 
 
 class Operation(OnInstances):
@@ -56,12 +39,12 @@ class Operation(OnInstances):
 
     def take_action(self, parsed_args: argparse.Namespace) -> int:
         """Start the operation on each instance, even after an error."""
-        started = self._each(
+        started = self.each(
             parsed_args.instances,
             lambda name: self._start(name, parsed_args))
         done = started
         if parsed_args.wait:
-            done = self._each(started, self._wait)
+            done = self.each(started, self._wait)
         return 0 if len(done) == len(parsed_args.instances) else 1
 
     def _start(self, name: str,

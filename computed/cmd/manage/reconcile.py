@@ -56,7 +56,7 @@ class Reconcile(operations.OnInstances):
             raise exception.ComputedError(
                 'Name instances, or give --all-regressed.')
         wanted, complete = self._wanted(parsed_args)
-        done = self._each(
+        done = self.each(
             wanted, lambda one: self._reconcile(one, parsed_args.keep_guest))
         return 0 if complete and len(done) == len(wanted) else 1
 
@@ -72,7 +72,7 @@ class Reconcile(operations.OnInstances):
         """Return the instances, and whether all could be found."""
         if parsed_args.all_regressed:
             return self._held(parsed_args.host)
-        named = self._each(
+        named = self.each(
             parsed_args.instances,
             lambda name: self._named(name, parsed_args.host))
         return named, len(named) == len(parsed_args.instances)
@@ -104,7 +104,7 @@ class Reconcile(operations.OnInstances):
             host.name for host in paging.rows(functools.partial(
                 host_obj.HostList.get_all, self.context, use_slave=False))
             if lookup.is_up(host.service, self.conf.service_down_time)]
-        answers = self._each(hosts, self._held_on)
+        answers = self.each(hosts, self._held_on)
         return ([one for answer in answers for one in answer],
                 len(answers) == len(hosts))
 

@@ -1,0 +1,162 @@
+"""Queries on all claims that are held, for operators.
+
+A claim ends when its holder ends it. If the holder does not come back, an
+operator ends it, once it is sure that the holder is silent.
+"""
+
+import dataclasses
+import datetime
+import typing
+from collections import abc
+
+import sqlalchemy as sa
+from oslo_log import log as logging
+
+from computed import context as computed_context
+from computed import exception
+from computed.db.cell import cell_clock
+from computed.db.cell import claim
+from computed.db.cell import host as host_db
+from computed.db.cell import models
+from computed.db.cell import revision
+from computed.db.cell.database import cell
+from computed.db.engine import dialects
+
+LOG = logging.getLogger(__name__)
+
+# Returns a condition on the rows of a table.
+Condition: typing.TypeAlias = abc.Callable[
+    [typing.Any], sa.ColumnElement[bool]]
+# The kind of a guest that has no instance.
+GUEST = 'guest'
+
+
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """One row that is claimed.
+
+    :ivar kind: a key of :data:`claim.KINDS`, or ``guest``
+    :ivar owner: ``service_id:boot_id`` of the holder
+    :ivar registered: whether a run of the holder's service has the host of
+        the row; if not, the holder can write nothing any more
+    :ivar silent_for: if so, the seconds since that service was heard, by the
+        clock of the cell
+    """
+
+    claim_id: str
+    kind: str
+    key: str
+    host: str | None
+    owner: str
+    claimed_at: datetime.datetime
+    registered: bool
+    silent_for: float | None
+
+
+def _rows(model: typing.Any, key: typing.Any, kind: str,
+          *conditions: sa.ColumnElement[bool]) -> sa.Select:
+    service = models.Service
+    return (sa.select(model.claim_id, sa.literal(kind).label('kind'),
+                      key.label('key'), model.host, model.claim_owner,
+                      model.claimed_at, service.service_id,
+                      (cell_clock.seconds() - service.heard_at)
+                      .label('silent_for'))
+            .outerjoin(service, service.host == model.host)
+            .where(model.claim_id.is_not(None), *conditions))
+
+
+def _all(condition: Condition = lambda model: sa.true()) -> typing.Any:
+    """Return a query on the claimed rows of every kind."""
+    guest = models.GuestClaim
+    parts = [_rows(kind.model, kind.column, name, condition(kind.model))
+             for name, kind in claim.KINDS.items()]
+    parts.append(_rows(guest, guest.uuid, GUEST, condition(guest)))
+    return sa.union_all(*parts).order_by('claimed_at', 'claim_id', 'key')
+
+
+def _held(found: typing.Any) -> Held:
+    registered = found.service_id is not None and (
+        found.claim_owner.partition(':')[0] == found.service_id)
+    return Held(
+        found.claim_id, found.kind, found.key, found.host, found.claim_owner,
+        found.claimed_at, registered,
+        float(max(found.silent_for, 0)) if registered else None)
+
+
+@cell.read
+def get_all(context: computed_context.RequestContext,
+            limit: int) -> list[Held]:
+    """Return the rows that are claimed, those of the oldest claims first."""
+    return [_held(found) for found in context.session.execute(
+        _all().limit(limit))]
+
+
+def release(context: computed_context.RequestContext, claim_id: str,
+            by: str) -> list[Held]:
+    """End a claim whose holder is silent; return the rows that are free now.
+
+    The rows stay as they are, but for ``task_state``. A holder that comes
+    back cannot end the claim any more, so it writes nothing.
+
+    :param by: who asks for it, for the log
+    :raises computed.exception.ClaimNotFound: nobody holds this claim; it has
+        ended
+    :raises computed.exception.ClaimHolderAlive: its holder may be alive
+    """
+    rows = _release(context, claim_id, _hosts(context, claim_id))
+    LOG.warning('%(by)s has released claim %(claim)s of %(owner)s on '
+                '%(rows)s.', {
+                    'by': by, 'claim': claim_id, 'owner': rows[0].owner,
+                    'rows': ', '.join(f'{row.kind} {row.key}'
+                                      for row in rows)})
+    return rows
+
+
+def _of(claim_id: str) -> typing.Any:
+    return _all(lambda model: model.claim_id == claim_id)
+
+
+@cell.read
+def _hosts(context: computed_context.RequestContext,
+           claim_id: str) -> set[str | None]:
+    """Return the hosts of the rows of a claim.
+
+    It is a transaction of its own, because the one that writes must lock the
+    hosts before it reads anything.
+    """
+    return {found.host for found in context.session.execute(_of(claim_id))}
+
+
+@cell.write
+def _release(context: computed_context.RequestContext, claim_id: str,
+             hosts: set[str | None]) -> list[Held]:
+    # After this no holder can register, and none can end the claim.
+    new = revision.bump_all(context, dict.fromkeys(hosts, sa.literal(0)))
+    rows = [_held(found) for found in context.session.execute(_of(claim_id))]
+    if not rows or {row.host for row in rows} != hosts:
+        raise exception.ClaimNotFound(claim_id=claim_id)
+    for row in rows:
+        if row.registered and row.host is not None and (
+                not host_db.is_silent(context, row.host)):
+            raise exception.ClaimHolderAlive(
+                claim_id=claim_id, host=row.host, age=row.silent_for,
+                wait=cell.down_after())
+    for row in rows:
+        _free(context, row, new[row.host])
+    return rows
+
+
+def _free(context: computed_context.RequestContext, row: Held,
+          new: int) -> None:
+    if row.kind == GUEST:
+        context.session.execute(
+            sa.delete(models.GuestClaim)
+            .where(models.GuestClaim.uuid == row.key)
+            .execution_options(synchronize_session=False))
+        return
+    kind = claim.KINDS[row.kind]
+    context.session.execute(
+        sa.update(kind.model).where(kind.column == row.key)
+        .values(revision=new, updated_at=dialects.utcnow(), task_state=None,
+                **claim.FREE)
+        .execution_options(synchronize_session=False))
