@@ -8,6 +8,7 @@ from computed.cmd.manage import base
 from computed.cmd.manage import lookup
 from computed.objects import instance as instance_obj
 
+
 class OnInstances(base.Command):
     """The base of commands that do the same to several instances.
 
