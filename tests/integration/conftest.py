@@ -4,10 +4,10 @@ import itertools
 
 import pytest
 
-from computed.db.cell import migration
 from tests import servers
 from tests.support import cell as cell_module
 from tests.support import fixtures
+from tests.support import schemas
 
 _numbers = itertools.count(1)
 
@@ -79,7 +79,7 @@ def database(engine, request):
 @pytest.fixture
 def schema(database):
     """A database with one instance, whose vcpus count up."""
-    migration.sync(database.url)
+    schemas.fill(database.url)
     fixtures.add_counter(database)
     database.caught_up()
     return database

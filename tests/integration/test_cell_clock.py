@@ -13,11 +13,11 @@ from computed import context
 from computed import exception
 from computed.db.cell import cell_clock
 from computed.db.cell import host
-from computed.db.cell import migration
 from computed.db.cell import succession
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from tests.support import fixtures
+from tests.support import schemas
 from tests.support import waiting
 
 LIFE = succession.Life(fixtures.UUID, 'boot', 'boot')
@@ -46,7 +46,7 @@ def added_a_second():
 def test_a_heartbeat_that_hangs_stops_neither_the_clock_nor_other_heartbeats(
         database):
     """Its conductor may be paused in the middle of it."""
-    migration.sync(database.url)
+    schemas.fill(database.url)
     configure(database.url)
     for name in ('h1', 'h2'):
         host.register(context.new(), name, LIFE, '0')
@@ -91,7 +91,7 @@ def paused(url):
 @pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 def test_a_conductor_that_is_paused_in_a_turn_does_not_stop_the_clock(
         database):
-    migration.sync(database.url)
+    schemas.fill(database.url)
     configure(database.url)
 
     def runs():

@@ -11,12 +11,12 @@ import pytest
 from computed import context
 from computed import exception
 from computed.db.cell import instance
-from computed.db.cell import migration
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from tests import servers
 from tests.support import fixtures
 from tests.support import routed
+from tests.support import schemas
 
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 NAME = 'computed_demoted'
@@ -51,7 +51,7 @@ def cluster(engine, request, server_folder):
 def url(cluster, address):
     """The URL of the primary, whichever that is; it has one instance."""
     url = cluster.primary.url(database=NAME)
-    migration.sync(url)
+    schemas.fill(url)
     fixtures.add_counter(servers.Database(NAME, cluster))
     cluster.caught_up()
     return url.replace(f':{cluster.primary.port}/', f':{address.port}/')

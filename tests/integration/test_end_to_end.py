@@ -8,9 +8,9 @@ import signal
 import psutil
 import pytest
 
-from computed.db.cell import migration
 from tests.support import fixtures
 from tests.support import prefork
+from tests.support import schemas
 from tests.support import waiting
 
 COLUMNS = 'vm_state, power_state, task_state, claim_id'
@@ -70,7 +70,7 @@ def replicas():
 
 @pytest.fixture
 def deployment(tmp_path, database, replicas):
-    migration.sync(database.url)
+    schemas.fill(database.url)
     database.caught_up()
     found = Deployment(tmp_path, database, replicas)
     yield found

@@ -15,12 +15,12 @@ import pytest
 from computed import context
 from computed import exception
 from computed import states
-from computed.db.cell import migration
 from computed.objects import instance as instance_obj
 from computed.virt import memory
 from tests import servers
 from tests.support import fixtures
 from tests.support import load as loads
+from tests.support import schemas
 from tests.support import waiting
 
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
@@ -111,7 +111,7 @@ def site(cluster, address, connection, tmp_path):
     """A conductor that uses both replicas, and this process as a host."""
     cluster.primary.create_database(NAME)
     found = Site(cluster, address)
-    migration.sync(connection)
+    schemas.fill(connection)
     cluster.caught_up()
     arguments = fixtures.write_config(tmp_path / 'computed.conf', {
         'connection': connection,

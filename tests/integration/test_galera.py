@@ -36,7 +36,7 @@ def engine():
 
 @pytest.fixture
 def schema(database):
-    migration.sync(database.url)
+    schemas.fill(database.url)
     database.sql(
         f"INSERT INTO hosts VALUES ('{HOST}', 1, UTC_TIMESTAMP())",
         f"INSERT INTO services VALUES ('{HOST}', 'x', 'x', 'x', '', 0, "

@@ -19,6 +19,7 @@ from computed.db.engine import errors
 from computed.db.engine import server_sql
 from computed.db.engine import setup
 from computed.db.routing import transaction
+from tests.support import schemas
 from tests.support import waiting
 
 
@@ -45,7 +46,7 @@ def connect(database):
 
 @pytest.fixture
 def schema(database):
-    migration.sync(database.url)
+    schemas.fill(database.url)
     database.caught_up()
     return database
 

@@ -13,13 +13,13 @@ from computed import context
 from computed import exception
 from computed.db.cell import host
 from computed.db.cell import instance
-from computed.db.cell import migration
 from computed.db.cell import resources
 from computed.db.cell import succession
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from tests import servers
 from tests.support import fixtures
+from tests.support import schemas
 from tests.support import waiting
 
 OTHER = '22222222-2222-4333-8444-555555555555'
@@ -61,7 +61,7 @@ def instances(ctxt=None):
 def test_a_commit_that_nobody_answered_may_have_been_done(
         database, settings):
     """The server is gone once it has committed."""
-    migration.sync(database.url)
+    schemas.fill(database.url)
     router = route(database.url, settings)
     register()
     done = []
@@ -94,7 +94,7 @@ def instances_there(database):
 
 @on_each_engine
 def test_a_statement_that_nobody_answered_was_not_done(database, settings):
-    migration.sync(database.url)
+    schemas.fill(database.url)
     router = route(database.url, settings)
     register()
 
@@ -114,7 +114,7 @@ def test_who_comes_back_must_take_a_write_before_it_is_believed(
         database, settings):
     """Under the same name, and demoted meanwhile."""
     primary = database.cluster.primary
-    migration.sync(database.url)
+    schemas.fill(database.url)
     router = route(database.url, settings)
     register()
     assert instances() == []
@@ -138,7 +138,7 @@ def test_who_comes_back_must_take_a_write_before_it_is_believed(
 def test_so_must_who_was_away_while_nobody_asked(database, settings):
     """The pool replaces its broken connections without a word."""
     primary = database.cluster.primary
-    migration.sync(database.url)
+    schemas.fill(database.url)
     route(database.url, settings)
     register()
     assert instances() == []
@@ -172,7 +172,7 @@ def test_a_demotion_and_writes_under_way_do_not_wait_for_each_other(
     first one's next statement for the demotion.
     """
     primary = database.cluster.primary
-    migration.sync(database.url)
+    schemas.fill(database.url)
     route(database.url, settings)
     register()
     begun = []
@@ -210,7 +210,7 @@ def identity(router):
 def test_of_two_services_that_register_a_new_host_at_once_one_has_it(
         database, settings):
     """Neither finds a row; the other one is told who was first."""
-    migration.sync(database.url)
+    schemas.fill(database.url)
     router = route(database.url, settings)
     both = threading.Barrier(2)
     met = []
@@ -238,7 +238,7 @@ def test_of_two_services_that_register_a_new_host_at_once_one_has_it(
 def test_of_two_first_records_of_a_node_at_once_one_is_written(
         database, settings):
     """The caller repeats it while the first call is still under way."""
-    migration.sync(database.url)
+    schemas.fill(database.url)
     router = route(database.url, settings)
     register()
     both = threading.Barrier(2)
@@ -267,7 +267,7 @@ def test_a_standby_promoted_beneath_its_connections_is_the_primary(
     try:
         cluster.start()
         primary.create_database('computed')
-        migration.sync(primary.url())
+        schemas.fill(primary.url())
         cluster.caught_up()
         router = route(standby.url(), settings)
         pools(router)[1].connect().close()
@@ -297,7 +297,7 @@ def test_no_heartbeat_goes_to_a_former_primary_that_still_takes_it(
         cluster.start()
         former.create_database('computed')
         address = servers.Forwarder(former.port)
-        migration.sync(former.url())
+        schemas.fill(former.url())
         cluster.caught_up()
         router = route(former.url().replace(
             f':{former.port}/', f':{address.port}/'), settings)

@@ -6,10 +6,10 @@ import pytest
 import sqlalchemy as sa
 
 from computed import context
-from computed.db.cell import migration
 from computed.db.cell.database import cell
 from computed.db.engine import errors
 from tests.support import routed
+from tests.support import schemas
 from tests.support import waiting
 
 
@@ -32,7 +32,7 @@ def impatient(database):
 @pytest.fixture
 def router(impatient):
     """A router that has both standbys in use."""
-    migration.sync(impatient.url)
+    schemas.fill(impatient.url)
     impatient.caught_up()
     with routed.measuring(
             impatient.url, impatient.replica_urls,

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from computed.db.cell import migration
 from tests.support import documents
 from tests.support import routed
+from tests.support import schemas
 from tests.support import waiting
 
 OPTIONS = (documents.SOURCE / 'replicas/options.rst').read_text()
@@ -24,7 +24,7 @@ def promised(event, engine):
 @pytest.fixture
 def measuring(database):
     """Heartbeats and looks, and nothing else."""
-    migration.sync(database.url)
+    schemas.fill(database.url)
     database.caught_up()
     with routed.measuring(
             database.url, database.replica_urls,

@@ -18,6 +18,7 @@ from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.virt import memory
 from tests.support import fixtures
+from tests.support import schemas
 from tests.support import waiting
 
 UUID = fixtures.UUID
@@ -31,7 +32,7 @@ TIMEOUT = 5
 
 def start_conductor(folder, database, replicas=True, **options):
     """A conductor on the cluster, quick to notice what happens."""
-    migration.sync(database.url)
+    schemas.fill(database.url)
     urls = {'connection': database.url, **options}
     if replicas:
         database.caught_up()

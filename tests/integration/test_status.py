@@ -7,6 +7,7 @@ import pytest
 from computed.cmd import status
 from computed.db.cell import migration
 from computed.db.engine import inspect
+from tests.support import schemas
 from tests.support import waiting
 
 pytestmark = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
@@ -14,7 +15,7 @@ pytestmark = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 
 @pytest.fixture
 def schema(database):
-    migration.sync(database.url)
+    schemas.fill(database.url)
     database.caught_up()
     return database
 
@@ -61,7 +62,7 @@ def test_another_database_is_told_from_a_replica(schema):
     cluster.primary.create_database('computed_other')
     try:
         url = cluster.primary.url(database='computed_other')
-        migration.sync(url)
+        schemas.fill(url)
         found = status.fit(look(schema.url), [
             dataclasses.replace(look(url), identity='another')])
         assert (found.code, 'another database' in found.details) == (

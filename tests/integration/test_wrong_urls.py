@@ -3,10 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
-from computed.db.cell import migration
 from computed.db.engine import address
 from tests.support import fixtures
 from tests.support import prefork
+from tests.support import schemas
 
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 WRONG = {
@@ -57,7 +57,7 @@ def test_a_conductor_says_it_once_and_waits(database, tmp_path, mistake):
 
 @on_each_engine
 def test_a_conductor_whose_account_is_let_in_goes_on(database, tmp_path):
-    migration.sync(database.url)
+    schemas.fill(database.url)
     account = {'mariadb': "USER late@'127.0.0.1' IDENTIFIED BY 'word'",
                'postgresql': "ROLE late LOGIN PASSWORD 'word'"}[engine_of(
                    database)]

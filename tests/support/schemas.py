@@ -1,14 +1,97 @@
 """A schema of any age, and what an engine tells about it."""
 
 import contextlib
+import os
+import subprocess
 import threading
+import uuid
 
+import psycopg
+import pymysql
+import pymysql.constants.CLIENT
 import sqlalchemy as sa
 
 from computed.db.cell import migration
+from computed.db.cell import models
 from computed.db.cell.migrations import steps
 from computed.db.engine import exclusive
+from tests.servers import base
 from tests.support import waiting
+
+
+def fill(url):
+    """Give an empty database the newest schema, as the migrations do.
+
+    It copies one that they made, in a fifth of the time. The database gets
+    an identity of its own.
+
+    :param url: of MariaDB or PostgreSQL
+    """
+    parsed = sa.make_url(url)
+    kind = parsed.get_backend_name()
+    if kind not in _dumps:
+        migration.sync(url)
+        _dumps[kind] = _dump(url)
+        return
+    text, identity = _dumps[kind]
+    load = {'mysql': _load_mariadb, 'postgresql': _load_postgresql}[kind]
+    load(parsed, text.replace(identity, str(uuid.uuid4())))
+
+
+# What _dump returned, by the kind of server.
+_dumps = {}
+
+
+def _dump(url):
+    """Return the text of the schema at ``url``, and the identity in it."""
+    with migration._engine(url) as engine, \
+            engine.connect() as connection:
+        identity = connection.scalar(sa.select(
+            models.DatabaseIdentity.uuid))
+    parsed = sa.make_url(url)
+    command, environment = {
+        'mysql': _dump_mariadb, 'postgresql': _dump_postgresql}[
+            parsed.get_backend_name()](parsed)
+    text = subprocess.run(
+        command, env={**os.environ, **environment}, check=True,
+        capture_output=True, text=True).stdout
+    # Lines that begin so are for psql.
+    return '\n'.join(line for line in text.splitlines()
+                     if not line.startswith('\\')), identity
+
+
+def _dump_mariadb(url):
+    return [base.program('mariadb-dump'), '--no-defaults', '--compact',
+            '--skip-lock-tables', '--skip-ssl', f'--host={url.host}',
+            f'--port={url.port}', f'--user={url.username}', url.database], {
+                'MYSQL_PWD': url.password}
+
+
+def _dump_postgresql(url):
+    return [base.program('pg_dump'), '--no-owner', '--inserts',
+            _libpq(url)], {}
+
+
+def _libpq(url):
+    return url.set(drivername='postgresql').render_as_string(False)
+
+
+def _load_mariadb(url, text):
+    connection = pymysql.connect(
+        host=url.host, port=url.port, user=url.username,
+        password=url.password, database=url.database, charset='utf8mb4',
+        client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS,
+        ssl_disabled=True)
+    with connection, connection.cursor() as cursor:
+        cursor.execute(text)
+        while cursor.nextset():
+            pass
+        connection.commit()
+
+
+def _load_postgresql(url, text):
+    with psycopg.connect(_libpq(url)) as connection:
+        connection.execute(text)
 
 
 def upgrade(url, newest):
