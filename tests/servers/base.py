@@ -131,6 +131,9 @@ class Server:
         """
         raise NotImplementedError
 
+    def close_sessions(self):
+        """Forget the sessions that :meth:`sql` keeps, if it keeps any."""
+
     def log(self):
         """The end of what the server itself wrote, for a failure."""
         return self._log.read_text(errors='replace')[-4000:]
@@ -143,6 +146,7 @@ class Server:
         """End it, gently if it lets us; harmless when it has ended."""
         if not self.is_running:
             return
+        self.close_sessions()
         self.thaw()
         self.process.send_signal(self.GENTLY)
         try:
@@ -157,6 +161,7 @@ class Server:
 
     def kill(self):
         """As a crash would."""
+        self.close_sessions()
         self.process.send_signal(signal.SIGSTOP)
         found = self._all()
         for process in found:
@@ -167,6 +172,7 @@ class Server:
 
     def freeze(self):
         """Keep every connection open and answer none."""
+        self.close_sessions()
         self.process.send_signal(signal.SIGSTOP)
         for process in self._all():
             with contextlib.suppress(psutil.NoSuchProcess):

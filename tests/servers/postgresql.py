@@ -6,6 +6,7 @@ It refuses to run as root; then it runs as nobody.
 import contextlib
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -113,6 +114,8 @@ class PostgreSQL(base.Server):
             self._be_standby(primary)
         give_away(self.folder)
         self._log_begin = 0
+        # Sessions of the superuser that are not in use.
+        self._sessions = []
         self._command = [
             base.program('setpriv'), *as_somebody(),
             # the server must not outlive a killed test run
@@ -137,15 +140,47 @@ class PostgreSQL(base.Server):
 
     def sql(self, *statements, database=None):
         """Run statements as the superuser; return the rows of the last one.
+
+        To connect takes ten times as long as most statements, so sessions
+        are kept.
         """
-        connection = psycopg.connect(
+        with self._session(database or 'postgres') as session:
+            with session.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+
+    @contextlib.contextmanager
+    def _session(self, database):
+        """A session that is open; it is kept if no error occurs."""
+        session = self._kept(database) or psycopg.connect(
             host=str(self.folder), port=self.port, user='postgres',
-            dbname=database or 'postgres', autocommit=True,
-            connect_timeout=5)
-        with contextlib.closing(connection), connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
+            dbname=database, autocommit=True, connect_timeout=5,
+            prepare_threshold=None)
+        try:
+            yield session
+        except BaseException:
+            session.close()
+            raise
+        self._sessions.append(session)
+
+    def _kept(self, database):
+        """Take out a session that the server did not end, or return None."""
+        for session in [found for found in self._sessions
+                        if found.info.dbname == database]:
+            try:
+                self._sessions.remove(session)
+            except ValueError:
+                continue        # another thread has taken it
+            # The server says nothing unasked, except that it is over.
+            if not select.select([session.fileno()], [], [], 0)[0]:
+                return session
+            session.close()
+        return None
+
+    def close_sessions(self):
+        while self._sessions:
+            self._sessions.pop().close()
 
     def add_accounts(self):
         """Give the accounts that :meth:`url` and standbys use."""
@@ -237,9 +272,9 @@ class PostgreSQL(base.Server):
         """Wait until all that ``primary`` has committed is here."""
         # Commit something, for the log may end in the midst of a record
         # that nothing flushes, and no standby ever gets that far.
-        [[position]] = primary.sql(
-            'SET synchronous_commit TO local',
-            "SELECT pg_logical_emit_message(true, 'caught up', '')")
+        [[_, position]] = primary.sql(
+            "SELECT set_config('synchronous_commit', 'local', true), "
+            "pg_logical_emit_message(true, 'caught up', '')")
         waiting.wait_for(
             lambda: self.sql("SELECT coalesce(pg_last_wal_replay_lsn() >= "
                              f"'{position}', false)") == [(True,)],
