@@ -9,15 +9,12 @@ import signal
 import socket
 import stat
 import struct
-import subprocess
 import sys
 import threading
 from concurrent import futures
 
 import oslo_messaging
 import pytest
-from oslo_config import cfg
-from oslo_messaging import conffixture
 from oslo_messaging._drivers import base
 
 from computed import exception
@@ -27,77 +24,11 @@ from computed.rpc.unix import links as unix_links
 from computed.rpc.unix import peers as unix_peers
 from computed.rpc.unix import wire as unix_wire
 from tests.support import fixtures
+from tests.support import prefork
+from tests.support import unix_servers
 from tests.support import waiting
 
 NOBODY = 65534
-SERVER = """
-from computed import concurrency
-concurrency.choose()
-import select
-import sys
-from tests.functional import test_unix_transport as t
-directory, name = sys.argv[1:]
-server = t.new_server(t.new_transport(directory), name, t.Endpoint(name))
-server.start()
-select.select([sys.stdin], [], [])
-"""
-
-
-class Endpoint:
-    """What the servers of these tests can do."""
-
-    def __init__(self, name='one'):
-        self.name = name
-        self.seen = []
-        self.released = threading.Event()
-
-    def who(self, context):
-        return self.name
-
-    def echo(self, context, value):
-        self.seen.append(value)
-        return value
-
-    def note(self, context, path):
-        """Leave a mark in a file, and never answer."""
-        with open(path, 'a') as file:
-            file.write('executed\n')
-        self.hold(context)
-
-    def hold(self, context, value=None):
-        self.seen.append(value)
-        self.released.wait(30)
-        return value
-
-    def blob(self, context, size):
-        return 'x' * size
-
-    def odd(self, context):
-        return object
-
-    def fail(self, context, module):
-        if module == 'computed':
-            raise exception.InstanceNotFound(instance='i-1')
-        raise subprocess.SubprocessError('from elsewhere')
-
-
-def new_conf():
-    conf = cfg.ConfigOpts()
-    conffixture.ConfFixture(conf)
-    conf([], default_config_files=[], default_config_dirs=[])
-    return conf
-
-
-def new_transport(directory):
-    return oslo_messaging.get_rpc_transport(
-        new_conf(), f'unix://{directory}',
-        allowed_remote_exmods=['computed.exception'])
-
-
-def new_server(transport, name, endpoint, topic='topic'):
-    return oslo_messaging.get_rpc_server(
-        transport, oslo_messaging.Target(topic=topic, server=name),
-        [endpoint], access_policy=oslo_messaging.DefaultRPCAccessPolicy)
 
 
 def end(server):
@@ -121,10 +52,10 @@ def serve(directory):
     """Start a server in this process; returns it and its endpoint."""
     with contextlib.ExitStack() as stack:
         def start(name='one', topic='topic', where=None, pool=None):
-            transport = new_transport(where or directory)
+            transport = unix_servers.new_transport(where or directory)
             stack.callback(transport.cleanup)
-            endpoint = Endpoint(name)
-            server = new_server(transport, name, endpoint, topic)
+            endpoint = unix_servers.Endpoint(name)
+            server = unix_servers.new_server(transport, name, endpoint, topic)
             server.start(override_pool_size=pool)
             stack.callback(end, server)
             stack.callback(endpoint.released.set)
@@ -137,12 +68,10 @@ def spawn(directory):
     """Start a server in a process of its own; returns when it listens."""
     with contextlib.ExitStack() as stack:
         def start(name):
-            process = subprocess.Popen(
-                [sys.executable, '-c', SERVER, directory, name],
-                stdin=subprocess.PIPE)
+            process = prefork.start('tests.support.unix_servers', (
+                directory, name), sys.stdout, sys.stderr)
             stack.callback(process.wait)
             stack.callback(process.kill)
-            stack.enter_context(process.stdin)
             waiting.wait_for(lambda: any(
                 f',{process.pid}-' in name for name in names(directory)))
             return process
@@ -151,7 +80,7 @@ def spawn(directory):
 
 @pytest.fixture
 def client(directory):
-    transport = new_transport(directory)
+    transport = unix_servers.new_transport(directory)
     yield oslo_messaging.get_rpc_client(
         transport, oslo_messaging.Target(topic='topic'), timeout=20)
     transport.cleanup()
@@ -375,7 +304,7 @@ def test_concurrent_calls_get_their_own_answers(spawn, client, threads):
 
 
 def test_requeue_and_notifications_are_refused(directory):
-    transport = new_transport(directory)
+    transport = unix_servers.new_transport(directory)
     target = oslo_messaging.Target(topic='topic')
     with pytest.raises(NotImplementedError):
         transport._require_driver_features(requeue=True)
@@ -390,15 +319,16 @@ def test_requeue_and_notifications_are_refused(directory):
 def test_a_url_that_is_not_a_directory_is_refused(url):
     with pytest.raises(oslo_messaging.InvalidTransportURL,
                        match='write unix:///absolute/directory'):
-        oslo_messaging.get_rpc_transport(new_conf(), url)
+        oslo_messaging.get_rpc_transport(unix_servers.new_conf(), url)
 
 
 # -- files and users
 
 def test_a_directory_may_be_deeper_than_a_socket_address(tmp_path):
     deep = tmp_path / ('d' * 120) / ('e' * 120)
-    transport = new_transport(deep)
-    server = new_server(transport, 'h' * 64, Endpoint())
+    transport = unix_servers.new_transport(deep)
+    server = unix_servers.new_server(transport, 'h' * 64,
+                                     unix_servers.Endpoint())
     server.start()
     client = oslo_messaging.get_rpc_client(
         transport, oslo_messaging.Target(topic='topic'), timeout=10)
@@ -839,8 +769,9 @@ def test_a_forked_child_has_none_of_its_parents_connections(
 def test_descriptors_do_not_leak_over_calls_and_restarts(
         directory, client, threads):
     def cycle():
-        transport = new_transport(directory)
-        server = new_server(transport, 'one', Endpoint())
+        transport = unix_servers.new_transport(directory)
+        server = unix_servers.new_server(transport, 'one',
+                                         unix_servers.Endpoint())
         server.start()
         assert all(threads.map(
             lambda n: client.call({}, 'who') == 'one', range(40)))
