@@ -7,10 +7,10 @@ import dataclasses
 import os
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import pytest
+
+from tests.support import prefork
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -112,10 +112,9 @@ def test_the_fault_is_noticed(fault, tmp_path):
     text = path.read_text()
     assert text.count(fault.was) == 1, f'{fault.was!r} has moved'
     path.write_text(text.replace(fault.was, fault.becomes))
-    done = subprocess.run(
-        [sys.executable, '-P', '-m', 'pytest', '-x', '-p', 'no:cacheprovider',
-         f'tests/{fault.test}'], cwd=tmp_path, capture_output=True,
-        text=True, env={
+    done = prefork.run(
+        'pytest', '-x', '-p', 'no:cacheprovider', f'tests/{fault.test}',
+        folder=tmp_path, environment={
             **os.environ, 'PYTHONPATH': str(tmp_path),
             # It shall fail: do not wait long for what never comes.
             'COMPUTED_TESTS_PATIENCE': '2'})

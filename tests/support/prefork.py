@@ -14,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import pathlib
 import pkgutil
 import runpy
 import select
@@ -25,6 +26,11 @@ import tempfile
 import threading
 import time
 
+# What a process that forks has imported.
+EVERYTHING, LIBRARIES_ONLY = 'everything', 'libraries'
+ROOT = pathlib.Path(__file__).parents[2]
+# A process that forks and is not started yet, see _make_own.
+INHERITED = 'COMPUTED_TESTS_PREFORK'
 # They run as __main__, or alone.
 NOT_IMPORTED = ('computed.cmd.', 'computed.virt.process.shim',
                 'computed.db.cell.migrations.')
@@ -33,6 +39,12 @@ LIBRARIES = (
     'pymysql', 'sqlalchemy.dialects.mysql.pymysql',
     'sqlalchemy.dialects.postgresql.psycopg',
     'sqlalchemy.dialects.sqlite.pysqlite')
+# Of tests, and what modules of computed import.
+MORE_LIBRARIES = (
+    'cliff.app', 'cliff.lister', 'oslo_db.sqlalchemy.enginefacade',
+    'oslo_log.log', 'oslo_messaging.conffixture', 'oslo_messaging.rpc',
+    'oslo_upgradecheck.upgradecheck', 'oslo_versionedobjects.base',
+    'prometheus_client', 'psutil', 'pytest', 'trustme')
 OTHERS = ('computed.cmd.setup', 'computed.cmd.manage.app',
           'tests.support.fixtures')
 
@@ -72,20 +84,23 @@ class Process:
         self.send_signal(signal.SIGKILL)
 
 
-def start(module, arguments, output, errors, environment=None):
+def start(module, arguments, output, errors, environment=None, folder=None):
     """Run ``python -P -m module`` with ``arguments`` in a fork.
 
     :param output: a file for what it writes, ``errors`` one for errors
     :param environment: all of its variables; None: those of this process.
         Some are read at the import, which was before.
+    :param folder: a copy of this tree to run in; the fork imports computed
+        and the tests from there, and only libraries were imported before.
+        None: the current folder, and everything was.
     """
     status, end = os.pipe()
     request = json.dumps({
         'module': module, 'arguments': [str(word) for word in arguments],
         'environment': dict(
             os.environ if environment is None else environment),
-        'folder': os.getcwd()}).encode()
-    connection, lock = _template()
+        'folder': str(folder or os.getcwd())}).encode()
+    connection, lock = _template(LIBRARIES_ONLY if folder else EVERYTHING)
     with lock:
         socket.send_fds(connection, [len(request).to_bytes(4, 'big')],
                         [output.fileno(), errors.fileno(), end])
@@ -95,11 +110,12 @@ def start(module, arguments, output, errors, environment=None):
     return Process(pid, status)
 
 
-def run(module, *arguments, timeout=360, environment=None):
+def run(module, *arguments, timeout=360, environment=None, folder=None):
     """Run it to its end, as ``subprocess.run`` with its output as text."""
     with tempfile.TemporaryFile('w+') as output, \
             tempfile.TemporaryFile('w+') as errors:
-        process = start(module, arguments, output, errors, environment)
+        process = start(module, arguments, output, errors, environment,
+                        folder)
         try:
             process.wait(timeout)
         finally:
@@ -112,10 +128,14 @@ def run(module, *arguments, timeout=360, environment=None):
 
 
 @functools.cache
-def _template():
+def _template(kind):
     """The process that forks, made at the first need."""
+    if kind == EVERYTHING and INHERITED in os.environ:
+        return (socket.socket(fileno=int(os.environ.pop(INHERITED))),
+                threading.Lock())
     ours, theirs = socket.socketpair()
-    process = subprocess.Popen([sys.executable, '-m', __name__], stdin=theirs)
+    process = subprocess.Popen([sys.executable, '-m', __name__, kind],
+                               stdin=theirs)
     theirs.close()
 
     def end():
@@ -127,12 +147,21 @@ def _template():
 
 # -- in the process that forks
 
-def _serve():
+def _serve(kind):
     """Fork for each request; returns in the fork, with what it shall run."""
     # Before eventlet replaces it: no hub of eventlet may exist before a fork.
     connection = socket.socket(fileno=os.dup(0))
     connection.setblocking(True)    # who asks may have replaced it
-    _import_everything()
+    if not connection.recv(1, socket.MSG_PEEK):
+        raise EOFError
+    if kind == EVERYTHING:
+        _import_everything()
+    else:
+        _import_libraries()
+    # Else each fork would look at all of this when it ends, and so copy it:
+    # that takes five times as long as to run a short program.
+    gc.collect()
+    gc.freeze()
     # The kernel forgets those who ended.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
@@ -141,7 +170,7 @@ def _serve():
         request = json.loads(connection.recv(
             int.from_bytes(header, 'big'), socket.MSG_WAITALL))
         if not os.fork():
-            return _fork(connection, request, output, errors, status)
+            return _fork(kind, connection, request, output, errors, status)
         for found in (output, errors, status):
             os.close(found)
 
@@ -159,13 +188,39 @@ def _import_everything():
     # Makes the library read once which drivers are installed.
     named.NamedExtensionManager('oslo.messaging.drivers', names=['rabbit'])
     assert threading.active_count() == 1, threading.enumerate()
-    # Else each fork would look at all of this when it ends, and so copy it:
-    # that takes five times as long as to run a short program.
-    gc.collect()
-    gc.freeze()
 
 
-def _fork(connection, request, output, errors, status):
+def _import_libraries():
+    """Import no module of this tree that the fork shall find in a copy."""
+    importlib.import_module('computed.concurrency').choose()
+    for name in (*LIBRARIES, *MORE_LIBRARIES):
+        importlib.import_module(name)
+    assert threading.active_count() == 1, threading.enumerate()
+    for name in list(sys.modules):
+        if name.partition('.')[0] in ('computed', 'tests'):
+            del sys.modules[name]
+    sys.path[:] = [path for path in sys.path if path != str(ROOT)]
+
+
+def _make_own(folder):
+    """Be in a copy of the tree, with a process of its own that forks.
+
+    That one imports something only if it is needed.
+
+    :returns: whether this is that process
+    """
+    sys.path.insert(0, folder)
+    ours, theirs = socket.socketpair()
+    if os.fork():
+        os.environ[INHERITED] = str(ours.detach())
+        return False
+    os.dup2(theirs.fileno(), 0)
+    ours.close()
+    sys.argv = [__name__, EVERYTHING]
+    return True
+
+
+def _fork(kind, connection, request, output, errors, status):
     """Make one more fork, which runs it; tell how that ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
@@ -189,13 +244,15 @@ def _fork(connection, request, output, errors, status):
     os.environ.clear()
     os.environ.update(request['environment'])
     time.tzset()
+    if kind == LIBRARIES_ONLY and _make_own(request['folder']):
+        return 'tests.support.prefork'
     sys.argv = [request['module'], *request['arguments']]
     return request['module']
 
 
 if __name__ == '__main__':
     try:
-        module = _serve()
-    except (ValueError, OSError):      # who asks has ended
+        module = _serve(sys.argv[1])
+    except (EOFError, ValueError, OSError):      # who asks has ended
         sys.exit()
     runpy.run_module(module, run_name='__main__', alter_sys=True)
