@@ -34,6 +34,10 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: places[item.path])
 
 
+def pytest_xdist_make_scheduler(config, log):
+    return order.Scheduling(config, log)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     """Show once why a server did not start, then one line for each test."""

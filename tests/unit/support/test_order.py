@@ -1,5 +1,7 @@
 import pathlib
 
+import pytest
+
 from tests.support import order
 
 
@@ -13,3 +15,16 @@ def test_files_that_wait_and_files_that_compute_take_turns():
         'integration/test_faults.py', 'functional/test_eventlet.py',
         'functional/test_programs.py', 'integration/test_d.py',
         'functional/test_b.py', 'functional/test_c.py', 'unit/test_a.py']
+
+
+@pytest.mark.parametrize('nodeid, name', [
+    ('tests/functional/test_a.py::test_b[unix]', 'tests/functional/test_a.py'),
+    ('tests/functional/test_a.py::TestC::test_b',
+     'tests/functional/test_a.py'),
+    ('tests/functional/test_a.py::test_b[rabbit]', 'rabbitmq'),
+    ('tests/functional/test_a.py::test_b[RabbitMQ]', 'rabbitmq'),
+    ('tests/integration/test_broker_partition.py::test_b', 'rabbitmq'),
+    ('tests/integration/test_galera.py::test_b', 'galera')])
+def test_one_worker_has_all_tests_of_a_server_that_is_slow_to_start(
+        nodeid, name):
+    assert order.unit(nodeid) == name
