@@ -30,9 +30,12 @@ run:
 	@tools/python-packages
 	@exec .venv/bin/computed --state-path '$(STATE)'
 
-test: debian-packages lint docs
-	.venv/bin/pytest --numprocesses=$(WORKERS) --dist=loadfile \
-	    --no-loadscope-reorder $(SUITES:%=tests/%)
+# Lint and pages use one core, and tests often leave one: they run side by side.
+test: debian-packages packages
+	.venv/bin/python -P tools/beside.py \
+	    '$(MAKE) --no-print-directory lint docs' \
+	    'exec .venv/bin/pytest --numprocesses=$(WORKERS) --dist=loadfile \
+	    --no-loadscope-reorder $(SUITES:%=tests/%)'
 
 lint: packages
 	.venv/bin/ruff check
