@@ -30,8 +30,10 @@ LOG = logging.getLogger(__name__)
 UMASK = 0o077
 
 # Below the level of warnings, these libraries log each message, statement or
-# plugin. What stevedore could not load is reported better by its caller.
-LOG_LEVELS = ['amqp=ERROR', 'stevedore=ERROR', *(f'{name}=WARN' for name in (
+# plugin. What stevedore could not load, and the errors of databases, are
+# reported better by their callers.
+LOG_LEVELS = ['amqp=ERROR', 'oslo_db=ERROR', 'stevedore=ERROR', *(
+    f'{name}=WARN' for name in (
     'alembic', 'kombu', 'oslo.messaging', 'oslo_messaging',
     'sqlalchemy', 'urllib3'))]
 

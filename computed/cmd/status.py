@@ -77,6 +77,9 @@ def schema(primary: engine.inspect.Server, needed: str,
     if primary.error:
         return result(
             FAILURE, f'{primary.name} does not answer: {primary.error}')
+    if primary.text_problem:
+        return result(FAILURE, f'{primary.name} cannot keep every text: '
+                               f'{primary.text_problem}.')
     found = primary.schema
     sync = 'Run `computed-manage db sync`.'
     if found is None:

@@ -61,8 +61,8 @@ class PrimaryUnavailable(ComputedError):
 
 
 class PrimaryUnreachable(PrimaryUnavailable):
-    """The primary database {address} cannot be used: {problem}. Start it, \
-or correct [database] connection."""
+    """The primary database {address} cannot be used: {problem}. Nothing was \
+written. Start it, or correct [database] connection."""
 
 
 class PrimaryDivided(PrimaryUnavailable):
@@ -74,6 +74,14 @@ a proxy that splits reads from writes."""
 class PrimaryReadOnly(ComputedError):
     """The primary database refuses to write: it is read-only. Was another \
 server promoted?"""
+
+
+class DatabaseFailed(ComputedError):
+    """The database {address} refuses: {problem}. Correct the cause there."""
+
+
+class RowExists(DatabaseFailed):
+    """The database {address} has such a row already: {problem}."""
 
 
 class WriteConflict(ComputedError):
@@ -96,6 +104,10 @@ class InvalidLimit(ComputedError):
 
 class SchemaMismatch(ComputedError):
     """The database has schema {found}, the code needs {needed}. {remedy}"""
+
+
+class TextNotKept(ComputedError):
+    """The database {address} cannot keep every text: {problem}."""
 
 
 class SchemaUpgradeFailed(ComputedError):

@@ -6,6 +6,7 @@ that was killed.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -81,6 +82,11 @@ class ConductorChild:
                     # No memory for a process; it may have ended for the
                     # same reason.
                     problem = f'could not be started ({error.strerror})'
+
+    def reload(self) -> None:
+        """Let the conductor use the changed configuration."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
     def stop(self, timeout: float = 10) -> None:
         """End the child; kill it after ``timeout`` seconds."""

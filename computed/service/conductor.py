@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging as stdlib_logging
 import threading
 import typing
 from collections import abc
@@ -19,6 +20,7 @@ from computed.db import cell
 from computed.db import engine
 from computed.db import routing
 from computed.rpc import options
+from computed.service import mainloop
 from computed.service import metrics_server
 from computed.service import surroundings as surroundings_module
 
@@ -26,6 +28,16 @@ LOG = logging.getLogger(__name__)
 Result = typing.TypeVar('Result')
 # Seconds between two attempts to reach the primary at start.
 RETRY = 1.0
+
+
+def _says_it_itself(record: stdlib_logging.LogRecord) -> bool:
+    """Return whether a line is none about URLs that :meth:`reload` uses.
+
+    For the library no change of them has an effect.
+    """
+    return not (isinstance(record.args, dict) and
+                record.args.get('group') == 'database' and
+                record.args.get('option') in engine.urls.OPTIONS)
 
 
 class ConductorService:
@@ -38,6 +50,8 @@ class ConductorService:
         self.conf = conf
         self._around = surroundings or surroundings_module.Surroundings()
         self._stopping = threading.Event()
+        self._urls: engine.urls.Urls | None = None
+        self._router: routing.router.Router | None = None
         # The functions that end the parts; they run in reverse order.
         self._parts = contextlib.ExitStack()
 
@@ -54,11 +68,12 @@ class ConductorService:
         self._parts.callback(metrics_server.serve(
             self._around.metrics, self.conf, 'conductor'))
         objects.register_all()
+        stdlib_logging.getLogger(cfg.__name__).addFilter(_says_it_itself)
         standalone = options.is_standalone(self.conf)
-        urls = engine.urls.from_conf(self.conf, standalone)
+        self._urls = engine.urls.from_conf(self.conf, standalone)
         transport = self._around.make_transport(self.conf)
-        router = self._until_possible(
-            lambda: self._connect(urls, standalone))
+        router = self._router = self._until_possible(
+            lambda: self._connect(self._urls, standalone))
         target = messaging.Target(
             topic=manager.TARGET.topic,
             server=transport.server_name(self.conf.host))
@@ -89,7 +104,7 @@ class ConductorService:
         while not self._stopping.is_set():
             try:
                 return attempt()
-            except (exception.PrimaryUnavailable,
+            except (exception.PrimaryUnavailable, exception.DatabaseFailed,
                     exception.BrokerUnavailable) as error:
                 reason = str(error)
             if reason != logged:
@@ -135,4 +150,24 @@ class ConductorService:
         self._parts.close()
 
     def reload(self) -> None:
-        """Do nothing: options are looked up when they are used."""
+        """Use the users and passwords that the URLs of databases have now.
+
+        All other options are looked up when they are used.
+        """
+        fresh = mainloop.read_again(self.conf)
+        engine.urls.register_opts(fresh)
+        if self._urls is None or not fresh.database.connection:
+            return      # it does not run yet, or has a file of its own
+        urls = engine.urls.from_conf(fresh, options.is_standalone(fresh),
+                                     make=False)
+        if urls == self._urls:
+            return
+        if self._router is None:
+            self._urls = urls
+        elif self._router.use_passwords(urls.primary, urls.replicas):
+            self._urls = urls
+            LOG.info('New connections use the present users and passwords of '
+                     '[database] connection and replica_connections.')
+        else:
+            LOG.warning('[database] connection or replica_connections name '
+                        'other servers now. They are used after a restart.')

@@ -51,6 +51,7 @@ Result = typing.TypeVar('Result')
 # The start is tried again while one of these errors lasts.
 TEMPORARY = (exception.ConductorUnavailable, exception.OutcomeUnknown,
              exception.PrimaryUnavailable, exception.PrimaryReadOnly,
+             exception.DatabaseFailed,
              exception.WriteConflict, exception.DriverNotReady,
              exception.HostNotSilent, exception.PutOff,
              # The heartbeats register this run again, or end the service.
@@ -290,5 +291,7 @@ class HostService:
 
     def reload(self) -> None:
         """Use the changed configuration."""
+        if self.child is not None:
+            self.child.reload()
         if self.runner is not None:
             self.runner.reload()

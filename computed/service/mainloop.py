@@ -47,8 +47,8 @@ class Service(typing.Protocol):
     def reload(self) -> None: ...
 
 
-def check_files(conf: cfg.ConfigOpts) -> None:
-    """Check the configuration files before any of their values is used.
+def read_again(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
+    """Return what the configuration files say now.
 
     :raises computed.exception.ConfigError: a value is not usable
     """
@@ -59,6 +59,7 @@ def check_files(conf: cfg.ConfigOpts) -> None:
     fresh([], default_config_files=conf.config_file or [],
           default_config_dirs=conf.config_dir or [])
     validation.check(fresh)
+    return fresh
 
 
 class MainLoop:
@@ -123,7 +124,7 @@ class MainLoop:
     def _reload(self) -> None:
         notify.notify(RELOADING=1)
         try:
-            check_files(self.conf)
+            read_again(self.conf)
             self.conf.mutate_config_files()
             terminal.clean_logs(self.conf)
             self.service.reload()

@@ -11,7 +11,6 @@ import threading
 
 import pytest
 import sqlalchemy as sa
-from oslo_db import exception as db_exc
 from sqlalchemy import event
 
 from computed import context
@@ -555,8 +554,8 @@ def test_what_a_user_writes_is_not_taken_for_what_the_server_says(
         router, words):
     values = {**fixtures.INSTANCE, 'uuid': fixtures.UUID, 'host': None,
               'name': words}
-    with pytest.raises(db_exc.DBDuplicateEntry):
-        instance._create(context.new(), values)
+    with pytest.raises(exception.RowExists):
+        instance._create(context.new(), values, None)
     with pytest.raises(exception.InstanceExists):
         instance.create(context.new(), values)
 

@@ -77,6 +77,18 @@ def measuring(url, replica_urls, **options):
             node.dispose()
 
 
+@contextlib.contextmanager
+def unmeasured(url, **options):
+    """The router of this process, without replicas."""
+    router = router_module.Router(make_settings(**options), url)
+    cell.configure(router, lambda: 1000)
+    try:
+        yield router
+    finally:
+        for node in (router.primary, router.primary.heartbeats):
+            node.dispose()
+
+
 def make_router(pair, settings, clock, replicas=1):
     router = router_module.Router(
         settings, pair.url(pair.primary),

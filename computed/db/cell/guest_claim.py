@@ -7,7 +7,6 @@ list in which the instance was missing.
 """
 
 import sqlalchemy as sa
-from oslo_db import exception as db_exc
 
 from computed import context as computed_context
 from computed import exception
@@ -40,11 +39,11 @@ def grant(context: computed_context.RequestContext, uuid: str, host: str,
         return _grant(context, uuid, host, listed, claim_id, owner,
                       operation)
     except (exception.ClaimLost, exception.Frozen,
-            db_exc.DBDuplicateEntry) as error:
+            exception.RowExists) as error:
         now = _held(context, uuid, host, claim_id)
         if now is not None:
             return now
-        if isinstance(error, exception.ComputedError):
+        if not isinstance(error, exception.RowExists):
             raise
         raise exception.ClaimLost(uuid=uuid, operation=operation) from error
 

@@ -4,7 +4,6 @@ import typing
 from collections import abc
 
 import sqlalchemy as sa
-from oslo_db import exception as db_exc
 
 from computed import context as computed_context
 from computed import exception
@@ -136,7 +135,7 @@ def create(context: computed_context.RequestContext,
     names.ensure_instance(values.get('name'))
     try:
         return _create(context, values, admit)
-    except db_exc.DBDuplicateEntry:
+    except exception.RowExists:
         return _inserted(context, values)
 
 

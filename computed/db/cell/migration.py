@@ -21,6 +21,7 @@ from oslo_db import exception as db_exc
 from computed import exception
 from computed.db.cell.migrations import steps
 from computed.db.engine import address
+from computed.db.engine import encoding
 from computed.db.engine import errors
 from computed.db.engine import exclusive
 from computed.db.engine import setup
@@ -89,9 +90,13 @@ def sync(url: str, wait: float = WAIT) -> tuple[str | None, str]:
     :returns: the schemas before and after
     :raises computed.exception.SchemaBusy: another process does the same
     :raises computed.exception.SchemaUpgradeFailed: it cannot be finished now
+    :raises computed.exception.TextNotKept: it cannot keep all of Unicode
     """
     with _engine(url) as engine:
         with engine.connect() as connection:
+            if problem := encoding.problem(connection):
+                raise exception.TextNotKept(
+                    address=address.show(url), problem=problem)
             before = _version(connection)
         if before is not None and before not in known()[:-1]:
             return before, before
@@ -124,12 +129,8 @@ def _failures() -> abc.Iterator[steps.Progress]:
     except (db_exc.DBError, sa.exc.SQLAlchemyError, util.CommandError,
             turns.Refused) as error:
         raise exception.SchemaUpgradeFailed(
-            place=progress.place, problem=_problem(error),
+            place=progress.place, problem=errors.problem(error),
             remedy=getattr(error, 'remedy', AGAIN)) from error
-
-
-def _problem(error: Exception) -> str:
-    return errors.message(error).split('\n', 1)[0].rstrip('.')
 
 
 def check(url: str) -> None:
@@ -159,4 +160,4 @@ def reachable(url: str) -> abc.Iterator[None]:
     except (db_exc.DBError, sa.exc.SQLAlchemyError) as error:
         raise exception.PrimaryUnreachable(
             address=address.show(url),
-            problem=_problem(error)) from error
+            problem=errors.problem(error)) from error

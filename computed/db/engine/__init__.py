@@ -11,6 +11,7 @@ if typing.TYPE_CHECKING:
     from computed.db.engine import address as address
     from computed.db.engine import deadline as deadline
     from computed.db.engine import dialects as dialects
+    from computed.db.engine import encoding as encoding
     from computed.db.engine import errors as errors
     from computed.db.engine import exclusive as exclusive
     from computed.db.engine import inspect as inspect

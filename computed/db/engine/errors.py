@@ -26,6 +26,21 @@ def message(error: BaseException) -> str:
     return str([*_chain(error)][-1])
 
 
+def problem(error: BaseException) -> str:
+    """Return what is wrong, in one line without a full stop.
+
+    Errors of MariaDB's driver consist of a number and a text.
+    """
+    cause = [*_chain(error)][-1]
+    match cause.args:
+        case [int(number), str(text), *_] if not isinstance(cause, OSError):
+            found = f'{text} ({number})'
+        case _:
+            found = str(cause)
+    lines = found.strip().splitlines() or [type(cause).__name__]
+    return lines[0].strip().rstrip('.')
+
+
 def _chain(error: BaseException | None) -> abc.Iterator[BaseException]:
     """Yield ``error``, then the error that it wraps, and so on."""
     while error is not None:

@@ -16,6 +16,8 @@ from oslo_db import exception as db_exc
 from computed import clock
 from computed.db.engine import address
 from computed.db.engine import dialects
+from computed.db.engine import encoding
+from computed.db.engine import errors
 from computed.db.engine import setup
 
 # The server's time, as naive UTC with fractions. SQLite has the time of this
@@ -63,6 +65,7 @@ class Server:
 
     :ivar name: its address, without a password
     :ivar error: why there are no other facts
+    :ivar text_problem: why it cannot keep every text; None: it can
     :ivar skew: seconds by which its clock is ahead of this machine's
     """
 
@@ -74,6 +77,7 @@ class Server:
     replicating: bool | None = None
     may_write: bool | None = None
     skew: float | None = None
+    text_problem: str | None = None
     services: tuple[Service, ...] = ()
 
 
@@ -94,7 +98,7 @@ def look(url: str, timeout: float) -> Server:
         with engine.connect() as connection:
             return Server(name, **_facts(connection))
     except (db_exc.DBError, sa.exc.SQLAlchemyError) as error:
-        return Server(name, error=str(error).split('\n', 1)[0])
+        return Server(name, error=errors.problem(error))
     finally:
         engine.dispose()
 
@@ -109,7 +113,8 @@ def _facts(connection: sa.Connection) -> dict[str, typing.Any]:
         'schema': migration.MigrationContext.configure(
             connection).get_current_revision(),
         'identity': connection.info['identity'],
-        'skew': _skew(lambda: ask(CLOCKS.get(kind)))}
+        'skew': _skew(lambda: ask(CLOCKS.get(kind))),
+        'text_problem': encoding.problem(connection)}
     replicating = ask(REPLICATING.get(kind))
     # A Galera node takes writes and has the writes of all other nodes.
     if replicating is not None and connection.info['cluster'] is None:

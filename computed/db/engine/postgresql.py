@@ -89,8 +89,7 @@ def connect(dialect: typing.Any, record: typing.Any,
             parameters: dict[str, typing.Any]) -> Connection:
     """Connect; a listener of ``do_connect``.
 
-    :raises oslo_db.exception.DBConnectionError: it failed. oslo.db would
-        recognize that by messages that psycopg 3 does not write.
+    :raises oslo_db.exception.DBConnectionError: it failed
     """
     text = parameters.get('connect_timeout')
     patience = float(text) if text else None
@@ -99,7 +98,7 @@ def connect(dialect: typing.Any, record: typing.Any,
         if limit is not None:
             parameters['connect_timeout'] = max(1, round(limit))
         made = Connection.connect(*arguments, **parameters)
-    except psycopg.OperationalError as error:
+    except Exception as error:      # of any type, as the text may be wrong
         raise db_exc.DBConnectionError(error) from error
     made.patience = patience
     return made

@@ -3,7 +3,9 @@
 import typing
 
 import sqlalchemy as sa
+from oslo_db import exception as db_exc
 from oslo_db.sqlalchemy import engines as oslo_engines
+from oslo_db.sqlalchemy import exc_filters
 from sqlalchemy import event
 
 from computed.db.engine import mysql
@@ -50,6 +52,7 @@ def tune(engine: sa.Engine, must_exist: bool = False,
         ask = mysql.ask
     check = (primary_check.PrimaryCheck(engine, ask)
              if strict and ask else None)
+    _translate(engine)
 
     @event.listens_for(engine, 'connect')
     def _connected(dbapi_connection: typing.Any,
@@ -71,6 +74,38 @@ def tune(engine: sa.Engine, must_exist: bool = False,
                            read_only=not writable)
         cursor.close()
         dbapi_connection.rollback()
+
+
+def _translate(engine: sa.Engine) -> None:
+    """Let each failure to get a connection be a ``DBConnectionError``.
+
+    oslo.db knows some of them by their texts. It does not know a server that
+    has too many connections, a wrong password, or errors that a driver does
+    not count among its own.
+    """
+    dialect = engine.dialect
+    connect = dialect.connect
+
+    def connected(*arguments: typing.Any, **parameters: typing.Any
+                  ) -> typing.Any:
+        try:
+            return connect(*arguments, **parameters)
+        except Exception as error:
+            raise db_exc.DBConnectionError(error) from error
+    dialect.connect = connected     # type: ignore[method-assign]
+    # It comes before the handler of oslo.db, which would raise an error of
+    # another kind, or log a traceback.
+    event.remove(engine, 'handle_error', exc_filters.handler)
+    for handler in (_not_connected, exc_filters.handler):
+        event.listen(engine, 'handle_error', handler, retval=True)
+
+
+def _not_connected(context: sa.ExceptionContext) -> None:
+    # The pool itself handles a connection that fails its test.
+    if (context.connection is None and not context.is_pre_ping and
+            not isinstance(context.original_exception, db_exc.DBError)):
+        raise db_exc.DBConnectionError(
+            context.original_exception) from context.original_exception
 
 
 def lock_no_reads(engine: sa.Engine) -> None:

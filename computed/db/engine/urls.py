@@ -18,6 +18,8 @@ from computed.db.engine import address
 # Drivers that eventlet does not block on, and SQLite, which is fast.
 COOPERATIVE = ('pymysql', 'pysqlite')
 BACKENDS = ('sqlite', 'mysql', 'mariadb', 'postgresql')
+# The options of [database] that have URLs.
+OPTIONS = ('connection', 'slave_connection', 'replica_connections')
 # The first bytes of each file of SQLite.
 SQLITE = b'SQLite format 3\0'
 REMEDY = ('Write a URL such as mysql+pymysql://user:password@host/computed or '
@@ -50,8 +52,7 @@ def from_conf(conf: cfg.ConfigOpts, standalone: bool,
     """
     register_opts(conf)
     primary, slave, replicas = (
-        validation.read(conf, 'database', name) for name in (
-            'connection', 'slave_connection', 'replica_connections'))
+        validation.read(conf, 'database', name) for name in OPTIONS)
     replicas = [*filter(None, [slave]), *replicas]
     if not primary:
         problem = None

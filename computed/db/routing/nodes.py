@@ -53,8 +53,30 @@ class Node:
             # The first listener that returns a connection wins.
             event.listen(engine, 'do_connect',
                          lambda *details: creator(self.url))
+        event.listen(engine, 'do_connect', self._log_in)
         setup.tune(engine, must_exist=self.role == 'replica',
                    strict=self.role == 'primary')
+
+    def use_password(self, url: address.Url) -> bool:
+        """Make new connections as the user in ``url``, with its password.
+
+        :returns: False: ``url`` names another database, and is not used
+        """
+        new = sa.make_url(url)
+        if address.server(new) != address.server(self.url):
+            return False
+        self.url = self.url.set(username=new.username, password=new.password)
+        return True
+
+    def _log_in(self, dialect: typing.Any, record: typing.Any,
+                arguments: typing.Any,
+                parameters: dict[str, typing.Any]) -> None:
+        # The engine keeps what its URL was when it was made.
+        _, current = dialect.create_connect_args(self.url)
+        for name in ('user', 'password'):
+            parameters.pop(name, None)
+            if name in current:
+                parameters[name] = current[name]
 
     def dispose(self) -> None:
         """Close every pooled connection; those in use close on return."""

@@ -18,10 +18,12 @@ from sqlalchemy import event
 from computed import context as computed_context
 from computed import exception
 from computed.db.engine import address
+from computed.db.engine import errors
 from computed.db.engine import setup
 from computed.db.routing import incarnation as incarnation_module
 from computed.db.routing import nodes
 from computed.db.routing import transaction
+from computed.logs import outage
 
 LOG = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Primary(nodes.Node):
     :ivar silent: whether it did not take the last heartbeat. Then few calls
         may wait for it; see ``WAITING``.
     :ivar incarnation: gets each incarnation that begins or is found
+    :ivar outage: lasts until a write succeeds
     """
 
     def __init__(self, url: address.Url, settings: cfg.ConfigOpts.GroupAttr,
@@ -70,6 +73,10 @@ class Primary(nodes.Node):
             node.facade.append_on_engine_create(
                 functools.partial(setup.end_idle, seconds=seconds))
         self.silent = False
+        self.outage = outage.Outage(
+            f'Primary {self.name} is away',
+            f'Primary {self.name} has been away for {{seconds}}',
+            f'Primary {self.name} answers again after {{seconds}}.')
         self._waiting = threading.BoundedSemaphore(WAITING)
         self._reporting = threading.BoundedSemaphore(WAITING)
         # How often its connections broke, and how many of these times are
@@ -109,6 +116,7 @@ class Primary(nodes.Node):
         :raises computed.exception.PrimaryReadOnly: nothing was written
         :raises computed.exception.CommitUnknown: the connection broke during
             the commit
+        :raises computed.exception.DatabaseFailed: the server has refused
         """
         node = self.heartbeats if heartbeat else self
         with self._place(heartbeat, ours), self._errors(writes):
@@ -130,6 +138,8 @@ class Primary(nodes.Node):
                 self._find_out(context)
             elif heartbeat:
                 self._is_now(scope.identity, doubts)
+        if writes:
+            self.outage.ends()
         return result, scope
 
     def _place(self, heartbeat: bool, ours: bool
@@ -139,7 +149,8 @@ class Primary(nodes.Node):
             return contextlib.nullcontext()
         return transaction.place(
             self._reporting if heartbeat else self._waiting,
-            exception.PrimaryUnavailable())
+            self._unreachable(
+                self.outage.reason or 'it takes no heartbeat'))
 
     def _find_out(self, context: computed_context.RequestContext) -> None:
         """Find out by a write which server is the primary now."""
@@ -154,6 +165,7 @@ class Primary(nodes.Node):
         # This comes first: all later writes belong to this incarnation.
         self.incarnation.adopt(number)
         self._is_now(scope.identity, doubts)
+        self.outage.ends()
 
     def _is_now(self, identity: str | None, doubts: int) -> None:
         """Read from this server only, because it has taken our write.
@@ -184,37 +196,56 @@ class Primary(nodes.Node):
             # if its node cannot wait for the other nodes.
             if writes:
                 raise
-            raise exception.PrimaryUnavailable() from error
-        except exception.CommitUnknown:
+            raise self._unreachable(errors.problem(error)) from error
+        except exception.CommitUnknown as error:
             self._doubt()
+            self.outage.lasts(errors.problem(error))
             raise
         except transaction.ERRORS as error:
             if transaction.is_lost(error):
-                LOG.warning('The primary does not answer: %s', error)
                 self._doubt()
-                raise exception.PrimaryUnavailable() from error
+                raise self._away(errors.problem(error)) from error
             if transaction.ran_out_of_time(error):
-                raise exception.PrimaryUnavailable() from error
+                raise self._unreachable(errors.problem(error)) from error
             if not transaction.is_read_only(error):
-                raise
+                raise self._failure(error) from error
             self._trust_none()
-            raise exception.PrimaryReadOnly() from error
+            raise self._read_only() from error
         except transaction.ReadOnlyServer as error:
             self._trust_none()
-            raise exception.PrimaryReadOnly() from error
+            raise self._read_only() from error
         except transaction.Divided as error:
-            LOG.error('Behind %(name)s %(error)s.',
-                      {'name': self.name, 'error': error})
+            self.outage.lasts(f'behind its address {error}')
             self._trust_none()
             raise exception.PrimaryDivided() from error
         except transaction.AnotherServer as error:
-            LOG.warning('Connections to %s lead to different servers.',
-                        self.name)
             # A connection keeps the identity that its server had when it was
             # made. A standby that was promoted since has another one.
             self.dispose()
             self.heartbeats.dispose()
-            raise exception.PrimaryUnavailable() from error
+            raise self._away(
+                'connections to it lead to different servers') from error
+
+    def _unreachable(self, problem: str) -> exception.PrimaryUnreachable:
+        return exception.PrimaryUnreachable(
+            address=self.name, problem=problem)
+
+    def _away(self, problem: str) -> exception.PrimaryUnreachable:
+        self.outage.lasts(problem)
+        return self._unreachable(problem)
+
+    def _read_only(self) -> exception.PrimaryReadOnly:
+        self.outage.lasts('it takes no writes')
+        return exception.PrimaryReadOnly()
+
+    def _failure(self, error: Exception) -> exception.DatabaseFailed:
+        """Return our own error for one that nobody has foreseen."""
+        problem = errors.problem(error)
+        if isinstance(error, db_exc.DBDuplicateEntry):
+            return exception.RowExists(address=self.name, problem=problem)
+        LOG.error('%s refuses: %s', self.name, problem)
+        LOG.debug('%s refuses:', self.name, exc_info=error)
+        return exception.DatabaseFailed(address=self.name, problem=problem)
 
     def _trust_none(self) -> None:
         """Trust no server until one takes a write."""

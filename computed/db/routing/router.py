@@ -79,6 +79,21 @@ class Router:
         self._resync = threading.BoundedSemaphore(
             settings.resync_concurrency)
 
+    def use_passwords(self, connection: address.Url,
+                      replicas: abc.Iterable[address.Url]) -> bool:
+        """Make new connections with the users and passwords of these URLs.
+
+        :returns: whether they name the servers of this router, and no others
+        """
+        names = {address.show(url): url for url in replicas}
+        known = [
+            self.primary.use_password(connection),
+            self.primary.heartbeats.use_password(connection),
+            *(replica.use_password(names.pop(name))
+              for name, replica in self.replicas.items() if name in names)]
+        return all(known) and not names and (
+            len(known) == 2 + len(self.replicas))
+
     def read(self, query: str, call: Call, context: Context,
              covered: bool = False) -> typing.Any:
         """Run a query function on a node that ``context`` allows.

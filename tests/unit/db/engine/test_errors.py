@@ -1,5 +1,7 @@
 import sqlite3
 
+import pymysql
+import pytest
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
 
@@ -27,3 +29,15 @@ def test_an_engine_without_sqlstates_has_none():
 def test_a_message_has_neither_statement_nor_parameters():
     text = errors.message(wrapped(DriverError('serialization failure')))
     assert text == 'serialization failure'
+
+
+@pytest.mark.parametrize('error, problem', [
+    (wrapped(pymysql.err.OperationalError(1040, 'Too many connections')),
+     'Too many connections (1040)'),
+    (wrapped(DriverError('FATAL: no such role.\n  More of it.\n')),
+     'FATAL: no such role'),
+    (db_exc.DBConnectionError(ConnectionRefusedError(111, 'Refused')),
+     '[Errno 111] Refused'),
+    (wrapped(DriverError()), 'DriverError')])
+def test_a_problem_is_one_line(error, problem):
+    assert errors.problem(error) == problem

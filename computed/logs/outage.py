@@ -1,0 +1,72 @@
+"""Tell in the log that something is away: when it goes, and when it is back.
+
+While it is away, every call that needs it fails. One line a minute is enough.
+"""
+
+import threading
+
+from oslo_log import log as logging
+
+from computed import clock
+
+LOG = logging.getLogger(__name__)
+
+# Seconds from one line about the same thing to the next.
+PAUSE = 60.0
+
+
+class Outage:
+    """The present outage of one thing, if there is one.
+
+    What goes and comes several times a minute is told of once a minute.
+
+    :ivar reason: why it is away; None: it is there
+    :ivar since: monotonic seconds when it went; None: it is there
+    """
+
+    def __init__(self, gone: str, lasts: str, over: str) -> None:
+        """Make it for one thing, which is there.
+
+        :param gone: the line when it goes, before the reason
+        :param lasts: the line while it is away, before the reason. It and
+            ``over`` name ``{seconds}``, the length of the outage.
+        :param over: the line when it is back
+        """
+        self._gone, self._lasts, self._over = gone, lasts, over
+        self._lock = threading.Lock()
+        self._next = 0.0
+        self._told = False
+        self.reason: str | None = None
+        self.since: float | None = None
+
+    def lasts(self, reason: str) -> None:
+        """Note that it is away, and why; tell it if it is time to."""
+        with self._lock:
+            now = clock.monotonic()
+            self.reason = reason
+            if self.since is None:
+                self.since, self._told = now, False
+            if now < self._next:
+                return
+            self._next = now + PAUSE
+            text = self._lasts if self._told else self._gone
+            self._told = True
+            text = text.format(seconds=f'{now - self.since:.0f} s')
+        LOG.warning('%s: %s', text, reason)
+
+    def ends(self) -> None:
+        """Note that it is there; tell it if its outage was told."""
+        if self.since is None:
+            return      # without the lock: every success calls this
+        with self._lock:
+            if self.since is None:
+                return
+            seconds = clock.monotonic() - self.since
+            told, self.since, self.reason = self._told, None, None
+        if told:
+            LOG.warning(self._over.format(seconds=f'{seconds:.0f} s'))
+
+    def length(self) -> float | None:
+        """Return the seconds that it has been away; None: it is there."""
+        since = self.since
+        return None if since is None else clock.monotonic() - since
