@@ -15,11 +15,11 @@ from computed import chance
 from computed import context as computed_context
 from computed import exception
 from computed import metrics
-from computed import witness
 from computed.claims import held
 from computed.claims import journal
 from computed.claims import kinds
 from computed.claims import settled as settled_module
+from computed.db import witness
 from computed.objects import grant as grant_obj
 from computed.virt import claim as virt_claim
 

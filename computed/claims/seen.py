@@ -5,7 +5,7 @@ import os
 from oslo_log import log as logging
 
 from computed import files
-from computed import witness
+from computed.db import witness
 
 LOG = logging.getLogger(__name__)
 

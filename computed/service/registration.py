@@ -7,7 +7,7 @@ from oslo_config import cfg
 import computed
 from computed import context
 from computed import exception
-from computed import witness
+from computed.db import witness
 from computed.objects import host as host_obj
 from computed.service import identity as identity_module
 

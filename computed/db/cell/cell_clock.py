@@ -19,7 +19,7 @@ from oslo_log import log as logging
 
 from computed import context as computed_context
 from computed import exception
-from computed import witness
+from computed.db import witness
 from computed.db.cell import models
 from computed.db.cell.database import cell
 from computed.db.routing import incarnation as incarnation_module

@@ -10,7 +10,7 @@ from sqlalchemy import orm
 from computed import context as computed_context
 from computed import exception
 from computed import names
-from computed import witness
+from computed.db import witness
 from computed.db.cell import bounds
 from computed.db.cell import cell_clock
 from computed.db.cell import models

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from computed import chance
 from computed import clock as system_clock
 from computed import context as computed_context
-from computed import witness
+from computed.db import witness
 from computed.db.engine import address
 from computed.db.engine import server_sql
 from computed.db.engine import setup

@@ -3,8 +3,7 @@
 The clock of a cell counts seconds in its database, and never backwards. So if
 it shows less than somebody has seen before, what was committed since is lost:
 a backup was restored, or a server has lost its last commits. A new
-incarnation of the database explains it: whoever began that one knows of the
-loss.
+incarnation of the database explains it: the loss was noticed when it began.
 """
 
 import threading

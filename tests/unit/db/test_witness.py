@@ -2,8 +2,8 @@
 
 import pytest
 
-from computed import witness
 from computed.claims import seen
+from computed.db import witness
 
 
 def test_the_highest_count_of_each_incarnation_is_kept():
