@@ -84,8 +84,8 @@ _defined: list[Metric[typing.Any]] = []
 
 # Where reads went, and why: role primary|replica; reason strict,
 # lag_tolerant, after_host, availability, in_transaction, no_replica,
-# bound_too_small, replica_failed, replica_lagging, replica_busy,
-# replica_behind_token.
+# bound_too_small, replica_failed, replica_lagging, replica_down,
+# replica_busy, replica_behind_token.
 db_reads = Counter(
     'computed_db_reads', 'Database reads, by where they went and why.',
     ['query', 'role', 'reason'])

@@ -54,17 +54,21 @@ class Outage:
             text = text.format(seconds=f'{now - self.since:.0f} s')
         LOG.warning('%s: %s', text, reason)
 
-    def ends(self) -> None:
-        """Note that it is there; tell it if its outage was told."""
+    def ends(self) -> bool:
+        """Note that it is there; tell it if its outage was told.
+
+        :returns: whether it was told
+        """
         if self.since is None:
-            return      # without the lock: every success calls this
+            return False    # without the lock: every success calls this
         with self._lock:
             if self.since is None:
-                return
+                return False
             seconds = clock.monotonic() - self.since
             told, self.since, self.reason = self._told, None, None
         if told:
             LOG.warning(self._over.format(seconds=f'{seconds:.0f} s'))
+        return told
 
     def length(self) -> float | None:
         """Return the seconds that it has been away; None: it is there."""

@@ -216,6 +216,36 @@ def test_a_replica_that_is_missing_is_not_made(
     assert not router.status()[1]['usable']
 
 
+def test_a_dead_replica_is_down_and_not_lagging(fresh, pair, clock):
+    [replica] = fresh.replicas.values()
+    pair.replica.unlink()
+    replica.dispose()
+    replica._engine.dispose()
+    for _ in range(2):
+        routed.probe(fresh)
+    clock.now += 1
+    ctxt = routed.tolerant()
+    assert routed.answered(ctxt) == 'primary'
+    assert routed.reason(ctxt) == 'replica_down'
+    found = fresh.status()[1]
+    assert (found['usable'], found['reason']) == (False, 'down')
+    assert found['problem'] == f'no such file: {pair.replica}'
+    assert found['down_for'] is not None
+
+
+def test_a_dead_primary_is_down_since_it_failed(router, pair):
+    pair.primary.unlink()
+    router.primary.dispose()
+    router.primary.heartbeats.dispose()
+    pair.primary.mkdir()
+    with pytest.raises(exception.PrimaryUnavailable):
+        routed.answered(context.new())
+    found = router.status()[0]
+    assert (found['usable'], found['reason']) == (False, 'down')
+    assert found['problem'] == 'unable to open database file'
+    assert found['down_for'] is not None
+
+
 def test_a_replica_of_another_database_is_not_used(fresh, pair):
     pair.sql(pair.replica, "UPDATE database_identity SET uuid = 'other'")
     routed.show_heartbeat(fresh, pair)

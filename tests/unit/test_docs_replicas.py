@@ -73,7 +73,8 @@ def test_every_reason_of_a_read_is_explained():
         [*(text for module in READS for text in [
             *calls(module, 'NodeUnfit', 'Need', 'read', 'on_primary'),
             *assigned(module, 'reason')]),
-         *returned('selection', 'why_none')])}
+         *returned('selection', 'why_none'),
+         *returned('selection', 'why_out')])}
     assert {'strict', 'after_host', 'no_replica', 'replica_failed',
             'replica_lagging', 'in_transaction'} < found
     for reason in found:
@@ -94,8 +95,8 @@ def test_every_reason_to_leave_a_node_out_is_explained():
     found = {*texts([
         *calls('replica', 'failed'), *calls('answers', 'failed'),
         *returned('nodes', 'unfit'), *assigned('replica', 'problem'),
-        *assigned('replica', 'LAGGING'), *assigned('health', 'reason')]),
-        'takes no heartbeat'}
+        *assigned('replica', 'LAGGING'), *assigned('replica', 'DOWN'),
+        *assigned('health', 'reason')]), 'takes no heartbeat'}
     assert {'lagging', 'error (', 'read failed (', 'is the primary itself',
             'has schema ', 'not looked at yet'} < found
     for reason in found:

@@ -4,13 +4,14 @@ import argparse
 import typing
 from collections import abc
 
+from computed import clock
 from computed import exception
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
 from computed.cmd.manage import suggest
 
-COLUMNS = ('node', 'role', 'usable', 'reason', 'age', 'share', 'reads',
-           'ejections')
+COLUMNS = ('node', 'role', 'usable', 'reason', 'since', 'age', 'share',
+           'reads', 'ejections')
 
 
 Node: typing.TypeAlias = abc.Mapping[str, typing.Any]
@@ -21,12 +22,17 @@ def describe(node: Node) -> dict[str, typing.Any]:
 
     :param node: as a conductor describes it
     """
-    share = node['share']
+    share, reason = node['share'], node['reason']
+    # A conductor of another release may not tell these.
+    if node.get('problem'):
+        reason = f"{reason}: {node['problem']}"
+    since = node.get('down_for')
     return {
         'node': node['node'],
         'role': node['role'],
         'usable': node['usable'],
-        'reason': columns.Cell(node['reason']),
+        'reason': columns.Cell(reason),
+        'since': columns.relative(since and clock.time() - since),
         'age': columns.seconds(node['age']),
         'share': columns.Cell(
             share, None if share is None else f'{share:.0%}'),

@@ -100,7 +100,8 @@ class Answers:
         except transaction.ERRORS as error:
             # If the query is at fault, the primary reports the error.
             if errors.sqlstate(error) != transaction.CANCELLED:
-                replica.failed(f'read failed ({type(error).__name__})')
+                replica.failed(f'read failed ({type(error).__name__})',
+                               error)
             raise transaction.NodeUnfit('replica_failed') from error
         if scope.identity != server:
             raise transaction.NodeUnfit('replica_failed')

@@ -6,6 +6,10 @@ import typing
 from collections import abc
 
 
+# Seconds after which to ask again when the rate is 0.
+NEVER = 60.0
+
+
 class Budget:
     """Limits reads by their rate and by how many run at the same time.
 
@@ -46,10 +50,12 @@ class Budget:
         self._tokens = min(max(rate, 1),
                            self._tokens + (now - self._at) * rate)
         self._at = now
+        if not rate:
+            return NEVER
         if self._running >= self._places():
             return 1 / max(rate, 1)
         if self._tokens < 1:
-            return (1 - self._tokens) / rate if rate else 60.0
+            return (1 - self._tokens) / rate
         self._tokens -= 1
         self._running += 1
         return 0

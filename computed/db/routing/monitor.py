@@ -12,6 +12,7 @@ from oslo_log import log as logging
 
 from computed import chance
 from computed import concurrency
+from computed import exception
 from computed import metrics
 from computed.db.routing import lag
 from computed.db.routing import nodes
@@ -109,12 +110,15 @@ class Monitor:
 
     def _succeeds(self, function: abc.Callable[..., None],
                   *args: object) -> bool:
-        """Return whether the primary took a write; log it if not."""
+        """Return whether the primary took a write; tell it if not."""
         try:
             function(*args)
-        except Exception as error:      # the next heartbeat may succeed
-            LOG.warning('No heartbeat could be written to the primary: %s',
-                        error)
+        except exception.ComputedError as error:
+            self.router.primary.outage.lasts(
+                error.kwargs.get('problem') or str(error))
+            return False
+        except Exception:       # the next heartbeat may succeed
+            LOG.exception('No heartbeat could be written to the primary.')
             return False
         return True
 

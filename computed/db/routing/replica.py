@@ -14,6 +14,7 @@ from oslo_log import log as logging
 from computed import metrics
 from computed.db.engine import address
 from computed.db.engine import dialects
+from computed.db.engine import errors
 from computed.db.engine import server_sql
 from computed.db.engine import setup
 from computed.db.routing import health
@@ -21,12 +22,16 @@ from computed.db.routing import lag
 from computed.db.routing import nodes
 from computed.db.routing import selection
 from computed.db.routing import tables
+from computed.db.routing import transaction
+from computed.logs import outage
 
 LOG = logging.getLogger(__name__)
 
 # The reason of a replica that is out of use for its age only.
 LAGGING = 'lagging'
-# Bad samples after the start before a warning is logged.
+# The reason of one whose server cannot be reached.
+DOWN = 'down'
+# Bad samples after the start before it is out of use, and not just new.
 PATIENCE = 5
 
 
@@ -37,6 +42,8 @@ class Replica(nodes.Node):
     :ivar incarnation: of the database that its data belongs to, or None
     :ivar latency: seconds that reads and probes took, as a moving average
     :ivar reads: how many reads it answered
+    :ivar problem: the words of its server or driver, while it is not used
+    :ivar outage: lasts while it is not used
     """
 
     def __init__(self, url: address.Url, settings: cfg.ConfigOpts.GroupAttr,
@@ -52,6 +59,11 @@ class Replica(nodes.Node):
         self.in_flight = 0
         self.reads = 0
         self.ejections = 0
+        self.problem: str | None = None
+        self.outage = outage.Outage(
+            f'Replica {self.name} is not used',
+            f'Replica {self.name} has not been used for {{seconds}}',
+            f'Replica {self.name} is used again after {{seconds}}.')
         self.health = health.Health(settings.replica_good_samples,
                                     settings.replica_ramp)
         self._lock = threading.Lock()
@@ -94,20 +106,23 @@ class Replica(nodes.Node):
     def _average(self, seconds: float) -> None:
         self.latency += (seconds - self.latency) / 8
 
-    def failed(self, reason: str) -> None:
-        """Take the replica out of use; good samples bring it back."""
+    def failed(self, reason: str, error: Exception | None = None) -> None:
+        """Take the replica out of use; good samples bring it back.
+
+        :param reason: one of few, for metrics
+        :param error: what its server or its driver said
+        """
+        problem = None if error is None else errors.problem(error)
         with self._lock:
             ejected = self.health.bad(reason)
             self.ejections += ejected
-            never_good = (not self.health.ejected_once and
-                          self.health.bad_in_a_row == PATIENCE)
-        if never_good:
-            LOG.warning('Replica %(name)s is not in use yet: %(reason)s.',
-                        {'name': self.name, 'reason': reason})
+            self.problem = problem
+            known = (self.health.ejected_once or
+                     self.health.bad_in_a_row >= PATIENCE)
+        if known:
+            self.outage.lasts(f'{reason}: {problem}' if problem else reason)
         if ejected:
             metrics.replica_ejections.labels(self.name, reason).inc()
-            LOG.warning('Replica %(name)s is not used: %(reason)s.',
-                        {'name': self.name, 'reason': reason})
 
     def probe(self, conductor_id: str,
               expected: abc.Callable[[], nodes.Expected],
@@ -122,7 +137,10 @@ class Replica(nodes.Node):
             found = self._look(conductor_id)
         except Exception as error:      # any failure makes it unusable
             LOG.debug('Probe of %s failed.', self.name, exc_info=True)
-            self.failed(f'error ({type(error).__name__})')
+            if transaction.is_lost(error):
+                self.failed(DOWN, error)
+            else:
+                self.failed(f'error ({type(error).__name__})', error)
             return
         lag.compare(
             heartbeats, self.name, began,
@@ -162,7 +180,7 @@ class Replica(nodes.Node):
             back = not lags and self.health.good(now)
         if lags:
             self.failed(LAGGING)
-        if back:
+        if back and not self.outage.ends():
             LOG.info('Replica %s is in use.', self.name)
 
     def _look(self, conductor_id: str) -> dict[str, typing.Any]:
@@ -196,6 +214,8 @@ class Replica(nodes.Node):
                 'node': self.name, 'role': self.role,
                 'usable': candidate.usable,
                 'reason': self.health.reason,
+                'problem': None if candidate.usable else self.problem,
+                'down_for': self.outage.length(),
                 'age': None if math.isinf(age) else round(age, 3),
                 'share': round(self.health.share(self.clock()), 2),
                 'reads': self.reads, 'ejections': self.ejections,

@@ -215,10 +215,13 @@ class Router:
             for replica in self.replicas.values())]
 
     def _primary_status(self) -> dict[str, typing.Any]:
-        silent = self.primary.silent
+        away, problem = self.primary.outage.length(), None
+        reason = 'takes no heartbeat' if self.primary.silent else None
+        if away is not None:
+            reason, problem = 'down', self.primary.outage.reason
         return {'node': self.primary.name, 'role': 'primary',
-                'usable': not silent,
-                'reason': 'takes no heartbeat' if silent else None,
+                'usable': reason is None, 'reason': reason,
+                'problem': problem, 'down_for': away,
                 'age': 0.0, 'share': 1.0, 'reads': None, 'ejections': None,
                 'identity': self.primary.identity,
                 'incarnation': self.incarnation.number,

@@ -69,6 +69,17 @@ def why_none(candidates: abc.Sized, bound: float, heartbeat_interval: float,
     return None
 
 
+def why_out(candidates: abc.Iterable[Candidate]) -> str:
+    """Return why none of these replicas fits, before one is asked.
+
+    :returns: ``replica_lagging``: at least one has no other fault than its
+        age. ``replica_down``: none can be used, whatever its age.
+    """
+    if any(c.usable or c.lagging for c in candidates):
+        return 'replica_lagging'
+    return 'replica_down'
+
+
 def least_stale(candidates: abc.Iterable[Candidate]) -> list[str]:
     """Return the names of the replicas whose age is known, freshest first.
 

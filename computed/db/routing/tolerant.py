@@ -160,7 +160,7 @@ class TolerantReads:
             else:
                 chosen = selection.order(candidates, need.bound,
                                          self._settings.max_replica_lag)
-            reason = 'replica_lagging'
+            reason = selection.why_out(candidates)
             for name in chosen:
                 try:
                     return self._answers.on_replica(

@@ -66,12 +66,22 @@ def test_a_task_that_is_off_or_runs_says_so():
 
 def test_a_node_that_never_answered_has_no_age():
     node = {'node': 'db2:3306', 'role': 'replica', 'usable': False,
-            'reason': 'error', 'age': None, 'share': 0.5, 'reads': 0,
-            'ejections': 1}
+            'reason': 'error', 'since': None, 'age': None, 'share': 0.5,
+            'reads': 0, 'ejections': 1}
     assert tuple(replicas.describe(node)) == replicas.COLUMNS
     assert shown(replicas.describe(node)) == {
         **{name: str(value) for name, value in node.items()},
-        'usable': False, 'age': '-', 'share': '50%'}
+        'usable': False, 'since': '-', 'age': '-', 'share': '50%'}
+
+
+def test_a_node_that_is_down_says_since_when_and_why():
+    node = {'node': 'db1:3306', 'role': 'primary', 'usable': False,
+            'reason': 'down', 'problem': 'Too many connections (1040)',
+            'down_for': 128.2, 'age': 0.0, 'share': 1.0, 'reads': None,
+            'ejections': None}
+    found = shown(replicas.describe(node))
+    assert found['reason'] == 'down: Too many connections (1040)'
+    assert found['since'] == '2 min ago'
 
 
 @pytest.mark.parametrize('role, line', [

@@ -54,10 +54,17 @@ def test_a_read_that_fails_gives_its_place_back(clock):
     assert waits(spent, 1) == [0]
 
 
-def test_a_rate_of_zero_lets_nothing_through_after_the_first(clock):
-    spent = budget.Budget(lambda: 0, lambda: 8, clock)
-    waits(spent, 1)
+def test_a_rate_of_zero_lets_nothing_through(clock):
+    rate = 0.0
+    spent = budget.Budget(lambda: rate, lambda: 8, clock)
+    assert waits(spent, 1)[0] > 0
     clock.now = 1000.0
+    assert waits(spent, 1)[0] > 0
+    # It is raised, and set to 0 again, by a reload.
+    rate = 2.0
+    clock.now = 1001.0
+    assert waits(spent, 1) == [0]
+    rate = 0.0
     assert waits(spent, 1)[0] > 0
 
 

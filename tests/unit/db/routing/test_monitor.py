@@ -11,6 +11,7 @@ from computed.db.routing import heartbeat
 from computed.db.routing import incarnation
 from computed.db.routing import lag
 from computed.db.routing import monitor
+from computed.logs import outage
 from tests.support import waiting
 
 
@@ -39,7 +40,8 @@ class Router:
 
     def __init__(self, *replicas):
         self.replicas = {replica.name: replica for replica in replicas}
-        self.primary = types.SimpleNamespace(silent=None, identity='p')
+        self.primary = types.SimpleNamespace(
+            silent=None, identity='p', outage=outage.Outage('a', 'b', 'c'))
         self.incarnation = incarnation.Incarnation()
         self.incarnation.database_id = 'db1'
         self.budget = types.SimpleNamespace(conductors=1)
@@ -91,6 +93,7 @@ def test_a_primary_that_takes_no_heartbeat_is_silent():
     running.start()
     try:
         waiting.wait_for(lambda: router.primary.silent, 10, 'its silence')
+        assert 'does not answer' in router.primary.outage.reason
     finally:
         running.stop()
 
