@@ -21,6 +21,7 @@ from computed import exception
 from computed import files
 from computed.conf import shown
 from computed.conf import validation
+from computed.logs import printable
 from computed.rpc import options
 from computed.service import terminal
 
@@ -144,6 +145,6 @@ def fail(error: Exception, prog: str | None = None) -> typing.NoReturn:
     :param prog: the name of the program; None: it is in the configuration
     """
     prog = prog or cfg.CONF.prog or os.path.basename(sys.argv[0])
-    print(f'{prog}: {terminal.printable(" ".join(str(error).split()))}',
+    print(f'{prog}: {printable.escaped(" ".join(str(error).split()))}',
           file=sys.stderr)
     raise SystemExit(1)

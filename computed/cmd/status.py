@@ -18,6 +18,7 @@ from computed.cmd import setup
 from computed.conductor import client as conductor_client
 from computed.db import cell
 from computed.db import engine
+from computed.logs import printable
 from computed.objects import versions
 from computed.rpc import errors
 from computed.rpc import hostapi
@@ -25,7 +26,6 @@ from computed.rpc import options
 from computed.rpc import rabbit
 from computed.rpc import transport
 from computed.service import plugins
-from computed.service import terminal
 from computed.virt import driver as virt_driver
 
 NAME = 'computed-status'
@@ -52,7 +52,7 @@ def result(code: upgradecheck.Code, text: str) -> upgradecheck.Result:
 
     :param text: has names that hosts and servers have given
     """
-    return upgradecheck.Result(code, terminal.printable(text))
+    return upgradecheck.Result(code, printable.escaped(text))
 
 
 def worst(findings: abc.Sequence[Finding],

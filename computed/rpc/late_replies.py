@@ -12,6 +12,7 @@ from oslo_log import log as logging
 
 from computed import clock
 from computed import concurrency
+from computed.logs import seldom
 
 LOG = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class LateReplies:
         self._lock = threading.Lock()
         self._waiting: list[Reply] = []
         self._runs = False
+        self._lines = seldom.Seldom(LOG)
 
     def add(self, reply: Reply) -> bool:
         """Let a reply wait; return False if too many wait already."""
@@ -70,8 +72,7 @@ class LateReplies:
                     self._runs = False
                     return
 
-    @staticmethod
-    def round(waiting: list[Reply]) -> list[Reply]:
+    def round(self, waiting: list[Reply]) -> list[Reply]:
         """Try each queue; return the replies that need not wait any longer.
         """
         missing: set[str] = set()
@@ -87,6 +88,7 @@ class LateReplies:
                     ended.append(reply)
                     reply.give_up()
             except Exception as error:      # the others must not wait for it
-                LOG.warning('A reply to %s is lost: %s', reply.queue, error)
+                self._lines.warn('A reply to %s is lost: %s', reply.queue,
+                                 error)
                 ended.append(reply)
         return ended

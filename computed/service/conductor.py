@@ -19,6 +19,7 @@ from computed.conductor import manager
 from computed.db import cell
 from computed.db import engine
 from computed.db import routing
+from computed.logs import seldom
 from computed.rpc import options
 from computed.service import mainloop
 from computed.service import metrics_server
@@ -100,16 +101,14 @@ class ConductorService:
 
         :returns: its result; None: the service is stopping
         """
-        logged = None
+        lines = seldom.Seldom(LOG)
         while not self._stopping.is_set():
             try:
                 return attempt()
             except (exception.PrimaryUnavailable, exception.DatabaseFailed,
                     exception.BrokerUnavailable) as error:
                 reason = str(error)
-            if reason != logged:
-                LOG.warning('Waiting: %s', reason)
-                logged = reason
+            lines.warn('Waiting: %s', reason, kind=reason)
             self._around.waiting(reason, 30)
             self._stopping.wait(RETRY)
         return None

@@ -11,8 +11,8 @@ from oslo_log import log as logging
 
 from computed import files
 from computed import states
+from computed.logs import printable
 from computed.rpc import options
-from computed.service import terminal
 
 if typing.TYPE_CHECKING:
     from computed.virt import calls as calls_module
@@ -85,7 +85,7 @@ def goodbye(conf: cfg.ConfigOpts, calls: 'calls_module.Calls',
 
 def say(*lines: str) -> None:
     """Print lines for the person at the terminal, not for a log."""
-    print(*map(terminal.printable, lines), sep='\n', flush=True)
+    print(*map(printable.escaped, lines), sep='\n', flush=True)
 
 
 def command(conf: cfg.ConfigOpts, words: str) -> str:

@@ -23,6 +23,7 @@ from computed.claims import remembered
 from computed.claims import seen
 from computed.claims import settled
 from computed.conductor import client as conductor_client
+from computed.logs import seldom
 from computed.objects import base
 from computed.objects import instance as instance_obj
 from computed.operations import recover
@@ -151,20 +152,16 @@ class HostService:
 
         :returns: its result; None: the service is stopping
         """
-        warn_at = None
+        lines, began = seldom.Seldom(LOG), clock.monotonic()
         while not self._stopping.is_set():
             try:
                 return attempt()
             except TEMPORARY as error:
-                reason = str(error)
-            now = clock.monotonic()
+                reason, kind = str(error), type(error).__name__
             self._around.waiting(reason, 30)
             # A child conductor needs a moment to start: no warning yet.
-            if warn_at is None:
-                warn_at = now + (5 if self.child else 0)
-            if warn_at <= now:
-                LOG.warning('Waiting: %s', reason)
-                warn_at = now + 30
+            if clock.monotonic() - began >= (5 if self.child else 0):
+                lines.warn('Waiting: %s', reason, kind=kind)
             self._stopping.wait(RETRY)
         return None
 

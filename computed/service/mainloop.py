@@ -22,6 +22,7 @@ from computed import conf as computed_conf
 from computed import exception
 from computed.conf import shown
 from computed.conf import validation
+from computed.logs import printable
 from computed.rpc import options
 from computed.service import notify
 from computed.service import terminal
@@ -169,7 +170,7 @@ class MainLoop:
 
     def _exit(self, code: int) -> typing.NoReturn:
         if self._failure is not None:
-            print(f'{self.conf.prog}: {terminal.printable(self._failure)}',
+            print(f'{self.conf.prog}: {printable.escaped(self._failure)}',
                   file=sys.stderr)
         logging.shutdown()
         sys.stdout.flush()

@@ -1,9 +1,7 @@
 """Text for terminals and log files, free of what drives or deceives them.
 
-A name, a command, a version or an error may come from anybody. A line break
-in it would begin a line of its own, and an escape sequence would move the
-cursor or set the title of the operator's terminal. So every text passes here
-on its way out, except JSON, which has its own escapes.
+Every text passes :mod:`computed.logs.printable` on its way out, except JSON,
+which has its own escapes.
 """
 
 import logging
@@ -14,26 +12,15 @@ from collections import abc
 from oslo_config import cfg
 from oslo_log import formatters
 
+from computed.logs import printable
+
 # How the option log_color writes colours.
 _COLOUR = re.compile(r'(\x1b\[[0-9;]*m)')
 
 
-def printable(value: object, allowed: str = '') -> str:
-    r"""Return a text as one line; each other character is escaped, as ``\n``.
-
-    :param allowed: characters to keep although they cannot be printed
-    """
-    text = str(value)
-    if text.isprintable():
-        return text
-    return ''.join(
-        one if one.isprintable() or one in allowed else
-        one.encode('unicode_escape').decode() for one in text)
-
-
 def printable_lines(text: str) -> str:
     """Return the output of a guest, with its lines and tabs."""
-    return '\n'.join(printable(line.removesuffix('\r'), '\t')
+    return '\n'.join(printable.escaped(line.removesuffix('\r'), '\t')
                      for line in text.split('\n'))
 
 
@@ -47,7 +34,8 @@ def one_record(text: str, record: logging.LogRecord) -> str:
         head, found, tail = line.rpartition(f'\n{body}') if body else ('',) * 3
         if found:
             line, more = head, found + tail + more
-    return printable(line) + '\n'.join(map(printable, more.split('\n')))
+    return printable.escaped(line) + '\n'.join(
+        map(printable.escaped, more.split('\n')))
 
 
 class Formatter(logging.Formatter):

@@ -25,6 +25,7 @@ from computed.cmd.manage import reconcile
 from computed.cmd.manage import replicas
 from computed.cmd.manage import tasks
 from computed.cmd.manage import usage
+from computed.logs import printable
 from computed.service import terminal
 
 NAME = 'computed-manage'
@@ -194,7 +195,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     argv = sys.argv[1:] if argv is None else argv
     if problem := setup.undecodable(argv):
-        print(f'{NAME}: {terminal.printable(problem)}', file=sys.stderr)
+        print(f'{NAME}: {printable.escaped(problem)}', file=sys.stderr)
         return USAGE_ERROR
     os.umask(setup.UMASK)   # before the file of --log-file is made
     return ManageApp().run(argv)

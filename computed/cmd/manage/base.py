@@ -20,12 +20,12 @@ from computed.cmd.manage import lookup
 from computed.cmd.manage import suggest
 from computed.conductor import client as conductor_client
 from computed.conf import validation
+from computed.logs import printable
 from computed.objects import base
 from computed.objects import instance as instance_obj
 from computed.rpc import hostapi
 from computed.rpc import rabbit
 from computed.rpc import transport
-from computed.service import terminal
 
 # What a command that lists or shows returns: the names of the columns, and
 # the rows, or the cells of the only row.
@@ -160,11 +160,11 @@ class Command(command.Command):
 
     def say(self, line: str) -> None:
         """Print one line."""
-        self.app.stdout.write(f'{terminal.printable(line)}\n')
+        self.app.stdout.write(f'{printable.escaped(line)}\n')
 
     def warn(self, line: str) -> None:
         """Print one line to standard error."""
-        self.app.stderr.write(f'{terminal.printable(line)}\n')
+        self.app.stderr.write(f'{printable.escaped(line)}\n')
 
     def get_epilog(self) -> str:
         """Return nothing: cliff's epilog would name the Python package."""

@@ -9,7 +9,7 @@ from cliff import columns
 
 from computed import clock
 from computed import context
-from computed.service import terminal
+from computed.logs import printable
 
 # The formatters that can print neither lists nor dictionaries.
 FLAT = ('value', 'csv', 'shell')
@@ -37,7 +37,7 @@ class Cell(columns.FormattableColumn[typing.Any]):
 
     def human_readable(self) -> str:
         """Return the text that a table shows."""
-        return '\n'.join(map(terminal.printable, self._lines))
+        return '\n'.join(map(printable.escaped, self._lines))
 
 
 def fit(row: abc.Sequence[typing.Any],
@@ -53,7 +53,7 @@ def fit(row: abc.Sequence[typing.Any],
     if formatter in EXACT:
         return row
     return [_flat(cell) if formatter in FLAT else
-            terminal.printable(cell) if isinstance(cell, str) else cell
+            printable.escaped(cell) if isinstance(cell, str) else cell
             for cell in row]
 
 
@@ -64,7 +64,7 @@ def _flat(cell: typing.Any) -> typing.Any:
         return json.dumps(cell)
     if cell is None:
         return ''
-    return terminal.printable(cell) if isinstance(cell, str) else cell
+    return printable.escaped(cell) if isinstance(cell, str) else cell
 
 
 def timestamp(moment: datetime.datetime | float | None) -> Cell:

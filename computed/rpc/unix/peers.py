@@ -15,6 +15,7 @@ from oslo_messaging._drivers import common
 
 from computed import clock
 from computed import concurrency
+from computed.logs import seldom
 from computed.rpc.unix import budget as unix_budget
 from computed.rpc.unix import wire as unix_wire
 
@@ -31,11 +32,13 @@ class Peer:
     def __init__(self, sock: socket.socket, pid: int,
                  budget: unix_budget.Budget,
                  deliver: 'abc.Callable[[Incoming], object]',
-                 forget: 'abc.Callable[[Peer], object]') -> None:
+                 forget: 'abc.Callable[[Peer], object]',
+                 lines: seldom.Seldom) -> None:
         """:param pid: the client's process
         :param budget: what the requests of all peers share
         :param deliver: called with each request
         :param forget: called with this peer when it is closed
+        :param lines: what the log gets about all peers
         """
         # A client that does not read its answers must not keep a worker. The
         # limit also ends reads; those are tried again.
@@ -45,6 +48,7 @@ class Peer:
         self._budget = budget
         self._deliver = deliver
         self._forget = forget
+        self._lines = lines
         self._lock = threading.Lock()
         self._reading = True
         self._unanswered = 0
@@ -57,8 +61,8 @@ class Peer:
             while True:
                 self._take(unix_wire.Frame(self._sock))
         except (ValueError, TimeoutError) as error:
-            LOG.warning('Closed the connection of process %d: %s',
-                        self._pid, error)
+            self._lines.warn('Closed the connection of process %d: %s',
+                             self._pid, error)
         except (EOFError, OSError):
             pass                        # clients come and go
         with self._lock:

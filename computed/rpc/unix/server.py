@@ -19,6 +19,7 @@ from oslo_messaging._drivers import base
 from computed import chance
 from computed import concurrency
 from computed import files
+from computed.logs import seldom
 from computed.rpc.unix import budget as unix_budget
 from computed.rpc.unix import links as unix_links
 from computed.rpc.unix import peers as unix_peers
@@ -43,6 +44,7 @@ class UnixListener(base.PollStyleListener):
         self._budget = unix_budget.Budget()
         self._stopping = threading.Event()
         self._name = name
+        self._lines = seldom.Seldom(LOG)
         files.make_private(directory)
         self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._sock.setblocking(False)
@@ -96,7 +98,7 @@ class UnixListener(base.PollStyleListener):
         except (OSError, RuntimeError) as error:
             if self._stopping.is_set():
                 return False
-            LOG.error('Cannot accept a connection: %s', error)
+            self._lines.error('Cannot accept a connection: %s', error)
             self._stopping.wait(0.1)
         return True
 
@@ -123,11 +125,11 @@ class UnixListener(base.PollStyleListener):
                              fileno=accepted.detach())
         pid, uid = unix_links.peer_of(sock)
         if not unix_links.is_trusted(uid):
-            LOG.warning('Refused process %d of user %d', pid, uid)
+            self._lines.warn('Refused process %d of user %d', pid, uid)
             sock.close()
             return
         peer = unix_peers.Peer(sock, pid, self._budget, self._requests.put,
-                               self._peers.discard)
+                               self._peers.discard, self._lines)
         self._peers.add(peer)
         try:
             peer.thread.start()

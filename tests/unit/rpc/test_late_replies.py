@@ -75,5 +75,5 @@ def test_a_sender_has_a_limit_and_all_have_one(late, queues, monkeypatch):
 def test_each_round_asks_for_a_queue_once(queues):
     waiting_ = [queues.reply(name) for name in ('a', 'a', 'broken', 'b')]
     queues.there.add('b')
-    assert late_replies.LateReplies.round(waiting_) == waiting_[2:]
+    assert late_replies.LateReplies().round(waiting_) == waiting_[2:]
     assert queues.tried == ['a', 'broken', 'b']

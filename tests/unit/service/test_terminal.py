@@ -16,15 +16,6 @@ EVIL = 'web\n12:00:00 INFO all is well\x1b]0;title\x07\x9b2J\u202e'
 ESCAPED = r'web\n12:00:00 INFO all is well\x1b]0;title\x07\x9b2J\u202e'
 
 
-@pytest.mark.parametrize('text, shown', [
-    ('web', 'web'), ('Wörter 日本', 'Wörter 日本'), ('', ''), (EVIL, ESCAPED),
-    ('a\tb\r\n', r'a\tb\r\n'), ('a\u2028b\x85c', r'a\u2028b\x85c'),
-    ('caf\udce9', r'caf\udce9'), (7, '7'), (None, 'None')])
-def test_what_cannot_be_printed_is_escaped(text, shown):
-    assert terminal.printable(text) == shown
-    assert shown.isprintable()
-
-
 def test_the_lines_and_tabs_of_a_console_stay():
     assert terminal.printable_lines('a\tb\r\nc\x1b[2Jd\n\re') == (
         'a\tb\nc\\x1b[2Jd\n\\re')
