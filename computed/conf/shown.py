@@ -6,6 +6,7 @@ their names are.
 """
 
 import re
+from collections import abc
 
 from oslo_config import cfg
 
@@ -21,10 +22,14 @@ def scheme(url: str) -> str:
     return f'{found[1]}://{HIDDEN}' if found else HIDDEN
 
 
-def names(query: str) -> str:
-    """Return the names of a query: ``?ssl&ca`` of ``ssl=1&ca=/x``."""
+def names(query: str, known: abc.Container[str]) -> str:
+    """Return the names of a query: ``?ssl&ca`` of ``ssl=1&ca=/x``.
+
+    :param known: the names that it may have. Another one may be a secret.
+    """
     found = [pair.partition('=')[0] for pair in query.split('&')]
-    return '?' + '&'.join(found) if query else ''
+    return '?' + '&'.join(name if name in known else HIDDEN
+                          for name in found) if query else ''
 
 
 def is_secret(conf: cfg.ConfigOpts, group: str | None, name: str) -> bool:

@@ -40,6 +40,7 @@ def test_the_value_of_a_secret_option_is_not_shown(tmp_path):
 
 
 @pytest.mark.parametrize('query, names', [
-    ('', ''), ('a', '?a'), ('a=1&b=x=y', '?a&b')])
-def test_of_a_query_only_the_names_are_shown(query, names):
-    assert shown.names(query) == names
+    ('', ''), ('a', '?a'), ('a=1&b=x=y', '?a&b'), ('SECRET', '?***'),
+    ('SECRET=1&b', '?***&b')])
+def test_of_a_query_only_the_known_names_are_shown(query, names):
+    assert shown.names(query, ('a', 'b')) == names
