@@ -20,6 +20,7 @@ from computed.claims import journal
 from computed.claims import kinds
 from computed.claims import settled as settled_module
 from computed.db import witness
+from computed.objects import arguments
 from computed.objects import grant as grant_obj
 from computed.virt import claim as virt_claim
 
@@ -124,7 +125,7 @@ class Claims:
                 entry.claim_id, self.claim_owner, operation, rows))
         return self.granted(context, entry, granted.rows)
 
-    def _facts(self, wanted: kinds.Wanted) -> dict[str, typing.Any] | None:
+    def _facts(self, wanted: kinds.Wanted) -> arguments.Remembered | None:
         """Return what a row must have for a claim; None: nothing is known.
         """
         facts = (self.settled.facts(wanted.key)
@@ -265,7 +266,8 @@ class Claims:
         else:
             found = grant_obj.Grant.settle_claim(
                 strict, entry.claim_id,
-                [dataclasses.asdict(row) for row in entry.rows],
+                [typing.cast(arguments.SettledRow, dataclasses.asdict(row))
+                 for row in entry.rows],
                 self.claim_owner).rows
             self._remember(context, entry, found)
         self.ended(entry.claim_id)

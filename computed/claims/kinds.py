@@ -7,6 +7,7 @@ import typing
 from collections import abc
 
 from computed.claims import journal
+from computed.objects import arguments
 
 # An object such as Instance; its fields become attributes at run time.
 Row: typing.TypeAlias = typing.Any
@@ -36,8 +37,8 @@ class Wanted:
         default_factory=dict)
     host: str | None = None
 
-    def request(self, host: str, remembered: dict[str, object] | None,
-                ) -> dict[str, object]:
+    def request(self, host: str, remembered: arguments.Remembered | None,
+                ) -> arguments.WantedRow:
         """Return the row as the conductor gets it.
 
         :param host: this host

@@ -19,6 +19,7 @@ from oslo_log import log as logging
 from computed import clock as clock_module
 from computed import metrics
 from computed.claims import remembered
+from computed.objects import arguments
 from computed.objects import instance as instance_obj
 from computed.virt import claim as virt_claim
 
@@ -57,7 +58,7 @@ class Settled:
         with self._lock:
             return {uuid: one for uuid, one in self._all.items() if one.held}
 
-    def facts(self, uuid: str) -> dict[str, typing.Any] | None:
+    def facts(self, uuid: str) -> arguments.Remembered | None:
         """Return what a row must have for a claim; None: nothing is known.
 
         :raises computed.exception.InstanceRegressed: the instance is held

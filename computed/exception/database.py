@@ -7,6 +7,11 @@ class InvalidValue(ComputedError):
     """{field} cannot be {value}: {problem}. Nothing was written."""
 
 
+class FieldNotSet(ComputedError):
+    """{name} has no {field}: whoever made or sent it left that out. Nothing \
+was done."""
+
+
 class ReadOnlyScope(ComputedError):
     """{function} writes to the database, but this request is tolerant and \
 may only read. Write with a strict context."""

@@ -7,6 +7,7 @@ from oslo_versionedobjects import fields
 
 from computed import context as computed_context
 from computed.db import cell as db
+from computed.objects import arguments
 from computed.objects import base
 
 
@@ -62,7 +63,8 @@ class BandwidthUsageList(base.ObjectListBase, base.ComputedObject):
 
     @base.remotable_read
     def get_by_uuids(cls, context: computed_context.RequestContext,
-                     uuids: list[str], periods: list[float]) -> typing.Self:
+                     uuids: arguments.Uuids, periods: arguments.Moments
+                     ) -> typing.Self:
         """See :func:`computed.db.cell.bandwidth.get_by_uuids`."""
         rows, launched = db.bandwidth.get_by_uuids(context, uuids, periods)
         return cls._from_rows(context, rows, launched=launched)
@@ -78,6 +80,6 @@ class BandwidthUsageList(base.ObjectListBase, base.ComputedObject):
     @classmethod
     @base.remotable
     def record(cls, context: computed_context.RequestContext,
-               rows: list[dict[str, typing.Any]]) -> None:
+               rows: arguments.Traffic) -> None:
         """See :func:`computed.db.cell.bandwidth.record`."""
         db.bandwidth.record(context, rows)

@@ -84,6 +84,13 @@ class ComputedObject(ovo.VersionedObject):
         # The registry makes an attribute of each field at run time.
         def __getattr__(self, name: str) -> typing.Any: ...
 
+    def obj_load_attr(self, attrname: str) -> typing.NoReturn:
+        """Refuse to look up a field that was never set.
+
+        :raises computed.exception.FieldNotSet: always
+        """
+        raise exception.FieldNotSet(name=self.obj_name(), field=attrname)
+
     @classmethod
     def from_row(cls, context: computed_context.RequestContext,
                  row: typing.Any, **more: typing.Any) -> typing.Self:

@@ -6,6 +6,7 @@ from oslo_versionedobjects import fields
 
 from computed import context as computed_context
 from computed.db import cell as db
+from computed.objects import arguments
 from computed.objects import base
 
 
@@ -39,8 +40,8 @@ class Freeze(base.ComputedObject):
     @classmethod
     @base.remotable
     def impose(cls, context: computed_context.RequestContext,
-               host: str | None, reason: str, by: str, freeze_id: str
-               ) -> typing.Self:
+               host: str | None, reason: str, by: str,
+               freeze_id: arguments.Uuid) -> typing.Self:
         """See :func:`computed.db.cell.freeze.impose`."""
         return cls.of(context, db.freeze.impose(
             context, host, reason, by, freeze_id))

@@ -7,6 +7,7 @@ from oslo_versionedobjects import fields
 
 from computed import context as computed_context
 from computed.db import cell as db
+from computed.objects import arguments
 from computed.objects import base
 from computed.objects import instance as instance_obj
 
@@ -53,9 +54,9 @@ class Grant(base.ComputedObject):
     @classmethod
     @base.remotable
     def grant_claim(cls, context: computed_context.RequestContext,
-                    database_id: str, claim_id: str, owner: str,
-                    operation: str, wanted: list[dict[str, typing.Any]]
-                    ) -> typing.Self:
+                    database_id: str, claim_id: arguments.Uuid,
+                    owner: arguments.Owner, operation: str,
+                    wanted: arguments.Wanted) -> typing.Self:
         """See :func:`computed.db.cell.claim.grant`.
 
         :raises computed.exception.WrongDatabase: this is not
@@ -68,8 +69,9 @@ class Grant(base.ComputedObject):
     @classmethod
     @base.remotable
     def grant_guest_claim(cls, context: computed_context.RequestContext,
-                          database_id: str, claim_id: str, owner: str,
-                          operation: str, uuid: str, host: str, listed: int
+                          database_id: str, claim_id: arguments.Uuid,
+                          owner: arguments.Owner, operation: str,
+                          uuid: arguments.Uuid, host: str, listed: int
                           ) -> typing.Self:
         """See :func:`computed.db.cell.guest_claim.grant`.
 
@@ -83,8 +85,8 @@ class Grant(base.ComputedObject):
     @classmethod
     @base.remotable
     def settle_claim(cls, context: computed_context.RequestContext,
-                     claim_id: str, rows: list[dict[str, typing.Any]],
-                     owner: str) -> typing.Self:
+                     claim_id: str, rows: arguments.Settled,
+                     owner: arguments.Owner) -> typing.Self:
         """See :func:`computed.db.cell.claim.settle`."""
         return cls._of(context, db.claim.settle(
             context, claim_id, rows, owner))
@@ -92,28 +94,30 @@ class Grant(base.ComputedObject):
     @classmethod
     @base.remotable
     def settle_guest_claim(cls, context: computed_context.RequestContext,
-                           claim_id: str, uuid: str, owner: str) -> bool:
+                           claim_id: str, uuid: str, owner: arguments.Owner
+                           ) -> bool:
         """See :func:`computed.db.cell.guest_claim.settle`."""
         return db.guest_claim.settle(context, uuid, claim_id, owner)
 
     @classmethod
     @base.remotable
     def adopt_claim(cls, context: computed_context.RequestContext,
-                    uuid: str, old_claim_id: str, service_id: str,
-                    claim_id: str, owner: str) -> typing.Self:
+                    uuid: str, old_claim_id: str,
+                    service_id: arguments.Uuid, claim_id: arguments.Uuid,
+                    owner: arguments.Owner) -> typing.Self:
         """See :func:`computed.db.cell.claim.adopt`."""
         return cls._of(context, db.claim.adopt(
             context, uuid, old_claim_id, service_id, claim_id, owner))
 
     @base.remotable_read
     def get_guest_claims(cls, context: computed_context.RequestContext,
-                         service_id: str) -> dict[str, str]:
+                         service_id: arguments.Uuid) -> dict[str, str]:
         """See :func:`computed.db.cell.guest_claim.get_all_of`."""
         return db.guest_claim.get_all_of(context, service_id)
 
     @base.remotable_read
     def get_former_guest_claims(
             cls, context: computed_context.RequestContext, host: str,
-            service_id: str) -> dict[str, str]:
+            service_id: arguments.Uuid) -> dict[str, str]:
         """See :func:`computed.db.cell.guest_claim.get_former`."""
         return db.guest_claim.get_former(context, host, service_id)

@@ -6,6 +6,7 @@ from oslo_versionedobjects import fields
 
 from computed import context as computed_context
 from computed.db import cell as db
+from computed.objects import arguments
 from computed.objects import base
 from computed.objects import digest as digest_
 from computed.objects import freeze as freeze_obj
@@ -47,7 +48,8 @@ class Service(base.ComputedObject):
     @classmethod
     @base.remotable
     def register(cls, context: computed_context.RequestContext,
-                 host: str, service_id: str, boot_id: str, host_boot_id: str,
+                 host: str, service_id: arguments.Uuid,
+                 boot_id: arguments.Uuid, host_boot_id: arguments.Uuid,
                  version: str, place: str = '', began: float = 0.0,
                  seen: dict[str, int] | None = None
                  ) -> dict[str, typing.Any]:
@@ -69,8 +71,9 @@ class Service(base.ComputedObject):
     @classmethod
     @base.remotable
     def report(cls, context: computed_context.RequestContext,
-               host: str, service_id: str, boot_id: str, digest: str,
-               seen: dict[str, int] | None = None) -> dict[str, typing.Any]:
+               host: str, service_id: arguments.Uuid, boot_id: arguments.Uuid,
+               digest: str, seen: dict[str, int] | None = None
+               ) -> dict[str, typing.Any]:
         """Record a heartbeat.
 
         :param seen: as for :meth:`register`
@@ -150,7 +153,8 @@ class ComputeNode(base.ComputedObject):
     @classmethod
     @base.remotable
     def delete_former(cls, context: computed_context.RequestContext,
-                      host: str, former: str, service_id: str) -> bool:
+                      host: str, former: str, service_id: arguments.Uuid
+                      ) -> bool:
         """See :func:`computed.db.cell.resources.delete_former`."""
         return db.resources.delete_former(context, host, former, service_id)
 

@@ -7,6 +7,7 @@ from oslo_versionedobjects import fields
 from computed import context as computed_context
 from computed.db import cell as db
 from computed.db import engine
+from computed.objects import arguments
 from computed.objects import base
 from computed.objects import host as host_obj
 from computed.objects import resources as resources_obj
@@ -184,7 +185,7 @@ class InstanceList(base.Page, base.ComputedObject):
     @classmethod
     @base.remotable
     def record_power_states(cls, context: computed_context.RequestContext,
-                            host: str, changes: list[dict[str, typing.Any]],
-                            owner: str) -> int:
+                            host: str, changes: arguments.PowerChanges,
+                            owner: arguments.Owner) -> int:
         """See :func:`computed.db.cell.instance.record_power_states`."""
         return db.instance.record_power_states(context, host, changes, owner)

@@ -9,6 +9,7 @@ from oslo_versionedobjects import fields
 from computed import context as computed_context
 from computed import exception
 from computed.db import cell as db
+from computed.objects import arguments
 from computed.objects import base
 from computed.objects import host as host_obj
 
@@ -52,7 +53,7 @@ class ResourceUsage(base.ComputedObject):
 
     @base.remotable_read
     def get_by_host(cls, context: computed_context.RequestContext,
-                    host: str, service_id: str) -> typing.Self:
+                    host: str, service_id: arguments.Uuid) -> typing.Self:
         """See :func:`computed.db.cell.resources.get_usage`."""
         found = db.resources.get_usage(context, host, service_id)
         node = found.compute_node

@@ -5,6 +5,7 @@ version removes what an older peer does not know. Without such a conductor the
 older peer ignores it. A change of a field that would be lost is refused.
 """
 
+import re
 import typing
 
 from oslo_versionedobjects import base as ovo
@@ -16,6 +17,7 @@ NAME = f'{NAMESPACE}.name'
 VERSION = f'{NAMESPACE}.version'
 DATA = f'{NAMESPACE}.data'
 CHANGES = f'{NAMESPACE}.changes'
+_VERSION = re.compile(r'[0-9]{1,9}(\.[0-9]{1,9})+')
 
 
 def parsed(version: str) -> tuple[int, int]:
@@ -23,6 +25,8 @@ def parsed(version: str) -> tuple[int, int]:
 
     :raises ValueError: it is not a version
     """
+    if not _VERSION.fullmatch(version):
+        raise ValueError(f'not a version: {version:.20}')
     major, minor = version.split('.')[:2]
     return int(major), int(minor)
 
@@ -42,8 +46,8 @@ def common(name: str, theirs: str) -> str:
     ours = known(name)
     try:
         if ours is not None and parsed(theirs)[0] == parsed(ours)[0]:
-            return min(theirs, ours, key=parsed)
-    except (AttributeError, ValueError):
+            return '{}.{}'.format(*min(parsed(theirs), parsed(ours)))
+    except (TypeError, ValueError):
         pass
     raise exception.IncompatiblePeer(
         what=name, version=theirs, known=ours or 'none')

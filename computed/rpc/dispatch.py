@@ -5,24 +5,22 @@ name a method that peers may call, and still be wanted by its caller.
 """
 
 import re
-import threading
 import typing
 from collections import abc
 
 import oslo_messaging as messaging
 from oslo_log import log as logging
 
-from computed import clock
 from computed import exception
 from computed import metrics
+from computed.logs import printable
+from computed.logs import seldom
 from computed.rpc import endpoint
 from computed.rpc import schema
 from computed.rpc import tickets
 
 LOG = logging.getLogger(__name__)
 
-# Seconds between two lines about refused requests.
-PAUSE = 60.0
 VERSION = re.compile(r'\d{1,9}(\.\d{1,9})*')
 
 
@@ -38,7 +36,7 @@ class Dispatcher(messaging.RPCDispatcher):
         self._tickets = tickets.TicketEndpoint()
         super().__init__([*endpoints, self._tickets], serializer,
                          messaging.ExplicitRPCAccessPolicy)
-        self._refusals, self._drops = Seldom(), Seldom()
+        self._seldom = seldom.Seldom(LOG)
 
     def dispatch(self, incoming: typing.Any) -> typing.Any:
         """Carry out a request; return what its method returns.
@@ -46,26 +44,33 @@ class Dispatcher(messaging.RPCDispatcher):
         :param incoming: the library's message; the drivers here add to it
             ``is_given_up()``, which tells whether nobody waits for the answer
         """
-        name = shown(incoming.message.get('method'))
+        name = printable.short(incoming.message.get('method'))
         try:
             method = self._find(incoming)
             self._ensure_wanted(name, incoming, method)
             return super().dispatch(incoming)
-        except messaging.ExpectedException:
+        except messaging.ExpectedException as expected:
+            self._count(expected.exc_info[1], name)
             raise
-        except exception.BadRequest as error:
-            metrics.rpc_requests_refused.inc()
-            self._refusals.warn('Refused a request: %s', error)
-            raise endpoint.answer(error) from None
-        except exception.RequestExpired as error:
-            metrics.rpc_requests_expired.labels(name).inc()
-            self._drops.warn('Dropped a request: %s', error)
-            raise endpoint.answer(error) from None
         except exception.ComputedError as error:
+            self._count(error, name)
             raise endpoint.answer(error) from None
         except Exception as error:
-            LOG.exception('The call of %s failed.', name)
-            raise endpoint.answer(error) from None
+            # The text may have an SQL statement, and what users wrote in it.
+            kind = type(error).__name__
+            self._seldom.fault('The call of %s failed.', name,
+                               kind=f'{name} {kind}')
+            raise endpoint.answer(exception.PeerFailed(
+                method=name, error=kind)) from None
+
+    def _count(self, error: object, name: str) -> None:
+        """Count and log a request that was not carried out."""
+        if isinstance(error, exception.BadRequest):
+            metrics.rpc_requests_refused.inc()
+            self._seldom.warn('Refused a request: %s', error)
+        elif isinstance(error, exception.RequestExpired):
+            metrics.rpc_requests_expired.labels(name).inc()
+            self._seldom.warn('Dropped a request: %s', error)
 
     def _find(self, incoming: typing.Any) -> typing.Any:
         """Return the method that a request names.
@@ -87,8 +92,8 @@ class Dispatcher(messaging.RPCDispatcher):
                  incoming.client_timeout is None or
                  tickets.is_number(incoming.client_timeout))):
             if not right:
-                raise exception.BadRequest(method=shown(name),
-                                           problem=problem)
+                raise exception.BadRequest(
+                    method=printable.short(name), problem=problem)
         found = [one for one in self.endpoints
                  if self._is_namespace(one.target, namespace) and
                  self._is_compatible(one.target, version)]
@@ -96,8 +101,9 @@ class Dispatcher(messaging.RPCDispatcher):
             if self.access_policy.is_allowed(one, name):
                 return getattr(one, name)
         raise exception.BadRequest(
-            method=shown(name), problem='there is no such method' if found
-            else f'version {version} is not supported')
+            method=printable.short(name),
+            problem='there is no such method' if found else
+            f'version {version} is not supported')
 
     def _ensure_wanted(self, name: str, incoming: typing.Any,
                        method: typing.Any) -> None:
@@ -120,7 +126,8 @@ class Dispatcher(messaging.RPCDispatcher):
         It is here so that what cannot be read is the fault of the peer.
         """
         function = getattr(owner, method)
-        schema.ensure_text(method, args)
+        schema.ensure_text(method, ctxt)
+        schema.ensure_plain(method, args)
         try:
             context = self.serializer.deserialize_context(ctxt)
             values = {name: self.serializer.deserialize_entity(context, value)
@@ -130,41 +137,7 @@ class Dispatcher(messaging.RPCDispatcher):
             raise
         except Exception as error:      # of any type, as the peer likes
             raise exception.BadRequest(
-                method=method, problem=one_line(error)) from None
+                method=method, problem=printable.one_line(error)) from None
         schema.check(method, function, 1, kwargs=values)
         return self.serializer.serialize_entity(
             context, function(context, **values))
-
-
-class Seldom:
-    """Logs at most one line in ``PAUSE`` seconds, and counts the others."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._next = 0.0
-        self._untold = 0
-
-    def warn(self, text: str, *values: object) -> None:
-        """Log a warning, or count it."""
-        with self._lock:
-            now = clock.monotonic()
-            if now < self._next:
-                self._untold += 1
-                return
-            self._next = now + PAUSE
-            untold, self._untold = self._untold, 0
-        if untold:
-            text += f' ({untold} more since the last such line)'
-        LOG.warning(text, *values)
-
-
-def shown(name: object) -> str:
-    """Return a name that a peer sent, as a line may show it."""
-    return ''.join(letter if letter.isprintable() else '?'
-                   for letter in str(name)[:80])
-
-
-def one_line(error: Exception) -> str:
-    """Return what is wrong in one line of reasonable length."""
-    text = ' '.join(str(error).split())
-    return shown(f'{type(error).__name__}: {text}'[:200])

@@ -26,6 +26,7 @@ from oslo_messaging._drivers import impl_rabbit
 
 from computed import clock
 from computed import concurrency
+from computed.rpc import envelopes
 
 LOG = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Unconfirmed(Exception):
     """The broker did not confirm the call; it may have been sent."""
 
 
-class PromptConnection(impl_rabbit.Connection):
+class PromptConnection(envelopes.Connection):
     """A connection that tries each of the brokers once, and then fails."""
 
     def __init__(self, conf: cfg.ConfigOpts,
@@ -101,6 +102,12 @@ def driver_of(transport: oslo_messaging.Transport
     """Return the driver of ``transport``; None: it is not RabbitMQ's."""
     driver = transport._driver
     return driver if isinstance(driver, impl_rabbit.RabbitDriver) else None
+
+
+def read_safely(transport: oslo_messaging.Transport) -> None:
+    """Let all connections drop messages that cannot be read."""
+    if driver := driver_of(transport):
+        driver._connection_pool.connection_cls = envelopes.Connection
 
 
 def make_prompt(transport: oslo_messaging.Transport) -> None:

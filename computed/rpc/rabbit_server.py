@@ -18,6 +18,7 @@ from oslo_messaging._drivers import amqpdriver
 from oslo_messaging._drivers import common
 
 from computed import clock
+from computed.rpc import envelopes
 from computed.rpc import late_replies
 
 LOG = logging.getLogger(__name__)
@@ -112,8 +113,15 @@ class Incoming(amqpdriver.AMQPIncomingMessage):
     """A request, and the way back to its sender."""
 
     def __init__(self, listener: typing.Any, ctxt: dict[str, typing.Any],
-                 message: typing.Any, *others: typing.Any) -> None:
-        super().__init__(listener, ctxt, message, *others)
+                 message: typing.Any, unique_id: typing.Any,
+                 msg_id: typing.Any, reply_q: typing.Any,
+                 *others: typing.Any) -> None:
+        """:raises ValueError: nobody can be answered"""
+        if not isinstance(msg_id, str | None) or not isinstance(
+                reply_q, str if msg_id else str | None):
+            raise ValueError('the way of the answer is malformed')
+        super().__init__(listener, ctxt, message, unique_id, msg_id, reply_q,
+                         *others)
         self._deadline = deadline(
             message._raw_message.properties.get('expiration'),
             listener.conn.arrived())
@@ -174,5 +182,6 @@ def improved(listener: typing.Any) -> typing.Any:
     if isinstance(poller, amqpdriver.RpcAMQPListener):
         poller.conn = WatchedConnection(poller.conn)
         poller.message_cls = Incoming
+        poller.msg_id_cache = envelopes.SeenIds()
         poller.late_replies = late_replies.LateReplies()
     return listener

@@ -9,7 +9,7 @@ younger than its ticket. If the ticket is older than the time that the caller
 waits, the request is refused; the caller may repeat it.
 """
 
-import math
+import sys
 import typing
 
 import oslo_messaging as messaging
@@ -64,6 +64,6 @@ class TicketEndpoint:
 
 
 def is_number(value: object) -> typing.TypeGuard[float]:
-    """Return whether ``value`` is a finite number."""
+    """Return whether ``value`` is a finite number of a usual size."""
     return (isinstance(value, int | float) and not isinstance(value, bool)
-            and math.isfinite(value))
+            and abs(value) <= sys.float_info.max)

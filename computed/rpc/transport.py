@@ -152,6 +152,7 @@ def _library_transport(conf: cfg.ConfigOpts) -> messaging.Transport:
         options.check(conf, given)
         transport = messaging.get_rpc_transport(
             conf, given, allowed_remote_exmods=ERROR_MODULES)
+        rabbit.read_safely(transport)
     except (messaging.InvalidTransportURL, messaging.DriverLoadFailure,
             ImportError, ValueError) as error:
         address = options.shown(url)

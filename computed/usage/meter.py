@@ -17,6 +17,7 @@ from oslo_log import log as logging
 
 from computed import context as computed_context
 from computed import metrics
+from computed.objects import arguments
 from computed.objects import bandwidth as bandwidth_obj
 from computed.usage import counters as usage_counters
 
@@ -183,7 +184,9 @@ class Meter:
         for first in range(0, len(rows), CHUNK):
             part = rows[first:first + CHUNK]
             bandwidth_obj.BandwidthUsageList.record(
-                context, [dataclasses.asdict(row) for row in part])
+                context, [typing.cast(arguments.TrafficRow,
+                                      dataclasses.asdict(row))
+                          for row in part])
             for row in part:
                 del self._unwritten[row.interface, row.start_period]
         return len(rows)

@@ -31,12 +31,13 @@ def now():
 
 
 def report(seen=None):
-    assert host.report(context.new(), fixtures.HOST, 'x', 'x', '{}', seen)
+    assert host.report(context.new(), fixtures.HOST, fixtures.SILENT,
+                       fixtures.SILENT, '{}', seen)
 
 
 def register(seen):
     host.register(context.new(), fixtures.HOST,
-                  succession.Life('x', 'x', 'x'), '0', seen)
+                  succession.Life(*[fixtures.SILENT] * 3), '0', seen)
 
 
 @pytest.fixture(autouse=True)

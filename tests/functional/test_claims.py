@@ -91,8 +91,9 @@ def test_a_claim_in_a_tolerant_context_is_asked_of_the_primary(
 
 @pytest.mark.both_transports
 def test_a_claim_of_another_database_is_refused(granted, host_side, tmp_path):
-    other = claims.Claims('another', fixtures.HOST, 's', 'b',
-                          journal.Journal(tmp_path / 'other'))
+    other = claims.Claims(
+        'another', fixtures.HOST, fixtures.SILENT, fixtures.SILENT,
+        journal.Journal(tmp_path / 'other'))
     with pytest.raises(exception.WrongDatabase):
         claim(other)
 
@@ -288,7 +289,8 @@ def former_claim(manager, pair):
     """A stop that the former service of this host had begun; its id."""
     got = claim(manager.claims, task_state='powering-off')
     manager.claims.ended(got.claim_id)
-    pair.sql(pair.primary, "UPDATE instances SET claim_owner = 'x:x'")
+    pair.sql(pair.primary, 'UPDATE instances SET claim_owner = ?',
+             fixtures.OWNER)
     return got.claim_id
 
 
@@ -315,10 +317,10 @@ def test_a_claim_of_a_service_that_has_another_host_is_left(
         fixtures.add_service(pair.primary, 'h2')
         pair.add_instance(
             pair.primary, uuid=str(uuid.uuid4()), name='there', host='h2',
-            claim_id=former_claim, claim_owner='x:x')
+            claim_id=former_claim, claim_owner=fixtures.OWNER)
         recovered(manager)
         assert pair.sql(pair.primary, 'SELECT claim_owner FROM instances'
-                        ) == [('x:x',)] * 2
+                        ) == [(fixtures.OWNER,)] * 2
     finally:
         pair.sql(pair.primary, "DELETE FROM hosts WHERE name = 'h2'")
 
@@ -329,8 +331,8 @@ def test_so_is_a_former_claim_on_a_guest_without_an_instance(
     virt.add_foreign(here, manager.claims.owner)
     for guest in (here, gone):
         pair.sql(pair.primary, 'INSERT INTO guest_claims VALUES '
-                 "(?, ?, ?, 'x:x', '2026-01-01 00:00:00.000000')",
-                 guest, fixtures.HOST, str(uuid.uuid4()))
+                 "(?, ?, ?, ?, '2026-01-01 00:00:00.000000')",
+                 guest, fixtures.HOST, str(uuid.uuid4()), fixtures.OWNER)
     recovered(manager)
     assert pair.sql(pair.primary, 'SELECT uuid FROM guest_claims') == [
         (gone,)]
@@ -471,7 +473,7 @@ def test_a_claim_by_the_name_of_a_file_removes_no_file(
     for name in ('service.json', 'x.json'):
         (tmp_path / name).write_text('{}')
     for claim_id in ('../service', './../x'):
-        with pytest.raises(exception.InvalidValue, match='not a uuid'):
+        with pytest.raises(exception.BadRequest, match='not a uuid'):
             granted_late(manager, claim_id)
         # Nor if it is there all the same.
         pair.sql(pair.primary,

@@ -28,7 +28,7 @@ class Bench:
         self.claims = side.manager(Driver()).claims
         boot_id = self.claims.claim_owner.partition(':')[2]
         self.identity = identity.Identity(
-            fixtures.SERVICE, boot_id, 'boot', None, clock.monotonic())
+            fixtures.SERVICE, boot_id, fixtures.BOOT, None, clock.monotonic())
         self.ended = []
         self.heartbeats = heartbeat.Heartbeat(
             side.conf, self.identity, self.claims, dict,
@@ -192,7 +192,8 @@ def test_a_second_run_is_refused_as_long_as_the_first_is_heard(
 def registrar(bench, service_id=fixtures.SERVICE, place='elsewhere'):
     return registration.Registrar(
         bench.side.conf, identity.Identity(
-            service_id, str(uuid.uuid4()), 'boot', None, clock.monotonic()),
+            service_id, str(uuid.uuid4()), fixtures.BOOT, None,
+            clock.monotonic()),
         place)
 
 

@@ -24,8 +24,8 @@ def test_no_host_has_such_a_name(host_side, pair, name):
     before = pair.sql(pair.primary, 'SELECT name FROM hosts')
     with pytest.raises(exception.InvalidName):
         host_obj.Service.register(
-            context.new(), name, fixtures.SERVICE, fixtures.SERVICE, 'boot',
-            '0')
+            context.new(), name, fixtures.SERVICE, fixtures.SERVICE,
+            fixtures.BOOT, '0')
     assert pair.sql(pair.primary, 'SELECT name FROM hosts') == before
 
 

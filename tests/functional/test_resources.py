@@ -309,7 +309,7 @@ def test_another_identity_is_a_change_that_decisions_may_rest_on(
 def former(manager, pair):
     """This host was called h0 before; ``run(manager)`` finds out."""
     host_obj.Service.register(
-        context.new(), 'h0', OURS, str(uuid.uuid4()), 'boot', '0')
+        context.new(), 'h0', OURS, str(uuid.uuid4()), fixtures.BOOT, '0')
     run(manager)
     pair.sql(pair.primary, 'INSERT INTO compute_nodes (host, vcpus, '
              'hypervisor_type, hypervisor_version, memory_mb, disk_gb, '

@@ -45,7 +45,7 @@ def told():
 
 @pytest.fixture
 def around(tmp_path, told):
-    (tmp_path / 'boot_id').write_text('this start of the machine\n')
+    (tmp_path / 'boot_id').write_text(f'{fixtures.BOOT}\n')
     return surroundings.Surroundings(
         make_transport=functools.partial(Transport, told),
         boot_id_path=tmp_path / 'boot_id',
@@ -63,7 +63,7 @@ def test_a_service_uses_nothing_but_what_it_is_given(
     service = host.HostService(host_side.conf, surroundings=around)
     service.start()
     try:
-        assert service.identity.host_boot_id == 'this start of the machine'
+        assert service.identity.host_boot_id == fixtures.BOOT
         api = hostapi.HostAPI(host_side.transport)
         assert api.list_tasks(context.new(), fixtures.HOST) == []
     finally:

@@ -20,7 +20,7 @@ from tests.support import fixtures
 from tests.support import schemas
 from tests.support import waiting
 
-LIFE = succession.Life(fixtures.UUID, 'boot', 'boot')
+LIFE = succession.Life(fixtures.UUID, fixtures.BOOT, fixtures.BOOT)
 
 
 @cell.liveness

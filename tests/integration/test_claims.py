@@ -50,7 +50,7 @@ def side(tmp_path, database):
         found.virt = memory.MemoryDriver(found.conf)
         found.made = found.manager(found.virt)
         host_obj.Service.register(context.new(), 'another', THERE, THERE,
-                                  'boot', '0')
+                                  fixtures.BOOT, '0')
         for host, name in ((fixtures.HOST, HERE), ('another', THERE)):
             instance_obj.Instance(context.new(), **{
                 **fixtures.INSTANCE, 'uuid': name, 'host': host}).create()
@@ -244,8 +244,8 @@ def test_a_freeze_of_the_second_host_is_seen_by_a_claim_under_way(
             if len(locked) == 2:
                 freeze_module.impose(context.new(), LATER, 'test', 'test',
                                      fixtures.UUID)
-    host_obj.Service.register(context.new(), LATER, THERE, THERE, 'boot',
-                              '0')
+    host_obj.Service.register(context.new(), LATER, THERE, THERE,
+                              fixtures.BOOT, '0')
     database.sql(f"UPDATE instances SET host = '{LATER}'"
                  f" WHERE uuid = '{THERE}'")
     event.listen(engine, 'before_cursor_execute', freeze_the_other)

@@ -24,7 +24,7 @@ from tests.support import routed
 from tests.support import schemas
 from tests.support import waiting
 
-HOST = fixtures.HOST
+HOST, ME = fixtures.HOST, fixtures.SILENT
 FACTS = {'vm_state': 'active', 'task_state': None}
 ROUNDS = 40
 
@@ -39,8 +39,8 @@ def schema(database):
     schemas.fill(database.url)
     database.sql(
         f"INSERT INTO hosts VALUES ('{HOST}', 1, UTC_TIMESTAMP())",
-        f"INSERT INTO services VALUES ('{HOST}', 'x', 'x', 'x', '', 0, "
-        "'0.1.0', UTC_TIMESTAMP(), 1, 0, 0, '{}')")
+        f"INSERT INTO services VALUES ('{HOST}', '{ME}', '{ME}', '{ME}', '', "
+        "0, '0.1.0', UTC_TIMESTAMP(), 1, 0, 0, '{}')")
     database.caught_up()
     return database
 
@@ -102,7 +102,7 @@ def in_parallel(*functions):
 def claim(conductor, database_id, instance, claim_id, expected=None):
     granted = conductor.call(
         context.new(), 'Grant', 'grant_claim', database_id, claim_id,
-        'x:x', 'test', [{
+        fixtures.OWNER, 'test', [{
             'kind': 'instance', 'key': instance, 'host': HOST,
             'expected': expected or FACTS,
             'values': {'task_state': 'powering-off'}}])
@@ -113,7 +113,7 @@ def release(conductor, instance, claim_id):
     settled = conductor.call(
         context.new(), 'Grant', 'settle_claim', claim_id, [{
             'kind': 'instance', 'key': instance, 'host': HOST,
-            'values': {'task_state': None}}], 'x:x')
+            'values': {'task_state': None}}], fixtures.OWNER)
     return settled.instances[0]
 
 

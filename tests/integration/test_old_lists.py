@@ -34,7 +34,7 @@ def virt(side):
 def manager(side, virt):
     found = side.manager(virt)
     host_obj.Service.register(context.new(), ELSEWHERE, fixtures.UUID,
-                              'boot', 'boot', '0')
+                              fixtures.BOOT, fixtures.BOOT, '0')
     return found
 
 

@@ -49,7 +49,7 @@ def pools(router):
 
 def register(service=fixtures.UUID):
     host.register(context.new(), fixtures.HOST, succession.Life(
-        service, 'boot', 'boot'), '0')
+        service, fixtures.BOOT, fixtures.BOOT), '0')
 
 
 def instances(ctxt=None):

@@ -158,7 +158,8 @@ def settled(manager):
     """Tell what could not be told, as the heartbeat does once it is heard.
     """
     try:
-        host_obj.Service.report(context.new(), fixtures.HOST, 'x', 'y', '{}')
+        host_obj.Service.report(context.new(), fixtures.HOST,
+                                fixtures.SILENT, fixtures.BOOT, '{}')
         recovery.replay(manager.claims, context.new())
     except exception.ComputedError:
         return False

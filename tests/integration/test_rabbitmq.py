@@ -146,7 +146,7 @@ def test_several_conductors_share_the_work(cell, side):
 
 def register(side):
     host_obj.Service.register(context.new(), fixtures.HOST, fixtures.UUID,
-                              'boot', 'boot', '0')
+                              fixtures.BOOT, fixtures.BOOT, '0')
 
 
 def test_one_conductor_is_killed_in_the_middle_of_calls(cell, side):

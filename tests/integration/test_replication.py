@@ -155,7 +155,7 @@ def test_a_schema_synchronised_twice_stays_one(database):
 def test_a_tolerant_read_over_rpc_reaches_the_replica_and_no_other_does(
         side, database):
     host_obj.Service.register(context.new(), fixtures.HOST, UUID, UUID,
-                              'boot', '0')
+                              fixtures.BOOT, '0')
     create(power_state=1)
     database.caught_up()
     # The replicas stay within the bound for some seconds.
@@ -190,7 +190,7 @@ def test_a_stopped_applier_never_makes_an_answer_wrong(side, database):
 
 def create_host(side):
     host_obj.Service.register(context.new(), fixtures.HOST, UUID, UUID,
-                              'boot', '0')
+                              fixtures.BOOT, '0')
 
 
 @on_each_engine

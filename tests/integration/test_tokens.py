@@ -32,7 +32,7 @@ def side(tmp_path, database):
         waiting.wait_for(lambda: all(
             len(replication.usable(found)) == 2 for _ in range(8)))
         host_obj.Service.register(context.new(), fixtures.HOST, UUID, UUID,
-                                  'boot', '0')
+                                  fixtures.BOOT, '0')
         replication.create()
         database.caught_up()
         yield found

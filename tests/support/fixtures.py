@@ -41,8 +41,11 @@ HOST = 'h1'
 READ_AT_START = {'PYTHONPATH', concurrency.VARIABLE}
 UUID = '11111111-2222-4333-8444-555555555555'
 SERVICE = str(uuid.UUID(int=1))
-# The run that add_service registers.
-OWNER = 'x:x'
+# The service of add_service, its run, and the start of its machine.
+SILENT = str(uuid.UUID(int=2))
+OWNER = f'{SILENT}:{SILENT}'
+# A start of a machine.
+BOOT = str(uuid.UUID(int=3))
 PRIMARY, REPLICA = 1, 3      # the power states that tell them apart
 
 INSTANCE = {
@@ -180,7 +183,7 @@ def add_service(path, host):
     """A host in an SQLite database that is not heard."""
     SqlitePair.sql(
         path, 'INSERT INTO services VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '
-        '?)', host, 'x', 'x', 'x', '', 0, '0.1.0',
+        '?)', host, *[SILENT] * 3, '', 0, '0.1.0',
         '2026-01-01 00:00:00.000000', 1, 0, 0, '{}')
 
 
@@ -303,7 +306,7 @@ def register(host, boot_id, service_id=SERVICE):
     :returns: the uuid of the database
     """
     return host_obj.Service.register(
-        context.new(), host, service_id, boot_id, 'boot', '0', 'place',
+        context.new(), host, service_id, boot_id, BOOT, '0', 'place',
         clock.monotonic())['database_id']
 
 

@@ -21,15 +21,15 @@ HASHES = {
     'BandwidthUsage':
         '1.0-f58a5481710ea868745c505f5a0f04a9',
     'BandwidthUsageList':
-        '1.0-f79fdb12c7c427c6dd3924eb68bdfe6c',
+        '1.0-34d716c61e93578ecc0d600d32f5e50e',
     'ComputeNode':
-        '1.1-4b260246832a2b1d1436cdbdb9b510ea',
+        '1.1-3799c26e328fe665a1171d6cb99883a2',
     'ComputeNodeList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Freeze':
-        '1.0-68126b0f2b22878b402b632a246c1b47',
+        '1.0-46a1023850a97f4600b6a350e4bb2488',
     'Grant':
-        '1.0-e461eea1baf857ee04e2a11655c72615',
+        '1.0-2f7c53e4e6ec70a3cfba964a8269d761',
     'HeldClaim': '1.0-4cea2f25139a59d9b68e55f9fdb0a676',
     'HeldClaimList': '1.0-9911f490c4bb8a065531d79078e4b181',
     'Host':
@@ -39,11 +39,11 @@ HASHES = {
     'Instance':
         '1.0-edcff48f3199ebac069a5f0473dc4116',
     'InstanceList':
-        '1.1-0f979a3a8bc5216bd2cb7bb83584a0fd',
+        '1.1-090386ebfb1c0f8a4b363c5c47463f0e',
     'ResourceUsage':
-        '1.0-22ba39451e08094229397da45feb3a00',
+        '1.0-0165ed4b9d553b7b86a72f1747820dcf',
     'Service':
-        '1.0-cca10ac9cd38362e95008bc1286f424f',
+        '1.0-0b3ac1e3f9343ba0d6baa79f30281dee',
 }
 
 

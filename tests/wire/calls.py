@@ -41,7 +41,8 @@ def make(conductor):
     ctxt = context.new()
     host = fixtures.HOST
     service, node = host_obj.Service, host_obj.ComputeNode
-    service.register(ctxt, host, SERVICE, OTHER, 'boot', '0.1.0', '1:2', 3.5)
+    service.register(ctxt, host, SERVICE, OTHER, fixtures.BOOT, '0.1.0',
+                     '1:2', 3.5)
     service.report(
         ctxt, host, SERVICE, OTHER, '{"tasks": 1}', {LIFE: 5})
     service.get_by_host(ctxt, host, use_slave=False)

@@ -2,6 +2,7 @@
 
 import calendar
 import datetime
+import operator
 import typing
 from collections import abc
 
@@ -11,6 +12,7 @@ from computed import context as computed_context
 from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell.database import cell
+from computed.db.engine import pages
 from computed.db.engine import upsert
 
 
@@ -54,26 +56,35 @@ def get_by_uuids(context: computed_context.RequestContext,
 @cell.read
 def get_by_uuid(context: computed_context.RequestContext, uuid: str,
                 limit: int) -> abc.Sequence[models.BandwidthUsage]:
-    """Return the newest rows of one instance, the newest period first."""
+    """Return the newest rows of one instance, the newest period first.
+
+    :param limit: the most rows to return, within ``[conductor] max_page``
+    :raises computed.exception.InvalidLimit: it is below 1
+    """
     row = models.BandwidthUsage
     return context.session.scalars(
         sa.select(row).where(row.uuid == uuid)
         .order_by(row.start_period.desc(), row.mac_address)
-        .limit(limit)).all()
+        .limit(pages.length(limit, cell.max_page()))).all()
 
 
 @cell.write
 def record(context: computed_context.RequestContext,
-           rows: list[dict[str, typing.Any]]) -> None:
+           rows: abc.Iterable[abc.Mapping[str, typing.Any]]) -> None:
     """Write rows in one statement; an older row never replaces a newer one.
 
-    :param rows: ``[{column: value}]``; ``start_period`` in seconds since
-        1970
+    :param rows: ``[{column: value}]``, with all columns; ``start_period`` in
+        seconds since 1970
+    :raises computed.exception.InvalidValue: a value does not fit
     """
-    rows = [{**row, 'start_period': _moment(row['start_period'])}
-            for row in rows]
-    for row in rows:
+    newest: dict[tuple, dict[str, typing.Any]] = {}
+    for one in sorted(rows, key=operator.itemgetter('last_refreshed')):
+        row = {**one, 'start_period': _moment(one['start_period'])}
         bounds.ensure_fit(models.BandwidthUsage, row)
-    context.session.execute(upsert.newer(
-        context.session.get_bind().dialect.name,
-        models.BandwidthUsage.__table__, rows, 'last_refreshed'))
+        # PostgreSQL refuses a statement that has a row twice.
+        newest[row['uuid'], row['mac_address'], row['start_period']] = row
+    if newest:
+        context.session.execute(upsert.newer(
+            context.session.get_bind().dialect.name,
+            models.BandwidthUsage.__table__, [*newest.values()],
+            'last_refreshed'))

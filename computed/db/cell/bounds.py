@@ -1,4 +1,4 @@
-"""What a column can hold, on every engine.
+"""What a column can hold, on every engine, and who may write it.
 
 SQLite stores any value in any column. MariaDB and PostgreSQL refuse some
 values, each with errors of its own. So every value that comes from a caller
@@ -7,7 +7,7 @@ readers fail.
 """
 
 import datetime
-import math
+import sys
 import typing
 from collections import abc
 
@@ -15,17 +15,26 @@ import sqlalchemy as sa
 
 from computed import exception
 from computed import files
+from computed.logs import printable
 
 # MariaDB's TEXT has at most so many bytes.
 TEXT_BYTES = 2 ** 16 - 1
 # Hosts make names of files of these.
-UUIDS = frozenset(['uuid', 'claim_id'])
-# How much of a bad value an error shows.
-SHOWN = 80
+UUIDS = frozenset(['uuid', 'claim_id', 'settled_claim_id', 'service_id',
+                   'boot_id', 'host_boot_id', 'freeze_id'])
+# Each is one word or name, which people read in tables.
+PRINTABLE = frozenset(['version', 'place', 'hypervisor_type',
+                       'hypervisor_version', 'mac_address'])
+# Only the conductor writes these: they tell who may change a row, and when it
+# was changed.
+OWN = frozenset(['revision', 'generation', 'created_at', 'updated_at',
+                 'claim_id', 'claim_owner', 'claimed_at',
+                 'settled_claim_id'])
+
+Values = abc.Mapping[str, typing.Any]
 
 
-def ensure_fit(table: typing.Any,
-               values: abc.Mapping[str, typing.Any]) -> None:
+def ensure_fit(table: typing.Any, values: Values) -> None:
     """Refuse values that do not fit their columns.
 
     :param table: a model
@@ -37,9 +46,56 @@ def ensure_fit(table: typing.Any,
         problem = (problem_of(columns[name], value) if name in columns
                    else 'there is no such column')
         if problem:
-            raise exception.InvalidValue(
-                field=f'{table.__tablename__}.{name}',
-                value=repr(value)[:SHOWN], problem=problem)
+            raise _refused(table, name, value, problem)
+
+
+def ensure_may_write(table: typing.Any, values: Values,
+                     fixed: abc.Container[str] = ()) -> None:
+    """Refuse values that do not fit, and columns that callers do not write.
+
+    :param table: a model
+    :param fixed: further columns that this caller may not write
+    :raises computed.exception.InvalidValue: there is one
+    """
+    ensure_fit(table, values)
+    for name, value in values.items():
+        if name in OWN or name in fixed:
+            raise _refused(table, name, value, 'it cannot be chosen')
+
+
+def ensure_whole(table: typing.Any, values: Values) -> None:
+    """Refuse a row that lacks a value.
+
+    :param table: a model
+    :param values: all that is about to be inserted
+    :raises computed.exception.InvalidValue: one is missing
+    """
+    for column in table.__table__.columns:
+        if not (column.nullable or column.server_default is not None or
+                column.name in values):
+            raise _refused(table, column.name, None, 'it must have a value')
+
+
+def ensure_comparable(table: typing.Any, name: str,
+                      value: typing.Any) -> None:
+    """Refuse a value that cannot be compared with a column.
+
+    :param table: a model
+    :param name: a column
+    :raises computed.exception.InvalidValue: it cannot be
+    """
+    column = table.__table__.columns[name]
+    problem = value is not None and problem_of(column, value)
+    if problem:
+        raise _refused(table, name, value, problem)
+
+
+def _refused(table: typing.Any, name: str, value: object,
+             problem: str) -> exception.InvalidValue:
+    return exception.InvalidValue(
+        field=f'{table.__tablename__}.{printable.short(name)}',
+        value='nothing' if value is None else printable.quoted(value),
+        problem=problem)
 
 
 def problem_of(column: sa.Column, value: typing.Any) -> str | None:
@@ -50,12 +106,17 @@ def problem_of(column: sa.Column, value: typing.Any) -> str | None:
         return None if column.nullable else 'it must have a value'
     for kind, check in CHECKS.items():
         if isinstance(column.type, kind):
-            problem = check(column.type, value)
-            if not problem and column.name in UUIDS and (
-                    not files.is_uuid(value)):
-                return 'it is not a uuid in lower case'
-            return problem
+            return check(column.type, value) or _form(column.name, value)
     raise TypeError(f'{column} has a type that nobody checks')
+
+
+def _form(name: str, value: typing.Any) -> str | None:
+    """Return why a column of this name cannot hold a text of its type."""
+    if name in UUIDS and not files.is_uuid(value):
+        return 'it is not a uuid in lower case'
+    if name in PRINTABLE and not value.isprintable():
+        return 'it contains a character that cannot be printed'
+    return None
 
 
 def _text(kind: typing.Any, value: typing.Any) -> str | None:
@@ -84,7 +145,8 @@ def _whole(kind: typing.Any, value: typing.Any) -> str | None:
 
 
 def _number(kind: typing.Any, value: typing.Any) -> str | None:
-    if type(value) not in (int, float) or not math.isfinite(value):
+    if type(value) not in (int, float) or not (
+            abs(value) <= sys.float_info.max):
         return 'it is not a finite number'
     return None
 

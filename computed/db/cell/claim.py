@@ -7,25 +7,25 @@ several rows of several kinds and hosts: it is granted on all or on none.
 """
 
 import dataclasses
-import datetime
 import typing
+from collections import abc
 
 import sqlalchemy as sa
 
 from computed import context as computed_context
 from computed import exception
-from computed import states
 from computed.db.cell import bounds
 from computed.db.cell import fence
 from computed.db.cell import models
 from computed.db.cell import remembered
+from computed.db.cell import requested
 from computed.db.cell import revision
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
 # The wire form of a row of a claim: see grant() and settle().
-Row = dict[str, typing.Any]
-Rows = list[Row]
+Row = requested.Row
+Rows = abc.Sequence[Row]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,24 +66,12 @@ def kind_of(row: typing.Any) -> str:
                 if isinstance(row, kind.model))
 
 
-def _holds(kind: Kind, name: str,
-           value: typing.Any) -> sa.ColumnElement[bool]:
-    column = getattr(kind.model, name)
-    if isinstance(value, (list, tuple)):
-        return column.in_(value)
-    if isinstance(column.type, sa.DateTime) and value is not None:
-        value = datetime.datetime.fromisoformat(value)
-    return column.is_(None) if value is None else column == value
-
-
-def _conditions(kind: Kind, expected: dict[str, typing.Any],
-                operation: str) -> list[sa.ColumnElement[bool]]:
-    unknown = expected.keys() - kind.facts
-    if unknown:
-        raise ValueError(f'{operation} cannot rest on {sorted(unknown)}')
+def _conditions(kind: Kind, expected: dict[str, typing.Any]
+                ) -> list[sa.ColumnElement[bool]]:
     facts = {**kind.defaults, **expected}
     return [kind.model.claim_id.is_(None),
-            *(_holds(kind, name, value) for name, value in facts.items())]
+            *(requested.holds(kind, name, value)
+              for name, value in facts.items())]
 
 
 def _order(rows: Rows) -> Rows:
@@ -130,8 +118,7 @@ def _update(context: computed_context.RequestContext, row: Row,
     same_host = (kind.model.host.is_(None) if row['host'] is None
                  else kind.model.host == row['host'])
     top = max(new[row['host']], new[values.get('host', row['host'])])
-    values = {name: dialects.utcnow() if value == states.NOW else value
-              for name, value in values.items()}
+    values = requested.resolved(values)
     bounds.ensure_fit(kind.model, values)
     changed = context.session.execute(
         sa.update(kind.model)
@@ -160,7 +147,7 @@ def _grant(context: computed_context.RequestContext, claim_id: str,
     granted = {}
     for row in _order(wanted):
         kind = KINDS[row['kind']]
-        facts = _conditions(kind, row['expected'], operation)
+        facts = _conditions(kind, row['expected'])
         found = _update(
             context, row,
             [*facts, *remembered.conditions(kind.model, row)], new,
@@ -201,9 +188,11 @@ def grant(context: computed_context.RequestContext, claim_id: str,
     :raises computed.exception.InstanceRegressed: a row lacks what its host
         remembers
     :raises computed.exception.Frozen: a host is frozen
+    :raises computed.exception.InvalidValue: a value does not fit
     :raises computed.exception.Replaced: another run of a service is
         registered for these hosts
     """
+    requested.ensure(KINDS, wanted)
     try:
         return _grant(context, claim_id, owner, operation, wanted)
     except (exception.ClaimLost, exception.Frozen):
@@ -229,9 +218,11 @@ def settle(context: computed_context.RequestContext, claim_id: str,
         and its result was not the last one that was written
     :param owner: ``service_id:boot_id`` of the run that ends it: the one that
         got the claim, or a later one of the same service
+    :raises computed.exception.InvalidValue: a value does not fit
     :raises computed.exception.Replaced: another run of a service is
         registered for these hosts
     """
+    requested.ensure(KINDS, rows)
     settled = _settle(context, claim_id, rows, owner)
     if None not in settled:
         return settled
@@ -281,7 +272,7 @@ def _settle(context: computed_context.RequestContext, claim_id: str,
 def _members(context: computed_context.RequestContext, claim_id: str,
              service_id: str) -> Rows:
     """Return the rows that a service holds under a claim."""
-    found: Rows = []
+    found: list[Row] = []
     for name, kind in KINDS.items():
         rows = context.session.execute(
             sa.select(kind.column, kind.model.host)

@@ -46,8 +46,10 @@ def impose(context: computed_context.RequestContext, host: str | None,
     :param freeze_id: a uuid that the caller has drawn
     :returns: the row; its time is the time of the first call
     :raises computed.exception.HostNotFound: there is no such host
+    :raises computed.exception.InvalidValue: a text does not fit
     """
-    bounds.ensure_fit(models.Freeze, {'reason': reason, 'frozen_by': by})
+    bounds.ensure_fit(models.Freeze, {
+        'reason': reason, 'frozen_by': by, 'freeze_id': freeze_id})
     session, row = context.session, models.Host
     affected = sa.true() if host is None else sa.and_(
         row.name == host, row.name != models.NO_HOST)

@@ -131,8 +131,11 @@ def create(context: computed_context.RequestContext,
     :raises computed.exception.InstanceExists: there is an instance with this
         uuid, and another order
     :raises computed.exception.InvalidName: it cannot have this name
+    :raises computed.exception.InvalidValue: a value does not fit or is
+        missing
     """
     names.ensure_instance(values.get('name'))
+    bounds.ensure_may_write(models.Instance, values, ('deleted',))
     try:
         return _create(context, values, admit)
     except exception.RowExists:
@@ -159,24 +162,25 @@ def _inserted(context: computed_context.RequestContext,
 def _create(context: computed_context.RequestContext,
             values: dict[str, typing.Any],
             admit: Admit | None) -> models.Instance:
-    bounds.ensure_fit(models.Instance, values)
     new = revision.bump(context, values.get('host'))
+    row = {**values, 'created_at': dialects.utcnow(),
+           'updated_at': dialects.utcnow(), 'deleted': False,
+           'revision': new}
+    bounds.ensure_whole(models.Instance, row)
     if context.session.get(models.GuestClaim, values['uuid']) is not None:
         raise exception.InstanceBusy(
             instance=values['uuid'],
             task_state='a guest that had no instance is being removed')
-    row = models.Instance(
-        created_at=dialects.utcnow(), updated_at=dialects.utcnow(),
-        deleted=False, revision=new, **values)
-    context.session.add(row)
+    made = models.Instance(**row)
+    context.session.add(made)
     # A repeat ends here: its own row must not count twice.
     context.session.flush()
-    if admit is not None and row.host is not None:
-        found = promised.read(context, row.host)
+    if admit is not None and made.host is not None:
+        found = promised.read(context, made.host)
         if found is not None:
             admit(*found)
-    context.session.refresh(row)
-    return row
+    context.session.refresh(made)
+    return made
 
 
 @cell.write
@@ -190,8 +194,9 @@ def update(context: computed_context.RequestContext, uuid: str,
     :raises computed.exception.InstanceChanged: revision or host differ
     :raises computed.exception.InstanceBusy: there is a claim on it
     :raises computed.exception.InvalidName: it cannot have this name
+    :raises computed.exception.InvalidValue: a value does not fit
     """
-    bounds.ensure_fit(models.Instance, values)
+    bounds.ensure_may_write(models.Instance, values, ('uuid',))
     if 'name' in values:
         names.ensure_instance(values['name'])
     new = revision.bump(context, host, sa.literal(expected_revision))
@@ -216,7 +221,7 @@ def update(context: computed_context.RequestContext, uuid: str,
 
 @cell.write
 def record_power_states(context: computed_context.RequestContext, host: str,
-                        changes: list[dict[str, typing.Any]],
+                        changes: abc.Sequence[abc.Mapping[str, typing.Any]],
                         owner: str) -> int:
     """Write power states of instances that have no task and no claim.
 
@@ -230,7 +235,8 @@ def record_power_states(context: computed_context.RequestContext, host: str,
         registered for the host
     """
     for change in changes:
-        bounds.ensure_fit(models.Instance, {'power_state': change['new']})
+        for state in (change['old'], change['new']):
+            bounds.ensure_fit(models.Instance, {'power_state': state})
     uuids = [change['uuid'] for change in changes]
     new_revision = revision.bump(context, host, revision.of_rows(uuids))
     groups: dict[tuple, list[str]] = {}

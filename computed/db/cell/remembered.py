@@ -5,6 +5,7 @@ No claim is granted on such a row.
 """
 
 import typing
+from collections import abc
 
 import sqlalchemy as sa
 
@@ -13,7 +14,7 @@ from computed import exception
 from computed.db.cell import cell_clock
 from computed.db.cell import models
 
-Row = dict[str, typing.Any]
+Row = abc.Mapping[str, typing.Any]
 
 
 def conditions(model: typing.Any,

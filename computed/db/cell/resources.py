@@ -93,10 +93,11 @@ def get_usage(context: computed_context.RequestContext, host: str,
 
 def _insert(context: computed_context.RequestContext, host: str,
             values: dict[str, typing.Any]) -> None:
+    row = {**values, 'host': host, 'updated_at': dialects.utcnow(),
+           'generation': 1, 'revision': revision.bump(context, host)}
+    bounds.ensure_whole(models.ComputeNode, row)
     try:
-        context.session.execute(sa.insert(models.ComputeNode).values(
-            host=host, updated_at=dialects.utcnow(), generation=1,
-            revision=revision.bump(context, host), **values))
+        context.session.execute(sa.insert(models.ComputeNode).values(**row))
     except db_exc.DBDuplicateEntry as error:
         # The same call is under way a second time, and was faster. After a
         # deadlock the transaction is repeated: it then sees the row.
@@ -116,9 +117,11 @@ def record(context: computed_context.RequestContext, host: str,
     :param generation: of the row that the caller compared them with; a row
         of another generation is not overwritten. None: any row is.
     :returns: whether anything was written
+    :raises computed.exception.InvalidValue: a value does not fit, or the host
+        has no row yet and one is missing
     """
     row = models.ComputeNode
-    bounds.ensure_fit(row, values)
+    bounds.ensure_may_write(row, values, ('host',))
     found = context.session.get(row, host)
     if found is None:
         _insert(context, host, values)

@@ -40,8 +40,9 @@ def bump_all(context: computed_context.RequestContext,
     :returns: ``{host: revision}``
     :raises computed.exception.HostNotFound: there is no such host
     """
-    if models.NO_HOST in floors:
-        raise exception.HostNotFound(host=models.NO_HOST)
+    for reserved in (models.NO_HOST, ''):
+        if reserved in floors:
+            raise exception.HostNotFound(host=reserved)
     hosts = sorted(floors, key=lambda host: host or models.NO_HOST)
     for host in hosts:
         name = host or models.NO_HOST

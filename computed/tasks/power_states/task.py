@@ -12,6 +12,7 @@ from computed import exception
 from computed import metrics
 from computed import periodic
 from computed import states
+from computed.objects import arguments
 from computed.objects import instance as instance_obj
 from computed.operations import operation
 from computed.operations import power
@@ -89,7 +90,9 @@ class PowerStates(policy.Policy):
                corrections: list[dict]) -> int:
         """Write power states in one call; return how many were written."""
         return instance_obj.InstanceList.record_power_states(
-            context, manager.host, corrections, manager.claims.claim_owner)
+            context, manager.host,
+            typing.cast(list[arguments.PowerChange], corrections),
+            manager.claims.claim_owner)
 
 
 POLICY = PowerStates()

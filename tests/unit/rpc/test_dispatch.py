@@ -2,6 +2,7 @@
 
 import threading
 import types
+import typing
 
 import oslo_messaging as messaging
 import pytest
@@ -9,10 +10,25 @@ import pytest
 from computed import context
 from computed import exception
 from computed import metrics
+from computed.objects import arguments
 from computed.rpc import dispatch
 from computed.rpc import endpoint
 from computed.rpc import serializer
 from computed.rpc import tickets
+
+# As deep as the parser of JSON allows.
+DEEP = []
+for _ in range(900):
+    DEEP = [DEEP]
+
+
+class Row(typing.TypedDict):
+    uuid: arguments.Uuid
+    host: str | None
+    more: typing.NotRequired[int]
+
+
+ROW = {'uuid': '11111111-2222-4333-8444-555555555555', 'host': None}
 
 
 class Endpoint:
@@ -25,6 +41,15 @@ class Endpoint:
     def name(self, context, uuid: str, count: int | None = None) -> str:
         self.done.append(uuid)
         return uuid
+
+    @endpoint.exposed
+    def size(self, context, size: float) -> None:
+        self.done.append(size)
+
+    @endpoint.exposed
+    def rows(self, context, rows: typing.Annotated[
+            list[Row], arguments.at_most(3)]) -> None:
+        self.done.append(rows)
 
     @endpoint.exposed_act
     def stop(self, context, uuid: str) -> None:
@@ -105,6 +130,7 @@ def test_work_begins_only_with_a_ticket_that_is_valid(server, counted):
 @pytest.mark.parametrize('request_, problem', [
     ({'method': None}, 'not a name'),
     ({'method': ['x'] * 1000}, 'not a name'),
+    ({'method': DEEP}, 'not a name'),
     ({'method': 'x\n\x1b[2J'}, 'no such method'),
     ({'method': 'hidden'}, 'no such method'),
     ({'method': 'target'}, 'no such method'),
@@ -121,6 +147,27 @@ def test_work_begins_only_with_a_ticket_that_is_valid(server, counted):
     ({'method': 'name', 'args': {'uuid': '\ud800'}}, 'not valid Unicode'),
     ({'method': 'name', 'args': {'uuid': {'a': [['b\0']]}}}, 'a NUL'),
     ({'method': 'name', 'args': {'uuid': {'\udcff': 1}}}, 'Unicode'),
+    ({'method': 'name', 'args': {'uuid': DEEP}}, 'nested too deeply'),
+    ({'method': 'name', 'args': {'uuid': 'u', 'count': 2 ** 63}}, '64 bits'),
+    ({'method': 'name', 'args': {'uuid': 'u', 'x' * 10 ** 6: 1}},
+     'unexpected keyword'),
+    ({'method': 'size', 'args': {'size': float('nan')}}, 'not finite'),
+    ({'method': 'size', 'args': {'size': -10 ** 400}}, '64 bits'),
+    ({'method': 'rows', 'args': {'rows': [{}]}}, r'rows\[0\] has no uuid'),
+    ({'method': 'rows', 'args': {'rows': [7]}}, r'rows\[0\] is not an obj'),
+    ({'method': 'rows', 'args': {'rows': [{**ROW, 'uuid': 'u'}]}},
+     r'rows\[0\].uuid is not a uuid'),
+    ({'method': 'rows', 'args': {'rows': [{**ROW, 'host': 7}]}},
+     r'rows\[0\].host is not str \| None'),
+    ({'method': 'rows', 'args': {'rows': [{**ROW, 'more': 'x'}]}},
+     r'rows\[0\].more is not int'),
+    ({'method': 'rows', 'args': {'rows': [ROW] * 4}}, 'more than 3 members'),
+    ({'method': 'name', 'args': {'uuid': 'u'}, 'ctxt': {
+        'request_id': '\ud800'}}, 'Unicode'),
+    ({'method': 'name', 'args': {'uuid': 'u'}, 'ctxt': {'roles': DEEP}},
+     'nested too deeply'),
+    ({'method': 'stop', 'args': {'uuid': 'u', 'ticket': {
+        'issued': 10 ** 400, 'valid_for': 1}}}, 'no ticket'),
     ({'method': 'name', 'args': {'uuid': 'u'}, 'version': '2.0'},
      'version 2.0 is not supported'),
     ({'method': 'name', 'args': {'uuid': 'u'}, 'version': 'x'},
@@ -146,6 +193,11 @@ def test_a_malformed_request_is_one_error_in_one_line(
     assert said.exc_info is None and said.getMessage().isprintable()
 
 
+def test_a_row_may_have_keys_of_a_newer_peer(server):
+    server.ask('rows', {'rows': [ROW, {**ROW, 'more': 1, 'newer': [1]}]})
+    assert len(server.endpoint.done) == 1
+
+
 def test_none_of_them_leaves_a_thread(server):
     """The library starts one that would send signs of life for ever."""
     before = set(threading.enumerate())
@@ -168,7 +220,12 @@ def test_our_errors_are_answers_and_other_errors_are_logged(server, caplog):
     with pytest.raises(exception.HostNotFound):
         server.ask('refuse')
     assert caplog.records == []
-    with pytest.raises(RuntimeError, match='a fault of ours'):
-        server.ask('fail')
+    for _ in range(3):
+        with pytest.raises(exception.PeerFailed) as failed:
+            server.ask('fail')
+        # Its text may have an SQL statement with values of other users.
+        assert str(failed.value) == (
+            'fail failed at the other end: RuntimeError. The log there says '
+            'more.')
     said, = caplog.records
-    assert said.exc_info
+    assert 'a fault of ours' in str(said.exc_info[1])

@@ -9,6 +9,7 @@ from oslo_config import cfg
 from oslo_messaging._drivers import amqpdriver
 from oslo_messaging._drivers import impl_rabbit
 
+from computed.rpc import envelopes
 from computed.rpc import options
 from computed.rpc import rabbit
 from computed.rpc import transport
@@ -57,7 +58,8 @@ def test_the_library_still_has_what_the_broker_needs():
     conf.set_override('transport_url', 'rabbit://u:p@127.0.0.1:1/')
     driver = rabbit.driver_of(transport.make(conf)._library)
     assert isinstance(driver, impl_rabbit.RabbitDriver)
-    assert driver._connection_pool.connection_cls is impl_rabbit.Connection
+    assert driver._connection_pool.connection_cls is envelopes.Connection
+    assert issubclass(envelopes.Connection, impl_rabbit.Connection)
     assert driver._reply_q is driver._reply_q_conn is driver._waiter is None
     assert driver._reply_q_lock and driver._url.hosts
     assert impl_rabbit._get_queue_arguments.__code__.co_varnames[:5] == (

@@ -52,7 +52,50 @@ def test_what_does_not_fit_is_refused_with_one_line(column, value, problem):
     assert '\n' not in said and len(said) < 200
 
 
-@pytest.mark.parametrize('value', [math.nan, math.inf, '2', None])
+@pytest.mark.parametrize('values, problem', [
+    ({'service_id': 'x'}, "services.service_id cannot be 'x': it is not a"),
+    ({'boot_id': 'boot'}, 'services.boot_id cannot be'),
+    ({'host_boot_id': 'boot'}, 'services.host_boot_id cannot be'),
+    ({'version': '1\n2'}, 'a character that cannot be printed'),
+    ({'version': '1' * 65}, 'more than 64 characters'),
+    ({'place': '\x1b[2J'}, 'a character that cannot be printed')])
+def test_what_a_service_says_of_itself_is_made_of_uuids_and_words(
+        values, problem):
+    with pytest.raises(exception.InvalidValue) as refused:
+        bounds.ensure_fit(models.Service, values)
+    assert problem in str(refused.value)
+    assert str(refused.value).isprintable()
+
+
+def test_a_row_must_be_whole():
+    whole = {'uuid': 'u', 'host': 'h', 'claim_id': 'c', 'claim_owner': 'o',
+             'claimed_at': NOW}
+    bounds.ensure_whole(models.GuestClaim, whole)
+    del whole['host']
+    with pytest.raises(exception.InvalidValue, match='guest_claims.host can'
+                       'not be nothing: it must have a value'):
+        bounds.ensure_whole(models.GuestClaim, whole)
+
+
+@pytest.mark.parametrize('name', ['revision', 'claim_id', 'updated_at'])
+def test_only_a_conductor_writes_what_tells_who_may_change_a_row(name):
+    value = dialects.utcnow()
+    bounds.ensure_fit(models.Instance, {name: value})
+    with pytest.raises(exception.InvalidValue, match='it cannot be chosen'):
+        bounds.ensure_may_write(models.Instance, {name: value})
+
+
+def test_however_large_a_value_is_the_error_is_one_line():
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (deep, ['x' * 1000] * 1000, 10 ** 5000):
+        with pytest.raises(exception.InvalidValue) as refused:
+            bounds.ensure_fit(models.Instance, {'name': value})
+        assert len(str(refused.value)) < 200
+
+
+@pytest.mark.parametrize('value', [math.nan, math.inf, 10 ** 400, '2', None])
 def test_a_ratio_is_a_finite_number_or_missing(value):
     problem = bounds.problem_of(
         models.ComputeNode.__table__.c.vcpus_allocation_ratio, value)

@@ -1,0 +1,122 @@
+"""The types of arguments of methods that peers call.
+
+The annotations of a method are the schema of a call; see
+:mod:`computed.rpc.schema`, which understands the types here. A text or a
+number that a peer may choose must not be so large that a database refuses the
+statement that compares it.
+"""
+
+import typing
+from collections import abc
+
+from computed import files
+
+
+class Rule(typing.NamedTuple):
+    """What a value must be, beyond its type.
+
+    :ivar fits: returns whether a value of the type is accepted
+    :ivar problem: what to say of another one, after its name
+    """
+
+    fits: abc.Callable[[typing.Any], bool]
+    problem: str
+
+    def __repr__(self) -> str:
+        # A test compares signatures of methods, so no address of a function.
+        return f'Rule({self.problem!r})'
+
+
+def _is_owner(text: str) -> bool:
+    service_id, _, boot_id = text.partition(':')
+    return files.is_uuid(service_id) and files.is_uuid(boot_id)
+
+
+def at_most(count: int) -> Rule:
+    """Return a rule: a list has at most ``count`` members."""
+    return Rule(lambda value: len(value) <= count,
+                f'has more than {count} members')
+
+
+Uuid = typing.Annotated[
+    str, Rule(files.is_uuid, 'is not a uuid in lower case')]
+# ``service_id:boot_id``
+Owner = typing.Annotated[
+    str, Rule(_is_owner, 'is not two uuids with a colon between them')]
+# Seconds since 1970, in a year that every database knows.
+Moment = typing.Annotated[float, Rule(
+    lambda value: 0 <= value < 253402300800, 'is not a time until 9999')]
+
+Values = dict[str, typing.Any]
+
+
+class Remembered(typing.TypedDict):
+    """What a host knows of a row.
+
+    See :meth:`computed.claims.settled.Settled.facts`. ``seconds`` is the
+    highest count of the cell's clock that it has seen in this incarnation.
+    """
+
+    claim_id: str
+    revision: int
+    incarnation: str | None
+    vm_state: str | None
+    seconds: typing.NotRequired[int]
+
+
+class WantedRow(typing.TypedDict):
+    """A row to claim; see :func:`computed.db.cell.claim.grant`."""
+
+    kind: str
+    key: str
+    host: str | None
+    expected: Values
+    values: Values
+    remembered: typing.NotRequired[Remembered | None]
+
+
+class SettledRow(typing.TypedDict):
+    """The end of a row's claim; see :func:`computed.db.cell.claim.settle`."""
+
+    kind: str
+    key: str
+    host: str | None
+    values: Values
+    revision: typing.NotRequired[int | None]
+    acted: typing.NotRequired[bool]
+
+
+class PowerChange(typing.TypedDict):
+    """A power state to record.
+
+    See :func:`computed.db.cell.instance.record_power_states`.
+    """
+
+    uuid: Uuid
+    vm_state: str
+    old: int
+    new: int
+
+
+class TrafficRow(typing.TypedDict):
+    """A row of traffic; see :func:`computed.db.cell.bandwidth.record`."""
+
+    uuid: Uuid
+    mac_address: str
+    start_period: Moment
+    bw_in: int
+    bw_out: int
+    last_ctr_in: int
+    last_ctr_out: int
+    last_epoch: str
+    last_refreshed: int
+
+
+# The numbers are below the limits of parameters of a statement: SQLite's,
+# which is the lowest, is 32,766.
+Wanted = typing.Annotated[list[WantedRow], at_most(100)]
+Settled = typing.Annotated[list[SettledRow], at_most(100)]
+PowerChanges = typing.Annotated[list[PowerChange], at_most(10_000)]
+Traffic = typing.Annotated[list[TrafficRow], at_most(3_000)]
+Uuids = typing.Annotated[list[Uuid], at_most(10_000)]
+Moments = typing.Annotated[list[Moment], at_most(100)]
