@@ -70,6 +70,12 @@ class PrimaryUnreachable(PrimaryUnavailable):
 written. Start it, or correct [database] connection."""
 
 
+class FileUnusable(PrimaryUnreachable):
+    """The database file {address} cannot be used: {problem}. Nothing was \
+written. Put it back from a backup, and run `computed-manage db \
+new-incarnation`."""
+
+
 class PrimaryDivided(PrimaryUnavailable):
     """The address of the primary database sends reads and writes to \
 different servers. Nothing was written. Connect to the primary itself, not to \

@@ -1,6 +1,10 @@
 """Where reads and writes go: a real router over two databases that differ.
 """
 
+import contextlib
+import os
+import shutil
+import sqlite3
 import threading
 import uuid
 
@@ -9,6 +13,7 @@ from sqlalchemy import event
 
 from computed import context
 from computed import exception
+from computed.db.cell import cell_clock
 from computed.db.cell import identity
 from computed.db.cell import instance
 from computed.db.cell import revision
@@ -229,21 +234,59 @@ def test_a_dead_replica_is_down_and_not_lagging(fresh, pair, clock):
     assert routed.reason(ctxt) == 'replica_down'
     found = fresh.status()[1]
     assert (found['usable'], found['reason']) == (False, 'down')
-    assert found['problem'] == f'no such file: {pair.replica}'
+    assert found['problem'] == 'the file is missing'
     assert found['down_for'] is not None
 
 
-def test_a_dead_primary_is_down_since_it_failed(router, pair):
-    pair.primary.unlink()
-    router.primary.dispose()
-    router.primary.heartbeats.dispose()
-    pair.primary.mkdir()
-    with pytest.raises(exception.PrimaryUnavailable):
-        routed.answered(context.new())
+def cut(path):
+    """As a disk does that loses the end of a file."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+    os.truncate(path, os.path.getsize(path) // 2)
+
+
+def overwrite(path):
+    path.with_name(f'{path.name}-wal').unlink(missing_ok=True)
+    path.write_bytes(b'x' * 8192)
+
+
+@pytest.mark.parametrize('damage, problem', [
+    (lambda path: path.unlink(), 'the file is missing'),
+    (lambda path: os.truncate(path, 0), 'the file is empty'),
+    (cut, 'malformed'), (overwrite, 'not a database')],
+    ids=['removed', 'emptied', 'cut', 'overwritten'])
+def test_a_file_that_is_gone_or_damaged_is_named_with_the_remedy(
+        router, pair, damage, problem, caplog):
+    """Pools have connections to it."""
+    assert routed.answered(context.new()) == 'primary'
+    damage(pair.primary)
+    caplog.clear()
+    for _ in range(3):
+        with pytest.raises(exception.FileUnusable) as refused:
+            cell_clock.advance(context.new(), None, True)
+        with pytest.raises(exception.FileUnusable):
+            routed.answered(context.new())
+    assert str(refused.value).startswith(
+        f'The database file {pair.primary} cannot be used: ')
+    assert problem in str(refused.value)
+    assert 'Put it back from a backup' in str(refused.value)
+    [said] = fixtures.complaints(caplog)
+    assert problem in said.getMessage()
+    assert said.exc_info is None
     found = router.status()[0]
     assert (found['usable'], found['reason']) == (False, 'down')
-    assert found['problem'] == 'unable to open database file'
+    assert problem in found['problem']
     assert found['down_for'] is not None
+
+
+def test_a_file_that_was_put_back_is_used(router, pair):
+    assert routed.answered(context.new()) == 'primary'
+    kept = pair.primary.rename(pair.folder / 'kept')
+    with pytest.raises(exception.FileUnusable):
+        routed.answered(context.new())
+    assert not pair.primary.exists()
+    shutil.copy(kept, pair.primary)
+    assert routed.answered(context.new()) == 'primary'
 
 
 def test_a_replica_of_another_database_is_not_used(fresh, pair):

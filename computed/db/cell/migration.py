@@ -158,6 +158,4 @@ def reachable(url: str) -> abc.Iterator[None]:
     try:
         yield
     except (db_exc.DBError, sa.exc.SQLAlchemyError) as error:
-        raise exception.PrimaryUnreachable(
-            address=address.show(url),
-            problem=errors.problem(error)) from error
+        raise address.unreachable(url, errors.problem(error)) from error

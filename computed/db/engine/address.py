@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from computed import exception
+
 Url = str | sa.URL
 
 
@@ -14,6 +16,16 @@ def show(url: Url) -> str:
     # libpq accepts several hosts and finds the primary among them.
     several = url.normalized_query.get('host', ())
     return f'{host or ",".join(several)}/{url.database}'
+
+
+def unreachable(url: Url, problem: str) -> exception.PrimaryUnreachable:
+    """Return the error for a primary that cannot be used.
+
+    :param problem: why, in one line
+    """
+    kind = (exception.FileUnusable if family(url) == 'sqlite'
+            else exception.PrimaryUnreachable)
+    return kind(address=show(url), problem=problem)
 
 
 def family(url: Url) -> str:

@@ -23,7 +23,12 @@ def message(error: BaseException) -> str:
     It lacks the statement and its parameters, because parameters may be
     private texts of users.
     """
-    return str([*_chain(error)][-1])
+    return str(origin(error))
+
+
+def origin(error: BaseException) -> BaseException:
+    """Return the error that all the others wrap."""
+    return [*_chain(error)][-1]
 
 
 def problem(error: BaseException) -> str:
@@ -31,7 +36,7 @@ def problem(error: BaseException) -> str:
 
     Errors of MariaDB's driver consist of a number and a text.
     """
-    cause = [*_chain(error)][-1]
+    cause = origin(error)
     match cause.args:
         case [int(number), str(text), *_] if not isinstance(cause, OSError):
             found = f'{text} ({number})'

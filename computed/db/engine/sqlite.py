@@ -1,6 +1,7 @@
 """How SQLite is used: one file, and one writer at a time."""
 
 import contextvars
+import functools
 import os
 import sqlite3
 import typing
@@ -12,6 +13,8 @@ from sqlalchemy.engine import interfaces
 
 # True while a transaction that will write begins.
 writing = contextvars.ContextVar('writing', default=False)
+# The words of SQLite about a file that was emptied, cut or overwritten.
+DAMAGE = ('malformed', 'not a database', 'no such table', 'disk I/O error')
 
 
 class Moment(sqlite.DATETIME):
@@ -40,6 +43,9 @@ def tune(engine: sa.Engine, must_exist: bool) -> None:
     """
     if must_exist:
         event.listen(engine, 'do_connect', _refuse_to_create)
+        event.listen(engine, 'connect', _note_file)
+        event.listen(engine, 'checkout', functools.partial(
+            _refuse_another, engine.url.database or ''))
     event.listen(engine, 'before_cursor_execute', _begin_immediate,
                  retval=True)
     dialect = engine.dialect
@@ -54,8 +60,43 @@ def tune_connection(cursor: typing.Any) -> None:
 
 def _refuse_to_create(dialect: typing.Any, record: typing.Any,
                       arguments: typing.Any, parameters: typing.Any) -> None:
-    if not os.path.exists(arguments[0]):
-        raise sqlite3.OperationalError(f'no such file: {arguments[0]}')
+    try:
+        size = os.stat(arguments[0]).st_size
+    except FileNotFoundError:
+        raise sqlite3.OperationalError('the file is missing') from None
+    if not size:
+        raise sqlite3.OperationalError('the file is empty')
+
+
+def _note_file(connection: typing.Any, record: typing.Any) -> None:
+    # The connection knows its file by name only, but uses this one.
+    [[_, _, path]] = connection.execute('PRAGMA database_list')
+    record.info['file'] = _file(path)
+
+
+def _refuse_another(path: str, connection: typing.Any, record: typing.Any,
+                    pooled: typing.Any) -> None:
+    """Do not use a connection to a file that is not there any more.
+
+    It could be read and written as before, but nobody would see that.
+    """
+    if _file(path) != record.info['file']:
+        raise sa.exc.DisconnectionError
+
+
+def _file(path: str) -> tuple[int, int, bool] | None:
+    """Return what tells a file from its successors; None: there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size > 0
+
+
+def is_damaged(error: BaseException) -> bool:
+    """Return whether an error of the driver tells of a damaged file."""
+    return isinstance(error, sqlite3.Error) and any(
+        words in str(error) for words in DAMAGE)
 
 
 def _begin_immediate(connection: sa.Connection, cursor: typing.Any,

@@ -5,7 +5,6 @@ import threading
 import typing
 from collections import abc
 
-
 # Seconds after which to ask again when the rate is 0.
 NEVER = 60.0
 

@@ -54,7 +54,7 @@ class Node:
             event.listen(engine, 'do_connect',
                          lambda *details: creator(self.url))
         event.listen(engine, 'do_connect', self._log_in)
-        setup.tune(engine, must_exist=self.role == 'replica',
+        setup.tune(engine, must_exist=creator is None,
                    strict=self.role == 'primary')
 
     def use_password(self, url: address.Url) -> bool:

@@ -24,6 +24,7 @@ from computed.db.routing import incarnation as incarnation_module
 from computed.db.routing import nodes
 from computed.db.routing import transaction
 from computed.logs import outage
+from computed.logs import seldom
 
 LOG = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Primary(nodes.Node):
             f'Primary {self.name} is away',
             f'Primary {self.name} has been away for {{seconds}}',
             f'Primary {self.name} answers again after {{seconds}}.')
+        self._seldom = seldom.Seldom(LOG)
         self._waiting = threading.BoundedSemaphore(WAITING)
         self._reporting = threading.BoundedSemaphore(WAITING)
         # How often its connections broke, and how many of these times are
@@ -227,8 +229,7 @@ class Primary(nodes.Node):
                 'connections to it lead to different servers') from error
 
     def _unreachable(self, problem: str) -> exception.PrimaryUnreachable:
-        return exception.PrimaryUnreachable(
-            address=self.name, problem=problem)
+        return address.unreachable(self.url, problem)
 
     def _away(self, problem: str) -> exception.PrimaryUnreachable:
         self.outage.lasts(problem)
@@ -243,7 +244,7 @@ class Primary(nodes.Node):
         problem = errors.problem(error)
         if isinstance(error, db_exc.DBDuplicateEntry):
             return exception.RowExists(address=self.name, problem=problem)
-        LOG.error('%s refuses: %s', self.name, problem)
+        self._seldom.error('%s refuses: %s', self.name, problem)
         LOG.debug('%s refuses:', self.name, exc_info=error)
         return exception.DatabaseFailed(address=self.name, problem=problem)
 

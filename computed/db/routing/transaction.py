@@ -130,9 +130,14 @@ def ensure_undivided(context: computed_context.RequestContext,
 
 
 def is_lost(error: BaseException) -> bool:
-    """Return whether the connection broke or could not be made."""
+    """Return whether the connection broke or could not be made.
+
+    A file of SQLite that is damaged counts, too.
+    """
     if isinstance(error, db_exc.DBConnectionError |
                   db_exc.DBNonExistentDatabase):
+        return True
+    if sqlite.is_damaged(errors.origin(error)):
         return True
     # oslo.db does not know every way to lose a connection. An error that the
     # server itself sent has an SQLSTATE; SQLite has no server and no SQLSTATE.

@@ -28,7 +28,7 @@ def test_a_connection_knows_its_server(tmp_path):
 
 
 def test_a_file_that_must_exist_is_not_created(tmp_path):
-    with pytest.raises(Exception, match='no such file'):
+    with pytest.raises(Exception, match='the file is missing'):
         engine(tmp_path / 'file', must_exist=True).connect()
     assert not (tmp_path / 'file').exists()
 
