@@ -70,12 +70,17 @@ class Entry:
 class Journal:
     """The entries in one folder."""
 
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
+    def __init__(self, folder: str | os.PathLike[str],
+                 reserve: files.Reserve | None = None) -> None:
         """Make ``folder`` if it is absent.
 
+        :param reserve: room to end guests on a full disk; None: there is none
         :raises OSError: it cannot be made
         """
         self.folder = folder
+        self._reserve = reserve
+        # The damaged files that the log names already.
+        self._reported: set[str] = set()
         files.make_private(folder)
 
     def _path(self, claim_id: str) -> str:
@@ -88,7 +93,7 @@ class Journal:
         :raises ValueError: the id of the claim is not a uuid
         """
         files.write_json(self._path(entry.claim_id),
-                         dataclasses.asdict(entry))
+                         dataclasses.asdict(entry), reserve=self._reserve)
 
     def forget(self, claim_id: str) -> None:
         """Drop a claim: the primary has acknowledged its end.
@@ -97,25 +102,54 @@ class Journal:
             entry
         """
         if files.is_uuid(claim_id):
-            files.remove(self._path(claim_id))
+            files.remove(self._path(claim_id), reserve=self._reserve)
 
     def entries(self) -> list[Entry]:
-        """Return every entry; skip a file that cannot be read."""
-        found = []
+        """Return every entry; leave out a file that is damaged."""
+        return [found for _, found in self._all() if found is not None]
+
+    def damaged(self) -> set[str]:
+        """Return the claims whose entries are damaged.
+
+        Nobody knows what was to be done, or was done, under such a claim. So
+        it is neither finished nor released.
+        """
+        return {claim_id for claim_id, found in self._all() if found is None}
+
+    def _all(self) -> abc.Iterator[tuple[str, Entry | None]]:
+        """Yield each claim and its entry; None: it is damaged."""
         for name in sorted(os.listdir(self.folder)):
-            if not name.endswith(SUFFIX):
-                continue
-            path = files.below(self.folder, name)
+            claim_id = name.removesuffix(SUFFIX)
+            if claim_id == name or not files.is_uuid(claim_id):
+                continue    # none of ours has such a name
             try:
-                values = files.read_json(path)
-                rows = tuple(Row(**row) for row in values.pop('rows'))
-                entry = Entry(rows=rows, **values)
-                if self._path(entry.claim_id) != path:
-                    raise ValueError('another claim')
-                found.append(entry)
-            except (OSError, TypeError, AttributeError, KeyError, ValueError):
-                if not os.path.exists(path):
-                    continue    # acknowledged meanwhile
-                LOG.warning('The journal entry %s cannot be read; the claim '
-                            'is found by the database instead.', name)
-        return found
+                found = self._read(claim_id)
+            except (files.Damaged, OSError) as error:
+                self._report(name, error)
+                yield claim_id, None
+            else:
+                if found is not None:       # acknowledged meanwhile
+                    yield claim_id, found
+
+    def _read(self, claim_id: str) -> Entry | None:
+        path = self._path(claim_id)
+        values = files.read_json(path)
+        if values is None:
+            return None
+        with files.understood(path):
+            rows = tuple(Row(**row) for row in values.pop('rows'))
+            entry = Entry(rows=rows, **values)
+            if entry.claim_id != claim_id or not all(
+                    isinstance(row.values, dict | None) for row in rows):
+                raise ValueError(entry)
+            return entry
+
+    def _report(self, name: str,
+                error: files.Damaged | OSError) -> None:
+        if name not in self._reported:
+            self._reported.add(name)
+            LOG.error('A journal entry: %s. Its claim is neither finished '
+                      'nor released, so its instance stays busy. Restore the '
+                      'file, or move it away: then the claim is released, '
+                      'and the next pass compares the guest with its '
+                      'record.', files.explained(error))

@@ -51,7 +51,8 @@ def left_behind(asker: claims.Claims,
         if not entry.ended and entry.claim_id not in (
                 granted | asker.in_hand):
             asker.journal.forget(entry.claim_id)
-    return _ours(asker, instances, but_for=asker.in_hand)
+    return _ours(asker, instances,
+                 but_for=asker.in_hand | asker.journal.damaged())
 
 
 def is_journaled(asker: claims.Claims, instance: claims.Row) -> bool:
@@ -110,7 +111,8 @@ def release_orphaned(asker: claims.Claims, context: claims.Context,
     :param instances: those of this host. They may be old, because the primary
         checks the claim again.
     """
-    journaled = {entry.claim_id for entry in asker.journal.entries()}
+    journaled = {entry.claim_id for entry in asker.journal.entries()} | (
+        asker.journal.damaged())
     for instance in _ours(asker, instances, journaled | asker.in_hand):
         if asker.settled.is_doubtful(instance):
             continue

@@ -25,6 +25,8 @@ MOVED = 'moved'
 NOTHING = 'nothing'
 # What the user of an instance ordered, beside its name and its host.
 ORDER = ('command', 'vcpus', 'memory_mb', 'disk_gb', 'network')
+# The claim_id of an instance whose file was damaged. No row has it.
+UNKNOWN = 'unknown'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +77,10 @@ class Remembered:
 
     def error(self, uuid: str) -> exception.InstanceRegressed:
         """Return what a request on the held instance gets."""
+        if self.claim_id == UNKNOWN:
+            return exception.InstanceUnknown(
+                instance=self.name, uuid=uuid,
+                vm_state=self.regressed or 'something else')
         return exception.InstanceRegressed(
             instance=self.name, uuid=uuid,
             vm_state=self.regressed or 'something else',
@@ -85,17 +91,24 @@ class Store:
     """The files of what is remembered, one for each instance.
 
     They need no fsync: they survive the end of the service at once, and a
-    power cut ends the guests too. A file that is lost, damaged, or from
-    another host or database counts as nothing remembered.
+    power cut ends the guests too. A file that is lost, or from another host
+    or database, counts as nothing remembered. So does one that is damaged, if
+    a restart of the machine explains that; else its instance is held.
     """
 
     def __init__(self, folder: str | os.PathLike[str],
-                 owner: virt_claim.Owner) -> None:
+                 owner: virt_claim.Owner, after_reboot: bool = False,
+                 reserve: files.Reserve | None = None) -> None:
         """Make ``folder`` if it is absent.
 
+        :param after_reboot: whether this is the first start of the service
+            after one of the machine
+        :param reserve: room for writes on a full disk; None: there is none
         :raises OSError: it cannot be made
         """
         self._folder = folder
+        self._after_reboot = after_reboot
+        self._reserve = reserve
         self._owner = dataclasses.asdict(owner)
         files.make_private(folder)
 
@@ -103,45 +116,76 @@ class Store:
         """Return what is remembered of each instance, by uuid."""
         oldest, found = clock.time() - KEPT, {}
         for name in sorted(os.listdir(self._folder)):
+            uuid = name.removesuffix(SUFFIX)
+            if uuid == name or not files.is_uuid(uuid):
+                continue        # none of ours has such a name
             path = files.below(self._folder, name)
             try:
-                uuid, one = self._understood(files.read_json(path))
-                if path != files.by_uuid(self._folder, uuid, SUFFIX):
-                    continue
-                if one.gone and os.stat(path).st_mtime < oldest:
+                one = self._read(uuid)
+                if one and one.gone and os.stat(path).st_mtime < oldest:
                     files.remove(path)
                     continue
-            except (OSError, TypeError, KeyError, AttributeError,
-                    ValueError):
-                continue
-            found[uuid] = one
+            except (files.Damaged, OSError) as error:
+                one = self._set_aside(uuid, error)
+            if one is not None:
+                found[uuid] = one
         return found
+
+    def _set_aside(self, uuid: str, error: files.Damaged | OSError
+                   ) -> Remembered | None:
+        """Keep a damaged file by another name; return what counts instead.
+
+        :raises OSError: that is not possible
+        """
+        aside = files.set_aside(files.by_uuid(self._folder, uuid, SUFFIX))
+        if self._after_reboot:
+            LOG.warning('What this host had recorded of instance %(uuid)s was '
+                        'lost, probably when the machine went down: '
+                        '%(error)s. It is kept as %(aside)s.',
+                        {'uuid': uuid, 'error': files.explained(error),
+                         'aside': aside})
+            return None
+        one = Remembered(uuid, UNKNOWN, 0, None, None, regressed='')
+        LOG.error('%(error)s. It is kept as %(aside)s. %(held)s',
+                  {'error': files.explained(error), 'aside': aside,
+                   'held': one.error(uuid)})
+        self.write(uuid, one)
+        return one
 
     def write(self, uuid: str, one: Remembered | None) -> None:
         """Replace what is remembered of an instance; None: nothing."""
         try:
             path = files.by_uuid(self._folder, uuid, SUFFIX)
             if one is None:
-                files.remove(path, durable=False)
+                files.remove(path, durable=False, reserve=self._reserve)
             else:
                 files.write_json(path, {
                     'owner': self._owner, 'uuid': uuid,
-                    **dataclasses.asdict(one)}, durable=False)
+                    **dataclasses.asdict(one)}, durable=False,
+                    reserve=self._reserve)
         except (OSError, ValueError) as error:
             # The file has what was known earlier, which does no harm.
             LOG.warning('What is known of instance %(uuid)s could not be '
                         'written: %(error)s', {'uuid': uuid, 'error': error})
 
-    def _understood(self, values: typing.Any) -> tuple[str, Remembered]:
-        """Return what a file has.
+    def _read(self, uuid: str) -> Remembered | None:
+        """Return what the file of an instance has; None: nothing of ours.
 
-        :raises TypeError, KeyError, AttributeError: nothing that counts
+        :raises computed.files.Damaged: it is damaged
+        :raises OSError: it cannot be read
         """
-        if values.pop('owner') != self._owner:
-            raise KeyError('owner')
-        uuid, before = values.pop('uuid'), values.pop('before')
-        return uuid, checked(Remembered(
-            before=before and checked(Remembered(**before)), **values))
+        path = files.by_uuid(self._folder, uuid, SUFFIX)
+        values = files.read_json(path)
+        if values is None:
+            return None
+        with files.understood(path):
+            if values.pop('owner') != self._owner:
+                return None
+            if values.pop('uuid') != uuid:
+                raise ValueError(uuid)
+            before = values.pop('before')
+            return checked(Remembered(
+                before=before and checked(Remembered(**before)), **values))
 
 
 def checked(one: Remembered) -> Remembered:

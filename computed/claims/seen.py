@@ -13,8 +13,9 @@ LOG = logging.getLogger(__name__)
 class Kept(witness.Witness):
     """What outlives the service.
 
-    It needs no fsync: after a power cut it may be some seconds old. A file
-    that is lost or damaged counts as nothing seen.
+    It needs no fsync: after a power cut it may be some seconds old, or torn.
+    A file that is lost counts as nothing seen. So does a damaged one, which is
+    kept by another name and told.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -24,7 +25,18 @@ class Kept(witness.Witness):
         """
         self._path = os.fspath(path)
         self._failed = False
-        super().__init__(files.read_json(self._path))
+        try:
+            found = files.read_json(self._path)
+            with files.understood(self._path):
+                found = found if found is None else {**found}
+        except files.Damaged as error:
+            found = None
+            LOG.warning('%(error)s. It is kept as %(aside)s. If the database '
+                        'went back in time meanwhile, only what is recorded '
+                        'of each instance shows it.',
+                        {'error': error,
+                         'aside': files.set_aside(self._path)})
+        super().__init__(found)
 
     def note(self, incarnation: str | None, seconds: int) -> None:
         """Note what the database shows, and keep it."""

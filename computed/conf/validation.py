@@ -1,5 +1,6 @@
 """Check the configuration at start, and refuse a bad one in one line."""
 
+import errno
 import logging
 import math
 import os
@@ -18,6 +19,8 @@ from computed.conf import shown
 MAX_INT32 = 2 ** 31 - 1
 # Groups in which every option belongs to computed.
 OWN_GROUPS = ('tasks', 'virt')
+# Errors of a file system that is full or read-only, perhaps not for ever.
+FULL = (*files.NO_ROOM, errno.EROFS)
 
 
 def check(conf: cfg.ConfigOpts) -> None:
@@ -77,11 +80,17 @@ def refuse_blocking(option: str, value: str) -> None:
             remedy=f'Write {concurrency.OPTION} = {concurrency.THREADING}.')
 
 
-def unusable_state_path(path: str, error: OSError) -> exception.ConfigError:
+def unusable_state_path(path: str,
+                        error: OSError) -> exception.ComputedError:
     """Return the error that refuses a state path.
 
     :param error: why it cannot be used
+    :returns: StatePathUnwritable if there may be room for it later, else
+        ConfigError
     """
+    if error.errno in FULL:
+        return exception.StatePathUnwritable(
+            path=error.filename or path, reason=error.strerror)
     where = f' ({error.filename})' if error.filename else ''
     if isinstance(error, files.Untrusted):
         where = ''      # its text names the file

@@ -28,6 +28,12 @@ After a reboot of this machine, start the instances that ran before. The first
 look at all guests tells which; one that cannot be started then is started
 within an hour. By default they are recorded as stopped.
 """),
+    cfg.IntOpt('console_log_max_mb', min=1, default=16, help="""
+MiB that the output of one guest may take on the disk of the host. The oldest
+output is removed first. A guest that prints more than the disk takes is not
+held up: the rest is dropped and counted, and ``instance log`` says how much.
+A change counts from the next start of a guest on.
+"""),
     cfg.FloatOpt('stopped_event_delay', min=0, default=15, mutable=True,
                  help="""
 Seconds between a lifecycle event that says that a guest has ended and the

@@ -16,6 +16,15 @@ class DuplicatePlugin(ComputedError):
     """Both {first} and {second} provide {name} of {group}. Uninstall one."""
 
 
+class FileDamaged(ComputedError):
+    """{path} is damaged: {reason}. It is left as it is. {remedy}"""
+
+
+class StatePathUnwritable(ComputedError):
+    """{path} cannot be written: {reason}. Free some room there, or make it \
+writable."""
+
+
 class AlreadyRunning(ComputedError):
     """Another computed (pid {pid}) already uses {path}. Stop it, or give \
 this one another --state-path."""

@@ -102,6 +102,8 @@ class History:
         self._saving = threading.Lock()
         self._unsaved = False
         self._warned = False
+        # Whether the file that was there was damaged.
+        self._damaged = False
 
     @property
     def unsaved(self) -> bool:
@@ -111,18 +113,29 @@ class History:
     def load(self) -> None:
         """Read the records that an earlier run of the service has saved."""
         try:
-            values = files.read_json(self._path)
-            if values is None and not os.path.exists(self._path):
-                return      # the first start
-            rings = {name: [Record.from_dict(run) for run in runs]
-                     for name, runs in values.items()}
-        except Exception as error:      # the file may contain anything
-            LOG.warning('Cannot read the records of earlier task runs in %s; '
-                        'they are dropped: %s', self._path, error)
+            rings = self._kept()
+        except (files.Damaged, OSError) as error:
+            self._damaged = True
+            LOG.warning('Cannot read the records of earlier task runs: '
+                        '%s. The file is left as it is, and no records are '
+                        'written until it is moved away.',
+                        files.explained(error))
             return
         with self._lock:
             for name, runs in rings.items():
                 self._ring(name).extend(runs)
+
+    def _kept(self) -> dict[str, list[Record]]:
+        """Return the records that the file has.
+
+        :raises computed.files.Damaged: it is damaged
+        :raises OSError: it cannot be read
+        """
+        values = files.read_json(self._path)
+        with files.understood(self._path):
+            return {name: [Record.from_dict(run) for run in runs]
+                    for name, runs in (
+                        {} if values is None else values).items()}
 
     def add(self, record: Record) -> None:
         """Add the record of a run."""
@@ -145,7 +158,9 @@ class History:
             with self._lock:
                 if not self._unsaved:
                     return
-                self._unsaved = False
+                if self._damaged and os.path.lexists(self._path):
+                    return
+                self._unsaved = self._damaged = False
                 values = {name: [run.as_dict() for run in ring]
                           for name, ring in self._rings.items()}
             try:

@@ -4,6 +4,7 @@ A broken hypervisor or an empty replica must not stop a whole host.
 """
 
 import collections
+import math
 import threading
 from collections import abc
 
@@ -39,6 +40,7 @@ class Hourly:
         """:param kept: where the count is kept
         :param wall: returns seconds since 1970; used only to tell how long
             before this start a repair was
+        :raises computed.exception.FileDamaged: the count is damaged
         """
         self._kept = kept
         self._clock = clock
@@ -48,12 +50,15 @@ class Hourly:
 
     def _read(self) -> list[float]:
         kept = self._kept.get(REPAIRS)
-        if not isinstance(kept, list):
+        if kept is None:
             return []
+        if not isinstance(kept, list) or not all(
+                isinstance(one, int | float) and math.isfinite(one)
+                for one in kept):
+            raise self._kept.damaged(f'its {REPAIRS} are no times')
         now, wall = self._clock(), self._wall()
         # A clock that was set back must not allow more repairs.
-        return sorted(now - max(wall - one, 0) for one in kept
-                      if isinstance(one, (int, float)))
+        return sorted(now - max(wall - one, 0) for one in kept)
 
     def _keep(self) -> None:
         now, wall = self._clock(), self._wall()

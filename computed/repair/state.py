@@ -6,9 +6,12 @@ import typing
 
 from oslo_log import log as logging
 
+from computed import exception
 from computed import files
 
 LOG = logging.getLogger(__name__)
+REMEDY = ('It counts the repairs of the last hour, so this task does nothing '
+          'until the file is restored or moved away.')
 
 
 class State:
@@ -17,13 +20,28 @@ class State:
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         """Read the values.
 
-        :param path: a file; a damaged one counts as empty. None: only this
-            object keeps the values
+        :param path: a file. None: only this object keeps the values
+        :raises computed.exception.FileDamaged: it is damaged, or cannot be
+            read. An empty one would take the brakes off.
         """
         self._path = os.fspath(path) if path else None
-        found = files.read_json(self._path) if self._path else None
-        self._values = found if isinstance(found, dict) else {}
+        self._values: dict[str, typing.Any] = {}
+        if self._path:
+            try:
+                found = files.read_json(self._path)
+                with files.understood(self._path):
+                    self._values = {} if found is None else {**found}
+            except files.Damaged as error:
+                raise self.damaged(error.reason) from error
+            except OSError as error:
+                raise self.damaged(
+                    f'it cannot be read ({error.strerror})') from error
         self._lock = threading.Lock()
+
+    def damaged(self, reason: str) -> exception.FileDamaged:
+        """Return the error that says that the file is damaged."""
+        return exception.FileDamaged(
+            path=self._path, reason=reason, remedy=REMEDY)
 
     def get(self, name: str) -> typing.Any:
         """Return a value; None if there is none."""

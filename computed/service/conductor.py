@@ -55,6 +55,7 @@ class ConductorService:
         self._router: routing.router.Router | None = None
         # The functions that end the parts; they run in reverse order.
         self._parts = contextlib.ExitStack()
+        self._room: engine.sqlite_room.Room | None = None
 
     def start(self) -> None:
         """Reach the primary, measure replicas, take calls.
@@ -119,6 +120,7 @@ class ConductorService:
             if standalone:
                 # One host with its own database: no operator upgrades it.
                 cell.migration.sync(urls.primary, wait=20)
+                self._keep_room(urls.primary)
             cell.migration.check(urls.primary)
         router = routing.router.Router(
             self.conf.database, urls.primary, urls.replicas,
@@ -134,6 +136,12 @@ class ConductorService:
                                  exception.OutcomeUnknown):
             router.incarnation.adopt(router.observe_incarnation())
         return router
+
+    def _keep_room(self, url: str) -> None:
+        """Keep room in the database for changes on a full disk."""
+        if self._room is None:
+            self._room = engine.sqlite_room.Room(url)
+            self._parts.callback(self._room.close)
 
     def _down_after(self, standalone: bool) -> float:
         """Return after how many seconds of silence a host may be taken."""

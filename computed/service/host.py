@@ -55,6 +55,7 @@ TEMPORARY = (exception.ConductorUnavailable, exception.OutcomeUnknown,
              exception.DatabaseFailed,
              exception.WriteConflict, exception.DriverNotReady,
              exception.HostNotSilent, exception.PutOff,
+             exception.StatePathUnwritable,
              # The heartbeats register this run again, or end the service.
              exception.Replaced)
 # Seconds between two attempts.
@@ -100,13 +101,20 @@ class HostService:
         :raises computed.exception.ComputedError: the service cannot start
         """
         state_path = os.path.abspath(self.conf.state_path)
-        locked = self._around.lock(state_path)
+        locked = self._until_possible(lambda: self._around.lock(state_path))
+        if locked is None:
+            return
         self._ends_with(locked.close)
         self._ends_with(functools.partial(
             metrics.use, metrics.use(self._around.metrics)))
         self._ends_with(metrics_server.serve(
             self._around.metrics, self.conf))
-        self.identity = identity.load(state_path, self._around.boot_id_path)
+        loaded = self._until_possible(lambda: identity.load(
+            state_path, self._around.boot_id_path))
+        reserve = self._until_possible(lambda: identity.tidied(state_path))
+        if loaded is None or reserve is None:
+            return
+        self.identity = loaded
         witnessed = seen.Kept(files.below(state_path, 'seen.json'))
         self._registrar = registration.Registrar(
             self.conf, self.identity, identity.place(locked), witnessed)
@@ -118,14 +126,8 @@ class HostService:
         registered = self._until_possible(self._registrar.register)
         if registered is None:
             return
-        self.claims = claims.Claims(
-            registered['database_id'], self.conf.host,
-            self.identity.service_id, self.identity.boot_id,
-            journal.Journal(files.below(state_path, 'claims')),
-            seen=witnessed)
-        self.claims.settled = settled.Settled(
-            self.claims.owner, remembered.Store(
-                files.below(state_path, 'settled'), self.claims.owner))
+        self.claims = self._claims_of(
+            registered['database_id'], state_path, reserve, witnessed)
         self._report()
         self.driver = make_driver(self.conf)
         first = calls.Calls(lambda: self.driver,
@@ -145,6 +147,20 @@ class HostService:
         transport = self._around.make_transport(self.conf)
         self._ends_with(transport.close)
         base.use_conductor(conductor_client.ConductorAPI(transport))
+
+    def _claims_of(self, database_id: str, state_path: str,
+                   reserve: files.Reserve,
+                   witnessed: seen.Kept) -> claims.Claims:
+        found = claims.Claims(
+            database_id, self.conf.host, self.identity.service_id,
+            self.identity.boot_id,
+            journal.Journal(files.below(state_path, 'claims'), reserve),
+            seen=witnessed)
+        found.settled = settled.Settled(
+            found.owner, remembered.Store(
+                files.below(state_path, 'settled'), found.owner,
+                self.identity.after_reboot, reserve))
+        return found
 
     def _until_possible(self, attempt: abc.Callable[[], Result]
                         ) -> Result | None:

@@ -1,4 +1,4 @@
-"""The identity of a service across restarts, and the lock on its state path.
+"""The identity of a service across restarts, and its lock on the state path.
 """
 
 import dataclasses
@@ -14,6 +14,13 @@ from computed.conf import validation
 
 FILE = 'service.json'
 LOCK = 'computed.lock'
+# The folders of what a service writes, below its state path.
+FOLDERS = ('claims', 'settled', 'tasks')
+# Characters of the lock file.
+_PID_WIDTH = 16
+REMEDY = ('Restore it from a backup, which has the same service_id. If there '
+          'is none, move it away: this host then becomes another service, and '
+          'the claims of the former one stay until they are released.')
 BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
 
@@ -48,22 +55,47 @@ def load(state_path: str, boot_id_path: str = BOOT_ID) -> Identity:
 
     :param boot_id_path: a file that names this start of the machine
     :raises computed.exception.ConfigError: the lasting part cannot be read
-    :raises OSError: it cannot be written
+    :raises computed.exception.FileDamaged: it is damaged
+    :raises computed.exception.StatePathUnwritable: it cannot be written now
     """
+    path = files.below(state_path, FILE)
     try:
-        kept = files.read_json(files.below(state_path, FILE))
+        kept = _kept(path)
     except OSError as error:
         raise validation.unusable_state_path(
             state_path, error) from error
-    if not isinstance(kept, dict) or 'service_id' not in kept:
-        kept = {'service_id': chance.uuid()}
+    except files.Damaged as error:
+        raise exception.FileDamaged(
+            path=path, reason=error.reason, remedy=REMEDY) from error
     with open(boot_id_path, encoding='ascii') as stream:
         host_boot_id = stream.read().strip()
-    found = Identity(kept['service_id'], chance.uuid(), host_boot_id,
-                     kept.get('host_boot_id'), clock.monotonic())
-    if not found.after_reboot:
-        keep(state_path, found)
+    found = Identity(kept.get('service_id') or chance.uuid(), chance.uuid(),
+                     host_boot_id, kept.get('host_boot_id'),
+                     clock.monotonic())
+    # A file that says this already is left alone: the disk may be full.
+    if found.known_host_boot_id is None:
+        try:
+            keep(state_path, found)
+        except OSError as error:
+            raise validation.unusable_state_path(
+                state_path, error) from error
     return found
+
+
+def _kept(path: str) -> dict[str, typing.Any]:
+    """Return the lasting part; {}: there is none yet.
+
+    :raises computed.files.Damaged: the file is damaged
+    :raises OSError: it cannot be read
+    """
+    kept = files.read_json(path)
+    if kept is None:
+        return {}
+    with files.understood(path):
+        if not files.is_uuid(kept['service_id']) or not isinstance(
+                kept.get('host_boot_id'), str | None):
+            raise ValueError(kept)
+        return dict(kept)
 
 
 def keep(state_path: str, identity: Identity) -> None:
@@ -74,6 +106,28 @@ def keep(state_path: str, identity: Identity) -> None:
     files.write_json(files.below(state_path, FILE), {
         'service_id': identity.service_id,
         'host_boot_id': identity.host_boot_id})
+
+
+def tidied(state_path: str) -> files.Reserve:
+    """Make the folders of the state path, and remove what a crash has left.
+
+    The caller has locked it.
+
+    :returns: the room in which guests are ended although the disk is full
+    :raises computed.exception.StatePathUnwritable: there is no room now
+    :raises computed.exception.ConfigError: a folder cannot be used
+    """
+    reserve = files.Reserve(files.below(state_path, 'reserve'))
+    try:
+        files.clear_temporaries(state_path)
+        for name in FOLDERS:
+            folder = files.below(state_path, name)
+            files.make_private(folder)
+            files.clear_temporaries(folder)
+        reserve.fill()
+    except OSError as error:
+        raise validation.unusable_state_path(state_path, error) from error
+    return reserve
 
 
 def place(locked: typing.IO[str]) -> str:
@@ -92,14 +146,15 @@ def lock(state_path: str) -> typing.IO[str]:
     :returns: the open file; the lock lasts as long as it is open
     :raises computed.exception.AlreadyRunning: another one holds the lock
     :raises computed.exception.ConfigError: the path cannot be used
+    :raises computed.exception.StatePathUnwritable: it is full or read-only
     """
     try:
         files.make_private(state_path)
         # noqa below: it stays open, and locked, as long as the service runs
         stream = open(      # noqa: SIM115
             files.open_private(files.below(state_path, LOCK),
-                               os.O_RDWR | os.O_CREAT | os.O_APPEND),
-            'r+', encoding='ascii')
+                               os.O_RDWR | os.O_CREAT),
+            'r+', encoding='ascii', errors='replace')
     except OSError as error:
         raise validation.unusable_state_path(
             state_path, error) from error
@@ -107,10 +162,17 @@ def lock(state_path: str) -> typing.IO[str]:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         stream.seek(0)
-        pid = stream.read().strip() or 'unknown'
+        pid = stream.read(_PID_WIDTH).strip()
         stream.close()
-        raise exception.AlreadyRunning(pid=pid, path=state_path) from None
-    stream.truncate(0)
-    stream.write(str(os.getpid()))
-    stream.flush()
+        raise exception.AlreadyRunning(
+            pid=pid if pid.isdecimal() else 'unknown',
+            path=state_path) from None
+    try:
+        # In place: the blocks of the former pid are enough on a full disk.
+        os.pwrite(stream.fileno(), f'{os.getpid():<{_PID_WIDTH}}'.encode(), 0)
+    except OSError as error:
+        stream.close()
+        error.filename = files.below(state_path, LOCK)
+        raise validation.unusable_state_path(
+            state_path, error) from error
     return stream

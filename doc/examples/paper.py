@@ -73,13 +73,14 @@ class PaperDriver(driver.ComputeDriver):
         return self._folder / f'{uuid}.json'
 
     def _read(self, uuid: str) -> dict:
-        if not self._path(uuid).exists():
-            raise exception.GuestNotFound(uuid=uuid)
-        guest = files.read_json(self._path(uuid))
-        if guest is None:
+        try:
+            guest = files.read_json(self._path(uuid))
+        except (files.Damaged, OSError) as error:
             # The guest exists but its file is damaged: unknown, not absent.
             raise exception.DriverError(
-                reason=f'{self._path(uuid)} cannot be read')
+                reason=files.explained(error)) from error
+        if guest is None:
+            raise exception.GuestNotFound(uuid=uuid)
         return guest
     # end look
 

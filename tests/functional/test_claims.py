@@ -528,7 +528,7 @@ def test_a_late_grant_is_left_to_the_next_pass_while_the_disk_is_full(
 
 
 def test_a_full_disk_lets_nothing_be_claimed(manager, pair, monkeypatch):
-    def full(path, value):
+    def full(path, value, **how):
         raise OSError(28, 'No space left on device')
     monkeypatch.setattr('computed.files.write_json', full)
     with pytest.raises(exception.NotJournaled, match='No space left'):
@@ -543,10 +543,10 @@ def disk(monkeypatch):
         full = False
         write = staticmethod(files.write_json)
 
-        def write_json(self, path, value):
+        def write_json(self, path, value, **how):
             if self.full:
                 raise OSError(28, 'No space left on device')
-            self.write(path, value)
+            self.write(path, value, **how)
     found = Disk()
     monkeypatch.setattr(files, 'write_json', found.write_json)
     return found

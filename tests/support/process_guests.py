@@ -230,10 +230,11 @@ def folder_for_all():
         yield pathlib.Path(folder) / 'state'
 
 
-def in_a_fork(become, job):
+def in_a_fork(become, job, python=PYTHON):
     """Return what ``job`` returns in a process that called ``become``.
 
-    That process may have lost the right to read this Python.
+    :param python: what that process runs as Python; it may have lost the
+        right to read this one
     """
     codecs.lookup('ascii')      # Python loads it when it is first used
     output, input_ = os.pipe()
@@ -241,7 +242,7 @@ def in_a_fork(become, job):
     if pid == 0:
         try:
             become()
-            sys.executable = PYTHON
+            sys.executable = python
             isolation.try_all.cache_clear()
             result = {'result': job()}
         except BaseException:

@@ -20,6 +20,7 @@ if typing.TYPE_CHECKING:
     from computed.db.engine import server_sql as server_sql
     from computed.db.engine import setup as setup
     from computed.db.engine import sqlite as sqlite
+    from computed.db.engine import sqlite_room as sqlite_room
     from computed.db.engine import turns as turns
     from computed.db.engine import upsert as upsert
     from computed.db.engine import urls as urls

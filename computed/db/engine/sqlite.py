@@ -11,6 +11,8 @@ from sqlalchemy import event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import interfaces
 
+from computed.db.engine import sqlite_room
+
 # True while a transaction that will write begins.
 writing = contextvars.ContextVar('writing', default=False)
 # The words of SQLite about a file that was emptied, cut or overwritten.
@@ -53,9 +55,13 @@ def tune(engine: sa.Engine, must_exist: bool) -> None:
 
 
 def tune_connection(cursor: typing.Any) -> None:
-    """Let writers wait 10 s for one another, and not for readers."""
+    """Let writers wait 10 s for one another, and not for readers.
+
+    The log stays within the room that it has on a full disk.
+    """
     cursor.execute('PRAGMA busy_timeout = 10000')
     cursor.execute('PRAGMA journal_mode = WAL')
+    cursor.execute(f'PRAGMA wal_autocheckpoint = {sqlite_room.CHECKPOINT}')
 
 
 def _refuse_to_create(dialect: typing.Any, record: typing.Any,

@@ -16,6 +16,7 @@ from computed.virt import claim as virt_claim
 from computed.virt import driver
 from computed.virt import host_figures
 from computed.virt.process import adoption
+from computed.virt.process import console
 from computed.virt.process import counters
 from computed.virt.process import ending
 from computed.virt.process import folder
@@ -185,7 +186,7 @@ class ProcessDriver(driver.ComputeDriver):
     def console_log(self, uuid: str, max_bytes: int) -> str:
         guest = self._existing(uuid)
         with folder.plain_errors():
-            return guest.console(max_bytes).decode(errors='replace')
+            return console.tail(guest, max_bytes)
 
     def subscribe(self, callback: driver.LifecycleCallback | None) -> None:
         if callback is None:

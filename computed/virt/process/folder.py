@@ -3,9 +3,11 @@
 * ``spec.json``: the guest and its owner, written once when it is made
 * ``run.json``: the last start, written by the shim
 * ``exit.json``: how that run ended, written by the shim
+* ``run.json.tmp``, ``exit.json.tmp``: room for the next of each, so that a
+  full disk keeps no guest from its end or from a reboot
 * ``stopped``: a link to the ``run.json`` of the run that the driver ended on
   purpose, which is no crash
-* ``console.log``: what the guest printed
+* ``console.log``, ``console.log.1``: what the guest printed, and before that
 * ``disk/``: the working directory of its command
 
 ``<uuid>.new`` is a folder that is not complete yet; ``<uuid>.deleting`` is
@@ -34,7 +36,7 @@ DELETING = '.deleting'
 # Bytes to read of a JSON file. The driver and the shim write less.
 _MAX_JSON = 1 << 20
 # Do not follow a link, and do not wait for the writer of a pipe.
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclasses.dataclass(frozen=True)
@@ -204,6 +206,10 @@ class Folder:
 
         :raises OSError: it cannot be written
         """
+        try:
+            self.run()
+        except exception.DriverError:       # it is damaged
+            self.forget_run()
         _write(self['run.json'], {
             **run.identity, 'shim_pid': run.shim.pid,
             'shim_start_time': run.shim.start_time,
@@ -211,9 +217,9 @@ class Folder:
             '.restored')
 
     def forget_run(self) -> None:
-        """Remove the record of the last run."""
+        """Give the record of the last run, which is damaged, another name."""
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(self['run.json'])
+            files.set_aside(self['run.json'])
 
     def ending(self) -> state.Ending | None:
         """Return how a run ended; None if that is not recorded or damaged."""
@@ -252,23 +258,19 @@ class Folder:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self['stopped'])
 
-    def console(self, max_bytes: int) -> bytes:
-        """Return the last bytes that the guest printed.
+    def dropped(self) -> int:
+        """Return how many bytes of a running guest's output were dropped.
 
-        :raises OSError: they cannot be read
+        Those are left out that the console tells of.
         """
-        try:
-            descriptor = os.open(self['console.log'], _READ)
-        except FileNotFoundError:
-            return b''
-        with open(descriptor, 'rb') as file:
-            size = os.fstat(descriptor).st_size
-            file.seek(max(0, size - max_bytes))
-            return file.read(max_bytes)
+        with contextlib.suppress(exception.DriverError, KeyError, TypeError,
+                                 ValueError):
+            return int(self._read('exit.json.tmp')['dropped'])
+        return 0
 
     def _read(self, name: str, missing_ok: bool = True) -> typing.Any:
         try:
-            with open(os.open(self[name], _READ), 'rb') as file:
+            with open(os.open(self[name], READ), 'rb') as file:
                 return json.loads(file.read(_MAX_JSON))
         except FileNotFoundError as error:
             if missing_ok:

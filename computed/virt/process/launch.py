@@ -37,12 +37,14 @@ class Settings:
     :ivar hidden: files and folders that no guest may see
     :ivar processes_per_vcpu: 0: no limit
     :ivar require_limits: refuse a guest one of whose limits is not kept
+    :ivar console_bytes: how much of the output of a guest is kept
     """
 
     isolation: isolation.Isolation
     hidden: tuple[str, ...] = ()
     processes_per_vcpu: int = 0
     require_limits: bool = False
+    console_bytes: int = 1 << 24
 
 
 def choose_cpus(available: abc.Collection[int], count: int,
@@ -169,6 +171,7 @@ def request(guest: folder.Folder, record: folder.Record,
         'processes': wanted.pids if uid is not None and
         'pids' not in given.controllers else 0,
         'cgroups': cgroups.paths_of(guest, given.hierarchies),
+        'console_bytes': settings.console_bytes,
         'hidden': list(settings.hidden),
         'isolation': given.for_shim(uid),
         'network': network.request(record.interface)

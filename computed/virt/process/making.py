@@ -41,6 +41,7 @@ class Maker:
         (LOG.warning if found.missing else LOG.info)('%s', found.describe())
         self._settings = launch.Settings(
             isolation=found,
+            console_bytes=self._conf.virt.console_log_max_mb << 20,
             hidden=tuple(isolation.hidden_paths(self._conf)),
             processes_per_vcpu=self._conf.process.guest_processes_per_vcpu,
             require_limits=self._conf.process.require_limits)

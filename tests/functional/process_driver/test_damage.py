@@ -85,7 +85,7 @@ def test_without_its_directory_no_guest_counts_as_absent(
 
 
 def test_a_link_is_never_read_for_a_console(guests, root):
-    guest = guests.spawn('true')
+    guest = guests.spawn('echo up')
     guests.wait_for_state(guest, states.SHUTDOWN)
     (root / guest / 'console.log').unlink()
     (root / guest / 'console.log').symlink_to('/etc/passwd')

@@ -41,29 +41,29 @@ def test_a_forgotten_claim_is_gone_and_may_be_forgotten_twice(tmp_path):
     assert kept.entries() == []
 
 
-def test_a_torn_file_hides_no_other_entry(tmp_path):
+@pytest.mark.parametrize('damage', [
+    '{"cla', '[]', '{"strange": 1}', '', 'null', None], ids=str)
+def test_a_damaged_entry_hides_no_other_and_is_no_absent_one(
+        tmp_path, caplog, damage):
     kept = journal.Journal(tmp_path)
     kept.write(entry(TWO))
-    for name, text in (('c0.json', '{"cla'), ('c1.json', '[]'),
-                       ('c3.json', '{"strange": 1}')):
-        with open(os.path.join(tmp_path, name), 'w') as stream:
-            stream.write(text)
-    assert [one.claim_id for one in kept.entries()] == [TWO]
+    if damage is None:
+        (tmp_path / f'{ONE}.json').mkdir()
+    else:
+        (tmp_path / f'{ONE}.json').write_text(damage)
+    for _ in range(2):
+        assert kept.entries() == [entry(TWO)]
+        assert kept.damaged() == {ONE}
+    [line] = caplog.records
+    assert f'{tmp_path / ONE}.json' in line.getMessage()
+    assert 'neither finished nor released' in line.getMessage()
 
 
-def test_what_cannot_be_read_hides_nothing_else(tmp_path, caplog):
+def test_what_is_acknowledged_while_one_looks_is_no_news(
+        tmp_path, caplog, monkeypatch):
     entries = journal.Journal(tmp_path)
-    entries.write(entry(ONE))
-    (tmp_path / 'broken.json').mkdir()
-    assert entries.entries() == [entry(ONE)]
-    assert 'broken.json' in caplog.text
-
-
-def test_what_is_acknowledged_while_one_looks_is_no_news(tmp_path, caplog):
-    entries = journal.Journal(tmp_path)
-    # Listed, and gone when it is opened.
-    (tmp_path / 'gone.json').symlink_to('nothing')
-    assert entries.entries() == []
+    monkeypatch.setattr(os, 'listdir', lambda path: [f'{ONE}.json'])
+    assert (entries.entries(), entries.damaged()) == ([], set())
     assert caplog.text == ''
 
 
@@ -87,4 +87,4 @@ def test_an_entry_speaks_of_the_claim_that_its_name_says(tmp_path):
     values = json.loads((tmp_path / f'{ONE}.json').read_text())
     (tmp_path / f'{ONE}.json').write_text(json.dumps(
         {**values, 'claim_id': '../service'}))
-    assert kept.entries() == []
+    assert (kept.entries(), kept.damaged()) == ([], {ONE})

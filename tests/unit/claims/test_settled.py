@@ -12,6 +12,7 @@ from computed.claims import remembered
 from computed.claims import settled
 from computed.virt import claim as virt_claim
 from tests.support import deployment as fake
+from tests.support import fixtures
 
 OWNER = virt_claim.Owner('db', 'here')
 UUID = fake.UUID.format(1)
@@ -132,25 +133,56 @@ def test_nor_that_of_a_claim_that_is_held_now(tmp_path):
     assert found.get(UUID).claim_id == 'c3'
 
 
-@pytest.mark.parametrize('damage', [
-    '', '{', '[]', '{"owner": {}}', 'null'])
-def test_a_damaged_file_counts_as_nothing_remembered(tmp_path, damage):
-    remembering(tmp_path)
-    [name] = os.listdir(tmp_path)
-    (tmp_path / name).write_text(damage)
-    (tmp_path / 'folder.json').mkdir()
+def damaged(folder, text):
+    """Return the path of a file of an instance that has ``text``."""
+    remembering(folder)
+    [path] = folder.iterdir()
+    path.write_text(text)
+    (folder / 'folder.json').mkdir()
+    return path
+
+
+DAMAGE = ['', '{', '[]', 'null', '\0\0']
+
+
+@pytest.mark.parametrize('damage', DAMAGE)
+def test_an_instance_whose_file_is_damaged_is_held(
+        tmp_path, damage, caplog):
+    path = damaged(tmp_path, damage)
+    for _ in range(2):      # by the next run, too
+        found = settled.Settled(OWNER, remembered.Store(tmp_path, OWNER))
+        with pytest.raises(exception.InstanceUnknown, match='was damaged'):
+            found.facts(UUID)
+        assert found.forbids(row(revision=99))
+        found.review([row(revision=99)], 0)
+    [line] = fixtures.complaints(caplog)
+    assert str(path) in line.getMessage()
+    assert f'instance reconcile {UUID}' in line.getMessage()
+    assert (tmp_path / f'{path.name}.damaged').read_text() == damage
+    found.accept(row(), NOW)
+    assert found.facts(UUID)['vm_state'] == row().vm_state
+
+
+@pytest.mark.parametrize('damage', DAMAGE)
+def test_unless_a_restart_of_the_machine_explains_the_damage(
+        tmp_path, damage, caplog):
+    path = damaged(tmp_path, damage)
+    found = remembered.Store(tmp_path, OWNER, after_reboot=True)
+    assert found.read() == {}
+    assert 'when the machine went down' in caplog.text
+    assert (tmp_path / f'{path.name}.damaged').read_text() == damage
     assert remembered.Store(tmp_path, OWNER).read() == {}
 
 
 @pytest.mark.parametrize('name, value', [
     ('revision', '20'), ('claim_id', None), ('vm_state', 4),
     ('before', {'name': 'web'}), ('strange', 1)])
-def test_so_does_one_with_other_values(tmp_path, name, value):
+def test_so_is_one_with_other_values(tmp_path, name, value):
     remembering(tmp_path)
     [path] = tmp_path.iterdir()
     path.write_text(json.dumps({**json.loads(path.read_text()),
                                 name: value}))
-    assert remembered.Store(tmp_path, OWNER).read() == {}
+    assert remembered.Store(tmp_path, OWNER).read()[UUID].held
 
 
 @pytest.mark.parametrize('owner', [

@@ -82,6 +82,9 @@ def test_a_file_that_makes_no_sense_costs_one_warning(
     assert 'task-records.json' in caplog.text
     kept.add(record())
     kept.save()
+    assert (tmp_path / 'task-records.json').read_text() == content
+    (tmp_path / 'task-records.json').rename(tmp_path / 'aside')
+    kept.save()
     assert loaded(tmp_path).of('_task') == [record()]
 
 

@@ -1,5 +1,6 @@
 import pytest
 
+from computed import exception
 from computed.repair import brakes
 from computed.repair import state
 
@@ -65,11 +66,15 @@ def test_a_clock_that_was_set_back_hides_no_repair(tmp_path):
 
 
 @pytest.mark.parametrize('text', [
-    '', '{"a": 1}', '[1', '["x", null]', '{"repairs": 1}',
-    '{"repairs": ["x", null]}'])
-def test_a_torn_file_counts_nothing(tmp_path, text):
+    '', '[1', '["x", null]', 'null', '{"repairs": 1}',
+    '{"repairs": ["x", null]}', '{"repairs": [NaN]}'])
+def test_a_damaged_count_takes_no_brake_off(tmp_path, text):
     path = tmp_path / 'task.json'
     path.write_text(text)
+    with pytest.raises(exception.FileDamaged, match='task.json is damaged'):
+        brakes.Hourly(state.State(path))
+    assert path.read_text() == text
+    path.unlink()
     assert brakes.Hourly(state.State(path)).room(3) == 3
 
 

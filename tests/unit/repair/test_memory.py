@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from computed import exception
 from computed.repair import memory
 from computed.repair import state
 
@@ -77,10 +78,22 @@ def test_a_name_may_hold_anything(tmp_path):
     assert path.parent == tmp_path
 
 
-@pytest.mark.parametrize('text', ['', '[]', '{"warned": 1}'])
-def test_a_torn_file_holds_nothing(tmp_path, text):
-    (tmp_path / 'a.json').write_text(text)
+def test_strange_warnings_are_none(tmp_path):
+    (tmp_path / 'a.json').write_text('{"warned": 1}')
     assert memory.Memory(tmp_path).of('a').warned == {}
+
+
+@pytest.mark.parametrize('text', ['', '[]', '[1]'])
+def test_a_task_whose_file_is_damaged_does_nothing_until_it_is_gone(
+        tmp_path, text):
+    path, found = tmp_path / 'a.json', memory.Memory(tmp_path)
+    path.write_text(text)
+    for _ in range(2):
+        with pytest.raises(exception.FileDamaged, match='moved away'):
+            found.of('a')
+    assert path.read_text() == text
+    path.unlink()
+    assert found.of('a').warned == {}
 
 
 def test_what_cannot_be_written_is_remembered_till_the_end(tmp_path):

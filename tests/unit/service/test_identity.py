@@ -74,3 +74,45 @@ def test_an_identity_behind_a_link_is_not_used(tmp_path, boot_id):
     (tmp_path / identity.FILE).symlink_to(tmp_path / 'other')
     with pytest.raises(exception.ConfigError, match='symbolic links'):
         identity.load(tmp_path, boot_id)
+
+
+@pytest.mark.parametrize('damage', [
+    '', '{"service_id": "', '{}', '[]', 'null', '{"service_id": "x"}',
+    '\0' * 90])
+def test_a_damaged_identity_is_refused_and_left_as_it_is(
+        tmp_path, boot_id, damage):
+    (tmp_path / identity.FILE).write_text(damage)
+    with pytest.raises(exception.FileDamaged) as caught:
+        identity.load(tmp_path, boot_id)
+    assert str(caught.value).startswith(
+        f'{tmp_path / identity.FILE} is damaged: ')
+    assert 'Restore it from a backup' in str(caught.value)
+    assert '\n' not in str(caught.value)
+    assert (tmp_path / identity.FILE).read_text() == damage
+
+
+def test_an_identity_that_has_not_changed_is_not_written_again(
+        tmp_path, boot_id):
+    first = identity.load(tmp_path, boot_id)
+    before = (tmp_path / identity.FILE).stat().st_ino
+    assert identity.load(tmp_path, boot_id).service_id == first.service_id
+    assert (tmp_path / identity.FILE).stat().st_ino == before
+
+
+def test_a_strange_lock_file_tells_no_pid(tmp_path):
+    with identity.lock(str(tmp_path)):
+        (tmp_path / identity.LOCK).write_bytes(b'\xff\x1b[2J' * 9)
+        with pytest.raises(exception.AlreadyRunning, match='pid unknown'):
+            identity.lock(str(tmp_path))
+
+
+def test_a_start_removes_what_killed_writes_have_left(tmp_path):
+    names = ('service.json.tmp', 'claims/a.json.tmp', 'settled/b.json.tmp',
+             'tasks/c.json.tmp')
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True, mode=0o700)
+        (tmp_path / name).write_text('{')
+    (tmp_path / 'claims' / 'kept.json').write_text('{}')
+    identity.tidied(str(tmp_path))
+    assert [name for name in names if (tmp_path / name).exists()] == []
+    assert (tmp_path / 'claims' / 'kept.json').exists()

@@ -18,14 +18,13 @@ import socket
 import sys
 from collections import abc
 
+from . import console as console_module
 from . import jail
 from . import network
 from . import system
 
 FAILED, REFUSED = 1, 3
 _CODES = {'started': 0, 'failed': FAILED, 'refused': REFUSED}
-# The record of an exit is shorter.
-_EXIT_BYTES = 256
 
 
 def main() -> None:
@@ -69,7 +68,7 @@ def be_shim(request: dict, launcher: socket.socket) -> None:
     """Start the guest and record how it ends. Never returns."""
     try:
         try:
-            pid, identity = start(request, launcher)
+            pid, identity, console = start(request, launcher)
         except network.Refused as error:
             launcher.sendall(f'refused {system.one_line(error)}\n'.encode())
         except Exception as error:
@@ -78,7 +77,9 @@ def be_shim(request: dict, launcher: socket.socket) -> None:
             with contextlib.suppress(OSError):    # the launcher was killed
                 launcher.sendall(b'started\n')
             launcher.close()
-            record_exit(request, identity, wait_for(pid))
+            code = wait_for(pid)
+            record_exit(request, {**identity, 'code': code,
+                                  'dropped': console.finish()})
     finally:
         try:
             # In a process namespace the kernel does that when we end.
@@ -88,26 +89,29 @@ def be_shim(request: dict, launcher: socket.socket) -> None:
             os._exit(0)
 
 
-def start(request: dict, launcher: socket.socket) -> tuple[int, dict]:
+def start(request: dict, launcher: socket.socket
+          ) -> tuple[int, dict, console_module.Console]:
     """Start the guest.
 
-    :returns: the pid of its main process as we see it, and its identity as
-        in ``run.json``
+    :returns: the pid of its main process as we see it, its identity as in
+        ``run.json``, and its console
     """
     os.setsid()
     os.chdir('/')
     for signum in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM,
                    signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(signum, signal.SIG_IGN)
-    redirect_streams(f'{request["folder"]}/console.log',
-                     request['isolation']['uid'])
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for target in range(3):
+        os.dup2(nothing, target)
     system.call('prctl', system.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if request['network'] is not None:
         network.make(request['network'], launcher)
-    # Reserve the space of the exit record now. A full disk may be the reason
-    # why the guest ends.
-    system.write(f'{request["folder"]}/exit.json.tmp', b' ' * _EXIT_BYTES)
-    pid, gate, told = fork_main(request)
+    reserve(f'{request["folder"]}/exit.json')
+    console = console_module.Console(
+        request['folder'], request['console_bytes'],
+        request['isolation']['uid'])
+    pid, gate, told = fork_main(request, console)
     host_pid = int(os.read(told, 100) or b'0')
     if not host_pid:
         raise OSError('the main process ended before its command')
@@ -115,12 +119,24 @@ def start(request: dict, launcher: socket.socket) -> tuple[int, dict]:
     system.call('prctl', system.PR_SET_NAME, f'shim-{host_pid}'.encode(),
                 0, 0, 0)
     identity = record_run(request, host_pid)
+    console.start()
     os.write(gate, b'g')
     os.close(gate)
     if text := os.read(told, 1000):    # empty: exec succeeded and closed it
         raise OSError(text.decode())
     os.close(told)
-    return pid, identity
+    return pid, identity, console
+
+
+def reserve(path: str) -> None:
+    """Get the room of a record now. A full disk may be why the guest ends."""
+    try:
+        system.overwrite(f'{path}.tmp', b'', create=True)
+    except OSError:
+        if not os.path.exists(path):
+            raise
+        # The record of the run before is of no use any more.
+        os.rename(path, f'{path}.tmp')
 
 
 def record_run(request: dict, host_pid: int) -> dict:
@@ -129,33 +145,24 @@ def record_run(request: dict, host_pid: int) -> dict:
                 'start_time': system.start_time(host_pid)}
     own_pid = system.host_pid()
     path = f'{request["folder"]}/run.json'
-    system.write(path + '.tmp', json.dumps({
+    # The file of the run before the last: "stopped" may be a link to it.
+    with contextlib.suppress(FileNotFoundError):
+        stopped = f'{request["folder"]}/stopped'
+        if os.path.samestat(os.lstat(stopped), os.lstat(path + '.tmp')):
+            os.unlink(stopped)
+    system.overwrite(path + '.tmp', json.dumps({
         **identity, 'shim_pid': own_pid,
         'shim_start_time': system.start_time(own_pid),
         'started_at': request['started_at'],
-        'cgroups': request['cgroups']}).encode())
-    os.rename(path + '.tmp', path)
+        'cgroups': request['cgroups']}).encode(), create=True, durable=True)
+    system.replace(path)
+    with contextlib.suppress(OSError):      # the next start needs it then
+        system.overwrite(path + '.tmp', b'', create=True)
     return identity
 
 
-def redirect_streams(console: str, uid: int | None) -> None:
-    """Read from /dev/null, and write to the console, from now on.
-
-    :param uid: owner of the console, so that the guest can open it again as
-        ``/dev/stdout``; None: we are the owner
-    """
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    output = os.open(console, os.O_WRONLY | os.O_CREAT | os.O_APPEND
-                     | os.O_NOFOLLOW, 0o600)
-    if uid is not None:
-        os.fchown(output, uid, uid)
-    for source, target in ((nothing, 0), (output, 1), (output, 2)):
-        os.dup2(source, target)     # the guest inherits the copy
-    os.close(nothing)
-    os.close(output)
-
-
-def fork_main(request: dict) -> tuple[int, int, int]:
+def fork_main(request: dict,
+              console: console_module.Console) -> tuple[int, int, int]:
     """Fork the main process, which waits at a gate.
 
     :returns: its pid as we see it, and two descriptors: a byte written to
@@ -170,7 +177,7 @@ def fork_main(request: dict) -> tuple[int, int, int]:
             os.close(gate_in)
             os.write(told_in, str(system.host_pid()).encode())
             if os.read(gate_out, 1):    # empty: the shim is dead
-                be_main(request)
+                be_main(request, console)
         except BaseException as error:
             os.write(told_in, system.one_line(error).encode())
         finally:
@@ -180,9 +187,10 @@ def fork_main(request: dict) -> tuple[int, int, int]:
     return pid, gate_in, told_out
 
 
-def be_main(request: dict) -> None:
+def be_main(request: dict, console: console_module.Console) -> None:
     """Become the guest's command. Returns only by an exception."""
     os.setsid()    # so that its "kill 0" does not reach the shim
+    console.be_output()
     jail.enter(request)
     for signum in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(signum, signal.SIG_DFL)
@@ -208,16 +216,15 @@ def wait_for(main_pid: int) -> int:
         os.waitpid(ended.si_pid, 0)
 
 
-def record_exit(request: dict, identity: dict, code: int) -> None:
+def record_exit(request: dict, record: dict) -> None:
     """Record how the guest ended, in the space reserved for that."""
-    text = json.dumps({**identity, 'code': code}).encode()
     path = f'{request["folder"]}/exit.json'
     # On any error the exit code stays unknown: the caller must still end
     # the other processes.
     with contextlib.suppress(OSError):
-        system.write(path + '.tmp', text.ljust(_EXIT_BYTES),
-                     system.EXISTING)
-        os.rename(path + '.tmp', path)
+        system.overwrite(path + '.tmp', json.dumps(record).encode(),
+                         durable=True)
+        system.replace(path)
 
 
 def end_the_rest() -> None:

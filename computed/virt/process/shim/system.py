@@ -28,8 +28,10 @@ SYS_OPEN_TREE = 428
 SYS_MOVE_MOUNT = 429
 SYS_MOUNT_SETATTR = 442
 
-EXISTING = os.O_WRONLY | os.O_NOFOLLOW
-NEW = EXISTING | os.O_CREAT | os.O_TRUNC
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
+
+# No record of a shim is longer. A file of this size has a block of its own.
+RECORD_BYTES = 1024
 
 _LIBRARY = ctypes.CDLL(None, use_errno=True)
 
@@ -75,11 +77,35 @@ def boot_id() -> str:
         return file.read().strip()
 
 
-def write(path: str, data: bytes, flags: int = NEW) -> None:
-    """Write the data to a file and to the disk."""
-    with open(os.open(path, flags, 0o600), 'wb', buffering=0) as file:
-        file.write(data)
-        os.fsync(file.fileno())
+def overwrite(path: str, data: bytes, create: bool = False,
+              durable: bool = False) -> None:
+    """Put the data, and blanks behind it, in the place of what a file has.
+
+    The file keeps its room, so this works on a full disk if the file is there.
+
+    :param create: whether it may be missing
+    :param durable: whether it survives a power cut
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+                         | (os.O_CREAT if create else 0), 0o600)
+    try:
+        data = data.ljust(max(os.fstat(descriptor).st_size, RECORD_BYTES))
+        done = 0
+        while done < len(data):
+            done += os.pwrite(descriptor, data[done:], done)
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: str) -> None:
+    """Put ``PATH.tmp`` in the place of ``path``; keep the old one as that."""
+    try:
+        call('renameat2', _AT_FDCWD, f'{path}.tmp'.encode(), _AT_FDCWD,
+             path.encode(), _RENAME_EXCHANGE)
+    except OSError:     # there is no old one, or no such call
+        os.rename(f'{path}.tmp', path)
 
 
 def run_all(commands: list[list[str]], **values: str) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from computed import exception
 from computed.virt import driver
+from computed.virt.process import console
 from computed.virt.process import folder
 from computed.virt.process import listing
 from computed.virt.process import network
@@ -42,7 +43,7 @@ def test_a_guest_is_read_as_it_was_written(guest):
 def test_a_new_guest_has_no_history(guest):
     assert (guest.run(), guest.ending(), guest.stopping()) == (
         None, None, None)
-    assert guest.console(100) == b''
+    assert console.tail(guest, 100) == ''
 
 
 def test_a_removed_guest_is_absent_and_a_second_removal_succeeds(guest):

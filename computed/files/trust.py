@@ -1,88 +1,15 @@
-"""Files of our own: their names, whom they belong to, their writes.
-
-A file is either whole or absent, even after a crash during a write. Links are
-not followed, and no other user can put a file in the place of ours.
-"""
+"""Whom files belong to: no other user can put one in the place of ours."""
 
 import contextlib
 import errno
 import grp
-import json
 import os
 import pwd
-import re
 import stat
-import typing
-from collections import abc
 
-_UUID = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}')
 # As many links as the kernel follows in one path.
 _MAX_LINKS = 40
 
-# Called with the name of a step and a path, before and after the step.
-Hook = abc.Callable[[str, str], None]
-
-
-def _no_hook(step: str, path: str) -> None:
-    pass
-
-
-_hook: Hook = _no_hook
-
-
-def use_hook(hook: Hook | None) -> None:
-    """Call ``hook`` around each step from now on; for tests.
-
-    It is called with ``'before STEP'`` or ``'after STEP'`` and the path of
-    the file. Steps are ``write``, ``fsync``, ``rename``, ``unlink`` and
-    ``fsync folder``. A step that fails is not followed by ``after``.
-
-    :param hook: None: call nothing
-    """
-    global _hook
-    _hook = hook or _no_hook
-
-
-@contextlib.contextmanager
-def _step(name: str, path: str) -> abc.Iterator[None]:
-    _hook(f'before {name}', path)
-    yield
-    _hook(f'after {name}', path)
-
-
-# -- names
-
-def is_uuid(text: object) -> typing.TypeGuard[str]:
-    """Return whether ``text`` is a uuid in its usual form."""
-    return isinstance(text, str) and _UUID.fullmatch(text) is not None
-
-
-def below(folder: str | os.PathLike[str], name: str) -> str:
-    """Return the path of a file or folder that is directly in ``folder``.
-
-    :raises ValueError: the name could lead out of ``folder``
-    """
-    if name in ('', '.', '..') or '/' in name or '\0' in name:
-        raise ValueError(f'{name!r} cannot be the name of a file')
-    return os.path.join(folder, name)
-
-
-def by_uuid(folder: str | os.PathLike[str], uuid: str,
-            suffix: str = '') -> str:
-    """Return the path in ``folder`` whose name is ``uuid``.
-
-    Every uuid that comes from a peer or from the database becomes a path
-    here.
-
-    :param suffix: what follows the uuid in the name, such as ``.json``
-    :raises ValueError: it is not a uuid in its usual form
-    """
-    if not is_uuid(uuid):
-        raise ValueError(f'{uuid!r} is not a uuid')
-    return below(folder, uuid + suffix)
-
-
-# -- whom they belong to
 
 class Untrusted(PermissionError):
     """Another user could replace a file. ``strerror`` says how."""
@@ -233,71 +160,3 @@ def _ensure_ours(path: str, status: os.stat_result) -> None:
     if _is_open(status) and not (stat.S_ISLNK(status.st_mode) or
                                  status.st_mode & stat.S_ISVTX):
         raise Untrusted(path, 'is writable by other users')
-
-
-# -- reading and writing
-
-def write_json(path: str, value: typing.Any, durable: bool = True) -> None:
-    """Replace the file at ``path`` by ``value`` as JSON, durably.
-
-    :param durable: False: it survives this process at once, but a power cut
-        only some seconds later; until then the file may be old or not whole
-    :raises OSError: it could not be written; the old file is still there
-    """
-    temporary = f'{path}.tmp'
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)    # a crash has left it
-        with open(open_private(
-                temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL),
-                'w', encoding='utf-8') as stream:
-            with _step('write', path):
-                json.dump(value, stream)
-                stream.flush()
-            if durable:
-                with _step('fsync', path):
-                    os.fsync(stream.fileno())
-        with _step('rename', path):
-            os.replace(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    if durable:
-        sync_folder(os.path.dirname(path))
-
-
-def read_json(path: str) -> typing.Any:
-    """Return the value in the file at ``path``.
-
-    :returns: None: the file is absent, or not whole
-    :raises OSError: it cannot be read, or it is a link or belongs to another
-        user
-    """
-    try:
-        with open(open_private(path), encoding='utf-8') as stream:
-            return json.load(stream)
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def remove(path: str, durable: bool = True) -> None:
-    """Remove the file at ``path``, durably; an absent one is a success.
-
-    :param durable: as for :func:`write_json`
-    """
-    with contextlib.suppress(FileNotFoundError):
-        with _step('unlink', path):
-            os.unlink(path)
-        if durable:
-            sync_folder(os.path.dirname(path))
-
-
-def sync_folder(path: str) -> None:
-    """Make the names in a folder durable."""
-    descriptor = os.open(path or '.', os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with _step('fsync folder', path):
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
