@@ -4,6 +4,7 @@ from oslo_versionedobjects import fields
 
 from computed import context as computed_context
 from computed.db import cell as db
+from computed.objects import arguments
 from computed.objects import base
 
 
@@ -50,7 +51,7 @@ class HeldClaimList(base.ObjectListBase, base.ComputedObject):
     @classmethod
     @base.remotable
     def release(cls, context: computed_context.RequestContext,
-                claim_id: str, by: str) -> 'HeldClaimList':
+                claim_id: arguments.Uuid, by: str) -> 'HeldClaimList':
         """See :func:`computed.db.cell.held.release`.
 
         :returns: the rows that are free now

@@ -64,7 +64,7 @@ def test_a_claim_is_shown_with_its_holder(pair, held, silence):
 
 def test_it_is_kept_while_its_holder_may_be_alive(pair, held, silence):
     before = row(pair)
-    for seconds in (0, DOWN_AFTER - 2):
+    for seconds in (0, DOWN_AFTER / 2):
         silence(seconds)
         status, said = manage(pair, 'claim', 'release', held.claim_id)
         assert status == 1 and 'was heard' in said and said.count('\n') == 1

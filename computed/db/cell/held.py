@@ -21,6 +21,8 @@ from computed.db.cell import models
 from computed.db.cell import revision
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
+from computed.db.engine import pages
+from computed.logs import printable
 
 LOG = logging.getLogger(__name__)
 
@@ -86,9 +88,13 @@ def _held(found: typing.Any) -> Held:
 @cell.read
 def get_all(context: computed_context.RequestContext,
             limit: int) -> list[Held]:
-    """Return the rows that are claimed, those of the oldest claims first."""
+    """Return the rows that are claimed, those of the oldest claims first.
+
+    :param limit: the most rows to return, within ``[conductor] max_page``
+    :raises computed.exception.InvalidLimit: it is below 1
+    """
     return [_held(found) for found in context.session.execute(
-        _all().limit(limit))]
+        _all().limit(pages.length(limit, cell.max_page())))]
 
 
 def release(context: computed_context.RequestContext, claim_id: str,
@@ -106,7 +112,8 @@ def release(context: computed_context.RequestContext, claim_id: str,
     rows = _release(context, claim_id, _hosts(context, claim_id))
     LOG.warning('%(by)s has released claim %(claim)s of %(owner)s on '
                 '%(rows)s.', {
-                    'by': by, 'claim': claim_id, 'owner': rows[0].owner,
+                    'by': printable.short(by), 'claim': claim_id,
+                    'owner': rows[0].owner,
                     'rows': ', '.join(f'{row.kind} {row.key}'
                                       for row in rows)})
     return rows
