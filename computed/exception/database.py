@@ -8,7 +8,7 @@ class InvalidValue(ComputedError):
 
 
 class FieldNotSet(ComputedError):
-    """{name} has no {field}: whoever made or sent it left that out. Nothing \
+    """{name} has no {field}: its maker or its sender left that out. Nothing \
 was done."""
 
 
