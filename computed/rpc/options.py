@@ -22,12 +22,20 @@ _PORTS = (':5671', ':5672')
 
 def register_opts(conf: cfg.ConfigOpts) -> None:
     """Add the messaging library's own options to ``conf``."""
-    for group, options in messaging_opts.list_opts():
+    for group, options in _library_options():
+        conf.register_opts(options, group=group)
+    rabbit.set_defaults(conf)
+
+
+@functools.cache
+def _library_options() -> list[tuple[str | None, list[cfg.Opt]]]:
+    """Return the library's options by group, copied once: that is slow."""
+    found = messaging_opts.list_opts()
+    for _, options in found:
         for option in options:
             # The library does not mark every secret.
             option.secret = option.secret or 'password' in option.name
-        conf.register_opts(options, group=group)
-    rabbit.set_defaults(conf)
+    return found
 
 
 def is_standalone(conf: cfg.ConfigOpts) -> bool:
@@ -35,7 +43,8 @@ def is_standalone(conf: cfg.ConfigOpts) -> bool:
 
     Then this host runs its own conductor and needs no broker.
     """
-    register_opts(conf)
+    if 'transport_url' not in conf:
+        register_opts(conf)
     found = conf.get_location('transport_url')
     return found is not None and found.location is cfg.Locations.opt_default
 

@@ -26,6 +26,24 @@ def test_without_a_url_a_host_stands_alone(tmp_path):
     assert options.address(conf) == 'rabbit://***@h1/'
 
 
+def test_two_configurations_share_no_value(tmp_path):
+    """The library's options are copied only once."""
+    path = tmp_path / 'computed.conf'
+    path.write_text('[DEFAULT]\ntransport_url = rabbit://h1/\n')
+    one, other = cfg.ConfigOpts(), cfg.ConfigOpts()
+    for conf, files in ((one, [str(path)]), (other, [])):
+        options.register_opts(conf)
+        conf([], default_config_files=files)
+    one.set_override('rpc_response_timeout', 7)
+    one.set_override('heartbeat_rate', 5, 'oslo_messaging_rabbit')
+    assert (one.transport_url, other.transport_url) == (
+        'rabbit://h1/', 'rabbit://')
+    assert (one.rpc_response_timeout, other.rpc_response_timeout) == (7, 60)
+    assert other.oslo_messaging_rabbit.heartbeat_rate != 5
+    assert not options.is_standalone(one)
+    assert options.is_standalone(other)
+
+
 @pytest.mark.parametrize('url, shown', [
     ('unix:///run/computed/rpc', 'unix:///run/computed/rpc'),
     ('rabbit://h1:5672/', 'rabbit://h1:5672/'),
