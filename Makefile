@@ -18,6 +18,8 @@ STATE ?= $(CURDIR)/.state
 SUITES := integration functional mutations unit
 # Most tests wait for servers, so more of them run than there are cores.
 WORKERS := 4
+# Else each process of a run compiles all modules again.
+PYTEST := env PYTHONDONTWRITEBYTECODE= .venv/bin/pytest
 export PYTHON
 
 .PHONY: run test lint docs benchmarks chaos $(SUITES) clean packages \
@@ -34,7 +36,7 @@ run:
 test: debian-packages packages
 	.venv/bin/python -P tools/beside.py \
 	    '$(MAKE) --no-print-directory lint docs' \
-	    'exec .venv/bin/pytest --numprocesses=$(WORKERS) --dist=loadfile \
+	    'exec $(PYTEST) --numprocesses=$(WORKERS) --dist=loadfile \
 	    --no-loadscope-reorder $(SUITES:%=tests/%)'
 
 lint: packages
@@ -57,7 +59,7 @@ chaos: debian-packages packages
 unit: packages
 functional integration mutations: debian-packages packages
 $(SUITES):
-	.venv/bin/pytest tests/$@
+	$(PYTEST) tests/$@
 
 packages:
 	@tools/python-packages test
