@@ -39,7 +39,7 @@ def writer(schema, book):
 
     def write():
         number = 0
-        while not over.wait(0.005):
+        while not over.wait(0.02):
             number += 1
             with book.writing(number), engine.begin() as connection:
                 connection.exec_driver_sql(
