@@ -35,8 +35,9 @@ INHERITED = 'COMPUTED_TESTS_PREFORK'
 NOT_IMPORTED = ('computed.cmd.', 'computed.virt.process.shim',
                 'computed.db.cell.migrations.')
 LIBRARIES = (
-    'alembic.command', 'oslo_messaging._drivers.impl_rabbit', 'psycopg',
-    'pymysql', 'sqlalchemy.dialects.mysql.pymysql',
+    'alembic.command', 'cliff.formatters.table',
+    'oslo_messaging._drivers.impl_rabbit', 'psycopg', 'pymysql',
+    'sqlalchemy.dialects.mysql.pymysql',
     'sqlalchemy.dialects.postgresql.psycopg',
     'sqlalchemy.dialects.sqlite.pysqlite')
 # Of tests, and what modules of computed import.
@@ -187,6 +188,8 @@ def _import_everything():
     from stevedore import named
     # Makes the library read once which drivers are installed.
     named.NamedExtensionManager('oslo.messaging.drivers', names=['rabbit'])
+    # Makes a copy of the library's options once.
+    importlib.import_module('tests.support.fixtures').make_conf('/')
     assert threading.active_count() == 1, threading.enumerate()
 
 
