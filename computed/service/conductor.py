@@ -21,6 +21,7 @@ from computed.db import engine
 from computed.db import routing
 from computed.logs import seldom
 from computed.rpc import options
+from computed.service import clock_keeper
 from computed.service import mainloop
 from computed.service import metrics_server
 from computed.service import surroundings as surroundings_module
@@ -86,7 +87,7 @@ class ConductorService:
             router, cell.migration.outdated())
         monitor.start()
         self._parts.callback(monitor.stop)
-        keeper = cell.clock_keeper.Keeper()
+        keeper = clock_keeper.Keeper()
         keeper.start()
         self._parts.callback(keeper.stop)
         server = transport.server(

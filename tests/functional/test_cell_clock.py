@@ -7,11 +7,11 @@ from sqlalchemy import event
 
 from computed import context
 from computed.db.cell import cell_clock
-from computed.db.cell import clock_keeper
 from computed.db.cell import host
 from computed.db.cell import succession
 from computed.db.cell.database import cell
 from computed.db.routing import incarnation
+from computed.service import clock_keeper
 from tests.support import fixtures
 from tests.support import routed
 

@@ -99,4 +99,4 @@ def test_a_conductor_that_is_paused_in_a_turn_does_not_stop_the_clock(
             return added_a_second()
     assert runs()
     with paused(database.url):
-        waiting.wait_for(runs, 60, 'the clock')
+        waiting.wait_for(runs, 20, 'the clock')

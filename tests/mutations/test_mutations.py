@@ -70,7 +70,7 @@ FAULTS = [
           'functional/test_selection.py::'
           'test_an_exact_read_is_not_answered_by_a_replica_behind'),
     Fault('a claim is granted on a frozen host', 'db/cell/claim.py',
-          'fence.refuse(context, new, owner, operation)', 'pass',
+          'fence.explain(context, new, owner, operation)', 'pass',
           'functional/test_freeze.py::'
           'test_users_are_refused_with_the_reason'),
     Fault('a run that was replaced ends claims', 'db/cell/claim.py',

@@ -12,7 +12,6 @@ if typing.TYPE_CHECKING:
     from computed.db.cell import bounds as bounds
     from computed.db.cell import cell_clock as cell_clock
     from computed.db.cell import claim as claim
-    from computed.db.cell import clock_keeper as clock_keeper
     from computed.db.cell import database as database
     from computed.db.cell import fence as fence
     from computed.db.cell import freeze as freeze

@@ -143,7 +143,7 @@ FREE: dict[str, typing.Any] = {
 def _grant(context: computed_context.RequestContext, claim_id: str,
            owner: str, operation: str, wanted: Rows) -> list:
     new = _bumped(context, wanted)
-    fence.refuse(context, new, owner, operation)
+    fence.explain(context, new, owner, operation)
     granted = {}
     for row in _order(wanted):
         kind = KINDS[row['kind']]
@@ -154,7 +154,8 @@ def _grant(context: computed_context.RequestContext, claim_id: str,
             _held_by(claim_id, owner))
         if found is None:
             # An error also rolls back the revisions and the other rows.
-            remembered.refuse(context, kind.model, row, facts)
+            fence.explain(context, new, owner, operation,
+                            unmet=fence.Unmet(kind.model, row, facts))
             raise exception.ClaimLost(uuid=row['key'], operation=operation)
         granted[row['kind'], row['key']] = found
     return [granted[row['kind'], row['key']] for row in wanted]
@@ -263,7 +264,8 @@ def _settle(context: computed_context.RequestContext, claim_id: str,
             {**FREE, 'settled_claim_id': claim_id} if row.get('acted')
             else FREE)
     if not any(settled.values()):
-        fence.ensure_stands(context, new, owner, 'the end of a claim')
+        fence.explain(context, new, owner, 'the end of a claim',
+                        freezes=False)
         cell.undo(context)
     return [settled[row['kind'], row['key']] for row in rows]
 
@@ -329,6 +331,6 @@ def _adopt(context: computed_context.RequestContext, uuid: str,
                         *may], new, _held_by(claim_id, owner))
                for row in members]
     if None in adopted:
-        fence.ensure_stands(context, new, owner, 'adopt')
+        fence.explain(context, new, owner, 'adopt', freezes=False)
         raise exception.ClaimLost(uuid=uuid, operation='adopt')
     return adopted

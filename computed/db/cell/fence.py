@@ -3,8 +3,12 @@
 A registration locks and raises the row of the host, as each claim does. So
 after another run is registered nothing more is granted to the former run, not
 even a claim that began before.
+
+All writes of claims ask :func:`explain` why they are refused, so that each
+reason has one text.
 """
 
+import dataclasses
 import typing
 from collections import abc
 
@@ -50,38 +54,60 @@ def stands_for(owner: str, host: typing.Any) -> sa.ColumnElement[bool]:
     return sa.exists().where(models.Service.host == host, *_is(owner))
 
 
-def refuse(context: computed_context.RequestContext,
-           hosts: abc.Iterable[str | None], owner: str,
-           operation: str) -> None:
-    """Refuse a claim of a former run or on frozen hosts, by one statement.
+@dataclasses.dataclass(frozen=True)
+class Unmet:
+    """A row that did not meet the conditions of a claim.
 
-    Call it in the transaction that grants the claim.
+    :ivar model: the table of the row
+    :ivar row: as for :func:`computed.db.cell.claim.grant`
+    :ivar others: the conditions other than
+        :func:`computed.db.cell.remembered.conditions`
+    """
+
+    model: typing.Any
+    row: dict[str, typing.Any]
+    others: abc.Sequence[sa.ColumnElement[bool]]
+
+
+def explain(context: computed_context.RequestContext,
+            hosts: abc.Iterable[str | None], owner: str, operation: str,
+            freezes: bool = True, unmet: Unmet | None = None) -> None:
+    """Raise the reason why a write is refused, if there is one.
+
+    A grant asks before it writes, and any write may ask after it has changed
+    nothing. Call it in the same transaction.
 
     :param hosts: hosts that the transaction has locked; None: no host
     :param owner: ``service_id:boot_id`` of the run that asks
+    :param freezes: False: a freeze does not matter, because something ends
+    :param unmet: the row that the write has not changed, if one is known
     :raises computed.exception.Replaced: another run is registered
     :raises computed.exception.Frozen: one of them is frozen, or all hosts are
+    :raises computed.exception.InstanceRegressed: the row lacks what its host
+        remembers, and only that
     """
-    names = _names(hosts)
+    known_as = _names(hosts)
     row, known = models.Freeze, models.Service
     found = context.session.execute(
         sa.select(known.host, row)
-        .outerjoin(row, row.host.in_([models.ALL_HOSTS, *names]))
-        .where(known.host.in_(names), *_is(owner))
+        .outerjoin(row, row.host.in_([models.ALL_HOSTS, *known_as]))
+        .where(known.host.in_(known_as), *_is(owner))
         .order_by(row.host)).first()
     if found is None:
         raise exception.Replaced(operation=operation)
-    if found.Freeze is not None:
+    if freezes and found.Freeze is not None:
         raise exception.Frozen(operation=operation,
                                **freeze.described(found.Freeze))
+    if unmet is not None and unmet.row.get('remembered'):
+        _ensure_remembered(context, unmet)
 
 
-def ensure_stands(context: computed_context.RequestContext,
-                  hosts: abc.Iterable[str | None], owner: str,
-                  operation: str) -> None:
-    """Say why nothing was written, if this is the reason.
-
-    :raises computed.exception.Replaced: another run is registered
-    """
-    if not context.session.scalar(sa.select(stands(owner, hosts))):
-        raise exception.Replaced(operation=operation)
+def _ensure_remembered(context: computed_context.RequestContext,
+                       unmet: Unmet) -> None:
+    found = context.session.scalar(
+        sa.select(unmet.model).where(
+            unmet.model.uuid == unmet.row['key'], *unmet.others))
+    if found is not None:
+        raise exception.InstanceRegressed(
+            instance=found.name, uuid=found.uuid, vm_state=found.vm_state,
+            settled=unmet.row['remembered']['vm_state'] or 'an operation')

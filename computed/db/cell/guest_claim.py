@@ -52,7 +52,7 @@ def grant(context: computed_context.RequestContext, uuid: str, host: str,
 def _grant(context: computed_context.RequestContext, uuid: str, host: str,
            listed: int, claim_id: str, owner: str, operation: str) -> int:
     now = revision.bump_if(context, host, listed)
-    fence.refuse(context, [host], owner, operation)
+    fence.explain(context, [host], owner, operation)
     if now is None or _taken(context, uuid):
         # An error also rolls back the new revision.
         raise exception.ClaimLost(uuid=uuid, operation=operation)
@@ -103,8 +103,10 @@ def settle(context: computed_context.RequestContext, uuid: str,
             sa.delete(row).where(*same, fence.stands_for(owner, row.host))
             .execution_options(synchronize_session=False)).rowcount:
         return True
-    if context.session.scalar(sa.select(row.uuid).where(*same)):
-        raise exception.Replaced(operation='the end of a claim')
+    host = context.session.scalar(sa.select(row.host).where(*same))
+    if host is not None:
+        fence.explain(context, [host], owner, 'the end of a claim',
+                        freezes=False)
     return False
 
 

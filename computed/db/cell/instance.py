@@ -257,6 +257,6 @@ def record_power_states(context: computed_context.RequestContext, host: str,
                         updated_at=dialects.utcnow())
                 .execution_options(synchronize_session=False)).rowcount
     if not done:
-        fence.ensure_stands(context, [host], owner, 'a record')
+        fence.explain(context, [host], owner, 'a record', freezes=False)
         cell.undo(context)
     return done

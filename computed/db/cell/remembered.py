@@ -9,8 +9,6 @@ from collections import abc
 
 import sqlalchemy as sa
 
-from computed import context as computed_context
-from computed import exception
 from computed.db.cell import cell_clock
 from computed.db.cell import models
 
@@ -44,21 +42,3 @@ def conditions(model: typing.Any,
     if facts['vm_state'] is not None:
         either.append(model.vm_state == facts['vm_state'])
     return [sa.or_(*either)]
-
-
-def refuse(context: computed_context.RequestContext, model: typing.Any,
-           row: Row, others: list[sa.ColumnElement[bool]]) -> None:
-    """Raise an error if only :func:`conditions` were not met.
-
-    :param others: the other conditions of the claim
-    :raises computed.exception.InstanceRegressed: the row is regressed
-    """
-    facts = row.get('remembered')
-    if not facts:
-        return
-    found = context.session.scalar(
-        sa.select(model).where(model.uuid == row['key'], *others))
-    if found is not None:
-        raise exception.InstanceRegressed(
-            instance=found.name, uuid=found.uuid, vm_state=found.vm_state,
-            settled=facts['vm_state'] or 'an operation')
