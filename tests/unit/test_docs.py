@@ -133,7 +133,9 @@ def test_only_a_whole_clone_with_tags_tells_releases(tmp_path):
 def commands():
     """``(page, words)`` of every computed-manage command on the pages."""
     for page in [*PAGES, README]:
-        for line in page.read_text().splitlines():
+        # A long command goes on in the next line.
+        text = re.sub(r' \\\n +', ' ', page.read_text())
+        for line in text.splitlines():
             found = re.match(
                 r' +(?:\$ )?(?:\S*computed-manage|manage) (?!\.\.\.)(.+)',
                 line)
