@@ -65,7 +65,7 @@ class Unmet:
     """
 
     model: typing.Any
-    row: dict[str, typing.Any]
+    row: abc.Mapping[str, typing.Any]
     others: abc.Sequence[sa.ColumnElement[bool]]
 
 
