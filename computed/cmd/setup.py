@@ -52,6 +52,7 @@ def configure(argv: list[str], prog: str, description: str | None = None,
     :param setup: called with the configuration before logging begins
     :returns: the ConfigOpts of the process
     """
+    files.raise_limit()
     logging.register_options(cfg.CONF)
     logging.set_defaults(default_log_levels=LOG_LEVELS)
     conf = load(argv, prog, description)

@@ -15,6 +15,8 @@ from computed.files.content import remove as remove
 from computed.files.content import set_aside as set_aside
 from computed.files.content import understood as understood
 from computed.files.content import write_json as write_json
+from computed.files.descriptors import given_limit as given_limit
+from computed.files.descriptors import raise_limit as raise_limit
 from computed.files.names import below as below
 from computed.files.names import by_uuid as by_uuid
 from computed.files.names import is_uuid as is_uuid

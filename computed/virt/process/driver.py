@@ -23,6 +23,7 @@ from computed.virt.process import folder
 from computed.virt.process import listing
 from computed.virt.process import making
 from computed.virt.process import proc
+from computed.virt.process import reaper
 from computed.virt.process import state
 from computed.virt.process import tree
 from computed.virt.process import watcher
@@ -41,7 +42,8 @@ class ProcessDriver(driver.ComputeDriver):
         self._root = files.below(os.path.abspath(conf.state_path),
                                  'instances')
         self._owner: virt_claim.Owner | None = None
-        self._watcher = watcher.Watcher()
+        self._reaper = reaper.Reaper()
+        self._watcher = watcher.Watcher(self._reaper.reap)
         # Guests that ran when they were listed last.
         self._listed_on: set[str] = set()
         self._maker = making.Maker(self._root, conf)
@@ -68,6 +70,7 @@ class ProcessDriver(driver.ComputeDriver):
         self._watcher.close()
 
     def list_instances(self) -> driver.Snapshot:
+        self._reaper.reap()
         try:
             found = self._infos(listing.uuids(self._root))
             if lost := self._perhaps_lost(found):

@@ -12,6 +12,7 @@ from collections import abc
 
 from computed import clock
 from computed import exception
+from computed import files
 from computed.virt import driver
 from computed.virt.process import cgroups
 from computed.virt.process import folder
@@ -167,6 +168,8 @@ def request(guest: folder.Folder, record: folder.Record,
                if name in environ}, **home, **marks.of_guest(guest)},
         'cpus': choose_cpus(cpus, spec.vcpus, spec.uuid),
         'memory_bytes': wanted.memory,
+        # The daemon has raised its own; programs with select() need the usual.
+        'open_files': files.given_limit(),
         # Where no control group counts them, the kernel counts by user.
         'processes': wanted.pids if uid is not None and
         'pids' not in given.controllers else 0,

@@ -140,6 +140,10 @@ def _limit(request: dict) -> None:
             os.sched_setaffinity(0, request['cpus'])
     limits = ((resource.RLIMIT_AS, request['memory_bytes']),
               (resource.RLIMIT_NPROC, request['processes']))
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (
+            request['open_files'],
+            resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     for which, value in limits:
         if value:
             with contextlib.suppress(OSError, ValueError):

@@ -1,4 +1,5 @@
 import os
+import resource
 import signal
 import subprocess
 
@@ -6,6 +7,7 @@ import pytest
 
 from computed.virt.process import proc
 from computed.virt.process import watcher
+from tests.support import process_guests
 from tests.support import waiting
 
 
@@ -85,3 +87,22 @@ def test_a_subscriber_may_end_its_own_subscription(watching):
     watching.subscribe(close_at_once)
     watching.report('guest')
     waiting.wait_for(lambda: events == ['guest'])
+
+
+def test_descriptors_are_left_to_others_and_one_line_says_so(
+        watching, sleeping, caplog):
+    """In a process of its own: limits are those of the whole process."""
+    def many():
+        # The next descriptor is above the limit less what is spared.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (600, 600))
+        opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(400)]
+        found = watcher.Watcher()
+        found.subscribe(lambda uuid: None)
+        before = len(os.listdir('/proc/self/fd'))
+        for uuid in ('one', 'two'):
+            found.watch(uuid, proc.stat(sleeping.pid).process)
+        return len(opened), len(os.listdir('/proc/self/fd')) - before, [
+            line.getMessage() for line in caplog.records]
+    opened, more, lines = process_guests.in_a_fork(lambda: None, many)
+    assert (opened, more, len(lines)) == (400, 0, 1)
+    assert 'raise the limit of open files' in lines[0]
