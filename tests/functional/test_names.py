@@ -32,6 +32,10 @@ def test_no_host_has_such_a_name(host_side, pair, name):
 def test_no_instance_gets_such_a_name(host_side, pair):
     with pytest.raises(exception.InvalidName):
         create(name='a\nb')
+    assert pair.sql(pair.primary, 'SELECT name FROM instances') == [('web',)]
+
+
+def test_no_instance_is_given_such_a_name(host_side, pair):
     found = instance_obj.Instance.get_by_uuid(context.new(), fixtures.UUID)
     found.name = ''
     with pytest.raises(exception.InvalidName):
@@ -39,9 +43,13 @@ def test_no_instance_gets_such_a_name(host_side, pair):
     assert pair.sql(pair.primary, 'SELECT name FROM instances') == [('web',)]
 
 
-def test_what_belongs_to_no_host_is_no_host(host_side, pair):
+@pytest.mark.parametrize('host', ['(none)', ''])
+def test_what_belongs_to_no_host_is_no_host(host_side, pair, host):
     with pytest.raises(exception.HostNotFound):
-        create(host='(none)')
+        create(host=host)
+
+
+def test_what_belongs_to_no_host_is_not_frozen(host_side):
     with pytest.raises(exception.HostNotFound):
         freeze_obj.Freeze.impose(
             context.new(), '(none)', 'r', 'b', str(uuid.uuid4()))

@@ -276,6 +276,33 @@ class Slow:
         return number
 
 
+def test_what_is_no_message_of_ours_is_dropped_with_one_line(cell, side):
+    [conductor] = cell.conductors()
+    before = len(conductor.output())
+    sound = {'method': 'list_replicas', 'args': {}, '_unique_id': 'same'}
+    with cell.rabbitmq.channel(cell.vhost) as channel:
+        def publish(body, kind='application/json', **properties):
+            channel.basic_publish(amqp.Message(
+                body, content_type=kind, content_encoding='utf-8',
+                **properties), routing_key='conductor')
+        for body in ('', '{', '[1]', '"text"', '{"oslo.version": "9.0", '
+                     '"oslo.message": "{}"}', '{"oslo.version": "2.0", '
+                     '"oslo.message": "{"}'):
+            publish(body)
+        publish('x', 'application/x-python-serialize')
+        for change in ({}, {}, {'_context_self': 1}, {'_unique_id': [1]},
+                       {'_msg_id': 7}, {'_msg_id': 'm', '_reply_q': None},
+                       {'_msg_id': 'm', '_reply_q': {'a': 1}}):
+            publish(json.dumps({
+                'oslo.version': '2.0',
+                'oslo.message': json.dumps({**sound, **change})}))
+    # They came before this call, and it is answered.
+    side.conductor.list_replicas(context.new())
+    said = conductor.output()[before:]
+    assert 'Traceback' not in said
+    assert said.count('Dropped a message in queue conductor') == 1
+
+
 def test_callers_that_are_gone_hold_no_worker(rabbitmq, tmp_path):
     """Two workers, and twenty calls whose reply queues do not exist."""
     made = transport.make(fixtures.make_conf(
