@@ -8,11 +8,9 @@ import threading
 from oslo_log import log as logging
 
 from computed import clock
+from computed.logs import seldom
 
 LOG = logging.getLogger(__name__)
-
-# Seconds from one line about the same thing to the next.
-PAUSE = 60.0
 
 
 class Outage:
@@ -34,7 +32,7 @@ class Outage:
         """
         self._gone, self._lasts, self._over = gone, lasts, over
         self._lock = threading.Lock()
-        self._next = 0.0
+        self._limit = seldom.Limit()
         self._told = False
         self.reason: str | None = None
         self.since: float | None = None
@@ -46,9 +44,8 @@ class Outage:
             self.reason = reason
             if self.since is None:
                 self.since, self._told = now, False
-            if now < self._next:
+            if self._limit.take() is None:
                 return
-            self._next = now + PAUSE
             text = self._lasts if self._told else self._gone
             self._told = True
             text = text.format(seconds=f'{now - self.since:.0f} s')

@@ -18,6 +18,34 @@ KINDS = 100
 Logger = logging.Logger | logging.LoggerAdapter
 
 
+class Limit:
+    """Tells whether a line of a kind may be written now."""
+
+    def __init__(self, pause: float = PAUSE) -> None:
+        """:param pause: seconds between two lines of one kind"""
+        self._pause = pause
+        self._lock = threading.Lock()
+        # For each kind: when its next line may come, and how many lines were
+        # not written.
+        self._kinds: dict[str, tuple[float, int]] = {}
+
+    def take(self, kind: str = '') -> int | None:
+        """Return how many lines were not written, if one may be now.
+
+        :returns: None: none may be
+        """
+        now = clock.monotonic()
+        with self._lock:
+            if kind not in self._kinds and len(self._kinds) >= KINDS:
+                kind = ''
+            due, untold = self._kinds.get(kind, (now, 0))
+            if now < due:
+                self._kinds[kind] = due, untold + 1
+                return None
+            self._kinds[kind] = now + self._pause, 0
+            return untold
+
+
 class Seldom:
     """Logs at most one line of a kind in a while, and counts the others.
 
@@ -29,11 +57,7 @@ class Seldom:
         :param pause: seconds between two lines of one kind
         """
         self._logger = logger
-        self._pause = pause
-        self._lock = threading.Lock()
-        # For each kind: when its next line may come, and how many lines were
-        # not written.
-        self._kinds: dict[str, tuple[float, int]] = {}
+        self._limit = Limit(pause)
 
     def warn(self, text: str, *values: object, kind: str | None = None
              ) -> None:
@@ -59,25 +83,9 @@ class Seldom:
 
     def _log(self, level: int, text: str, values: tuple[object, ...],
              kind: str | None, exc_info: bool | None = None) -> None:
-        untold = self._take(text if kind is None else kind)
+        untold = self._limit.take(text if kind is None else kind)
         if untold is None:
             return
         if untold:
             text += f' ({untold} more since the last such line)'
         self._logger.log(level, text, *values, exc_info=exc_info)
-
-    def _take(self, kind: str) -> int | None:
-        """Return how many lines were not written, if one may be now.
-
-        :returns: None: none may be
-        """
-        now = clock.monotonic()
-        with self._lock:
-            if kind not in self._kinds and len(self._kinds) >= KINDS:
-                kind = ''
-            due, untold = self._kinds.get(kind, (now, 0))
-            if now < due:
-                self._kinds[kind] = due, untold + 1
-                return None
-            self._kinds[kind] = now + self._pause, 0
-            return untold

@@ -60,7 +60,7 @@ def test_kinds_that_a_peer_invents_cannot_fill_log_or_memory(lines, caplog):
     for number in range(10 * seldom.KINDS):
         lines.warn('Refused', kind=str(number))
     assert len(caplog.records) == seldom.KINDS + 1
-    assert len(lines._kinds) == seldom.KINDS + 1
+    assert len(lines._limit._kinds) == seldom.KINDS + 1
 
 
 def test_a_fault_has_its_traceback(lines, caplog):
