@@ -4,6 +4,7 @@ COMPUTED_CONCURRENCY_BACKEND=eventlet runs the tests, and the programs that
 they start, on the other backend.
 """
 
+import os
 import pathlib
 import tempfile
 
@@ -63,6 +64,9 @@ def server_folder():
 @pytest.fixture(scope='session')
 def rabbitmq(server_folder):
     """A broker, started once for every test that needs one."""
+    if name := os.environ.get(rabbitmq_server.RUNNING):
+        yield rabbitmq_server.Running(name)
+        return
     with servers.started('rabbitmq', server_folder, lambda folder:
                          rabbitmq_server.RabbitMQ(folder / 'broker'),
                          stop='close') as broker:

@@ -45,30 +45,39 @@ def environment(backend=None, **variables):
     return {**kept, **variables}
 
 
+def pass_on_eventlet(*tests, **variables):
+    done = subprocess.run(
+        [sys.executable, '-P', '-m', 'pytest', '-v', '-W', 'ignore',
+         '-p', 'no:cacheprovider', *tests],
+        cwd=ROOT, capture_output=True, text=True, timeout=900,
+        env=environment(concurrency.EVENTLET, **variables))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'concurrency backend: eventlet' in done.stdout
+    assert re.search(r'\d+ passed', done.stdout)
+
+
 @pytest.mark.parametrize('tests', [
     [FUNCTIONAL + 'test_unix_transport.py',
      FUNCTIONAL + 'process_driver/test_contract.py',
      'tests/unit/virt/process/test_watcher.py',
      'tests/unit/periodic/test_runner.py'],
-    # SQLite, over unix:// and over RabbitMQ; then MariaDB with a replica
-    [FUNCTIONAL + 'test_claims.py', FUNCTIONAL + 'test_read_over_rpc.py',
-     'tests/integration/test_end_to_end.py::'
-     'test_a_killed_instance_is_found_within_one_interval[mariadb-True]'],
     [PROGRAMS + 'test_the_whole_life_of_an_instance',
      PROGRAMS +
      'test_an_instance_killed_behind_its_back_is_recorded_as_stopped',
      PROGRAMS + 'test_a_conductor_that_dies_is_started_again',
      PROGRAMS + 'test_systemd_is_told'],
-], ids=['parts', 'guarantees', 'programs'])
+], ids=['parts', 'programs'])
 def test_what_holds_on_threads_holds_on_eventlet(tests):
-    done = subprocess.run(
-        [sys.executable, '-P', '-m', 'pytest', '-v', '-W', 'ignore',
-         '-p', 'no:cacheprovider', *tests],
-        cwd=ROOT, capture_output=True, text=True, timeout=300,
-        env=environment(concurrency.EVENTLET))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert 'concurrency backend: eventlet' in done.stdout
-    assert re.search(r'\d+ passed', done.stdout)
+    pass_on_eventlet(*tests)
+
+
+def test_the_guarantees_hold_on_eventlet_with_rabbitmq_too(rabbitmq):
+    """SQLite, over unix:// and over RabbitMQ; then MariaDB with a replica."""
+    pass_on_eventlet(
+        FUNCTIONAL + 'test_claims.py', FUNCTIONAL + 'test_read_over_rpc.py',
+        'tests/integration/test_end_to_end.py::'
+        'test_a_killed_instance_is_found_within_one_interval[mariadb-True]',
+        **rabbitmq.named())
 
 
 # One pool that starts a thread must not keep another from doing so.

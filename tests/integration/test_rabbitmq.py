@@ -36,7 +36,7 @@ def side(cell, tmp_path):
 
 
 def test_programs_wait_for_the_broker_and_outlive_its_restart(cell):
-    cell.rabbitmq.stop()
+    cell.rabbitmq.stop_app()
     host = cell.run('computed')
     conductors = [cell.run('computed-conductor') for _ in range(2)]
     for program in (host, *conductors):

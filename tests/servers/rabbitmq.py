@@ -17,6 +17,8 @@ from tests.support import waiting
 SCRIPTS = '/usr/lib/rabbitmq/bin:/usr/lib/rabbitmq/sbin'
 USER, PASSWORD = 'computed', 's3cret-pa55'
 
+# Names a broker that runs already, see Running.
+RUNNING = 'COMPUTED_TESTS_RABBITMQ'
 CONFIG = """
 listeners.tcp.default = 127.0.0.1:{port}
 listeners.ssl.default = 127.0.0.1:{tls_port}
@@ -249,3 +251,19 @@ class RabbitMQ:
         connection.connect()
         connection.close()
         return True
+
+    def named(self):
+        """Return the variable by which another process finds it."""
+        return {RUNNING: f'{self.port} {self.tls_port} {self._dist_port} '
+                         f'{self.folder}'}
+
+
+class Running(RabbitMQ):
+    """A broker of the process that started this one; it is not stopped."""
+
+    def __init__(self, name):
+        """:param name: the value of ``RUNNING``"""
+        *ports, folder = name.split(' ', 3)
+        self.port, self.tls_port, self._dist_port = map(int, ports)
+        self.folder = pathlib.Path(folder)
+        self._erl_call = servers.program('erl_call')

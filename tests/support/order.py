@@ -9,7 +9,8 @@ from xdist.scheduler import loadfile
 
 LONGEST = ('test_eventlet.py', 'test_programs.py', 'test_mutations.py',
            'test_crashes.py', 'test_rabbitmq.py', 'test_faults.py',
-           'test_end_to_end.py')
+           'test_end_to_end.py', 'test_replication.py', 'test_galera.py',
+           'test_failover.py', 'test_wheel.py')
 
 
 def ordered(files):
