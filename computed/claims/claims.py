@@ -217,7 +217,7 @@ class Claims:
                **values: object) -> Row | None:
         """End a claim and write its result.
 
-        :returns: the fresh instance. None if the primary did not answer (it
+        :returns: the fresh instance. None if the primary did not write it (it
             gets the end as soon as it answers) or takes nothing from this
             run, if the claim was no longer held, or if there is no instance
         """
@@ -242,7 +242,8 @@ class Claims:
         self._keep_end(entry)
         try:
             found = self.tell(context, entry)
-        except (exception.Replaced, *UNANSWERED) as error:
+        except (exception.Replaced, exception.WriteConflict,
+                exception.DatabaseFailed, *UNANSWERED) as error:
             LOG.warning('The end of %(operation)s of instance %(uuid)s is '
                         'not recorded yet: %(error)s',
                         {'operation': entry.operation, 'uuid': entry.uuid,

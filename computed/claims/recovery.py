@@ -9,6 +9,7 @@ from computed.claims import claims
 from computed.claims import journal
 from computed.claims import kinds
 from computed.objects import grant as grant_obj
+from computed.objects import instance as instance_obj
 from computed.virt import claim as virt_claim
 
 LOG = logging.getLogger(__name__)
@@ -108,20 +109,25 @@ def release_orphaned(asker: claims.Claims, context: claims.Context,
 
     The primary may grant a late request after this service gave it up.
 
-    :param instances: those of this host. They may be old, because the primary
-        checks the claim again.
+    :param instances: those of this host. They may be older than the end of a
+        claim, so the primary tells whether it still exists.
     """
     journaled = {entry.claim_id for entry in asker.journal.entries()} | (
         asker.journal.damaged())
     for instance in _ours(asker, instances, journaled | asker.in_hand):
         if asker.settled.is_doubtful(instance):
             continue
-        LOG.warning('Instance %s was claimed by a request that had '
-                    'been given up; releasing it.', instance.name)
         try:
+            fresh = instance_obj.Instance.get_by_uuid(
+                context.tolerating_lag(False), instance.uuid,
+                use_slave=False)
+            if fresh.claim_id != instance.claim_id:
+                continue
+            LOG.warning('Instance %s was claimed by a request that had '
+                        'been given up; releasing it.', instance.name)
             let_go(asker, context, instance)
-        except (exception.ClaimLost, exception.NotJournaled,
-                *claims.UNANSWERED) as error:
+        except (exception.ClaimLost, exception.InstanceNotFound,
+                exception.NotJournaled, *claims.UNANSWERED) as error:
             LOG.info('Instance %(name)s is left to the next pass: '
                      '%(error)s', {'name': instance.name, 'error': error})
 

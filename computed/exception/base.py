@@ -17,7 +17,10 @@ class ComputedError(Exception):
         super().__init__(message or self._text())
 
     def _text(self) -> str:
-        text = self.__doc__ or ''
+        # Python -OO drops docstrings.
+        text = self.__doc__ or type(self).__name__
+        if not self.__doc__:
+            return f'{text} {self.kwargs}'
         try:
             return text.format(**self.kwargs)
         except Exception:

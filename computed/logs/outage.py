@@ -22,15 +22,18 @@ class Outage:
     :ivar since: monotonic seconds when it went; None: it is there
     """
 
-    def __init__(self, gone: str, lasts: str, over: str) -> None:
+    def __init__(self, gone: str, lasts: str, over: str,
+                 level: int = logging.WARNING) -> None:
         """Make it for one thing, which is there.
 
         :param gone: the line when it goes, before the reason
         :param lasts: the line while it is away, before the reason. It and
             ``over`` name ``{seconds}``, the length of the outage.
         :param over: the line when it is back
+        :param level: of all these lines
         """
         self._gone, self._lasts, self._over = gone, lasts, over
+        self._level = level
         self._lock = threading.Lock()
         self._limit = seldom.Limit()
         self._told = False
@@ -49,7 +52,7 @@ class Outage:
             text = self._lasts if self._told else self._gone
             self._told = True
             text = text.format(seconds=f'{now - self.since:.0f} s')
-        LOG.warning('%s: %s', text, reason)
+        LOG.log(self._level, '%s: %s', text, reason)
 
     def ends(self) -> bool:
         """Note that it is there; tell it if its outage was told.
@@ -64,7 +67,8 @@ class Outage:
             seconds = clock.monotonic() - self.since
             told, self.since, self.reason = self._told, None, None
         if told:
-            LOG.warning(self._over.format(seconds=f'{seconds:.0f} s'))
+            LOG.log(self._level, self._over.format(
+                seconds=f'{seconds:.0f} s'))
         return told
 
     def length(self) -> float | None:

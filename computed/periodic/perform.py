@@ -1,5 +1,6 @@
 """Run a task once, and make a record of the run."""
 
+import math
 import traceback
 import typing
 from collections import abc
@@ -14,6 +15,14 @@ from computed.periodic import slot as task_slot
 from computed.periodic import timetable
 
 LOG = logging.getLogger(__name__)
+
+# Errors that mean that the run comes too early: what it needs is away, or
+# busy. They are no failures of the task.
+AWAY = (exception.PutOff, exception.ConductorUnavailable,
+        exception.OutcomeUnknown, exception.RequestExpired,
+        exception.PrimaryUnavailable, exception.PrimaryReadOnly,
+        exception.DatabaseFailed, exception.WriteConflict,
+        exception.Replaced)
 
 NewContext = abc.Callable[[], context.RequestContext]
 
@@ -46,16 +55,24 @@ def perform(slot: task_slot.Slot, run: task_slot.Run, manager: object,
         report: typing.Any = slot.task(manager, context)
         if isinstance(report, periodic.Report):
             record.include(report)
-    except exception.PutOff as error:
+    except AWAY as error:
         record.outcome, record.error = history.PUT_OFF, one_line(error)
-        retry_after = error.kwargs.get('retry_after', retry_after)
+        if isinstance(error, exception.PutOff):
+            retry_after = error.kwargs.get('retry_after', retry_after)
+        else:
+            retry_after = min(retry_after, slot.timetable.spacing or math.inf)
         slot.resync = isinstance(
             error, exception.Resync | exception.ResyncFull)
-        LOG.info('Periodic task %s is put off: %s', slot.name, record.error)
+        slot.waiting.lasts(record.error)
+    except exception.ComputedError as error:
+        record.outcome, record.error = history.ERROR, one_line(error)
+        LOG.error('Periodic task %s failed: %s', slot.name, record.error)
     # Even SystemExit: a task may fail, but not the runner.
     except BaseException as error:
         record.outcome, record.error = history.ERROR, one_line(error)
         LOG.exception('Periodic task %s failed', slot.name)
+    if record.outcome != history.PUT_OFF:
+        slot.waiting.ends()
     record.reads = dict(reads)
     return record, retry_after
 

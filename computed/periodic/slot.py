@@ -14,6 +14,7 @@ from oslo_log import log as logging
 from computed import context as request_context
 from computed import exception
 from computed import periodic
+from computed.logs import outage
 from computed.periodic import history
 from computed.periodic import timetable
 
@@ -72,6 +73,17 @@ class Slot:
     failures: int = 0
     skipped_overlap: int = 0
     resync: bool = False
+
+    def __post_init__(self) -> None:
+        """Make what tells that runs are put off.
+
+        :ivar waiting: lasts while runs are put off
+        """
+        self.waiting = outage.Outage(
+            f'Periodic task {self.name} is put off',
+            f'Periodic task {self.name} has been put off for {{seconds}}',
+            f'Periodic task {self.name} runs again after {{seconds}}.',
+            level=logging.INFO)
 
     @property
     def busy(self) -> bool:

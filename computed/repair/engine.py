@@ -75,11 +75,13 @@ def check(manager: policy_module.Manager, context: claims.Context,
         return
     verdict = policy.judge(manager, row, guest)
     outcome = None
-    if verdict.repair and policy.mode(manager) == policy_module.ENFORCE:
+    allowed = (None if verdict.proven or this.is_explained(row)
+               else policy.limit(manager, ()))
+    if allowed is not None and not this.memory.hourly.room(allowed):
+        outcome = item.REFUSED      # without a claim, which costs writes
+    elif verdict.repair and policy.mode(manager) == policy_module.ENFORCE:
         try:
-            outcome = item.repair(
-                manager, context, policy, row, None
-                if this.is_explained(row) else policy.limit(manager, ()))
+            outcome = item.repair(manager, context, policy, row, allowed)
         except exception.Frozen as error:
             outcome = item.REFUSED
             LOG.warning('%s', error)

@@ -47,6 +47,9 @@ def repair_safely(manager: policy_module.Manager, context: claims.Context,
         return repair(manager, context, policy, row, allowed)
     except (exception.Frozen, *claims.UNANSWERED) as error:
         stopped.reason = stopped.reason or error
+    except exception.ComputedError as error:
+        LOG.warning('Instance %(name)s could not be repaired: %(error)s',
+                    {'name': row.name, 'error': error})
     except Exception:
         LOG.exception('Instance %s could not be repaired.', row.name)
     return REFUSED

@@ -507,6 +507,38 @@ def test_a_claim_that_comes_twice_does_not_come_to_its_former_end(
     assert row(pair) == ('active', None, None)
 
 
+def test_a_list_older_than_a_settle_tells_nothing_of_a_claim(
+        manager, pair, caplog):
+    got = claim(manager.claims)
+    old = instance_obj.InstanceList.get_by_host(
+        context.new(), fixtures.HOST)
+    manager.claims.settle(context.new(), got, vm_state='stopped')
+    caplog.clear()
+    with caplog.at_level('INFO'):
+        recovery.release_orphaned(manager.claims, context.new(), old)
+    assert [record.getMessage() for record in caplog.records
+            if record.name.startswith('computed')] == []
+    assert row(pair) == ('stopped', None, None)
+
+
+def test_a_settle_that_others_are_in_the_way_of_is_told_later(
+        manager, pair, tmp_path, monkeypatch):
+    got = claim(manager.claims)
+    tell = grant.Grant.settle_claim
+
+    def contended(*args, **kwargs):
+        raise exception.WriteConflict()
+    monkeypatch.setattr(grant.Grant, 'settle_claim', contended)
+    assert manager.claims.settle(
+        context.new(), got, vm_state='stopped') is None
+    [entry] = journaled(tmp_path)
+    assert entry.ended
+    monkeypatch.setattr(grant.Grant, 'settle_claim', tell)
+    recovery.replay(manager.claims, context.new())
+    assert row(pair) == ('stopped', None, None)
+    assert journaled(tmp_path) == []
+
+
 def test_a_claim_in_hand_is_not_reaped_by_who_is_in_its_way(manager, pair):
     got = claim(manager.claims)
     with pytest.raises(exception.InstanceBusy):

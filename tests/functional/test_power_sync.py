@@ -300,8 +300,34 @@ def test_hints_are_held_by_the_same_brake(manager, virt, pair):
     add_guest(manager, virt, power_state=states.SHUTDOWN)
     while memory(manager).hourly.take(10):
         pass
+    before = revision_of(pair)
     power_states.check_instance(manager, context.new(), UUID)
     assert row(pair) == ('active', None, states.SHUTDOWN, None)
+    # The record was written; a claim and its release are two writes more.
+    assert revision_of(pair) == before + 1
+
+
+def revision_of(pair):
+    [[found]] = pair.sql(
+        pair.primary, 'SELECT revision FROM hosts WHERE name = ?',
+        fixtures.HOST)
+    return found
+
+
+def test_a_second_look_that_is_incomplete_is_a_note(
+        manager, virt, pair, caplog):
+    many(manager, virt, pair, 12)
+    whole, looks = virt.list_instances, []
+
+    def listing():
+        looks.append(True)
+        return driver.Snapshot(False, {}) if len(looks) == 2 else whole()
+    virt.list_instances = listing
+    report = manager._sync_power_states(context.new())
+    assert len(looks) == 2
+    assert report.acted == 0
+    assert report.note == ('The driver is not ready: its list is incomplete.')
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_guests_whose_end_is_proven_are_not_held_back(manager, virt, pair):

@@ -487,6 +487,49 @@ def test_busy_puts_off_and_is_no_failure(bench):
     wait_for(lambda: count('put_off') == before + 1)
 
 
+AWAY = [exception.PrimaryUnreachable(address='db1', problem='refused'),
+        exception.BrokerUnavailable(url='rabbit://r', problem='refused'),
+        exception.WriteConflict()]
+
+
+@pytest.mark.parametrize('error', AWAY, ids=lambda error: type(error).__name__)
+def test_what_is_away_puts_off_in_one_line(bench, caplog, error):
+    def away(context):
+        raise error
+
+    bench.do = away
+    bench.every(10)
+    bench.start()
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            record = bench.to_next_run()
+            assert record['outcome'] == 'put_off'
+            assert 10 <= bench.due() - bench.clock.now <= 20
+        bench.do = lambda context: None
+        bench.to_next_run()
+    assert bench.described()['failures'] == 0
+    said = [record for record in caplog.records if '_task' in
+            record.getMessage() and record.levelno >= logging.INFO]
+    assert [one.getMessage().partition(':')[0] for one in said] == [
+        'Periodic task _task is put off',
+        'Periodic task _task runs again after 0 s.']
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_a_typed_error_needs_no_traceback(bench, caplog):
+    def refused(context):
+        raise exception.DriverError(reason='the disk is gone')
+
+    bench.do = refused
+    bench.start()
+    assert bench.to_next_run()['outcome'] == 'error'
+    [said] = caplog.records
+    assert said.getMessage() == (
+        'Periodic task _task failed: DriverError: The driver failed: the disk '
+        'is gone.')
+    assert said.exc_info is None
+
+
 def test_busy_without_a_time_comes_back_too(bench):
     def busy(context):
         raise exception.Busy('an older peer said so')
