@@ -86,12 +86,25 @@ def thread(name: str, target: abc.Callable[..., object],
     """Return a thread that runs ``target(*args)`` once it is started.
 
     It is a daemon thread: one that hangs does not keep the process from
-    ending. This function and :func:`executor` are the only makers of threads,
+    ending. This function and its neighbours are the only makers of threads,
     so that a test can own them; the lint step checks this.
 
     :param name: shown in logs and by debuggers
     """
     return threading.Thread(target=target, args=args, name=name, daemon=True)
+
+
+def native_thread(name: str, target: abc.Callable[..., object]) -> Thread:
+    """Return a thread as :func:`thread` does, but a native one always.
+
+    Under eventlet it may block. It must not take locks of ``threading`` that
+    other threads hold.
+    """
+    made = threading
+    if _chosen == EVENTLET:
+        from eventlet import patcher
+        made = patcher.original('threading')
+    return made.Thread(target=target, name=name, daemon=True)
 
 
 def executor(name: str, workers: int) -> 'futures.ThreadPoolExecutor':

@@ -174,6 +174,10 @@ rpc_requests_expired = Counter(
 rpc_requests_refused = Counter(
     'computed_rpc_requests_refused', 'Malformed requests refused.')
 
+# Records that were not logged, because the reader of the log has stalled.
+log_records_dropped = Counter(
+    'computed_log_records_dropped', 'Records of the log that were dropped.')
+
 _current = Registry()
 
 

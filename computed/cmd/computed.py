@@ -8,11 +8,13 @@ from computed.service import child
 from computed.service import console
 from computed.service import host
 from computed.service import mainloop
+from computed.service import signals
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run until a signal; the exit status is that of the main loop."""
-    argv = sys.argv[1:] if argv is None else argv
+    signals.survive()
+    argv = setup.with_absolute_paths(sys.argv[1:] if argv is None else argv)
     conf = setup.configure(argv, 'computed', setup=console.standalone_defaults)
     service = host.HostService(conf)
     loop = mainloop.MainLoop(conf, service)

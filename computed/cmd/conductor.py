@@ -8,6 +8,7 @@ from computed.cmd import setup
 from computed.service import conductor
 from computed.service import console
 from computed.service import mainloop
+from computed.service import signals
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -16,7 +17,8 @@ def main(argv: list[str] | None = None) -> None:
     With ``--child`` as the first argument it also ends when its standard
     input ends, because then its parent has ended.
     """
-    argv = sys.argv[1:] if argv is None else argv
+    signals.survive()
+    argv = setup.with_absolute_paths(sys.argv[1:] if argv is None else argv)
     child = argv[:1] == ['--child']
     conf = setup.configure(argv[1:] if child else argv, 'computed-conductor',
                            setup=console.standalone_defaults)

@@ -23,9 +23,13 @@ from computed.conf import shown
 from computed.conf import validation
 from computed.logs import printable
 from computed.rpc import options
-from computed.service import terminal
+from computed.service.output import log_writers
 
 LOG = logging.getLogger(__name__)
+
+# The arguments that name a file or a folder.
+PATHS = ('--config-file', '--config-dir', '--state-path', '--log-dir',
+         '--log-config-append')
 
 # Every file of every program is for its own user only.
 UMASK = 0o077
@@ -66,7 +70,7 @@ def configure(argv: list[str], prog: str, description: str | None = None,
         fail(unusable_log('[DEFAULT] log_file', error))
     except (logging.LogConfigError, ValueError) as error:
         fail(error)
-    terminal.clean_logs(conf)
+    log_writers.prepare(conf)
     if concurrency.chosen() == concurrency.EVENTLET:
         LOG.warning('Running on eventlet, which its authors have deprecated.')
     for name in validation.unknown(conf):
@@ -110,6 +114,32 @@ def load(argv: list[str], prog: str, description: str | None = None
     except (OSError, UnicodeDecodeError) as error:
         fail(unreadable(argv, prog) or error)
     return conf
+
+
+def with_absolute_paths(argv: abc.Sequence[str]) -> list[str]:
+    """Return the arguments of a service without relative paths.
+
+    It reads them again at each reload, and gives them to its conductor. The
+    current folder may be gone by then.
+    """
+    found: list[str] = []
+    for word in argv:
+        name, equals, value = word.partition('=')
+        if found and found[-1] in PATHS:
+            word = _absolute(word)
+        elif equals and name in PATHS:
+            word = f'{name}={_absolute(value)}'
+        found.append(word)
+    return found
+
+
+def _absolute(path: str) -> str:
+    if not path or path.startswith(('~', '-')):
+        return path     # empty, for another to expand, or an option
+    try:
+        return os.path.abspath(path)
+    except OSError:     # there is no current folder
+        return path
 
 
 def undecodable(argv: abc.Sequence[str]) -> str | None:

@@ -17,6 +17,7 @@ from oslo_log import log as logging
 from computed import clock
 from computed import concurrency
 from computed import exception
+from computed.service import notify
 
 LOG = logging.getLogger(__name__)
 
@@ -49,10 +50,14 @@ class ConductorChild:
         self._thread.start()
 
     def _spawn(self) -> None:
+        # What systemd waits for is told by this process alone.
+        environment = {name: value for name, value in os.environ.items()
+                       if name != notify.VARIABLE}
+        # Both use one backend, even if a file for one names another.
+        environment[concurrency.VARIABLE] = concurrency.chosen()
         self._process = subprocess.Popen(
             self._command, stdin=subprocess.PIPE, start_new_session=True,
-            # Both use one backend, even if a file for one names another.
-            env={**os.environ, concurrency.VARIABLE: concurrency.chosen()})
+            env=environment)
 
     def _supervise(self) -> None:
         wait = SHORTEST

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import logging as stdlib_logging
-import threading
 import typing
 from collections import abc
 
@@ -24,6 +23,7 @@ from computed.rpc import options
 from computed.service import clock_keeper
 from computed.service import mainloop
 from computed.service import metrics_server
+from computed.service import parts
 from computed.service import surroundings as surroundings_module
 
 LOG = logging.getLogger(__name__)
@@ -51,24 +51,28 @@ class ConductorService:
         """:param surroundings: None: those of this machine"""
         self.conf = conf
         self._around = surroundings or surroundings_module.Surroundings()
-        self._stopping = threading.Event()
         self._urls: engine.urls.Urls | None = None
         self._router: routing.router.Router | None = None
-        # The functions that end the parts; they run in reverse order.
-        self._parts = contextlib.ExitStack()
+        self._parts = parts.Parts()
         self._room: engine.sqlite_room.Room | None = None
 
     def start(self) -> None:
         """Reach the primary, measure replicas, take calls.
 
-        It waits as long as the primary or the broker is away.
+        It waits as long as the primary or the broker is away. It returns
+        before that if :meth:`stop` is called.
 
         :raises computed.exception.ConfigError: a URL is not usable
         :raises computed.exception.SchemaMismatch: the schema is missing or
             too old
         """
-        self._parts.callback(metrics.use, metrics.use(self._around.metrics))
-        self._parts.callback(metrics_server.serve(
+        with contextlib.suppress(parts.Ended):
+            self._start()
+
+    def _start(self) -> None:
+        self._parts.ends_with(functools.partial(
+            metrics.use, metrics.use(self._around.metrics)))
+        self._parts.ends_with(metrics_server.serve(
             self._around.metrics, self.conf, 'conductor'))
         objects.register_all()
         stdlib_logging.getLogger(cfg.__name__).addFilter(_says_it_itself)
@@ -81,39 +85,33 @@ class ConductorService:
             topic=manager.TARGET.topic,
             server=transport.server_name(self.conf.host))
         self._until_possible(lambda: transport.reach(target))
-        if self._stopping.is_set():
-            return
         monitor = routing.monitor.Monitor(
             router, cell.migration.outdated())
         monitor.start()
-        self._parts.callback(monitor.stop)
+        self._parts.ends_with(monitor.stop)
         keeper = clock_keeper.Keeper()
         keeper.start()
-        self._parts.callback(keeper.stop)
+        self._parts.ends_with(keeper.stop)
         server = transport.server(
             target, [manager.ConductorManager(router.status)])
+        self._parts.check()
         transport.start(server)
-        self._parts.callback(server.wait)
-        self._parts.callback(server.stop)
+        self._parts.ends_with(server.wait, server.stop)
         LOG.debug('Conductor ready on %s.', router.primary.name)
 
-    def _until_possible(self, attempt: abc.Callable[[], Result]
-                        ) -> Result | None:
+    def _until_possible(self, attempt: abc.Callable[[], Result]) -> Result:
         """Call ``attempt`` until the primary and the broker answer.
 
-        :returns: its result; None: the service is stopping
+        :raises computed.service.parts.Ended: the service is stopping
         """
         lines = seldom.Seldom(LOG)
-        while not self._stopping.is_set():
-            try:
-                return attempt()
-            except (exception.PrimaryUnavailable, exception.DatabaseFailed,
-                    exception.BrokerUnavailable) as error:
-                reason = str(error)
-            lines.warn('Waiting: %s', reason, kind=reason)
-            self._around.waiting(reason, 30)
-            self._stopping.wait(RETRY)
-        return None
+
+        def waiting(error: Exception) -> None:
+            lines.warn('Waiting: %s', error, kind=str(error))
+            self._around.waiting(str(error), 30)
+        return self._parts.until_possible(
+            attempt, (exception.PrimaryUnavailable, exception.DatabaseFailed,
+                      exception.BrokerUnavailable), RETRY, waiting)
 
     def _connect(self, urls: engine.urls.Urls, standalone: bool
                  ) -> routing.router.Router:
@@ -142,7 +140,7 @@ class ConductorService:
         """Keep room in the database for changes on a full disk."""
         if self._room is None:
             self._room = engine.sqlite_room.Room(url)
-            self._parts.callback(self._room.close)
+            self._parts.ends_with(self._room.close)
 
     def _down_after(self, standalone: bool) -> float:
         """Return after how many seconds of silence a host may be taken."""
@@ -154,8 +152,7 @@ class ConductorService:
 
     def stop(self) -> None:
         """Answer the calls that are being worked on, then end."""
-        self._stopping.set()
-        self._parts.close()
+        self._parts.end()
 
     def reload(self) -> None:
         """Use the users and passwords that the URLs of databases have now.

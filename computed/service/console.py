@@ -13,6 +13,7 @@ from computed import files
 from computed import states
 from computed.logs import printable
 from computed.rpc import options
+from computed.service.output import outlet
 
 if typing.TYPE_CHECKING:
     from computed.virt import calls as calls_module
@@ -85,7 +86,7 @@ def goodbye(conf: cfg.ConfigOpts, calls: 'calls_module.Calls',
 
 def say(*lines: str) -> None:
     """Print lines for the person at the terminal, not for a log."""
-    print(*map(printable.escaped, lines), sep='\n', flush=True)
+    outlet.to_stdout('\n'.join(map(printable.escaped, lines)))
 
 
 def command(conf: cfg.ConfigOpts, words: str) -> str:
@@ -104,6 +105,12 @@ def command(conf: cfg.ConfigOpts, words: str) -> str:
 
 def short(path: str) -> str:
     """Return ``path`` relative to the working directory, if shorter."""
+    try:
+        here = os.getcwd()
+    except OSError:     # it was removed
+        return path
     path = os.path.abspath(path)
+    if here == '/':     # where systemd starts a program, but nobody works
+        return path
     relative = os.path.relpath(path)
     return relative if len(relative) < len(path) else path

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import os
-import threading
 import typing
 from collections import abc
 
@@ -38,6 +37,7 @@ from computed.service import identity
 from computed.service import lifecycle_events
 from computed.service import metrics_server
 from computed.service import ownership
+from computed.service import parts
 from computed.service import registration
 from computed.service import surroundings as surroundings_module
 from computed.service import task_endpoint
@@ -84,14 +84,14 @@ class HostService:
         self.runner: runner.Runner | None = None
         self._lifecycle_events: lifecycle_events.LifecycleEvents | None = None
         self._around = surroundings or surroundings_module.Surroundings()
-        self._stopping = threading.Event()
-        # The functions that end the parts; they run in reverse order.
-        self._parts = contextlib.ExitStack()
+        self._parts = parts.Parts()
 
     # -- start
 
     def start(self) -> None:
         """Start all parts in order; this may take long.
+
+        It returns before that if :meth:`stop` is called.
 
         First come the parts that need only this machine: the lock, the
         identity, the plug-ins. Then come the conductor, the driver, the check
@@ -100,32 +100,29 @@ class HostService:
 
         :raises computed.exception.ComputedError: the service cannot start
         """
+        with contextlib.suppress(parts.Ended):
+            self._start()
+
+    def _start(self) -> None:
         state_path = os.path.abspath(self.conf.state_path)
         locked = self._until_possible(lambda: self._around.lock(state_path))
-        if locked is None:
-            return
-        self._ends_with(locked.close)
-        self._ends_with(functools.partial(
+        self._parts.ends_with(locked.close)
+        self._parts.ends_with(functools.partial(
             metrics.use, metrics.use(self._around.metrics)))
-        self._ends_with(metrics_server.serve(
+        self._parts.ends_with(metrics_server.serve(
             self._around.metrics, self.conf))
-        loaded = self._until_possible(lambda: identity.load(
+        self.identity = self._until_possible(lambda: identity.load(
             state_path, self._around.boot_id_path))
         reserve = self._until_possible(lambda: identity.tidied(state_path))
-        if loaded is None or reserve is None:
-            return
-        self.identity = loaded
         witnessed = seen.Kept(files.below(state_path, 'seen.json'))
         self._registrar = registration.Registrar(
-            self.conf, self.identity, identity.place(locked), witnessed)
+            self.conf, self.identity, locked.place, witnessed)
         objects.register_all()
         self._tasks = self._around.load_tasks(
             self.conf, collect.collect(manager.ComputeManager))
         make_driver = self._around.load_driver(self.conf)
         self._connect()
         registered = self._until_possible(self._registrar.register)
-        if registered is None:
-            return
         self.claims = self._claims_of(
             registered['database_id'], state_path, reserve, witnessed)
         self._report()
@@ -133,7 +130,7 @@ class HostService:
         first = calls.Calls(lambda: self.driver,
                             lambda: self.conf.virt.driver_call_timeout)
         self._until_possible(lambda: first.init_host(self.claims.owner))
-        self._ends_with(self.driver.close)
+        self._parts.ends_with(self.driver.close)
         self._until_possible(lambda: ownership.check(
             first.list_instances(), self.claims.owner))
         self._manage(state_path)
@@ -143,9 +140,9 @@ class HostService:
     def _connect(self) -> None:
         if self.child is not None:
             self.child.start()
-            self._ends_with(self.child.stop)
+            self._parts.ends_with(self.child.stop)
         transport = self._around.make_transport(self.conf)
-        self._ends_with(transport.close)
+        self._parts.ends_with(transport.close)
         base.use_conductor(conductor_client.ConductorAPI(transport))
 
     def _claims_of(self, database_id: str, state_path: str,
@@ -162,24 +159,19 @@ class HostService:
                 self.identity.after_reboot, reserve))
         return found
 
-    def _until_possible(self, attempt: abc.Callable[[], Result]
-                        ) -> Result | None:
+    def _until_possible(self, attempt: abc.Callable[[], Result]) -> Result:
         """Call ``attempt`` until it raises none of ``TEMPORARY``.
 
-        :returns: its result; None: the service is stopping
+        :raises computed.service.parts.Ended: the service is stopping
         """
         lines, began = seldom.Seldom(LOG), clock.monotonic()
-        while not self._stopping.is_set():
-            try:
-                return attempt()
-            except TEMPORARY as error:
-                reason, kind = str(error), type(error).__name__
-            self._around.waiting(reason, 30)
+
+        def waiting(error: Exception) -> None:
+            self._around.waiting(str(error), 30)
             # A child conductor needs a moment to start: no warning yet.
             if clock.monotonic() - began >= (5 if self.child else 0):
-                lines.warn('Waiting: %s', reason, kind=kind)
-            self._stopping.wait(RETRY)
-        return None
+                lines.warn('Waiting: %s', error, kind=type(error).__name__)
+        return self._parts.until_possible(attempt, TEMPORARY, RETRY, waiting)
 
     def _report(self) -> None:
         """Report from now on.
@@ -193,7 +185,7 @@ class HostService:
             self._registrar.register, self.end)
         self._beats.replays = False
         self._beats.start()
-        self._ends_with(self._beats.stop)
+        self._parts.ends_with(self._beats.stop)
 
     def _manage(self, state_path: str) -> None:
         self.manager = manager.ComputeManager(
@@ -251,14 +243,15 @@ class HostService:
             target,
             [self.manager, task_endpoint.TaskEndpoint(
                 self.runner, self.conf.rpc_response_timeout)])
+        self._parts.check()
         transport.start(server)
         self.runner.start()
         self._beats.replays = True
-        for step in (self.manager.calls.finish,
-                     lambda: self.manager.event_workers.shutdown(wait=True),
-                     lambda: self.manager.workers.shutdown(wait=True),
-                     self._stop_runner, server.wait, server.stop):
-            self._ends_with(step)
+        self._parts.ends_with(
+            self.manager.calls.finish,
+            lambda: self.manager.event_workers.shutdown(wait=True),
+            lambda: self.manager.workers.shutdown(wait=True),
+            self._stop_runner, server.wait, server.stop)
 
     def _stop_runner(self) -> None:
         running = self.runner.stop(self.conf.graceful_shutdown_timeout or
@@ -275,32 +268,20 @@ class HostService:
 
         :raises Exception: the last failure, if there is one
         """
-        self._stopping.set()
-        # This comes first: a guest that stops because the machine goes down
-        # must not be recorded as stopped by its user.
-        if self.manager is not None:
-            self.manager.stopping.set()
-        if self.manager is not None:
-            self._ends_with(lambda: self._around.goodbye(
-                self.conf, self.manager.calls, self.claims.owner))
-        if self.runner is not None:
-            self._ends_with(lambda: self.runner.stop(timeout=0))
+        self._parts.begin_end()
+        first: list[abc.Callable[[], object]] = []
         if self._lifecycle_events is not None:
-            self._ends_with(self._lifecycle_events.stop)
-            self._ends_with(lambda: self.driver.subscribe(None))
-        self._parts.close()
-
-    def _ends_with(self, step: abc.Callable[[], object]) -> None:
-        """Run ``step`` at the end, before the steps given earlier."""
-        self._parts.callback(self._end_part, step)
-
-    @staticmethod
-    def _end_part(step: abc.Callable[[], object]) -> None:
-        try:
-            step()
-        except Exception:
-            LOG.exception('A part of the service could not be stopped.')
-            raise
+            first += [functools.partial(self.driver.subscribe, None),
+                      self._lifecycle_events.stop]
+        if self.runner is not None:
+            first.append(functools.partial(self.runner.stop, timeout=0))
+        if self.manager is not None:
+            # This comes first: a guest that stops because the machine goes
+            # down must not be recorded as stopped by its user.
+            self.manager.stopping.set()
+            first.append(lambda: self._around.goodbye(
+                self.conf, self.manager.calls, self.claims.owner))
+        self._parts.end(*first)
 
     def reload(self) -> None:
         """Use the changed configuration."""

@@ -1,9 +1,6 @@
-"""The identity of a service across restarts, and its lock on the state path.
-"""
+"""The identity of a service across restarts, and its folders."""
 
 import dataclasses
-import fcntl
-import os
 import typing
 
 from computed import chance
@@ -13,11 +10,8 @@ from computed import files
 from computed.conf import validation
 
 FILE = 'service.json'
-LOCK = 'computed.lock'
 # The folders of what a service writes, below its state path.
 FOLDERS = ('claims', 'settled', 'tasks')
-# Characters of the lock file.
-_PID_WIDTH = 16
 REMEDY = ('Restore it from a backup, which has the same service_id. If there '
           'is none, move it away: this host then becomes another service, and '
           'the claims of the former one stay until they are released.')
@@ -128,51 +122,3 @@ def tidied(state_path: str) -> files.Reserve:
     except OSError as error:
         raise validation.unusable_state_path(state_path, error) from error
     return reserve
-
-
-def place(locked: typing.IO[str]) -> str:
-    """Return what tells a lock file from its copies on this machine.
-
-    :param locked: the open file from :func:`lock`. No other file gets its
-        number while it is open.
-    """
-    found = os.fstat(locked.fileno())
-    return f'{found.st_dev:x}:{found.st_ino:x}'
-
-
-def lock(state_path: str) -> typing.IO[str]:
-    """Keep every other ``computed`` off ``state_path``.
-
-    :returns: the open file; the lock lasts as long as it is open
-    :raises computed.exception.AlreadyRunning: another one holds the lock
-    :raises computed.exception.ConfigError: the path cannot be used
-    :raises computed.exception.StatePathUnwritable: it is full or read-only
-    """
-    try:
-        files.make_private(state_path)
-        # noqa below: it stays open, and locked, as long as the service runs
-        stream = open(      # noqa: SIM115
-            files.open_private(files.below(state_path, LOCK),
-                               os.O_RDWR | os.O_CREAT),
-            'r+', encoding='ascii', errors='replace')
-    except OSError as error:
-        raise validation.unusable_state_path(
-            state_path, error) from error
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        stream.seek(0)
-        pid = stream.read(_PID_WIDTH).strip()
-        stream.close()
-        raise exception.AlreadyRunning(
-            pid=pid if pid.isdecimal() else 'unknown',
-            path=state_path) from None
-    try:
-        # In place: the blocks of the former pid are enough on a full disk.
-        os.pwrite(stream.fileno(), f'{os.getpid():<{_PID_WIDTH}}'.encode(), 0)
-    except OSError as error:
-        stream.close()
-        error.filename = files.below(state_path, LOCK)
-        raise validation.unusable_state_path(
-            state_path, error) from error
-    return stream

@@ -5,11 +5,9 @@ workers or not at all. This loop answers it by a reload.
 """
 
 import faulthandler
-import logging
+import math
 import os
-import select
 import signal
-import sys
 import threading
 import typing
 from collections import abc
@@ -17,6 +15,7 @@ from collections import abc
 from oslo_config import cfg
 from oslo_log import log as oslo_logging
 
+from computed import clock
 from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
@@ -25,14 +24,19 @@ from computed.conf import validation
 from computed.logs import printable
 from computed.rpc import options
 from computed.service import notify
-from computed.service import terminal
+from computed.service import signals
+from computed.service.output import log_writers
+from computed.service.output import outlet
+from computed.service.output import reports
 
 LOG = oslo_logging.getLogger(__name__)
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# Bytes that are not signals: a thread of this process wants attention.
-WAKE, ENDED = 0, 255
 # Seconds from the end of the time for a shutdown until the process is killed.
 LAST = 2
+# Seconds in which a second signal means the same as the first: a terminal, or
+# timeout(1), sends one to the process and one to its group.
+SAME = 0.5
+# Seconds that a start which was given up gets to return.
+STARTING = 5
 
 
 class Service(typing.Protocol):
@@ -67,36 +71,68 @@ class MainLoop:
     """Runs one service until a signal or the service ends it."""
 
     def __init__(self, conf: cfg.ConfigOpts, service: Service) -> None:
+        """It must be made in the main thread."""
         self.conf = conf
         self.service = service
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._writer, False)
-        os.set_blocking(self._reader, False)
+        self._inbox = signals.Inbox()
         self._failure: Exception | None = None
+        self._wants_end = False
+        self._insists_after = math.inf
         self._over = False
         self._ending = False
         self._clean = True
+        # What runs now in a thread of its own, and must not run twice.
+        self._busy: set[str] = set()
+        # Guards what systemd is told: nothing after the end has begun.
+        self._telling = threading.Lock()
+        self._started = False
+        self._told_end = False
 
     def run(self) -> typing.NoReturn:
         """Start the service, obey signals, never return.
 
         The process ends with status 0. It ends with 1 after a failed start
         or if the end takes too long. A second signal ends it at once.
+
+        The main thread does nothing that could block. So it can always end
+        the process.
         """
-        signal.set_wakeup_fd(self._writer)
-        for wanted in SIGNALS:
-            signal.signal(wanted, lambda *_: None)
-        self._thread('start', self._start)
+        self._inbox.listen()
+        self._starting = self._thread('start', self._start)
         while not self._over:
-            select.select([self._reader], [], [])
-            for number in os.read(self._reader, 64):
-                if number == signal.SIGHUP:
-                    self._reload()
-                elif number in (signal.SIGTERM, signal.SIGINT):
-                    self._end()
-                elif number == ENDED and not self._ending:
-                    self._end()
+            self._inbox.wait()
+            self._obey()
         self._exit(0 if self._clean and self._failure is None else 1)
+
+    def _obey(self) -> None:
+        """Obey what came since the last time; the end comes first."""
+        if self._inbox.take(signal.SIGTERM, signal.SIGINT):
+            now = clock.monotonic()
+            if now > self._insists_after:
+                LOG.warning('Told to end a second time: ending now.')
+                self._exit(1)
+            self._insists_after = min(self._insists_after, now + SAME)
+            self._wants_end = True
+        if self._wants_end and not self._ending:
+            self._end()
+        self._inbox.take(signal.SIGUSR1)
+        self._unless_busy('report', self._report, signal.SIGUSR2)
+        if not self._ending:
+            self._unless_busy('reload', self._reload, signal.SIGHUP)
+
+    def _unless_busy(self, name: str, target: abc.Callable[[], object],
+                     number: int) -> None:
+        """Run ``target`` for a signal; if it runs now, run it afterwards."""
+        if name not in self._busy and self._inbox.take(number):
+            self._busy.add(name)
+            self._thread(name, self._once, name, target)
+
+    def _once(self, name: str, target: abc.Callable[[], object]) -> None:
+        try:
+            target()
+        finally:
+            self._busy.discard(name)
+            self._inbox.wake()
 
     def end(self, failure: Exception | None = None) -> None:
         """End the service from one of its threads.
@@ -104,10 +140,22 @@ class MainLoop:
         :param failure: the error to report, or None
         """
         self._failure = self._failure or failure
-        os.write(self._writer, bytes([ENDED]))
+        self._wants_end = True
+        self._inbox.wake()
 
-    def _thread(self, name: str, target: abc.Callable[[], object]) -> None:
-        concurrency.thread(name, target).start()
+    @staticmethod
+    def _thread(name: str, target: abc.Callable[..., object],
+                *args: object) -> concurrency.Thread:
+        thread = concurrency.thread(name, target, *args)
+        thread.start()
+        return thread
+
+    def _tell(self, **values: object) -> None:
+        """Tell systemd, unless it knows that the service ends."""
+        with self._telling:
+            if not self._told_end:
+                self._told_end = 'STOPPING' in values
+                notify.notify(**values)
 
     def _start(self) -> None:
         try:
@@ -119,15 +167,23 @@ class MainLoop:
                 LOG.exception('The service could not be started.')
             self.end(error)
         else:
-            if not self._ending:
-                notify.notify(READY=1, STATUS='running')
+            self._started = True
+            self._tell(READY=1, STATUS='running')
 
     def _reload(self) -> None:
-        notify.notify(RELOADING=1)
+        if self._inbox.terminal_is_gone():
+            LOG.warning('The terminal was closed: ending.')
+            self.end()
+            return
+        # To a service that starts, READY=1 would mean that it has started.
+        started = self._started
+        if started:
+            self._tell(RELOADING=1, MONOTONIC_USEC=int(
+                clock.monotonic() * 1e6))
         try:
             read_again(self.conf)
             self.conf.mutate_config_files()
-            terminal.clean_logs(self.conf)
+            log_writers.prepare(self.conf)
             self.service.reload()
         except Exception as error:      # the old configuration stays
             problem = str(shown.explained(error))
@@ -137,29 +193,37 @@ class MainLoop:
             LOG.error('The configuration is left as it was: %s', problem)
         else:
             LOG.info('Configuration reloaded.')
-        notify.notify(READY=1)
+        if started:
+            self._tell(READY=1)
+
+    def _report(self) -> None:
+        try:
+            LOG.info('Wrote a report to %s.', reports.write(self.conf))
+        except Exception as error:
+            LOG.exception('No report could be written: %s', error)
 
     def _end(self) -> None:
-        if self._ending:
-            LOG.warning('Told to end a second time: ending now.')
-            self._exit(1)
         self._ending = True
-        notify.notify(STOPPING=1)
         if timeout := self.conf.graceful_shutdown_timeout:
             # This is for the case that no thread of this process can run:
             # native code, or a native wait under eventlet, does not return.
+            # Nor may standard error take the dump, so the kernel is last.
             faulthandler.dump_traceback_later(timeout + LAST, exit=True)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(timeout + 2 * LAST)
         self._thread('stop', self._stop)
         self._thread('stop deadline', self._enforce)
 
     def _stop(self) -> None:
+        self._tell(STOPPING=1)
         try:
             self.service.stop()
         except Exception:
             self._clean = False
             LOG.exception('The service could not be stopped in order.')
+        self._starting.join(STARTING)
         self._over = True
-        os.write(self._writer, bytes([WAKE]))
+        self._inbox.wake()
 
     def _enforce(self) -> None:
         timeout = self.conf.graceful_shutdown_timeout
@@ -169,11 +233,10 @@ class MainLoop:
             self._exit(1)
 
     def _exit(self, code: int) -> typing.NoReturn:
+        """End the process; wait for no more than what is written soon."""
         if self._failure is not None:
-            print(f'{self.conf.prog}: {printable.escaped(self._failure)}',
-                  file=sys.stderr)
-        logging.shutdown()
-        sys.stdout.flush()
-        sys.stderr.flush()
+            outlet.to_stderr(
+                f'{self.conf.prog}: {printable.escaped(self._failure)}')
+        outlet.drain()
         # Not sys.exit: a thread stuck in a driver must not hold the process.
         os._exit(code)

@@ -182,8 +182,28 @@ class _Server(simple_server.WSGIServer):
         self.server_name, self.server_port = 'metrics', 0
         self.setup_environ()
         if self.address_family == socket.AF_UNIX:
-            # The folder says who may connect.
-            os.chmod(str(self.server_address), 0o666)
+            self._own(str(self.server_address))
+
+    def _own(self, path: str) -> None:
+        # The folder says who may connect.
+        os.chmod(path, 0o666)
+        self._number = _number(path)
+
+    def service_actions(self) -> None:
+        """Listen again if the socket was removed; called twice a second."""
+        path = str(self.server_address)
+        if self.address_family != socket.AF_UNIX or (
+                _number(path) is not None):
+            return
+        with contextlib.suppress(OSError), socket.socket(
+                socket.AF_UNIX) as made:
+            made.bind(path)
+            made.listen(self.request_queue_size)
+            # The loop that accepts knows this descriptor by its number.
+            os.dup2(made.fileno(), self.socket.fileno(), inheritable=False)
+            self._own(path)
+            LOG.warning('The socket %s was removed. Listening there again.',
+                        path)
 
     def process_request(self, request: typing.Any,
                         client_address: typing.Any) -> None:
@@ -230,9 +250,11 @@ class _Server(simple_server.WSGIServer):
         """Listen no more, and hang up."""
         self.shutdown()
         self.server_close()
-        if self.address_family == socket.AF_UNIX:
+        path = str(self.server_address)
+        if self.address_family == socket.AF_UNIX and (
+                _number(path) == self._number):
             with contextlib.suppress(OSError):
-                os.unlink(str(self.server_address))
+                os.unlink(path)
         with self._lock:
             for request in (*self._asking, *self._asked):
                 _hang_up(request)
@@ -242,6 +264,17 @@ def _hang_up(connection: socket.socket) -> None:
     """Let the thread that reads or writes find the end of a connection."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
+
+
+def _number(path: str) -> tuple[int, int] | None:
+    """Return device and inode of a file; None: there is none."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except OSError:     # it cannot be looked at now
+        return 0, 0
+    return status.st_dev, status.st_ino
 
 
 def _remove_dead(path: str) -> None:

@@ -7,10 +7,15 @@ import contextlib
 import os
 import socket
 
+# Seconds to wait for a systemd that does not read.
+PATIENCE = 5
+# Where systemd listens; of this process alone, not of its children.
+VARIABLE = 'NOTIFY_SOCKET'
+
 
 def notify(**values: object) -> None:
     """Send ``NAME=value`` lines to systemd: ``notify(READY=1)``."""
-    address = os.environ.get('NOTIFY_SOCKET')
+    address = os.environ.get(VARIABLE)
     if not address:
         return
     if address.startswith('@'):     # the abstract name space
@@ -18,6 +23,7 @@ def notify(**values: object) -> None:
     message = '\n'.join(f'{name}={value}' for name, value in values.items())
     with contextlib.suppress(OSError), socket.socket(
             socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
+        to.settimeout(PATIENCE)
         to.sendto(message.encode(), address)
 
 

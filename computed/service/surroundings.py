@@ -1,7 +1,6 @@
 """What a service takes from its machine and its installation."""
 
 import dataclasses
-import typing
 from collections import abc
 
 from oslo_config import cfg
@@ -13,6 +12,7 @@ from computed.service import console
 from computed.service import identity
 from computed.service import notify
 from computed.service import plugins
+from computed.service import state_lock
 from computed.virt import driver
 
 
@@ -36,7 +36,7 @@ class Surroundings:
     metrics: computed_metrics.Registry = dataclasses.field(
         default_factory=computed_metrics.Registry)
     waiting: abc.Callable[[str, int], None] = notify.waiting
-    lock: abc.Callable[[str], typing.IO[str]] = identity.lock
+    lock: abc.Callable[[str], state_lock.Lock] = state_lock.take
     boot_id_path: str = identity.BOOT_ID
     load_tasks: abc.Callable[
         [cfg.ConfigOpts, dict[str, periodic.PeriodicTask]],

@@ -309,7 +309,13 @@ def test_a_stop_under_way_is_waited_for_but_not_for_ever(standalone):
     process.send_signal(signal.SIGTERM)
     standalone.program.wait_for_output('Instances that keep running: 1.')
     assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)     # sent to its group, too
+    assert process.poll() is None
+
+    def insist():
+        process.send_signal(signal.SIGTERM)
+        return process.poll() is not None
+    waiting.wait_for(insist, 60)
     assert process.wait(120) == 1
     assert 'a second time: ending now' in standalone.program.output()
 

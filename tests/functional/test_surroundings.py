@@ -73,6 +73,26 @@ def test_a_service_uses_nothing_but_what_it_is_given(
         'closed']
 
 
+def test_a_service_that_is_told_to_end_starts_no_more_parts(
+        host_side, tmp_path, around, told):
+    class Driver(memory.MemoryDriver):
+        def init_host(self, owner):
+            told.append('waits')
+            raise exception.DriverNotReady(reason='it has no socket')
+
+    host_side.conf.set_override('state_path', str(tmp_path / 'state'))
+    service = host.HostService(host_side.conf, surroundings=around)
+    around.load_driver = lambda conf: Driver
+    starting = concurrency.thread('start', service.start)
+    starting.start()
+    waiting.wait_for(lambda: 'waits' in told, 20)
+    service.stop()
+    starting.join(60)
+    assert not starting.is_alive()
+    assert set(told) == {'client of conductor', 'waits', 'closed'}
+    assert service.manager is None
+
+
 def test_a_service_reports_while_it_waits_for_its_driver(
         host_side, tmp_path, around, pair):
     """Another service takes a host that is silent for long."""

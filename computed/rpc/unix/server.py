@@ -3,7 +3,6 @@
 :mod:`computed.rpc.unix.driver` describes the protocol of the two sides.
 """
 
-import contextlib
 import os
 import queue
 import selectors
@@ -16,17 +15,18 @@ from oslo_log import log as logging
 # checked by test_the_library_still_asks_for_what_this_driver_gives.
 from oslo_messaging._drivers import base
 
-from computed import chance
+from computed import clock
 from computed import concurrency
-from computed import files
 from computed.logs import seldom
 from computed.rpc.unix import budget as unix_budget
 from computed.rpc.unix import links as unix_links
 from computed.rpc.unix import peers as unix_peers
+from computed.rpc.unix import place
 from computed.rpc.unix import wire as unix_wire
 
 LOG = logging.getLogger(__name__)
 FULL = 0.02                 # seconds between looks at a full server
+LOOK = 2.0                  # seconds between looks at the name of a socket
 
 
 class UnixListener(base.PollStyleListener):
@@ -43,56 +43,60 @@ class UnixListener(base.PollStyleListener):
         self._peers: set[unix_peers.Peer] = set()
         self._budget = unix_budget.Budget()
         self._stopping = threading.Event()
-        self._name = name
         self._lines = seldom.Seldom(LOG)
-        files.make_private(directory)
-        self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._sock.setblocking(False)
+        self._place = place.Place(directory, name)
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._directory: int | None = os.open(
-            directory, os.O_PATH | os.O_DIRECTORY)
-        try:
-            self._listen()
-        except BaseException:
-            self.abandon()
-            raise
+        # Guards the place and its end.
+        self._lock = threading.Lock()
         unix_wire.abandon_after_fork(self)
         self._acceptor = concurrency.thread('unix-accept', self._accept)
         self._acceptor.start()
 
-    def _listen(self) -> None:
-        # An address has at most 107 bytes, the path of a directory may have
-        # more, so /proc is used. The real name appears only when clients can
-        # connect. So a socket that has its name and refuses clients is dead
-        # and may be removed.
-        starting = f'/proc/self/fd/{self._directory}/{chance.uuid()}'
-        self._sock.bind(starting)
-        try:
-            os.chmod(starting, 0o600)
-            self._sock.listen(128)
-            os.rename(starting, self._name, dst_dir_fd=self._directory)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(starting)
-            raise
-
     def _accept(self) -> None:
+        look_at = clock.monotonic() + LOOK
         with selectors.DefaultSelector() as selector:
-            selector.register(self._sock, selectors.EVENT_READ)
+            selector.register(self._place.sock, selectors.EVENT_READ)
             selector.register(self._wake, selectors.EVENT_READ)
             ready: set[object] = set()
             while self._wake not in ready:
-                ready = {key.fd for key, _ in selector.select()}
-                if self._sock.fileno() in ready and self._has_room():
+                ready = {key.fd for key, _ in selector.select(LOOK)}
+                if self._place.sock.fileno() in ready and self._has_room():
                     self._admit_next()
+                if clock.monotonic() >= look_at:
+                    self._look(selector)
+                    look_at = clock.monotonic() + LOOK
         # Serve also those who have connected.
         while self._admit_next():
             pass
 
-    def _admit_next(self) -> bool:
+    def _look(self, selector: selectors.BaseSelector) -> None:
+        """Listen at another place if the name of the socket was removed."""
+        if self._stopping.is_set() or self._place.is_there():
+            return
+        try:
+            found = self._place.another()
+        except OSError as error:
+            self._lines.error('The socket %s was removed, and no other can '
+                              'be made: %s', self._place.path, error)
+            return
+        with self._lock:
+            if self._stopping.is_set():
+                found.end()
+                found.close()
+                return
+            former, self._place = self._place, found
+        selector.unregister(former.sock)
+        selector.register(found.sock, selectors.EVENT_READ)
+        LOG.warning('The socket %s was removed. Listening at %s now.',
+                    former.path, found.path)
+        while self._admit_next(former):
+            pass
+        former.close()
+
+    def _admit_next(self, where: place.Place | None = None) -> bool:
         """Serve the next client; return False if none waits."""
         try:
-            self._admit(self._sock.accept()[0])
+            self._admit((where or self._place).sock.accept()[0])
         except BlockingIOError:
             return False
         except (OSError, RuntimeError) as error:
@@ -158,10 +162,9 @@ class UnixListener(base.PollStyleListener):
         """
         if self._stopping.is_set():
             return
-        self._stopping.set()
-        with contextlib.suppress(OSError):
-            os.unlink(self._name, dir_fd=self._directory)
-        self._sock.shutdown(socket.SHUT_RD)
+        with self._lock:
+            self._stopping.set()
+            self._place.end()
         os.eventfd_write(self._wake, 1)
         self._acceptor.join()
         peers = list(self._peers)
@@ -182,10 +185,7 @@ class UnixListener(base.PollStyleListener):
         A child made by fork calls this: the sockets are its parent's.
         """
         self._stopping.set()
-        if self._directory is not None:
-            os.close(self._directory)
+        if self._place.close():
             os.close(self._wake)
-        self._directory = None
-        self._sock.close()
         for peer in list(self._peers):
             peer.close()

@@ -211,9 +211,17 @@ def left(deadline: float | None) -> float | None:
 
 def socket_name(exchange: str, topic: str, server: str) -> str:
     """Return a file name for a new server of a target; no name is reused."""
-    unique = f'{os.getpid()}-{chance.uuid()[-12:]}.sock'
     return ','.join([_quoted(exchange), _quoted(topic), _quoted(server),
-                     unique])
+                     _unique()])
+
+
+def _unique() -> str:
+    return f'{os.getpid()}-{chance.uuid()[-12:]}.sock'
+
+
+def another_name(name: str) -> str:
+    """Return a new name for the server whose socket had ``name``."""
+    return ','.join([*name.split(',')[:3], _unique()])
 
 
 def matching(names: abc.Iterable[str], exchange: str, topic: str,

@@ -25,9 +25,9 @@ def test_an_end_that_fails_in_part_is_an_end(service, caplog):
         ended.append, lambda: 0)
     service._lifecycle_events.start()
     service.driver.fail_next('subscribe', OSError(5, 'broken'))
-    service._ends_with(lambda: ended.append('last'))
-    service._ends_with(lambda: 1 / 0)
-    service._ends_with(lambda: ended.append('first'))
+    service._parts.ends_with(lambda: ended.append('last'))
+    service._parts.ends_with(lambda: 1 / 0)
+    service._parts.ends_with(lambda: ended.append('first'))
     with pytest.raises(ZeroDivisionError):
         service.stop()
     assert 'broken' in caplog.text

@@ -39,36 +39,6 @@ def test_by_default_the_kernel_names_the_start_of_the_machine(tmp_path):
         assert identity.load(tmp_path).host_boot_id == stream.read().strip()
 
 
-def test_a_state_path_is_locked_until_the_lock_is_closed(tmp_path):
-    held = identity.lock(str(tmp_path / 'state'))
-    with pytest.raises(exception.AlreadyRunning):
-        identity.lock(str(tmp_path / 'state'))
-    held.close()
-    identity.lock(str(tmp_path / 'state')).close()
-
-
-def test_a_state_path_that_cannot_be_is_one_line():
-    with pytest.raises(exception.ConfigError, match='state_path = /proc/x'):
-        identity.lock('/proc/x')
-
-
-def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
-    (tmp_path / 'secret').write_text('root only')
-    (tmp_path / identity.LOCK).symlink_to(tmp_path / 'secret')
-    with pytest.raises(exception.ConfigError, match='symbolic links'):
-        identity.lock(str(tmp_path))
-    assert (tmp_path / 'secret').read_text() == 'root only'
-
-
-def test_a_state_path_that_others_may_write_is_refused(tmp_path):
-    (tmp_path / 'state').mkdir()
-    (tmp_path / 'state').chmod(0o777)
-    with pytest.raises(exception.ConfigError,
-                       match='is writable by other users. Give another'):
-        identity.lock(str(tmp_path / 'state'))
-    assert list((tmp_path / 'state').iterdir()) == []
-
-
 def test_an_identity_behind_a_link_is_not_used(tmp_path, boot_id):
     (tmp_path / 'other').write_text('{"service_id": "x"}')
     (tmp_path / identity.FILE).symlink_to(tmp_path / 'other')
@@ -97,13 +67,6 @@ def test_an_identity_that_has_not_changed_is_not_written_again(
     before = (tmp_path / identity.FILE).stat().st_ino
     assert identity.load(tmp_path, boot_id).service_id == first.service_id
     assert (tmp_path / identity.FILE).stat().st_ino == before
-
-
-def test_a_strange_lock_file_tells_no_pid(tmp_path):
-    with identity.lock(str(tmp_path)):
-        (tmp_path / identity.LOCK).write_bytes(b'\xff\x1b[2J' * 9)
-        with pytest.raises(exception.AlreadyRunning, match='pid unknown'):
-            identity.lock(str(tmp_path))
 
 
 def test_a_start_removes_what_killed_writes_have_left(tmp_path):

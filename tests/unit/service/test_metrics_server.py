@@ -63,6 +63,22 @@ def test_prometheus_reads_the_service_until_its_end(registry, tmp_path):
     metrics_server.serve(metrics.Registry(), conf)()
 
 
+def test_a_socket_that_was_removed_is_made_again(serve, tmp_path):
+    path = tmp_path / 'metrics.sock'
+    serve(f'unix:{path}')
+
+    def answers():
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(60)
+            client.connect(str(path))
+            client.sendall(b'GET /metrics HTTP/1.0\r\n\r\n')
+            return b'200 OK' in client.recv(100)
+    assert answers()
+    path.unlink()
+    waiting.wait_for(path.exists, 10, 'the socket')
+    assert answers()
+
+
 def test_nothing_else_is_served(serve):
     address = serve()
     for path in ('/', '/metrics/x'):

@@ -11,6 +11,7 @@ from oslo_log import log as oslo_logging
 from computed import context
 from computed.service import console
 from computed.service import terminal
+from computed.service.output import outlet
 
 EVIL = 'web\n12:00:00 INFO all is well\x1b]0;title\x07\x9b2J\u202e'
 ESCAPED = r'web\n12:00:00 INFO all is well\x1b]0;title\x07\x9b2J\u202e'
@@ -88,5 +89,6 @@ def test_json_stays_as_it_is(logged):
 
 def test_say_prints_the_lines_that_it_is_given(capsys):
     console.say(f'Instance {EVIL} is still here.', '    next')
+    outlet.drain()
     assert capsys.readouterr().out.splitlines() == [
         f'Instance {ESCAPED} is still here.', '    next']

@@ -1,0 +1,82 @@
+"""The log holds up nobody."""
+
+import logging
+import os
+import re
+
+import pytest
+
+from computed import metrics
+from computed.service.output import log_writers
+from computed.service.output import outlet
+from tests.support import waiting
+from tests.support.waiting import wait_for
+
+SAID = re.compile(r'WARNING (\d+) records were dropped')
+
+
+@pytest.fixture
+def pipe():
+    reader, writer = os.pipe()
+    yield reader, writer
+    for descriptor in (reader, writer):
+        os.close(descriptor)
+
+
+def logger_to(writer):
+    handler = logging.StreamHandler(os.fdopen(os.dup(writer), 'w'))
+    handler.setFormatter(logging.Formatter('%(levelname)s %(message)s'))
+    logger = logging.Logger('test')
+    logger.addHandler(log_writers.Background(handler))
+    return logger
+
+
+def read_until(reader, text):
+    found = b''
+    while text not in found:
+        found += os.read(reader, 1 << 16)
+    return found.decode()
+
+
+def test_a_reader_that_stalls_holds_up_nobody_and_hears_what_is_lost(
+        pipe, monkeypatch):
+    reader, writer = pipe
+    monkeypatch.setattr(outlet, 'LIMIT', 10)
+    before = metrics.log_records_dropped.current()._value.get()
+    logger = logger_to(writer)
+    with waiting.at_most(60):
+        for number in range(1000):
+            logger.info('line %d %s', number, 'x' * 1000)
+    dropped = int(
+        metrics.log_records_dropped.current()._value.get() - before)
+    assert 0 < dropped < 1000
+    text = ''
+    while sum(map(int, SAID.findall(text))) < dropped:
+        text += os.read(reader, 1 << 16).decode()
+    assert text.count('INFO line') == 1000 - dropped
+    assert sum(map(int, SAID.findall(text))) == dropped
+
+
+def test_a_record_is_written_as_it_was_when_it_was_logged(pipe):
+    reader, writer = pipe
+    changed = ['before']
+    logger = logger_to(writer)
+    logger.info('it is %s', changed)
+    changed[0] = 'after'
+    logger.info('%d', 'not a number')
+    try:
+        raise OSError('no')
+    except OSError:
+        logger.exception('failed')
+    text = read_until(reader, b'OSError: no')
+    assert text.startswith("INFO it is ['before']\n")
+    assert "'%d' ('not a number',)" in text
+    assert text.count('Traceback') == 1
+
+
+def test_what_cannot_be_written_is_dropped():
+    found, done = outlet.Outlet('test'), []
+    found.put(lambda: 1 / 0)
+    found.put(lambda: done.append(1))
+    wait_for(lambda: done, 10)
+    wait_for(found.is_empty, 10)
