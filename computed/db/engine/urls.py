@@ -20,6 +20,9 @@ COOPERATIVE = ('pymysql', 'pysqlite')
 BACKENDS = ('sqlite', 'mysql', 'mariadb', 'postgresql')
 # The options of [database] that have URLs.
 OPTIONS = ('connection', 'slave_connection', 'replica_connections')
+# Those of MariaDB and PostgreSQL. Any other number after a host without a user
+# may be a password.
+PORTS = (3306, 5432)
 # The first bytes of each file of SQLite.
 SQLITE = b'SQLite format 3\0'
 REMEDY = ('Write a URL such as mysql+pymysql://user:password@host/computed or '
@@ -114,7 +117,7 @@ def check(url: str, option: str) -> None:
         parsed = sa.make_url(url)
         _refuse_ambiguous(parsed)
         backend = parsed.get_backend_name()
-        value = _shown(parsed)
+        value = address.show(parsed)
         dialect = parsed.get_dialect()
         problem = None if backend in BACKENDS else f'unknown kind {backend}'
         # Only this driver can stop waiting for a server that is frozen.
@@ -143,19 +146,15 @@ def check(url: str, option: str) -> None:
 def _refuse_ambiguous(parsed: sa.URL) -> None:
     """Refuse a URL in which a part of a password may count as the host.
 
-    :raises ValueError: it has another @ than that before its host
+    :raises ValueError: it has another @ than that before its host, or a port
+        that may be a password of digits whose @ is missing
     """
     if parsed.get_backend_name() != 'sqlite' and any(
             '@' in (part or '') for part in (
                 parsed.host, parsed.database, *parsed.query)):
         raise ValueError('@')
-
-
-def _shown(parsed: sa.URL) -> str:
-    """Return the address in a URL, unless it may be user and password."""
-    if parsed.port and parsed.username is None:
-        return shown.scheme(f'{parsed.drivername}:/')
-    return address.show(parsed)
+    if parsed.username is None and parsed.port not in (None, *PORTS):
+        raise ValueError('a port')
 
 
 def _unusable(parsed: sa.URL, dialect: typing.Any) -> str | None:

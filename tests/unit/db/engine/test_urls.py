@@ -112,10 +112,12 @@ def test_a_driver_that_is_missing_is_named_with_the_remedy(monkeypatch):
     assert 'computed[postgresql]' in str(refused.value)
 
 
-@pytest.mark.parametrize('url', ['mysql+pymysql://u:1234', 'mysql://u:1234/'])
+@pytest.mark.parametrize('url', [
+    'mysql+pymysql://u:1234', 'mysql://u:1234/', 'mysql+pymysql://u:1234/x',
+    'postgresql+psycopg://u:1234/x'])
 def test_a_password_that_counts_as_a_port_is_not_shown(url):
-    with pytest.raises(exception.ConfigError,
-                       match='names no database') as refused:
+    with pytest.raises(exception.ConfigError, match='an @ is missing'
+                       ) as refused:
         urls.check(url, 'connection')
     assert '1234' not in str(refused.value)
 
