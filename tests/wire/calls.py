@@ -11,6 +11,7 @@ from computed.objects import bandwidth as bandwidth_obj
 from computed.objects import base
 from computed.objects import freeze as freeze_obj
 from computed.objects import grant as grant_obj
+from computed.objects import held as held_obj
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.objects import resources as resources_obj
@@ -22,8 +23,8 @@ SERVICE = '00000000-0000-4000-8000-00000000000e'
 GUEST = '00000000-0000-4000-8000-000000000010'
 OTHER = '00000000-0000-4000-8000-00000000000f'
 # The ids of claims.
-ONE, TWO, THREE = (f'00000000-0000-4000-8000-00000000010{number}'
-                   for number in range(3))
+ONE, TWO, THREE, FOUR = (f'00000000-0000-4000-8000-00000000010{number}'
+                         for number in range(4))
 FIGURES = {'hypervisor_type': 'process', 'hypervisor_version': '1',
            'vcpus': 2, 'memory_mb': 4096, 'disk_gb': 10}
 RUN = f'{SERVICE}:{OTHER}'
@@ -75,6 +76,7 @@ def make(conductor):
     usage.record(ctxt, [USAGE])
     usage.get_by_uuids(ctxt, [OTHER], [USAGE['start_period']])
     usage.get_by_uuid(ctxt, OTHER, 1)
+    _release(ctxt, host)
     conductor.list_replicas(ctxt)
     conductor.object_backport_versions(
         ctxt, one.obj_to_primitive(), ovo.obj_tree_get_versions('Instance'))
@@ -95,6 +97,18 @@ def _claim(ctxt, host):
     cls.get_guest_claims(ctxt, SERVICE)
     cls.get_former_guest_claims(ctxt, host, SERVICE)
     cls.settle_guest_claim(ctxt, THREE, GUEST, RUN)
+
+
+def _release(ctxt, host):
+    """Release the claim of a run that another one has replaced."""
+    found = instance_obj.InstanceList.get_by_host(ctxt, host)
+    grant_obj.Grant.grant_guest_claim(
+        ctxt, DATABASE, FOUR, RUN, 'remove', GUEST, host,
+        found.origin.revision)
+    held_obj.HeldClaimList.get_all(ctxt, 10)
+    host_obj.Service.register(ctxt, host, OTHER, OTHER, fixtures.BOOT,
+                              '0.1.0', '1:2', 4.5)
+    held_obj.HeldClaimList.release(ctxt, FOUR, 'root@here')
 
 
 def ask_host(api):
