@@ -23,6 +23,11 @@ class OutcomeUnknown(ComputedError):
 done. Check before you repeat it."""
 
 
+class AnswerTooLarge(OutcomeUnknown):
+    """{method} was done, but its answer is too large: {problem}. Ask for \
+less at once."""
+
+
 class PeerFailed(ComputedError):
     """{method} failed at the other end: {error}. The log there says more."""
 

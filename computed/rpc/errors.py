@@ -40,7 +40,7 @@ def translated(missing: exception.ComputedError, method: str,
             messaging.MessagingTimeout) as error:
         raise exception.OutcomeUnknown(
             method=method, timeout=timeout) from error
-    except unix_driver.CannotBeSent as error:
+    except (unix_driver.CannotBeSent, rabbit.TooLarge) as error:
         raise exception.BadRequest(
             method=method, problem=str(error)) from None
     except messaging.MessageDeliveryFailure as error:

@@ -46,6 +46,9 @@ ANSWERING = 5
 # Seconds for an orderly end: the thread that reads replies stops within 5.
 LEAVING = 6.0
 
+# AMQP's numbers of the method that publishes a message.
+PUBLISH = (60, 40)
+
 FAILURES = (kombu.exceptions.KombuError, amqp.AMQPError, OSError)
 
 
@@ -69,6 +72,10 @@ class NobodyListens(Exception):
 
 class Unconfirmed(Exception):
     """The broker did not confirm the call; it may have been sent."""
+
+
+class TooLarge(Exception):
+    """The broker takes no message of this size; nothing was sent."""
 
 
 class PromptConnection(envelopes.Connection):
@@ -183,9 +190,26 @@ def _difference(connection: impl_rabbit.Connection, name: str,
             name, durable=connection.durable,
             auto_delete=connection.amqp_auto_delete, arguments=arguments)
     except amqp.PreconditionFailed as error:
-        text = ' '.join(error.reply_text.split())
-        return text.removeprefix('PRECONDITION_FAILED - ')
+        return _precondition(error)
     channel.close()
+    return None
+
+
+def _precondition(error: amqp.PreconditionFailed) -> str:
+    """Return what the broker requires, in its words."""
+    text = ' '.join(error.reply_text.split())
+    return text.removeprefix('PRECONDITION_FAILED - ')
+
+
+def refusal_of_message(failure: BaseException) -> str | None:
+    """Return why the broker takes no such message, in its words.
+
+    :returns: None: ``failure`` has another reason
+    """
+    error = failure.__cause__ or failure.__context__ or failure
+    if isinstance(error, amqp.PreconditionFailed) and (
+            error.method_sig == PUBLISH):
+        return _precondition(error)
     return None
 
 
@@ -229,6 +253,7 @@ class Servers:
 
         :raises Unreachable: the broker is away, nothing was sent
         :raises NobodyListens: no server listens, nothing was sent
+        :raises TooLarge: the call is too large, nothing was sent
         :raises Unconfirmed: the call may have been sent
         """
         if self._driver is None:
@@ -244,6 +269,8 @@ class Servers:
         except oslo_messaging.MessagingTimeout:
             raise
         except (*FAILURES, oslo_messaging.MessageDeliveryFailure) as error:
+            if refusal := refusal_of_message(error):
+                raise TooLarge(refusal) from error
             raise Unconfirmed(problem_of(error)) from error
         except Exception:       # the peer's error, which is an answer
             self._answered = clock.monotonic()

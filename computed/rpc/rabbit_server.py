@@ -20,6 +20,8 @@ from oslo_messaging._drivers import common
 from computed import clock
 from computed.rpc import envelopes
 from computed.rpc import late_replies
+from computed.rpc import rabbit
+from computed.rpc import unsent
 
 LOG = logging.getLogger(__name__)
 
@@ -145,13 +147,22 @@ class Incoming(amqpdriver.AMQPIncomingMessage):
     def _attempt(self, reply: typing.Any, failure: typing.Any) -> bool:
         """Send the answer; return False if its queue is missing."""
         try:
-            with self.listener.driver._get_connection(
-                    common.PURPOSE_SEND) as connection:
-                self._send_reply(connection, reply, failure)
+            try:
+                self._send(reply, failure)
+            except oslo_messaging.MessageDeliveryFailure as error:
+                refusal = rabbit.refusal_of_message(error)
+                if refusal is None:
+                    raise
+                self._send(None, unsent.failure(self.message, refusal))
         except (oslo_messaging.MessageUndeliverable,
                 amqp.AMQPDestinationNotFound):
             return False
         return True
+
+    def _send(self, reply: typing.Any, failure: typing.Any) -> None:
+        with self.listener.driver._get_connection(
+                common.PURPOSE_SEND) as connection:
+            self._send_reply(connection, reply, failure)
 
     def _give_up(self) -> None:
         # The library drops further replies to this queue for a while.

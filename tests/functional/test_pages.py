@@ -106,14 +106,43 @@ def test_what_is_malformed_is_one_line_over_rpc(host_side, read):
         read(context.new(), limit=0)
 
 
-@pytest.mark.both_transports
-def test_texts_as_long_as_books_fit_into_messages_page_by_page(
-        pair, host_side):
-    book = '\\\u00fc"' * 20000      # each character grows on the wire
+# Each character grows on the wire, by two to seven times.
+BOOK = '\\\u00fc"\x01' * 15000
+
+
+@pytest.fixture
+def library(pair):
+    """Instances with texts as long as books: one list of them is 90 MiB."""
     for number in range(300):
         pair.add_instance(
             pair.primary, uuid=f'00000000-0000-4000-8000-{number:012}',
-            name='book', command=book)
+            name='book', command=BOOK)
+
+
+@pytest.mark.both_transports
+def test_texts_as_long_as_books_fit_into_messages_page_by_page(
+        library, host_side):
     found = pages(instance_obj.InstanceList.get_by_name, 'book')
     assert len(found) > 1
     assert ''.join(found) == 'book' * 300
+
+
+@pytest.mark.both_transports
+def test_an_answer_that_is_too_large_is_one_line_at_once(
+        library, host_side):
+    """The list of a host is not a page. The next answers come as usual."""
+    with pytest.raises(exception.AnswerTooLarge) as caught:
+        instance_obj.InstanceList.get_by_host(context.new(), fixtures.HOST)
+    assert 'InstanceList.get_by_host was done' in str(caught.value)
+    assert 'larger than' in str(caught.value) or 'exceeds' in str(caught.value)
+    assert '\n' not in str(caught.value)
+    assert instance_obj.InstanceList.get_all(context.new(), limit=1)
+
+
+@pytest.mark.both_transports
+def test_a_request_that_is_too_large_is_one_line_at_once(pair, host_side):
+    with pytest.raises(exception.BadRequest, match='Nothing was done') as (
+            caught):
+        instance_obj.InstanceList.get_all(context.new(), name='x' * (17 << 20))
+    assert '\n' not in str(caught.value) and len(str(caught.value)) < 250
+    assert not instance_obj.InstanceList.get_all(context.new(), name='x')

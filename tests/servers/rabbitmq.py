@@ -31,7 +31,10 @@ default_user = {user}
 default_pass = {password}
 loopback_users = none
 log.console = false
+# the default of RabbitMQ 4; before, it was 128 MiB
+max_message_size = {max_message_size}
 """
+MAX_MESSAGE_SIZE = 16 << 20
 
 
 def program(name):
@@ -61,7 +64,8 @@ class RabbitMQ:
         certificate.private_key_pem.write_to_path(self.folder / 'server.key')
         (self.folder / 'rabbitmq.conf').write_text(CONFIG.format(
             port=self.port, tls_port=self.tls_port, folder=self.folder,
-            user=USER, password=PASSWORD))
+            user=USER, password=PASSWORD,
+            max_message_size=MAX_MESSAGE_SIZE))
         (self.folder / 'plugins').write_text('[].')
 
     @property
@@ -161,7 +165,7 @@ class RabbitMQ:
             self.process.send_signal(signal.SIGCONT)
             self.process.terminate()
             try:
-                self.process.wait(seconds)
+                self.process.wait(seconds * waiting.PATIENCE)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

@@ -67,7 +67,7 @@ def get_page(context: computed_context.RequestContext, limit: int | None,
             row, f'FORCE INDEX ({_page_index(wanted)})', dialect)
     columns = (row.uuid,) if 'name' in wanted else (row.name, row.uuid)
     found = pages.read(context.session, query, columns, limit, marker,
-                       cell.max_page(), _characters)
+                       cell.max_page())
     return pages.Page([row for row, in found.rows], found.next_marker)
 
 
@@ -78,12 +78,6 @@ def _page_index(wanted: dict[str, str]) -> str:
     if 'vm_state' in wanted and 'name' not in wanted:
         return 'instances_vm_state_page_idx'
     return 'instances_page_idx'
-
-
-def _characters(found: typing.Any) -> int:
-    """Return the length of the texts whose length users choose."""
-    return sum(len(text) for text in (found[0].command, found[0].fault)
-               if isinstance(text, str | bytes))
 
 
 def _with_host_revision(uuid: str) -> sa.Select:

@@ -17,9 +17,14 @@ from sqlalchemy import orm
 
 from computed import exception
 
-# The maximum number of characters of text in a page. A character takes up to
-# 14 bytes on the wire, and a message has at most 64 MiB.
-TEXT_LIMIT = 4 << 20
+# The bytes that the rows of a page take on the wire at most. By default,
+# RabbitMQ 4 takes messages of 16 MiB at most. The rest of a reply is small.
+PAGE_BYTES = 15 << 20
+# What an object takes on the wire without its fields, and a field without its
+# name and without texts, both at most.
+OBJECT_BYTES, FIELD_BYTES = 400, 64
+# A message is JSON in JSON, so the longest character is "\\ud83d\\ude00".
+CHARACTER_BYTES = 14
 MARKER_LIMIT = 8192
 
 
@@ -76,24 +81,53 @@ def length(limit: int | None, max_page: int) -> int:
     return min(limit, max_page)
 
 
-def cut(rows: abc.Sequence[typing.Any], limit: int,
-        text_of: abc.Callable[[typing.Any], int]) -> list[typing.Any]:
+def cut(rows: abc.Sequence[typing.Any], limit: int) -> list[typing.Any]:
     """Return the first rows that fit into a page.
 
-    A page has at most ``limit`` rows and at most ``TEXT_LIMIT`` characters.
-    The first row always fits.
-
-    :param text_of: returns the number of characters of a row
+    A page has at most ``limit`` rows, which take at most ``PAGE_BYTES`` on
+    the wire. The first row always fits.
     """
-    sums = itertools.accumulate(text_of(row) for row in rows)
-    return [row for number, (row, text) in enumerate(zip(
-        rows, sums, strict=True)) if number < limit and (
-            not number or text <= TEXT_LIMIT)]
+    kept = list(rows[:limit])
+    if sum(map(most_bytes, kept)) <= PAGE_BYTES:
+        return kept
+    sums = itertools.accumulate(map(wire_bytes, kept))
+    return [row for number, (row, size) in enumerate(
+        zip(kept, sums, strict=True)) if not number or size <= PAGE_BYTES]
+
+
+def wire_bytes(row: typing.Any) -> int:
+    """Return how many bytes a row takes on the wire at most.
+
+    :param row: of a result: models, and values that are not in a model
+    """
+    size, texts = _parts(row)
+    return size + sum(len(json.dumps(json.dumps(text))) for text in texts)
+
+
+def most_bytes(row: typing.Any) -> int:
+    """Return the same without a look at the characters; it is much quicker.
+    """
+    size, texts = _parts(row)
+    return size + CHARACTER_BYTES * sum(map(len, texts))
+
+
+def _parts(row: typing.Any) -> tuple[int, list[str]]:
+    """Return the bytes of all but the texts, and the texts."""
+    size, texts = 0, []
+    for one in row:
+        fields = {'': one}
+        if hasattr(type(one), '__table__'):
+            size += OBJECT_BYTES
+            fields = vars(one)
+        for name, value in fields.items():
+            size += FIELD_BYTES + len(name)
+            if isinstance(value, str):
+                texts.append(value)
+    return size, texts
 
 
 def read(session: orm.Session, query: sa.Select, columns: tuple,
-         limit: int | None, marker: str | None, max_page: int,
-         text_of: abc.Callable[[typing.Any], int] = lambda row: 0) -> Page:
+         limit: int | None, marker: str | None, max_page: int) -> Page:
     """Read a page of ``query``, sorted by ``columns`` of its first entity.
 
     :param columns: one or two text columns, together unique and never NULL
@@ -101,7 +135,6 @@ def read(session: orm.Session, query: sa.Select, columns: tuple,
     :param marker: the ``next_marker`` of the page before; None: the first
         page
     :param max_page: see :func:`length`
-    :param text_of: see :func:`cut`
     :raises computed.exception.InvalidMarker: see :func:`key_of`
     :raises computed.exception.InvalidLimit: see :func:`length`
     """
@@ -110,7 +143,7 @@ def read(session: orm.Session, query: sa.Select, columns: tuple,
         query = query.where(beyond(session.get_bind().dialect.name, columns,
                                    key_of(marker, len(columns))))
     found = session.execute(query.order_by(*columns).limit(limit + 1)).all()
-    rows = cut(found, limit, text_of)
+    rows = cut(found, limit)
     if len(rows) == len(found):
         return Page(rows, None)
     return Page(rows, marker_of([

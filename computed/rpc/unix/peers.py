@@ -16,6 +16,7 @@ from oslo_messaging._drivers import common
 from computed import clock
 from computed import concurrency
 from computed.logs import seldom
+from computed.rpc import unsent
 from computed.rpc.unix import budget as unix_budget
 from computed.rpc.unix import wire as unix_wire
 
@@ -200,6 +201,9 @@ class Incoming(base.RpcIncomingMessage):
             return
         try:
             frame = self._answer(reply, failure)
+        except unix_wire.TooLarge as error:
+            frame = self._answer(
+                None, unsent.failure(self.message, str(error)))
         except Exception as error:      # the caller must not time out
             failure = ValueError(f'the answer cannot be sent: {error}')
             frame = self._answer(None, (ValueError, failure, None))

@@ -27,6 +27,10 @@ FRAME = 30                  # seconds that a request may take to come in
 HEADER = struct.Struct('!I')
 
 
+class TooLarge(ValueError):
+    """A message has more bytes than its limit."""
+
+
 class Holder(typing.Protocol):
     """An object that has sockets open."""
 
@@ -56,14 +60,15 @@ def encode(content: dict[str, typing.Any], limit: int | None = None) -> bytes:
     """Return ``content`` as one frame.
 
     :param limit: bytes of JSON; None: LIMIT
-    :raises ValueError: it is larger than that, or JSON cannot express it
+    :raises TooLarge: it is larger than that
+    :raises ValueError: JSON cannot express it
     """
     body = jsonutils.dump_as_bytes(content)
     if limit is None:
         limit = LIMIT
     if len(body) > limit:
-        raise ValueError(f'a message of {len(body)} bytes exceeds the limit '
-                         f'of {limit}')
+        raise TooLarge(f'a message of {len(body)} bytes exceeds the limit '
+                       f'of {limit}')
     return HEADER.pack(len(body)) + body
 
 

@@ -28,6 +28,7 @@ URL = 'rabbit://u:PASS@h1/'
     (rabbit.Unconfirmed('gone'), exception.OutcomeUnknown),
     (messaging.MessagingTimeout('late'), exception.OutcomeUnknown),
     (unix_driver.CannotBeSent('too large'), exception.BadRequest),
+    (rabbit.TooLarge('of 20 MiB'), exception.BadRequest),
     (messaging.MessageDeliveryFailure('none'), exception.HostUnavailable),
 ])
 def test_a_failure_is_one_of_ours(failure, error):

@@ -1,8 +1,19 @@
-import pytest
+import datetime
+import json
+import uuid
 
+import pytest
+from oslo_messaging._drivers import common
+
+from computed import context
 from computed import exception
 from computed.db.cell import models
 from computed.db.engine import pages
+from computed.objects import instance
+from computed.rpc import serializer
+
+MIB = 1 << 20
+NOW = datetime.datetime(2026, 1, 1, 0, 0, 0, 123456)
 
 
 @pytest.mark.parametrize('key', [
@@ -43,12 +54,39 @@ def test_what_is_no_limit_is_refused(limit):
 
 
 @pytest.mark.parametrize('texts, limit, kept', [
-    ([], 3, 0), ([1, 1], 3, 2), ([1, 1, 1, 1], 3, 3),
-    ([pages.TEXT_LIMIT, 1], 3, 1), ([pages.TEXT_LIMIT + 1, 1], 3, 1),
-    ([1, pages.TEXT_LIMIT - 1, 1], 3, 2), ([1, pages.TEXT_LIMIT], 3, 1)])
+    ([], 3, 0), (['a', 'b'], 3, 2), (['a', 'b', 'c', 'd'], 3, 3),
+    (['a' * MIB] * 20, 30, 14), (['a' * 16 * MIB, 'a'], 3, 1),
+    (['a', 'a' * 16 * MIB], 3, 1), (['"' * MIB] * 20, 30, 3),
+    (['\u00fc' * MIB] * 20, 30, 2), (['\U0001f600' * MIB] * 20, 30, 1)])
 def test_very_long_texts_make_a_page_shorter_but_never_empty(
         texts, limit, kept):
-    assert pages.cut(texts, limit, lambda row: row) == texts[:kept]
+    rows = [(text,) for text in texts]
+    assert pages.cut(rows, limit) == rows[:kept]
+
+
+@pytest.mark.parametrize('letter', [
+    'a', '"', '\\', '\n', '\x01', '\x7f', '\u00fc', '\u2028', '\uffff',
+    '\U0001f600'], ids=ascii)
+def test_a_row_takes_no_more_on_the_wire_than_it_is_counted_with(letter):
+    """As the broker gets it; the answer holds little else."""
+    text = letter * 100
+    row = models.Instance(
+        uuid=str(uuid.UUID(int=1)), name=text, host=text, vm_state=text,
+        task_state=text, power_state=1, command=text * 100, vcpus=1,
+        memory_mb=2 ** 31, disk_gb=2 ** 31, network=text, exit_code=-1,
+        fault=text * 100, created_at=NOW, launched_at=NOW, updated_at=NOW,
+        deleted_at=NOW, deleted=False, revision=2 ** 62, claim_id=text,
+        claim_owner=text, settled_claim_id=text)
+    ctxt = context.new()
+    found = instance.InstanceList.of(
+        ctxt, pages.Page([row], None), instance.Instance.from_row)
+    message = json.dumps(common.serialize_msg(
+        serializer.Serializer().serialize_entity(ctxt, found)))
+    size = pages.wire_bytes((row,))
+    assert len(message) <= size + 1000
+    assert size <= pages.most_bytes((row,))
+    # A page is not shorter than it must be.
+    assert size <= len(message) + 3000
 
 
 def test_each_engine_gets_the_form_that_its_index_serves():
