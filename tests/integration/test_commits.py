@@ -162,6 +162,36 @@ def test_a_write_that_is_undone_again_and_again_says_so(schema, settings):
     assert len(tries) > 5
 
 
+def test_a_write_on_a_row_that_was_changed_since_it_was_read_is_repeated(
+        schema, settings, snapshot_isolation):
+    """The server refuses it (1020), as MariaDB 11.8 does by default."""
+    read = []
+
+    @cell.write
+    def add_one(ctxt):
+        found = ctxt.session.execute(
+            sa.text('SELECT vcpus FROM instances')).scalar_one()
+        read.append(found)
+        if len(read) == 1:
+            schema.sql('UPDATE instances SET vcpus = 5')
+        ctxt.session.execute(
+            sa.text(f'UPDATE instances SET vcpus = {found + 1}'))
+    with router_on(settings, schema.url):
+        add_one(context.new())
+    assert read == [0, 5]
+    assert schema.sql('SELECT vcpus FROM instances') == [(6,)]
+
+
+@pytest.fixture
+def snapshot_isolation(schema):
+    """For every later session."""
+    server = schema.cluster.primary
+    [[before]] = server.sql('SELECT @@GLOBAL.innodb_snapshot_isolation')
+    server.sql('SET GLOBAL innodb_snapshot_isolation = ON')
+    yield
+    server.sql(f'SET GLOBAL innodb_snapshot_isolation = {before}')
+
+
 def through(database, proxy):
     """The primary's URL by way of the proxy."""
     return database.url.replace(str(proxy.server_port), str(proxy.port))

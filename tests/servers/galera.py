@@ -38,7 +38,10 @@ class Galera(mariadb.MariaDB):
             folder, installed, number, '--skip-log-bin',
             '--log-slave-updates=OFF', '--gtid-strict-mode=OFF',
             '--innodb-autoinc-lock-mode=2', '--wsrep-on=ON',
-            f'--wsrep-provider={provider()}', '--wsrep-cluster-name=computed',
+            f'--wsrep-provider={provider()}',
+            # since MariaDB 11: else Galera's options cannot be changed later
+            '--loose-plugin-wsrep-provider=OFF',
+            '--wsrep-cluster-name=computed',
             f'--wsrep-node-name=node{number}',
             '--wsrep-cluster-address=gcomm://' + ','.join(
                 f'127.0.0.1:{port}' for port in ports.values()),
