@@ -420,7 +420,7 @@ class Exhausted(futures.ThreadPoolExecutor):
     def go_on(self):
         """Have a thread do what was given till now."""
         self.exhausted = False
-        super().submit(int).result(10)
+        super().submit(int).result(60)
 
 
 def test_an_operation_without_a_thread_is_not_done_later(

@@ -172,7 +172,7 @@ def test_a_manager_for_oslo_service_runs_unchanged(tmp_path):
     with documents.example('ported') as ported:
         tasks = ported.run(conf, str(trash), 'h1')
         try:
-            assert tasks.trigger('_sweep').result(10).outcome == 'ok'
+            assert tasks.trigger('_sweep').result(60).outcome == 'ok'
         finally:
             tasks.stop()
     assert [path.name for path in trash.iterdir()] == ['kept']

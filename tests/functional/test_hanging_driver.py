@@ -284,7 +284,7 @@ def test_events_have_threads_of_their_own(manager, virt, pair):
         manager.workers.submit(lambda: busy.release() or go.wait())
     try:
         for _ in range(manager.conf.operation_workers):
-            assert busy.acquire(timeout=20)
+            assert busy.acquire(timeout=60)
         service._subscribe()
         virt.set_power_state(UUID, states.CRASHED)
         waiting.wait_for(lambda: row(pair, UUID)[0] == 'stopped', 20,

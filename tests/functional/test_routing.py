@@ -324,11 +324,11 @@ def test_tolerant_reads_leave_threads_to_strict_ones(pair, settings, clock):
     @cell.read
     def hang(found):
         entered.set()
-        leave.wait(10)
+        leave.wait(60)
 
     thread = threading.Thread(target=hang, args=[routed.tolerant()])
     thread.start()
-    entered.wait(10)
+    entered.wait(60)
     ctxt = routed.tolerant()
     assert routed.answered(ctxt) == 'primary'
     assert routed.reason(ctxt) == 'replica_busy'

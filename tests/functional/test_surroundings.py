@@ -111,12 +111,12 @@ def test_a_service_reports_while_it_waits_for_its_driver(
     around.load_driver = lambda conf: Driver
     starting = concurrency.thread('start', service.start)
     starting.start()
-    starting.join(20)
+    starting.join(60)
     try:
         assert service.manager is not None, 'it waits in silence'
     finally:
         service.stop()
-        starting.join(20)
+        starting.join(60)
 
 
 @pytest.mark.parametrize('method', ['init_host', 'list_instances'])
@@ -145,7 +145,7 @@ def test_a_start_says_which_call_of_the_driver_hangs(
     finally:
         made[0].let_go()
         service.stop()
-        starting.join(20)
+        starting.join(60)
 
 
 def test_what_it_has_seen_of_the_database_outlives_a_service(

@@ -70,7 +70,7 @@ def at_once(ask):
     ready = threading.Barrier(ASKERS)
 
     def run(number):
-        ready.wait(10)
+        ready.wait(60)
         try:
             return ask(number)
         except exception.ComputedError as error:

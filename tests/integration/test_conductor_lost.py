@@ -75,7 +75,7 @@ def test_what_was_committed_but_not_answered_is_done_once(
         side_alone.program.end(signal.SIGKILL)
         for replica in database.cluster.replicas:
             replica.thaw()
-        claim = claiming.result(20)
+        claim = claiming.result(60)
     assert database.sql('SELECT claim_id FROM instances') == [
         (claim.claim_id,)]
     assert database.sql(revision) == [(before + 1,)]

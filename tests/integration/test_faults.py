@@ -321,7 +321,7 @@ def test_a_replica_whose_disk_is_full_is_left(
         assert {found.node for found in book.reads[beginning:]} == {
             node_name(other, schema)}
         # A standby that cannot write what it receives gives up.
-        assert full.process.wait(10) != 0
+        assert full.process.wait(60) != 0
     ledger.check(book)
 
 

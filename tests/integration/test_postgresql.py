@@ -161,7 +161,7 @@ def test_transactions_that_wait_for_one_another_are_a_deadlock(
             with found.begin() as connection:
                 connection.execute(sa.update(row).where(row.name == first)
                                    .values(revision=1))
-                meet.wait(10)
+                meet.wait(60)
                 connection.execute(sa.update(row).where(row.name == second)
                                    .values(revision=1))
         except db_exc.DBDeadlock as error:
@@ -172,7 +172,7 @@ def test_transactions_that_wait_for_one_another_are_a_deadlock(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert len(errors) == 1
 
 

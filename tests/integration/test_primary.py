@@ -218,7 +218,7 @@ def test_of_two_services_that_register_a_new_host_at_once_one_has_it(
     @event.listens_for(pools(router)[1], 'after_cursor_execute')
     def _(connection, cursor, statement, *rest):
         if 'FOR UPDATE' in statement and len(met) < 2:
-            met.append(both.wait(20))
+            met.append(both.wait(60))
 
     def outcome(service):
         try:
@@ -247,7 +247,7 @@ def test_of_two_first_records_of_a_node_at_once_one_is_written(
     @event.listens_for(pools(router)[0], 'after_cursor_execute')
     def _(connection, cursor, statement, *rest):
         if 'FROM compute_nodes' in statement and len(met) < 2:
-            met.append(both.wait(20))
+            met.append(both.wait(60))
 
     def record():
         return resources.record(context.new(), fixtures.HOST, NODE)

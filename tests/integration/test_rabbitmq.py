@@ -183,7 +183,7 @@ def test_one_conductor_is_killed_in_the_middle_of_calls(cell, side):
         first.end(signal.SIGKILL)
         lock.execute('ROLLBACK')
         lock.close()
-        outcomes = [call.result(30) for call in calls]
+        outcomes = [call.result(60) for call in calls]
     names = [name for [name] in cell.sql(
         'SELECT name FROM instances ORDER BY uuid')]
     done = names.count('after')

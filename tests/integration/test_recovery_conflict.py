@@ -91,7 +91,7 @@ def test_a_query_cancelled_by_replication_is_asked_of_the_next_standby(
         # The query has to give way to this as soon as it is replayed.
         impatient.sql('BEGIN; LOCK TABLE hosts IN ACCESS EXCLUSIVE MODE; '
                       'COMMIT')
-        assert answer.result(10) == 1
+        assert answer.result(60) == 1
     # It was what it should have been, ...
     [error] = read.errors
     assert errors.sqlstate(error) == '40001'

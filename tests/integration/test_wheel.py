@@ -135,7 +135,7 @@ def test_a_whole_host_runs_from_an_empty_directory(installed):
         installed.manage('instance', 'delete', 'web', '--wait')
     finally:
         daemon.terminate()
-        status = daemon.wait(30)
+        status = daemon.wait(60)
     assert status == 0, log.read_text()
     # Whatever ran, it ran the wheel's code.
     assert str(ROOT) not in log.read_text()

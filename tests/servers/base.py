@@ -150,7 +150,7 @@ class Server:
         self.thaw()
         self.process.send_signal(self.GENTLY)
         try:
-            self.process.wait(seconds)
+            self.process.wait(seconds * waiting.PATIENCE)
         except subprocess.TimeoutExpired:
             self.kill()
 
@@ -168,7 +168,7 @@ class Server:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait()
-        psutil.wait_procs(found[1:], 10)
+        psutil.wait_procs(found[1:], 10 * waiting.PATIENCE)
 
     def freeze(self):
         """Keep every connection open and answer none."""

@@ -12,8 +12,16 @@ SHIM = """\
 import pathlib
 import time
 
-really = time.time
-time.time = lambda: really() + float(pathlib.Path({path!r}).read_text())
+really, really_ns = time.time, time.time_ns
+
+
+def ahead():
+    return int(pathlib.Path({path!r}).read_text())
+
+
+time.time = lambda: really() + ahead()
+# logging takes this one since Python 3.13
+time.time_ns = lambda: really_ns() + ahead() * 10 ** 9
 """
 
 
@@ -41,8 +49,11 @@ class Clock:
             'FAKETIME_DONT_FAKE_MONOTONIC': '1'}
 
     def jump(self, seconds):
-        """Be so far ahead from now on."""
+        """Be so far ahead from now on.
+
+        :param seconds: a whole number
+        """
         # In one step, for it is read at any moment.
         following = self._path.with_suffix('.new')
-        following.write_text(f'{seconds:+}')
+        following.write_text(f'{seconds:+d}')
         following.replace(self._path)

@@ -190,12 +190,12 @@ class MariaDB(base.Server):
     def caught_up(self, primary, seconds=10):
         """Wait until all that ``primary`` has committed is here."""
         [[position]] = primary.sql('SELECT @@gtid_binlog_pos')
-        [[result]] = self.sql(
-            f"SELECT master_gtid_wait('{position}', {seconds})")
-        if result != 0:
-            status = self.sql('SHOW SLAVE STATUS')
-            raise AssertionError(f'not at {position} within {seconds} s: '
-                                 f'{status}')
+        try:
+            waiting.wait_for(lambda: self.sql(
+                f"SELECT master_gtid_wait('{position}', 1)") == [(0,)],
+                seconds, f'{self.folder} at {position}')
+        except AssertionError as error:
+            raise AssertionError(f'{error}: {self._as_replica()}') from None
 
     def stop_applying(self):
         """Receive and do not apply: the data grow stale."""

@@ -26,6 +26,8 @@ SETTINGS = {
     'max_wal_size': '512MB', 'wal_keep_size': '256MB',
     'autovacuum': 'off',
     'wal_retrieve_retry_interval': '100ms',
+    # in its folder; what a killed server leaves in /dev/shm stays there
+    'dynamic_shared_memory_type': 'mmap',
     'listen_addresses': '127.0.0.1', 'hot_standby': 'on',
     # nothing of the kind is needed, and it takes from the machine
     'max_logical_replication_workers': '0', 'jit': 'off',
@@ -122,6 +124,16 @@ class PostgreSQL(base.Server):
             '--pdeathsig=KILL', base.program('postgres'), '-D', str(data),
             *(word for name, value in settings.items()
               for word in ('-c', f'{name}={value}'))]
+
+    def kill(self):
+        """As a crash would. What the kernel keeps for a next start is freed.
+        """
+        super().kill()
+        lines = (self._data / 'postmaster.pid').read_text().splitlines()
+        if len(lines) > 6 and lines[6].strip():
+            _, segment = lines[6].split()
+            subprocess.run([base.program('ipcrm'), '--shmem-id', segment],
+                           check=True, capture_output=True)
 
     def _be_standby(self, primary=None):
         """From the next start on; without a primary, wait for one."""

@@ -62,7 +62,7 @@ class Proxy:
         self._accepting.clear()
         # The thread has one more in its accept().
         self._fill()
-        self._parked.wait(10)
+        self._parked.wait(60)
         # The kernel drops requests once enough connections wait for us.
         with contextlib.suppress(TimeoutError):
             while True:
@@ -126,4 +126,4 @@ class Proxy:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(10)
+        self._thread.join(60)

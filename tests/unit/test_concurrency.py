@@ -11,7 +11,7 @@ def test_a_thread_is_named_and_does_not_hold_the_process():
     assert (thread.name, thread.daemon, thread.is_alive()) == (
         'worker', True, False)
     thread.start()
-    thread.join(10)
+    thread.join(60)
     assert found == [7]
 
 
@@ -19,9 +19,9 @@ def test_a_pool_runs_so_many_at_once():
     with concurrency.executor('pool', 2) as pool:
         barrier = threading.Barrier(2)
         both = [pool.submit(barrier.wait, 10) for _ in range(2)]
-        assert sorted(one.result(10) for one in both) == [0, 1]
+        assert sorted(one.result(60) for one in both) == [0, 1]
         name = pool.submit(lambda: threading.current_thread().name)
-        assert name.result(10).startswith('pool')
+        assert name.result(60).startswith('pool')
 
 
 def test_where_a_thread_is_can_be_found():
@@ -31,10 +31,10 @@ def test_where_a_thread_is_can_be_found():
     def waiting_here():
         idents.append(threading.get_ident())
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
     thread = concurrency.thread('waiting', waiting_here)
     thread.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     frame = concurrency.frame_of(idents[0])
     names = []
     while frame is not None:
@@ -42,7 +42,7 @@ def test_where_a_thread_is_can_be_found():
         frame = frame.f_back
     assert 'waiting_here' in names
     go_on.set()
-    thread.join(10)
+    thread.join(60)
 
 
 def test_the_backend_is_chosen_once():

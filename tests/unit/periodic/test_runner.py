@@ -63,7 +63,7 @@ class Bench:
 
     def work(self, manager, context):
         self.begun.append(context)
-        assert self.go_on.wait(10)
+        assert self.go_on.wait(60)
         return self.do(context)
 
     def build(self, **others):
@@ -111,7 +111,7 @@ class Bench:
         return self.described()['last']
 
     def asked(self, accept=None):
-        return self.running.trigger('_task', accept).result(10)
+        return self.running.trigger('_task', accept).result(60)
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def test_a_hanging_task_delays_no_other(bench):
     bench.running.trigger('_task')
     wait_for(lambda: bench.begun)
     bench.to(bench.due('_other'))
-    assert ran.wait(10)
+    assert ran.wait(60)
 
 
 def test_a_task_never_runs_twice_at_once(bench):
@@ -359,7 +359,7 @@ def test_a_thread_that_hangs_is_replaced_for_as_long_as_it_hangs(bench):
     bench.running.trigger('_other')
     assert len(periodic_threads()) == 1 and not ran.is_set()
     bench.to(START + 600)
-    assert ran.wait(10)
+    assert ran.wait(60)
     assert len(periodic_threads()) == 2
     bench.go_on.set()
     wait_for(lambda: len(periodic_threads()) == 1)
@@ -603,9 +603,9 @@ def test_a_run_under_way_answers_nobody_the_next_answers_all(bench):
               for accept in (None, 3, 2)]
     assert not any(future.done() for future in others)
     bench.go_on.set()
-    answers = [future.result(10) for future in others]
+    answers = [future.result(60) for future in others]
     assert all(answer is answers[0] for answer in answers)
-    assert answers[0].request_id != first.result(10).request_id
+    assert answers[0].request_id != first.result(60).request_id
     assert len(bench.begun) == 2
     assert bench.begun[1].accept_repairs == 3
 
@@ -619,7 +619,7 @@ def test_who_gave_up_spoils_nothing_for_the_others(bench):
     stays = bench.running.trigger('_task', 3)
     assert gone.cancel()
     bench.go_on.set()
-    assert stays.result(10).outcome == 'ok'
+    assert stays.result(60).outcome == 'ok'
     assert bench.begun[1].accept_repairs == 3
 
 
@@ -655,7 +655,7 @@ def test_a_job_that_fails_leaves_its_thread_to_the_next():
     pool, done = workers.Workers(1), threading.Event()
     pool.submit(fail)
     pool.submit(done.set)
-    assert done.wait(10)
+    assert done.wait(60)
     pool.stop()
 
 
@@ -724,9 +724,9 @@ def test_stop_waits_for_what_is_under_way(bench):
     wait_for(lambda: not bench.running._running)
     assert not left
     bench.go_on.set()
-    stopper.join(10)
+    stopper.join(60)
     assert left == [[]]
-    assert future.result(10).outcome == 'ok'
+    assert future.result(60).outcome == 'ok'
     assert len(bench.running.history('_task')) == 1
 
 
@@ -822,7 +822,7 @@ def test_a_manager_of_oslo_service_runs_unchanged(bench):
         @foreign.periodic_task(spacing=1000, run_immediately=True)
         def _slow(self, context):
             ran.append(context)
-            assert bench.go_on.wait(10)
+            assert bench.go_on.wait(60)
 
         @foreign.periodic_task(spacing=1000, run_immediately=True)
         def _quick(self, context):
@@ -841,7 +841,7 @@ def test_a_manager_of_oslo_service_runs_unchanged(bench):
     assert nova in ran
     assert 'base' not in ran
     assert bench.described('_slow')['running_since'] is not None
-    record = bench.running.trigger('_quick').result(10)
+    record = bench.running.trigger('_quick').result(60)
     assert record.outcome == 'ok'
     bench.go_on.set()
     wait_for(lambda: bench.described('_slow')['last'])
@@ -858,5 +858,5 @@ def test_tasks_can_be_given_in_place_of_those_of_the_manager(bench):
         bench.conf, manager, bench.new_context, str(bench.folder),
         bench.clock, tasks={'_given': task})
     bench.running.start()
-    assert bench.running.trigger('_given').result(10).task == '_given'
+    assert bench.running.trigger('_given').result(60).task == '_given'
     assert bench.begun == [manager]

@@ -76,7 +76,7 @@ def test_a_job_goes_on_after_its_deadline(gate):
     assert found.act('stop of u1', job, 0) is None
     assert not ended.is_set()
     gate.set()
-    assert ended.wait(20)
+    assert ended.wait(60)
 
 
 def test_an_error_of_a_job_that_nobody_waits_for_is_logged(gate, caplog):
@@ -103,7 +103,7 @@ def test_what_follows_the_drivers_part_has_no_deadline(gate):
         result = pool.submit(found.act, 'stop of u1', job, 0)
         assert not futures.wait([result], 0.1).done
         gate.set()
-        assert result.result(20) == 'settled'
+        assert result.result(60) == 'settled'
 
 
 def test_an_act_is_waited_for_at_the_end(gate):

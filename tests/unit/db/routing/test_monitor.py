@@ -74,7 +74,7 @@ def test_it_adopts_what_the_primary_says_and_probes_each_replica(made):
     running = monitor.Monitor(router, ('a0',))
     running.start()
     try:
-        assert replica.probed.wait(10)
+        assert replica.probed.wait(60)
         waiting.wait_for(lambda: router.incarnation.number, 10, 'a heartbeat')
     finally:
         running.stop()
