@@ -29,7 +29,7 @@ export PYTHON
 # exec: Ctrl-C and SIGTERM reach computed itself, and no shell reports how it
 # ended.
 run:
-	@tools/python-packages
+	@$(call ensure_venv,run)tools/python-packages
 	@exec .venv/bin/computed --state-path '$(STATE)'
 
 # Lint and pages use one core, and tests often leave one: they run side by side.
@@ -62,12 +62,19 @@ $(SUITES):
 	$(PYTEST) tests/$@
 
 packages:
-	@tools/python-packages test
+	@$(call ensure_venv,test)tools/python-packages test
 
 # If the user may not install packages, make continues: pytest skips the tests
 # whose program is missing, and reports them.
 debian-packages:
-	@tools/debian-packages test || { [ $$? = 2 ] && [ "$(CI)" != true ]; }
+	@$(call ensure_debian,test)tools/debian-packages test || [ $$? = 2 ]
+
+# Stop with one line if make cannot go on without Debian packages, and this
+# user may not install them. A recipe that fails would add a second line.
+ensure_debian = $(if $(shell tools/debian-packages --why-not $(1)),$(error \
+	$(shell tools/debian-packages --why-not $(1))))
+# The same, unless there is a .venv.
+ensure_venv = $(if $(wildcard .venv/bin/python),,$(ensure_debian))
 
 clean:
 	rm -rf .venv .tox build dist doc/build *.egg-info .ruff_cache .mypy_cache

@@ -61,7 +61,7 @@ def hello(conf: cfg.ConfigOpts,
         f'{conf.tasks.sync_power_state_interval} s. Press Ctrl-C to end this '
         'program; guests keep running.')
     words = ('instance list' if instances else
-             "instance create web --command 'sleep 1000' --wait")
+             "instance create first --command 'sleep 1000' --wait")
     say('Next, in another terminal:', f'    {command(conf, words)}')
 
 

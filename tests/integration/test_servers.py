@@ -1,10 +1,16 @@
 """The servers that other tests trust: do they do what they say?"""
 
 import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+import time
 
 import pymysql
 import pytest
 
+from tests import servers
 from tests.support import waiting
 
 
@@ -74,7 +80,7 @@ def test_a_stopped_applier_leaves_that_replica_behind(table):
     current.caught_up(table.cluster.primary)
     assert rows(behind, table) == []
     assert rows(current, table) == [(1,)]
-    with pytest.raises(AssertionError, match='not at'):
+    with pytest.raises(AssertionError, match='not within'):
         behind.caught_up(table.cluster.primary, seconds=0.1)
     behind.start_applying()
     behind.caught_up(table.cluster.primary)
@@ -144,3 +150,39 @@ def test_a_replicas_log_does_not_disturb_replication(table):
     table.cluster.primary.sql(f'INSERT INTO {table.name}.t VALUES (1)')
     table.caught_up()
     assert rows(replica, table) == [(1,)]
+
+
+def segments():
+    """The ids of System V's segments of shared memory."""
+    lines = pathlib.Path('/proc/sysvipc/shm').read_text().splitlines()[1:]
+    return {line.split()[1] for line in lines}
+
+
+@pytest.mark.parametrize('engine', ['postgresql'])
+def test_a_killed_server_leaves_no_shared_memory(database):
+    primary = database.cluster.primary
+    [[kind]] = primary.sql('SHOW dynamic_shared_memory_type')
+    assert kind == 'mmap'       # files in the folder of the server
+    lines = (primary.folder / 'data' / 'postmaster.pid').read_text()
+    [segment] = set(lines.splitlines()[6].split()[1:])
+    assert segment in segments()
+    primary.kill()
+    assert segment not in segments()
+
+
+NOW = """
+import logging, time
+record = logging.LogRecord('x', logging.INFO, '', 0, '', (), None)
+print(time.time(), time.time_ns() / 10 ** 9, record.created)
+"""
+
+
+def test_each_wall_clock_of_a_program_jumps(tmp_path):
+    clock = servers.Clock(tmp_path / 'clock')
+    clock.jump(3 * 3600)
+    began = time.time()
+    done = subprocess.run(
+        [sys.executable, '-c', NOW], capture_output=True, text=True,
+        check=True, env=os.environ | clock.for_python)
+    jumps = [float(said) - began for said in done.stdout.split()]
+    assert [round(jump / 3600) for jump in jumps] == [3, 3, 3]

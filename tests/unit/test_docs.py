@@ -13,6 +13,7 @@ import types
 import pytest
 import yaml
 from dulwich import porcelain
+from oslo_config import cfg
 from oslo_messaging import opts as messaging_opts
 from reno import config
 from reno import formatter
@@ -24,6 +25,7 @@ from computed import manager as computed_manager
 from computed import states
 from computed.cmd.manage import app
 from computed.conductor import manager as conductor_manager
+from computed.service import console
 from computed.service import task_endpoint
 from tests.support import documents
 from tests.support import driver_contract
@@ -157,6 +159,27 @@ def test_every_command_on_the_pages_can_be_parsed():
             parser.parse_args(arguments)
         except SystemExit:
             pytest.fail(f'{page}: {words}')
+
+
+def test_the_tour_makes_another_instance_than_the_first_hint(capsys):
+    """Who follows both has two instances, each with a name of its own."""
+    found = cfg.ConfigOpts()
+    conf.register_opts(found)
+    found(['--state-path', '.state'], default_config_files=[])
+    console.hello(found, [])
+    hint = capsys.readouterr().out.splitlines()[-1].split()
+    named = {words[2] for page, words in commands()
+             if page == README.name and words[:2] == ['instance', 'create']}
+    assert named and hint[hint.index('create') + 1] not in named
+
+
+def test_the_readme_names_the_packages_that_a_user_needs():
+    needed = {line.split()[0] for line in
+              (documents.ROOT / 'bindep.txt').read_text().splitlines()
+              if re.search(r'\[.*\brun\b.*\]', line)}
+    assert needed == {'python3-venv'}
+    for name in (*needed, 'iproute2'):
+        assert f'``{name}``' in README.read_text()
 
 
 def test_every_option_on_the_pages_is_one():
