@@ -28,6 +28,7 @@ def side(tmp_path, database):
         tmp_path, database, max_replica_lag=BOUND, primary_timeout=1)
     with fixtures.HostSide(tmp_path, tmp_path,
                            rpc_response_timeout=15) as found:
+        found.database = database
         replication.wait_for_replicas(found, 2)
         yield found
     program.end()

@@ -52,7 +52,7 @@ def side(tmp_path, database):
     """This process as a host, with replicas in use."""
     program = start_conductor(tmp_path, database)
     with fixtures.HostSide(tmp_path, tmp_path) as found:
-        found.program = program
+        found.program, found.database = program, database
         wait_for_replicas(found, 2)
         yield found
     program.end()
@@ -63,7 +63,7 @@ def side_alone(tmp_path, database):
     """This process as a host, without replicas."""
     program = start_conductor(tmp_path, database, replicas=False)
     with fixtures.HostSide(tmp_path, tmp_path) as found:
-        found.program = program
+        found.program, found.database = program, database
         yield found
     program.end()
 
@@ -87,6 +87,22 @@ def create(count=1, **values):
             'uuid': f'00000000-0000-4000-8000-{number:012}'}).create()
 
 
+def insert(database, count, power_state):
+    """Instances as :func:`create` leaves them, in a hundredth of the time."""
+    host = f"name = '{fixtures.HOST}'"
+    [[revision]] = database.sql(
+        f'UPDATE hosts SET revision = revision + 1 WHERE {host}',
+        f'SELECT revision FROM hosts WHERE {host}')
+    rows = [{**fixtures.INSTANCE, 'power_state': power_state,
+             'uuid': f'00000000-0000-4000-8000-{number:012}',
+             'created_at': '2026-01-01', 'updated_at': '2026-01-01',
+             'revision': revision} for number in range(count)]
+    database.sql(
+        f"INSERT INTO instances ({', '.join(rows[0])}, deleted) VALUES " +
+        ', '.join(f"({', '.join(map(repr, row.values()))}, false)"
+                  for row in rows))
+
+
 def power_states(**kwargs):
     return [found.power_state for found in
             instance_obj.InstanceList.get_by_host(
@@ -97,7 +113,7 @@ def managed(side, count, power_state=states.RUNNING):
     """A manager whose instances and guests agree."""
     virt = memory.MemoryDriver(side.conf)
     found = side.manager(virt)
-    create(count, power_state=power_state)
+    insert(side.database, count, power_state)
     for number in range(count):
         virt.add_foreign(f'00000000-0000-4000-8000-{number:012}',
                          found.claims.owner, power_state)
