@@ -131,6 +131,20 @@ def test_a_run_that_may_be_replaced_does_not_act(bench, pair):
         act(bench)
 
 
+def test_nothing_is_done_while_it_asks_to_be_registered_again(bench, pair):
+    """The answer may take long."""
+    register, found = bench.heartbeats._register, []
+
+    def ask():
+        found.append(bench.claims.registration.holds)
+        return register()
+    bench.heartbeats._register = ask
+    put(pair, boot_id=str(uuid.uuid4()), began=0)
+    bench.heartbeats.beat()
+    assert found == [False]
+    assert bench.claims.registration.holds
+
+
 def test_a_replaced_run_that_does_not_know_gets_nothing(bench, pair):
     """Neither a claim, nor the end of one, nor a power state is written."""
     claim = act(bench)

@@ -31,6 +31,15 @@ def test_a_heartbeat_long_forgotten_proves_nothing():
     assert heartbeats.age(3, 5) == 3
 
 
+def test_one_that_a_replica_shows_is_not_forgotten():
+    """If the primary takes none for long, it alone tells the age."""
+    heartbeats = lag.Heartbeats(keep=2)
+    for now in range(10):
+        heartbeats.next(now, {1, None})
+    assert heartbeats.age(1, 10) == 10
+    assert heartbeats.age(9, 10) == float('inf')
+
+
 def test_a_bound_below_both_intervals_cannot_be_proven():
     assert not lag.provable(1.9, heartbeat_interval=1, probe_interval=1)
     assert lag.provable(2, heartbeat_interval=1, probe_interval=1)
