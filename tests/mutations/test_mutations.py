@@ -93,6 +93,10 @@ FAULTS = [
           'return [sa.or_(*either)]', 'return []',
           'functional/test_regress.py::'
           'test_what_a_user_asks_for_is_refused_with_one_clear_error'),
+    Fault('a database that went back is believed', 'db/cell/remembered.py',
+          "later.append(cell_clock.seconds() >= facts['seconds'])", 'pass',
+          'functional/test_regress.py::'
+          'test_nor_if_nobody_began_a_new_incarnation'),
     Fault('what no revision covers is called exact', 'db/routing/exact.py',
           'began if read.covered else None', 'began',
           'functional/test_selection.py::'
