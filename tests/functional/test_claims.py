@@ -486,6 +486,30 @@ def test_a_claim_by_the_name_of_a_file_removes_no_file(
     assert (tmp_path / 'x.json').exists()
 
 
+def test_a_claim_whose_entry_is_damaged_is_neither_finished_nor_released(
+        manager, virt, pair, tmp_path):
+    got = claim(manager.claims, task_state='powering-off')
+    entry = tmp_path / 'claims' / f'{got.claim_id}.json'
+    entry.write_text(entry.read_text()[:40])
+    for _ in range(2):
+        fixtures.successor(manager)
+        recovered(manager)
+        recovery.release_orphaned(
+            manager.claims, context.new(), manager_rows(manager))
+        assert row(pair) == ('active', 'powering-off', got.claim_id)
+    assert 'power_off' not in virt.calls
+    entry.rename(tmp_path / 'aside')
+    recovery.release_orphaned(
+        manager.claims, context.new(), manager_rows(manager))
+    assert row(pair)[2] is None
+
+
+def manager_rows(manager):
+    """The instances of the host, read on the primary."""
+    return instance_obj.InstanceList.get_by_host(
+        context.new(), manager.host, use_slave=False)
+
+
 def test_a_claim_that_comes_twice_does_not_come_to_its_former_end(
         manager, virt, pair, lossy):
     """A conductor that stood still goes on with what it had begun."""
