@@ -17,7 +17,6 @@ from computed import metrics
 from computed import periodic
 from computed import states
 from computed.claims import claims
-from computed.objects import instance as instance_obj
 from computed.repair import item
 from computed.repair import memory
 from computed.repair import policy as policy_module
@@ -143,10 +142,6 @@ class Pass:
                     len(self.braked(found)) >
                     self.memory.hourly.room(allowed)):
             look, found, allowed = self._look_once(use_slave=False)
-        if self.observing:
-            began = clock.monotonic()
-            settled.review_all(instance_obj.InstanceList.get_by_host(
-                self.context, self.manager.host, use_slave=False), began)
         if explains:
             self.explain(look, found)
         if self.policy.explained_by_reboot:
