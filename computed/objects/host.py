@@ -51,7 +51,8 @@ class Service(base.ComputedObject):
                  host: str, service_id: arguments.Uuid,
                  boot_id: arguments.Uuid, host_boot_id: arguments.Uuid,
                  version: str, place: str = '', began: float = 0.0,
-                 seen: dict[str, int] | None = None
+                 seen: dict[str, int] | None = None,
+                 database_id: str | None = None
                  ) -> dict[str, typing.Any]:
         """Give a host to this run of a service.
 
@@ -59,13 +60,17 @@ class Service(base.ComputedObject):
 
         :param seen: what the host has seen of the database, ``{incarnation:
             seconds of the clock of the cell}``
+        :param database_id: the database that the guests of the host belong
+            to; None: it is not known yet
         :returns: ``{'database_id', 'incarnation', 'seconds'}``; the last two
             are what the conductor has seen of the database
         :raises computed.exception.HostNotSilent: the host has another
             service, which may be alive
+        :raises computed.exception.WrongDatabase: this is another database
         """
         db.host.register(context, host, db.succession.Life(
-            service_id, boot_id, host_boot_id, place, began), version, seen)
+            service_id, boot_id, host_boot_id, place, began), version, seen,
+            database_id)
         return {'database_id': db.database.cell.database_id, **shown()}
 
     @classmethod

@@ -72,9 +72,13 @@ def goodbye(conf: cfg.ConfigOpts, calls: 'calls_module.Calls',
         guests = calls.list_instances().instances
     except Exception:       # the service may have started only in part
         return
-    running = sorted(uuid for uuid, info in guests.items()
-                     if info.power_state in states.ON and
-                     info.owner == owner)
+    on = {uuid: info for uuid, info in guests.items()
+          if info.power_state in states.ON}
+    running = sorted(uuid for uuid, info in on.items()
+                     if info.owner == owner)
+    if not running and on:
+        say(f'Ending. Guests of other owners that keep running: {len(on)}.')
+        return
     if not running:
         say('Ending. No instance keeps running.')
         return

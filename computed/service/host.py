@@ -16,6 +16,7 @@ from computed import files
 from computed import manager
 from computed import metrics
 from computed import objects
+from computed.claims import belonging
 from computed.claims import claims
 from computed.claims import journal
 from computed.claims import remembered
@@ -122,10 +123,41 @@ class HostService:
             self.conf, collect.collect(manager.ComputeManager))
         make_driver = self._around.load_driver(self.conf)
         self._connect()
-        registered = self._until_possible(self._registrar.register)
+        known = belonging.known(state_path)
+        self._registrar.database_id = known.database_id if known else None
+        # Under another name the guests are asked first: that name may be a
+        # mistake, and nothing must be written under it then.
+        former = known if known and known.host != self.conf.host else None
+        database_id = former.database_id if former else self._register()
         self.claims = self._claims_of(
-            registered['database_id'], state_path, reserve, witnessed)
-        self._report()
+            database_id, state_path, reserve, witnessed)
+        if former is None:
+            self._report()
+        self._find_guests(make_driver)
+        if former is not None:
+            self._register()
+            self._report()
+        belonging.keep(state_path, belonging.Belonging(
+            database_id, self.conf.host))
+        self._manage(state_path)
+        self._serve()
+        self._around.hello(self.conf, self.instances())
+
+    def _register(self) -> str:
+        """Register this run; return the id of the database.
+
+        :raises computed.exception.ConfigError: it is another database than
+            that of earlier runs
+        """
+        try:
+            return self._until_possible(
+                self._registrar.register)['database_id']
+        except exception.WrongDatabase as error:
+            raise belonging.refused(
+                error, os.path.abspath(self.conf.state_path)) from error
+
+    def _find_guests(self, make_driver: abc.Callable[
+            [cfg.ConfigOpts], driver.ComputeDriver]) -> None:
         self.driver = make_driver(self.conf)
         first = calls.Calls(lambda: self.driver,
                             lambda: self.conf.virt.driver_call_timeout)
@@ -133,9 +165,6 @@ class HostService:
         self._parts.ends_with(self.driver.close)
         self._until_possible(lambda: ownership.check(
             first.list_instances(), self.claims.owner))
-        self._manage(state_path)
-        self._serve()
-        self._around.hello(self.conf, self.instances())
 
     def _connect(self) -> None:
         if self.child is not None:

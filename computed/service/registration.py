@@ -35,6 +35,7 @@ class Registrar:
     """Registers this run, as often as it is asked to.
 
     :ivar place: device and inode of the lock that this run holds
+    :ivar database_id: the only database to register with; None: any
     """
 
     def __init__(self, conf: cfg.ConfigOpts,
@@ -46,6 +47,7 @@ class Registrar:
         self._identity = identity
         self._place = place
         self._sign: str | None = None
+        self.database_id: str | None = None
 
     def register(self) -> dict[str, typing.Any]:
         """Register this run; see ``Service.register``.
@@ -57,11 +59,13 @@ class Registrar:
             found = host_obj.Service.register(
                 context.new(), self._conf.host, mine.service_id,
                 mine.boot_id, mine.host_boot_id, computed.__version__,
-                self._place, mine.began, self._seen.seen())
+                self._place, mine.began, self._seen.seen(),
+                self.database_id)
         except exception.HostNotSilent as refusal:
             error = judged(refusal, mine.service_id, self._sign)
             self._sign = refusal.kwargs['sign']
             raise error from None
         self._sign = None
+        self.database_id = found['database_id']
         self._seen.note(found['incarnation'], found['seconds'])
         return found

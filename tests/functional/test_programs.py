@@ -348,6 +348,25 @@ def test_a_host_renamed_over_its_guests_is_refused(standalone):
     assert standalone.program.process.wait(120) == 1
     assert '[DEFAULT] host = other: the guests here belong to' in (
         standalone.program.output())
+    assert 'No instance keeps running' not in standalone.program.output()
+    # Nothing was written under the wrong name.
+    for table, column in (('hosts', 'name'), ('services', 'host')):
+        assert ('other',) not in fixtures.SqlitePair.sql(
+            standalone.database, f'SELECT {column} FROM {table}')
+
+
+def test_a_host_writes_nothing_to_a_database_that_is_not_its_own(standalone):
+    standalone.program.end()
+    for path in standalone.state.glob('computed.sqlite*'):
+        path.unlink()
+    standalone.program = fixtures.Program(
+        'computed', standalone.folder, *standalone.arguments)
+    assert standalone.program.process.wait(120) == 1
+    [said] = [line for line in standalone.program.output().splitlines()
+              if 'this host has worked with database' in line]
+    assert 'put that database back from a backup' in said
+    assert fixtures.SqlitePair.sql(
+        standalone.database, 'SELECT host FROM services') == []
 
 
 def test_systemd_is_told(tmp_path):

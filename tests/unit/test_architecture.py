@@ -43,7 +43,7 @@ HASHES = {
     'ResourceUsage':
         '1.0-0165ed4b9d553b7b86a72f1747820dcf',
     'Service':
-        '1.0-0b3ac1e3f9343ba0d6baa79f30281dee',
+        '1.0-325119dc2b732895ffd75cf1122d7923',
 }
 
 

@@ -13,6 +13,7 @@ from computed import names
 from computed.db import witness
 from computed.db.cell import bounds
 from computed.db.cell import cell_clock
+from computed.db.cell import identity
 from computed.db.cell import models
 from computed.db.cell import promised
 from computed.db.cell import revision
@@ -122,18 +123,23 @@ def get(context: computed_context.RequestContext, name: str) -> HostRow:
 
 def register(context: computed_context.RequestContext, host: str,
              life: succession.Life, version: str,
-             seen: witness.Seen | None = None) -> None:
+             seen: witness.Seen | None = None,
+             database_id: str | None = None) -> None:
     """Give a host to a run of a service.
 
+    :param database_id: the database that the guests of the host belong to;
+        None: it is not known yet
     :param seen: what the host has seen of the database; see
         :func:`cell_clock.ensure_forward`
     :raises computed.exception.HostNotSilent: the host has another service,
         which may be alive
     :raises computed.exception.InvalidName: no host can have this name
+    :raises computed.exception.WrongDatabase: this is another database
     """
     names.ensure_host(host)
     cell_clock.hearing.note()
-    cell_clock.tell(_register(context, host, life, version, _believed(seen)))
+    cell_clock.tell(_register(context, host, life, version, _believed(seen),
+                              database_id))
 
 
 def _believed(seen: witness.Seen | None) -> witness.Seen:
@@ -146,7 +152,10 @@ def _believed(seen: witness.Seen | None) -> witness.Seen:
 @cell.liveness
 def _register(context: computed_context.RequestContext, host: str,
               life: succession.Life, version: str,
-              seen: witness.Seen) -> cell_clock.Loss | None:
+              seen: witness.Seen,
+              database_id: str | None) -> cell_clock.Loss | None:
+    if database_id is not None:
+        identity.ensure_here(context, database_id)
     loss = cell_clock.ensure_forward(context, seen)
     session = context.session
     # The row lock stops a second service that registers at the same time.

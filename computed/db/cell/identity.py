@@ -14,6 +14,17 @@ def get_id(context: computed_context.RequestContext) -> str | None:
     return context.session.scalar(sa.select(models.DatabaseIdentity.uuid))
 
 
+def ensure_here(context: computed_context.RequestContext,
+                database_id: str) -> None:
+    """Refuse as :func:`ensure_is`, by what the open transaction shows.
+
+    :raises computed.exception.WrongDatabase: this is not ``database_id``
+    """
+    found = context.session.scalar(sa.select(models.DatabaseIdentity.uuid))
+    if found != database_id:
+        raise exception.WrongDatabase(expected=database_id, found=found)
+
+
 def ensure_is(context: computed_context.RequestContext,
               database_id: str) -> None:
     """Refuse a caller that belongs to another database.
