@@ -14,6 +14,7 @@ import subprocess
 import psycopg
 
 from tests.servers import base
+from tests.servers import segments
 from tests.support import waiting
 
 # Safe from a killed server, not from a power cut: nothing is synced to disk.
@@ -129,11 +130,11 @@ class PostgreSQL(base.Server):
         """As a crash would. What the kernel keeps for a next start is freed.
         """
         super().kill()
-        lines = (self._data / 'postmaster.pid').read_text().splitlines()
-        if len(lines) > 6 and lines[6].strip():
-            _, segment = lines[6].split()
-            subprocess.run([base.program('ipcrm'), '--shmem-id', segment],
-                           check=True, capture_output=True)
+        segments.free(self.segment())
+
+    def segment(self):
+        """The id of its segment of shared memory, or None."""
+        return segments.of(self._data / 'postmaster.pid')
 
     def _be_standby(self, primary=None):
         """From the next start on; without a primary, wait for one."""
