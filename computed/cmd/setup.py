@@ -20,9 +20,11 @@ from computed import conf as computed_conf
 from computed import exception
 from computed import files
 from computed.conf import shown
+from computed.conf import spelling
 from computed.conf import validation
 from computed.logs import printable
 from computed.rpc import options
+from computed.service import late_options
 from computed.service.output import log_writers
 
 LOG = logging.getLogger(__name__)
@@ -73,9 +75,6 @@ def configure(argv: list[str], prog: str, description: str | None = None,
     log_writers.prepare(conf)
     if concurrency.chosen() == concurrency.EVENTLET:
         LOG.warning('Running on eventlet, which its authors have deprecated.')
-    for name in validation.unknown(conf):
-        LOG.warning('%s is not an option and is ignored. Check its spelling.',
-                    name)
     return conf
 
 
@@ -109,6 +108,7 @@ def load(argv: list[str], prog: str, description: str | None = None
              description=description)
         validation.check(conf)
         validation.check_backend(conf)
+        spelling.check(conf, late_options.all_of)
     except (cfg.Error, exception.ConfigError) as error:
         fail(shown.explained(error))
     except (OSError, UnicodeDecodeError) as error:

@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import typing
-from collections import abc
 
 from oslo_config import cfg
 
@@ -17,8 +16,6 @@ from computed.conf import shown
 # The largest number that an option or an argument may have. Threads cannot
 # wait longer, and an integer column of the database holds no larger one.
 MAX_INT32 = 2 ** 31 - 1
-# Groups in which every option belongs to computed.
-OWN_GROUPS = ('tasks', 'virt')
 # Errors of a file system that is full or read-only, perhaps not for ever.
 FULL = (*files.NO_ROOM, errno.EROFS)
 
@@ -98,23 +95,6 @@ def unusable_state_path(path: str,
         option='[DEFAULT] state_path', value=path,
         problem=f'{error.strerror}{where}',
         remedy='Give another with --state-path.')
-
-
-def unknown(conf: cfg.ConfigOpts) -> abc.Iterator[str]:
-    """Find the options in the files that no program of computed reads.
-
-    Only groups that belong to computed alone are checked. In other groups, a
-    library or another program may register the option later.
-
-    :returns: ``[group] name`` of each
-    """
-    for path in conf.config_file or []:
-        sections: dict[str, dict[str, list[str]]] = {}
-        cfg.ConfigParser(path, sections).parse()
-        for group in OWN_GROUPS:
-            for name in sections.get(group, ()):
-                if name.replace('-', '_') not in conf[group]:
-                    yield f'[{group}] {name}'
 
 
 def read(conf: cfg.ConfigOpts, group: str | None,

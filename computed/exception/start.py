@@ -7,6 +7,10 @@ class ConfigError(ComputedError):
     """{option} = {value}: {problem}. {remedy}"""
 
 
+class UnknownOption(ConfigError):
+    """{path}: {what} is no {kind} that computed reads. {remedy}"""
+
+
 class PluginError(ComputedError):
     """Entry point {name} of {group}, from package {package}: {problem}. \
 Correct or uninstall that package."""

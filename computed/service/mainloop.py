@@ -20,9 +20,11 @@ from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
 from computed.conf import shown
+from computed.conf import spelling
 from computed.conf import validation
 from computed.logs import printable
 from computed.rpc import options
+from computed.service import late_options
 from computed.service import notify
 from computed.service import signals
 from computed.service.output import log_writers
@@ -64,6 +66,7 @@ def read_again(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
     fresh([], default_config_files=conf.config_file or [],
           default_config_dirs=conf.config_dir or [])
     validation.check(fresh)
+    spelling.check(fresh, late_options.all_of)
     return fresh
 
 

@@ -254,12 +254,18 @@ def test_a_reload_changes_the_interval(lasting):
 
 
 def test_a_bad_reload_leaves_everything_as_it_was(lasting):
-    lasting.config.write_text(
-        '[DEFAULT]\nreport_interval = abc\n'
-        '[tasks]\nsync_power_state_interval = 77\n')
-    lasting.program.process.send_signal(signal.SIGHUP)
-    lasting.program.wait_for_output('The configuration is left as it was:')
+    for number, text in enumerate((
+            '[DEFAULT]\nreport_interval = abc\n'
+            '[tasks]\nsync_power_state_interval = 77\n',
+            '[tasks]\nsync_power_state_interval = 77\n[taks]\n'), 1):
+        lasting.config.write_text(text)
+        lasting.program.process.send_signal(signal.SIGHUP)
+        lasting.program.wait_for(
+            lambda number=number: lasting.program.output().count(
+                'The configuration is left as it was:') == number,
+            'the refusal')
     assert 'report_interval' in lasting.program.output()
+    assert '[taks] is no section' in lasting.program.output()
     lasting.config.write_text(CONFIG)
     assert lasting.spacings()['_sync_power_states'] == 2
     assert 'Traceback' not in lasting.program.output()
@@ -273,14 +279,23 @@ def test_a_command_that_does_not_exist_is_found_out(lasting):
         'instance', 'log', 'bad').stdout
 
 
-def test_a_misspelt_option_is_said(tmp_path):
-    found = Standalone(tmp_path)
-    found.config.write_text('[tasks]\nmax_repairs\x1b[2J_per_pas = 5\n')
-    found.start()
-    said = found.program.output()
-    assert r'[tasks] max_repairs\x1b[2J_per_pas is not an option' in said
-    assert '\x1b' not in said
-    found.clean_up()
+@pytest.mark.parametrize('text, said', [
+    ('[tasks]\nmax_repairs\x1b[2J_per_pas = 5\n',
+     r': [tasks] max_repairs\x1b[2J_per_pas is no option that computed '
+     'reads. Write max_repairs_per_pass'),
+    ('[databse]\nconnection = sqlite://\n',
+     ': [databse] is no section that computed reads. Write [database].')])
+def test_what_is_misspelt_is_refused(tmp_path, text, said):
+    config = tmp_path / 'computed.conf'
+    config.write_text(text)
+    for program, words in (('computed', []), ('conductor', []),
+                           ('manage', ['db', 'version'])):
+        done = prefork.run(f'computed.cmd.{program}', '--config-file',
+                           config, '--state-path', tmp_path / 'state', *words)
+        assert done.returncode == 1
+        assert f'{config}{said}' in done.stderr
+        assert '\x1b' not in done.stderr
+    assert not (tmp_path / 'state').exists()
 
 
 def test_a_second_daemon_on_the_same_state_is_refused(lasting):

@@ -1,0 +1,119 @@
+"""Refuse sections and options in the files that nobody reads.
+
+Without this, a misspelt ``[databse]`` would silently run another database.
+"""
+
+import difflib
+import pathlib
+from collections import abc
+
+from oslo_config import cfg
+
+from computed import exception
+
+# The names of options by the names of their sections.
+Names = dict[str, set[str]]
+Options = abc.Iterable[tuple[str | None, abc.Iterable[cfg.Opt]]]
+
+
+def check(conf: cfg.ConfigOpts, later: abc.Callable[[], abc.Iterable[Options]]
+          ) -> None:
+    """Refuse the first section or option that is not known.
+
+    :param later: returns the options that are registered later than now, of
+        one library or package after another. It is asked only if something
+        is not known without them.
+    :raises computed.exception.UnknownOption: names the nearest right one
+    """
+    written = list(_written(conf))
+    known = _registered(conf)
+    for name in conf.config_source or ():
+        # A source of options has a section of its own, and its driver may
+        # give any name to an option there.
+        written = [one for one in written if _group(one[1]) != _group(name)]
+    rest = _unknown(written, known)
+    for options in later() if rest else ():
+        for group, members in options:
+            for option in members:
+                _add(known, group, option)
+        rest = _unknown(rest, known)
+        if not rest:
+            return
+    for path, section, name in rest:
+        raise _refusal(path, section, name, known)
+
+
+def _written(conf: cfg.ConfigOpts
+             ) -> abc.Iterator[tuple[str, str, str | None]]:
+    """Return path, section and option of each line; None: the section."""
+    for path in [*(conf.config_file or []), *(
+            str(path) for folder in conf.config_dir or []
+            for path in sorted(pathlib.Path(folder).glob('*.conf')))]:
+        sections: dict[str, dict[str, list[str]]] = {}
+        cfg.ConfigParser(path, sections).parse()
+        for section, options in sections.items():
+            yield path, section, None
+            for name in options:
+                yield path, section, name
+
+
+def _registered(conf: cfg.ConfigOpts) -> Names:
+    known: Names = {'DEFAULT': set()}
+    for name, group in conf._groups.items():
+        known.setdefault(_group(name), set())
+        for found in group._opts.values():
+            _add(known, name, found['opt'])
+    for found in conf._opts.values():
+        _add(known, None, found['opt'])
+    return known
+
+
+def _add(known: Names, group: str | cfg.OptGroup | None,
+         option: cfg.Opt) -> None:
+    group = group.name if isinstance(group, cfg.OptGroup) else group
+    known.setdefault(_group(group), set()).update(
+        map(_option, (option.name, option.dest)))
+    for former in option.deprecated_opts:
+        known.setdefault(_group(former.group or group), set()).add(
+            _option(former.name or option.dest))
+
+
+def _unknown(written: abc.Iterable[tuple[str, str, str | None]],
+             known: Names) -> list[tuple[str, str, str | None]]:
+    return [(path, section, name) for path, section, name in written
+            if _group(section) not in known or
+            name is not None and _option(name) not in known[_group(section)]]
+
+
+def _group(name: str | None) -> str:
+    # As oslo.config compares them.
+    return 'DEFAULT' if name in (None, 'DEFAULT') else str(name).lower()
+
+
+def _option(name: str) -> str:
+    return name.replace('-', '_')
+
+
+def _refusal(path: str, section: str, name: str | None, known: Names
+             ) -> exception.UnknownOption:
+    remedy = 'Remove it.'
+    if name is None:
+        names = {group.lower(): group for group in known}
+        near = difflib.get_close_matches(section.lower(), names, 1)
+        what = f'[{section}]'
+        if near:
+            remedy = f'Write [{names[near[0]]}].'
+        return exception.UnknownOption(path=path, what=what, kind='section',
+                                       remedy=remedy)
+    members = known[_group(section)]
+    near = difflib.get_close_matches(_option(name), members, 1, 0.8)
+    homes = [group for group, names in known.items()
+             if _option(name) in names]
+    if near:
+        remedy = f'Write {near[0]}.'
+    elif homes:
+        remedy = f'It belongs to [{homes[0]}].'
+    elif near := difflib.get_close_matches(_option(name), members, 1):
+        remedy = f'Write {near[0]}, or remove it.'
+    return exception.UnknownOption(
+        path=path, what=f'[{section}] {name}', kind='option', remedy=remedy)
