@@ -57,8 +57,10 @@ class Standalone:
             if 'computed.cmd.conductor' in child.cmdline())
 
     def manage(self, *words, check=True, fresh=False):
-        """:param fresh: start the Python of the daemon for it"""
-        if fresh:
+        """:param fresh: start the Python of the daemon for it; another one
+            might lack a package whose options the file has
+        """
+        if fresh or self.python != sys.executable:
             done = subprocess.run(
                 [self.python, '-P', '-m', 'computed.cmd.manage',
                  *self.arguments, *words],

@@ -1,0 +1,52 @@
+"""The units of systemd: shut in as far as their programs allow."""
+
+import configparser
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+FOLDER = pathlib.Path(__file__).parents[2] / 'etc' / 'systemd'
+CONDUCTOR = FOLDER / 'computed-conductor.service'
+HOST = FOLDER / 'computed.service'
+
+
+def unit(path):
+    # A name may come twice in a section.
+    found = configparser.RawConfigParser(strict=False)
+    found.optionxform = str
+    found.read(path)
+    return found
+
+
+@pytest.mark.skipif(not shutil.which('systemd-analyze'),
+                    reason='there is no systemd-analyze')
+@pytest.mark.parametrize('path, tenths', [(CONDUCTOR, 50), (HOST, 65)])
+def test_a_unit_is_exposed_no_more_than_it_must_be(path, tenths):
+    """Below 5 systemd says OK; guests of the host need namespaces."""
+    done = subprocess.run(
+        ['systemd-analyze', 'security', '--offline=true',
+         f'--threshold={tenths}', str(path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-200:] + done.stderr
+
+
+def test_a_host_ends_before_its_conductor():
+    """systemd ends in the reverse of the order in which it starts."""
+    assert CONDUCTOR.name in unit(HOST)['Unit']['After'].split()
+
+
+@pytest.mark.parametrize('path', [CONDUCTOR, HOST])
+def test_both_units_use_the_same_user_and_folders(path):
+    service = unit(path)['Service']
+    assert (service['User'], service['StateDirectory'],
+            service['RuntimeDirectory'], service['UMask']) == (
+        'computed', 'computed', 'computed', '0077')
+    # Else the end of one removes the sockets of the other.
+    assert service['RuntimeDirectoryPreserve'] == 'yes'
+    assert '/bin/kill' not in service['ExecReload']
+    [name, user, *_] = [
+        line.split() for line in (FOLDER.parent / 'sysusers.d' /
+                                  'computed.conf').read_text().splitlines()
+        if not line.startswith('#')][0]
+    assert (name, user) == ('u', 'computed')
