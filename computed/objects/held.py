@@ -4,7 +4,6 @@ from oslo_versionedobjects import fields
 
 from computed import context as computed_context
 from computed.db import cell as db
-from computed.objects import arguments
 from computed.objects import base
 
 
@@ -51,9 +50,10 @@ class HeldClaimList(base.ObjectListBase, base.ComputedObject):
     @classmethod
     @base.remotable
     def release(cls, context: computed_context.RequestContext,
-                claim_id: arguments.Uuid, by: str) -> 'HeldClaimList':
+                claim_id: str, by: str) -> 'HeldClaimList':
         """See :func:`computed.db.cell.held.release`.
 
+        :param claim_id: any text: a damaged id must be releasable too
         :returns: the rows that are free now
         :raises computed.exception.ClaimNotFound: nobody holds this claim
         :raises computed.exception.ClaimHolderAlive: its holder may be alive

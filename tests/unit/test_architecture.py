@@ -31,7 +31,7 @@ HASHES = {
     'Grant':
         '1.0-2f7c53e4e6ec70a3cfba964a8269d761',
     'HeldClaim': '1.0-4cea2f25139a59d9b68e55f9fdb0a676',
-    'HeldClaimList': '1.0-bdea891e8828758baed8f967cf40354b',
+    'HeldClaimList': '1.0-9911f490c4bb8a065531d79078e4b181',
     'Host':
         '1.0-e9c183ce7fdbcebaba7d37694acbfb21',
     'HostList':
