@@ -61,5 +61,5 @@ def refused(error: exception.WrongDatabase,
         problem='this host has worked with database '
                 f'{error.kwargs["expected"]} until now',
         remedy='Correct it, or put that database back from a backup. To begin '
-               'anew, stop the guests that are left, and remove '
+               'again, stop the guests that are left, and remove '
                f'{files.below(state_path, FILE)}.')

@@ -13,6 +13,7 @@ from computed import context
 from computed import exception
 from computed.claims import claims as claims_module
 from computed.claims import recovery
+from computed.logs import outage
 from computed.objects import host as host_obj
 from computed.service import identity as identity_module
 
@@ -47,7 +48,10 @@ class Heartbeat:
         self._register = register
         self._on_taken = on_taken
         self._stopping = threading.Event()
-        self._silent = False
+        self._silence = outage.Outage(
+            'This host cannot be reported as alive',
+            'This host could not be reported as alive for {seconds}',
+            'This host is reported as alive again after {seconds}.')
         self._thread = concurrency.thread('heartbeat', self._run)
 
     def start(self) -> None:
@@ -65,7 +69,7 @@ class Heartbeat:
             self._stopping.wait(self._conf.report_interval)
 
     def beat(self) -> None:
-        """Report once; log the first failure in a row, and its end."""
+        """Report once; tell of failures, and of their end."""
         try:
             seen = self._claims.seen
             shown = host_obj.Service.report(
@@ -77,17 +81,13 @@ class Heartbeat:
             lost = None if ours else self._registered_again()
         except exception.ComputedError as error:
             # When this service ends, its conductor may have ended first.
-            if not self._silent and not self._stopping.is_set():
-                LOG.warning('This host cannot be reported as alive: %s',
-                            error)
-            self._silent = True
+            if not self._stopping.is_set():
+                self._silence.lasts(str(error))
             return
         except Exception:       # the next report may succeed
             LOG.exception('The heartbeat failed.')
             return
-        if self._silent:
-            LOG.info('This host is reported as alive again.')
-            self._silent = False
+        self._silence.ends()
         self._claims.registration.holds = ours or lost is None
         if lost is None:
             if self.replays:

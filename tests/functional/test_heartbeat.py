@@ -30,11 +30,11 @@ class Bench:
         self.identity = identity.Identity(
             fixtures.SERVICE, boot_id, fixtures.BOOT, None, clock.monotonic())
         self.ended = []
+        self.registrar = registration.Registrar(
+            side.conf, self.identity, 'place')
         self.heartbeats = heartbeat.Heartbeat(
             side.conf, self.identity, self.claims, dict,
-            registration.Registrar(
-                side.conf, self.identity, 'place').register,
-            self.ended.append)
+            self.registrar.register, self.ended.append)
 
 
 class Driver:
@@ -264,3 +264,25 @@ def test_a_host_tells_that_the_database_went_back(bench, pair):
         lambda: bench.heartbeats.beat() or bench.claims.seen.of(after), 20,
         'what the conductor has seen since')
     assert incarnation(pair) == after
+
+
+def test_nothing_is_written_to_a_database_of_others(bench, pair, caplog):
+    """A conductor may be pointed to it while hosts run."""
+    bench.registrar.database_id = str(uuid.uuid4())
+    put(pair, boot_id=str(uuid.uuid4()), began=0)
+    before = pair.sql(pair.primary, 'SELECT * FROM services')
+    for _ in range(3):
+        bench.heartbeats.beat()
+    assert pair.sql(pair.primary, 'SELECT * FROM services') == before
+    with pytest.raises(exception.Replaced):
+        act(bench)
+    [said] = fixtures.complaints(caplog)
+    assert said.getMessage().startswith(
+        'This host cannot be reported as alive: The guests of this host '
+        'belong to database ')
+    # It is the right one again.
+    bench.registrar.database_id = bench.claims.owner.database_id
+    caplog.clear()
+    bench.heartbeats.beat()
+    assert ours(pair, bench)
+    assert 'This host is reported as alive again after ' in caplog.text
