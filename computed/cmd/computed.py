@@ -5,10 +5,10 @@ import sys
 from computed.cmd import setup
 from computed.rpc import options
 from computed.service import child
-from computed.service import console
 from computed.service import host
 from computed.service import mainloop
 from computed.service import signals
+from computed.service.output import console
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -6,9 +6,9 @@ import sys
 from computed import concurrency
 from computed.cmd import setup
 from computed.service import conductor
-from computed.service import console
 from computed.service import mainloop
 from computed.service import signals
+from computed.service.output import console
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -32,7 +32,6 @@ from computed.periodic import runner
 from computed.repair import memory
 from computed.rpc import hostapi
 from computed.service import child as child_module
-from computed.service import console
 from computed.service import heartbeat
 from computed.service import identity
 from computed.service import lifecycle_events
@@ -42,6 +41,7 @@ from computed.service import parts
 from computed.service import registration
 from computed.service import surroundings as surroundings_module
 from computed.service import task_endpoint
+from computed.service.output import console
 from computed.tasks import resources
 from computed.tasks.power_states import task as power_states
 from computed.virt import calls

@@ -8,11 +8,11 @@ from oslo_config import cfg
 from computed import metrics as computed_metrics
 from computed import periodic
 from computed.rpc import transport
-from computed.service import console
 from computed.service import identity
 from computed.service import notify
 from computed.service import plugins
 from computed.service import state_lock
+from computed.service.output import console
 from computed.virt import driver
 
 

@@ -25,8 +25,8 @@ from computed import manager as computed_manager
 from computed import states
 from computed.cmd.manage import app
 from computed.conductor import manager as conductor_manager
-from computed.service import console
 from computed.service import task_endpoint
+from computed.service.output import console
 from tests.support import documents
 from tests.support import driver_contract
 

@@ -9,8 +9,8 @@ from oslo_log import formatters
 from oslo_log import log as oslo_logging
 
 from computed import context
-from computed.service import console
 from computed.service import terminal
+from computed.service.output import console
 from computed.service.output import outlet
 
 EVIL = 'web\n12:00:00 INFO all is well\x1b]0;title\x07\x9b2J\u202e'
