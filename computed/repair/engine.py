@@ -281,5 +281,5 @@ class Pass:
         report.refused = (report.candidates - report.acted - report.failed -
                           report.lost_races - report.recorded)
         report.note = f'{report.refused} candidates are put off: {reason}'
-        LOG.warning('%s', report.note)
+        self.memory.lines.warn('%s', report.note)
         return report

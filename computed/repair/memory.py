@@ -5,10 +5,15 @@ import threading
 import urllib.parse
 from collections import abc
 
+from oslo_log import log as logging
+
 from computed import clock as clock_module
 from computed import files
+from computed.logs import seldom
 from computed.repair import brakes
 from computed.repair import state
+
+LOG = logging.getLogger(__name__)
 
 # Names in the file, beside the count of repairs: the warnings of the last
 # pass, by uuid, and the names of the rows that the brake held then.
@@ -26,6 +31,7 @@ class TaskMemory:
     """What one task remembers.
 
     :ivar hourly: its repairs of the last hour
+    :ivar lines: writes what every pass would say once a minute
     """
 
     def __init__(self, kept: state.State,
@@ -35,6 +41,7 @@ class TaskMemory:
         self._clock = clock
         self._lock = threading.Lock()
         self.hourly = brakes.Hourly(kept)
+        self.lines = seldom.Seldom(LOG)
 
     @property
     def warned(self) -> dict[str, str]:

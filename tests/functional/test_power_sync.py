@@ -11,6 +11,7 @@ from computed import context
 from computed import exception
 from computed import metrics
 from computed import states
+from computed.objects import grant
 from computed.repair import brakes
 from computed.repair import memory as task_memory
 from computed.repair import state
@@ -312,6 +313,21 @@ def revision_of(pair):
         pair.primary, 'SELECT revision FROM hosts WHERE name = ?',
         fixtures.HOST)
     return found
+
+
+def test_repairs_put_off_are_told_once_a_minute(
+        manager, virt, pair, caplog, monkeypatch):
+    many(manager, virt, pair, 2)
+    for number in range(2):
+        virt.set_power_state(many_uuid(number), states.CRASHED, exit_code=1)
+
+    def away(*args, **kwargs):
+        raise exception.PrimaryUnreachable(address='db1', problem='refused')
+    monkeypatch.setattr(grant.Grant, 'grant_claim', away)
+    for _ in range(3):
+        assert manager._sync_power_states(context.new()).refused == 2
+    [said] = fixtures.complaints(caplog)
+    assert said.getMessage().startswith('2 candidates are put off: ')
 
 
 def test_a_second_look_that_is_incomplete_is_a_note(
