@@ -33,9 +33,10 @@ run:
 	@exec .venv/bin/computed --state-path '$(STATE)'
 
 # Lint and pages use one core, and tests often leave one: they run side by side.
+# Not $(MAKE): make -n would run the whole line.
 test: debian-packages packages
 	.venv/bin/python -P tools/beside.py \
-	    '$(MAKE) --no-print-directory lint docs' \
+	    'make --no-print-directory lint docs' \
 	    'exec $(PYTEST) --numprocesses=$(WORKERS) --dist=loadfile \
 	    --no-loadscope-reorder $(SUITES:%=tests/%)'
 
