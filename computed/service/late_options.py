@@ -1,7 +1,7 @@
 """The options of libraries and packages that are registered late.
 
-Each is registered by whoever uses it first. So the check of the files asks
-here before it refuses one.
+Each is registered by the module that uses it first. So the check of the files
+asks here before it refuses one.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """Keep room in an SQLite database for the changes that end guests.
 
 The database of a standalone host is on the disk that its guests can fill.
-SQLite writes to the room that it has: to its log (``-wal``), which it begins
-anew after each checkpoint, and to free pages of the database.
+SQLite writes to the room that it has: to its log (``-wal``), which starts
+again after each checkpoint, and to free pages of the database.
 """
 
 import os
