@@ -29,6 +29,7 @@ from computed.service import task_endpoint
 from computed.service.output import console
 from tests.support import documents
 from tests.support import driver_contract
+from tests.support import waiting
 
 NOW = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
 PAGES = sorted(documents.SOURCE.rglob('*.rst'))
@@ -167,7 +168,13 @@ def test_the_tour_makes_another_instance_than_the_first_hint(capsys):
     conf.register_opts(found)
     found(['--state-path', '.state'], default_config_files=[])
     console.hello(found, [])
-    hint = capsys.readouterr().out.splitlines()[-1].split()
+    said = []
+
+    def is_whole():     # a thread prints it
+        said.append(capsys.readouterr().out)
+        return '--wait' in ''.join(said)
+    waiting.wait_for(is_whole)
+    hint = ''.join(said).splitlines()[-1].split()
     named = {words[2] for page, words in commands()
              if page == README.name and words[:2] == ['instance', 'create']}
     assert named and hint[hint.index('create') + 1] not in named
