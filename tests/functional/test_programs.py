@@ -344,8 +344,13 @@ def test_what_a_host_has_is_recorded_from_its_start_on(standalone):
     total = len(os.sched_getaffinity(0))
     assert (shown()['used'], shown()['reserved']) == (0, 0)
     assert 1 <= shown()['total'] <= total
-    standalone.manage('instance', 'create', 'web', '--command',
-                   'sleep 1000', '--vcpus', '1000', '--wait')
+    large = ('instance', 'create', 'web', '--command', 'sleep 1000',
+             '--vcpus', '1000', '--wait')
+    assert 'has no room for this instance: 1000 CPUs asked' in (
+        standalone.manage(*large, check=False).stderr)
+    standalone.manage(*large, '--force')
+    # Without waiting for a run of the task.
+    assert shown()['used'] == 1000
     record = json.loads(standalone.manage(
         'task', 'run', 'update_available_resource', '-f', 'json').stdout)
     assert record['outcome'] == 'ok'
