@@ -76,7 +76,10 @@ def _dump_postgresql(url):
 
 
 def _libpq(url):
-    return url.set(drivername='postgresql').render_as_string(False)
+    """Return what libpq calls a connection; a URL may name several hosts."""
+    [], found = url.get_dialect()().create_connect_args(url)
+    return psycopg.conninfo.make_conninfo(**{
+        name: value for name, value in found.items() if name != 'context'})
 
 
 def _load_mariadb(url, text):
