@@ -40,6 +40,9 @@ def at_most(count: int) -> Rule:
 
 Uuid = typing.Annotated[
     str, Rule(files.is_uuid, 'is not a uuid in lower case')]
+# What a row has in place of a uuid if it is damaged. Its claim must end, too.
+DamagedId = typing.Annotated[str, Rule(
+    lambda value: len(value) <= 1000, 'has more than 1000 characters')]
 # ``service_id:boot_id``
 Owner = typing.Annotated[
     str, Rule(_is_owner, 'is not two uuids with a colon between them')]

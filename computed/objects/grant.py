@@ -103,7 +103,7 @@ class Grant(base.ComputedObject):
     @base.remotable
     def adopt_claim(cls, context: computed_context.RequestContext,
                     uuid: str, old_claim_id: str,
-                    service_id: arguments.Uuid, claim_id: arguments.Uuid,
+                    service_id: arguments.DamagedId, claim_id: arguments.Uuid,
                     owner: arguments.Owner) -> typing.Self:
         """See :func:`computed.db.cell.claim.adopt`."""
         return cls._of(context, db.claim.adopt(
