@@ -259,13 +259,17 @@ class Folder:
             os.unlink(self['stopped'])
 
     def dropped(self) -> int:
-        """Return how many bytes of a running guest's output were dropped.
+        """Return how many bytes of the last run's output were dropped.
 
         Those are left out that the console tells of.
         """
         with contextlib.suppress(exception.DriverError, KeyError, TypeError,
                                  ValueError):
-            return int(self._read('exit.json.tmp')['dropped'])
+            run, ended = self.run(), self._read('exit.json')
+            # Once the run has ended, the other file has the end before.
+            return int((ended if run and ended and all(
+                ended[name] == value for name, value in run.identity.items())
+                else self._read('exit.json.tmp'))['dropped'])
         return 0
 
     def _read(self, name: str, missing_ok: bool = True) -> typing.Any:

@@ -102,6 +102,32 @@ def test_a_full_disk_holds_no_guest_up_and_what_is_dropped_is_counted(
 
 
 @small_disk.needs_root
+def test_what_was_dropped_is_told_of_the_run_that_printed_it(tmp_path):
+    def life():
+        guests = bounded(tmp_path / 'instances', megabytes=16)
+        driver = guests.driver
+
+        def told():
+            guests.wait_for_end(guest)
+            return 'were dropped here: there' in driver.console_log(
+                guest, 1000)
+        guest = guests.spawn('test -e go && head -c 100000 /dev/zero')
+        seen = [told()]
+        (guests.root / guest / 'disk' / 'go').touch()
+        filler = small_disk.fill(tmp_path)
+        driver.power_on(claim_on(guest))
+        seen.append(told())
+        os.unlink(filler)
+        os.unlink(guests.root / guest / 'disk' / 'go')
+        driver.power_on(claim_on(guest))
+        seen.append(told())
+        driver.destroy(claim_on(guest))
+        return seen
+    assert small_disk.on_a_small_disk(tmp_path, 8, life) == [
+        False, True, False]
+
+
+@small_disk.needs_root
 def test_a_guest_is_ended_and_started_again_on_a_full_disk(tmp_path):
     def life():
         guests = bounded(tmp_path / 'instances')

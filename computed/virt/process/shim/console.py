@@ -53,6 +53,8 @@ class Console:
         self._chunks: collections.deque[bytes] = collections.deque()
         self._size = 0
         self._dropped = 0
+        # How many of these the console tells of.
+        self._told = 0
         self._busy = False
         # Held while the count is written, and for ever after the end.
         self._telling = threading.Lock()
@@ -71,13 +73,14 @@ class Console:
     def finish(self) -> int:
         """Wait for the last output; return how many bytes were dropped.
 
+        Those are left out that the console tells of.
         Other processes of the guest may still print, and the disk may hang:
         this ends after a second.
         """
         _wait(lambda: not _readable(self._output))
         _wait(lambda: not self._chunks and not self._busy)
         self._telling.acquire(timeout=_LAST)
-        return self._dropped
+        return self._dropped - self._told
 
     def _read(self) -> None:
         while data := os.read(self._output, _CHUNK):
@@ -91,7 +94,7 @@ class Console:
             time.sleep(_PAUSE)
 
     def _write(self) -> None:
-        told = shown = 0
+        shown = 0
         while True:
             with self._changed:
                 while not self._chunks:
@@ -101,15 +104,15 @@ class Console:
                 data = b''.join(self._chunks)
                 self._chunks.clear()
                 self._size = 0
-            if self._dropped > told:
-                note = _note(self._dropped - told)
+            if (dropped := self._dropped) > self._told:
+                note = _note(dropped - self._told)
                 if self._file.append(note) == len(note):
-                    told = self._dropped
+                    self._told = dropped
             lost = len(data) - self._file.append(data)
             with self._changed:
                 self._dropped += lost
-            if self._dropped - told != shown:
-                shown = self._dropped - told
+            if self._dropped - self._told != shown:
+                shown = self._dropped - self._told
                 self._tell(shown)
 
     def _tell(self, dropped: int) -> None:
