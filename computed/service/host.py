@@ -23,6 +23,7 @@ from computed.claims import remembered
 from computed.claims import seen
 from computed.claims import settled
 from computed.conductor import client as conductor_client
+from computed.conf import validation
 from computed.logs import seldom
 from computed.objects import base
 from computed.objects import instance as instance_obj
@@ -101,11 +102,18 @@ class HostService:
 
         :raises computed.exception.ComputedError: the service cannot start
         """
-        with contextlib.suppress(parts.Ended):
-            self._start()
-
-    def _start(self) -> None:
         state_path = os.path.abspath(self.conf.state_path)
+        try:
+            with contextlib.suppress(parts.Ended):
+                self._start(state_path)
+        except OSError as error:
+            # Perhaps a link or a folder is in the place of a file.
+            if not str(error.filename).startswith(f'{state_path}/'):
+                raise
+            raise validation.unusable_state_path(
+                state_path, error) from error
+
+    def _start(self, state_path: str) -> None:
         locked = self._until_possible(lambda: self._around.lock(state_path))
         self._parts.ends_with(locked.close)
         self._parts.ends_with(functools.partial(

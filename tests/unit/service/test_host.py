@@ -1,7 +1,10 @@
 """A service starts in what is around it, and ends each of its parts."""
 
+import re
+
 import pytest
 
+from computed import exception
 from computed.claims import claims
 from computed.claims import journal
 from computed.service import host
@@ -33,3 +36,18 @@ def test_an_end_that_fails_in_part_is_an_end(service, caplog):
     assert 'broken' in caplog.text
     assert ended == ['first', 'last']
     assert not service._lifecycle_events._thread.is_alive()
+
+
+@pytest.mark.parametrize('replace', [
+    lambda path: path.symlink_to('/etc/passwd'), lambda path: path.mkdir()],
+    ids=['link', 'folder'])
+def test_what_is_no_file_in_the_state_path_ends_the_start_in_one_line(
+        tmp_path, replace):
+    service = host.HostService(fixtures.make_conf(tmp_path))
+    path = tmp_path / 'seen.json'
+    replace(path)
+    try:
+        with pytest.raises(exception.ConfigError, match=re.escape(str(path))):
+            service.start()
+    finally:
+        service.stop()
