@@ -174,7 +174,8 @@ rpc_requests_expired = Counter(
 rpc_requests_refused = Counter(
     'computed_rpc_requests_refused', 'Malformed requests refused.')
 
-# Records that were not logged, because the reader of the log has stalled.
+# Records that were not logged, because the reader of the log has stalled or
+# its file cannot be written.
 log_records_dropped = Counter(
     'computed_log_records_dropped', 'Records of the log that were dropped.')
 

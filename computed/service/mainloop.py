@@ -185,7 +185,8 @@ class MainLoop:
                 clock.monotonic() * 1e6))
         try:
             read_again(self.conf)
-            self.conf.mutate_config_files()
+            with log_writers.kept():
+                self.conf.mutate_config_files()
             log_writers.prepare(self.conf)
             self.service.reload()
         except Exception as error:      # the old configuration stays

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from tests.functional import test_programs
@@ -133,3 +134,51 @@ def test_the_folder_in_which_a_program_was_started_may_go(mute, tmp_path):
     said = (tmp_path / 'log').read_text()
     assert f'--state-path {mute.state}' in said
     assert 'FileNotFoundError' not in said
+
+
+LOGGING = """
+[loggers]
+keys = root
+[handlers]
+keys = file
+[formatters]
+keys = all
+[logger_root]
+level = INFO
+handlers = file
+[handler_file]
+class = FileHandler
+args = (%r,)
+formatter = all
+[formatter_all]
+format = %%(message)s
+"""
+
+
+def test_a_mistake_in_the_file_of_the_loggers_leaves_the_log_as_it_was(
+        tmp_path):
+    found, log = test_programs.Standalone(tmp_path), tmp_path / 'log'
+    loggers = tmp_path / 'logging.conf'
+    loggers.write_text(LOGGING % str(log))
+    found.config.write_text(f'[DEFAULT]\nlog_config_append = {loggers}\n')
+    found.start()
+    process = psutil.Process(found.program.process.pid)
+
+    def reload(text, moment, line):
+        loggers.write_text(text)
+        os.utime(loggers, (moment, moment))
+        before = log.read_text().count(line)
+        process.send_signal(signal.SIGHUP)
+        waiting.wait_for(lambda: log.read_text().count(line) > before, 20)
+        return {thread.id for thread in process.threads()}, process.num_fds()
+    try:
+        reload(LOGGING % str(log), 1, 'Configuration reloaded.')
+        reload(LOGGING % '/missing/log', 2, 'The configuration is left as it')
+        _, before = reload(LOGGING % str(log), 3, 'Configuration reloaded.')
+        for moment in range(4, 12):
+            _, after = reload(LOGGING % str(log), moment,
+                              'Configuration reloaded.')
+        # A reload may still close what it has used.
+        assert after < before + 5
+    finally:
+        found.clean_up()

@@ -3,6 +3,7 @@
 The thread that logs makes the text; a thread for each handler writes it.
 """
 
+import contextlib
 import copy
 import logging
 import sys
@@ -13,8 +14,13 @@ from oslo_config import cfg
 
 from computed import metrics
 from computed.logs import printable
+from computed.logs import seldom
 from computed.service import terminal
 from computed.service.output import outlet
+
+# Those of the present loggers. One that an outlet still writes for stays here
+# after a reload, so that its outlet can serve another one later.
+_used: list['Background'] = []
 
 
 def prepare(conf: cfg.ConfigOpts) -> None:
@@ -23,11 +29,45 @@ def prepare(conf: cfg.ConfigOpts) -> None:
     Call it again after a reload, which may have made new handlers.
     """
     terminal.clean_logs(conf)
+    present = [handler for logger in _loggers() for handler in logger.handlers]
     for logger in _loggers():
         for handler in list(logger.handlers):
             if not isinstance(handler, Background | logging.NullHandler):
                 logger.removeHandler(handler)
-                logger.addHandler(Background(handler))
+                made = Background(handler, _spare(present))
+                logger.addHandler(made)
+                _used.append(made)
+
+
+def _spare(present: list[logging.Handler]) -> outlet.Outlet | None:
+    """Return the outlet of a handler that a reload has removed, or None.
+
+    Else each reload would leave a thread and a descriptor.
+    """
+    for one in _used:
+        if one not in present and (found := one.own_outlet()):
+            _used.remove(one)
+            return found
+    return None
+
+
+@contextlib.contextmanager
+def kept() -> abc.Iterator[None]:
+    """Let the log be as it was if the body fails.
+
+    The file of ``log_config_append`` is read in place: the former handlers
+    are gone before its mistakes are found.
+    """
+    before = {logger: (logger.level, logger.propagate, list(logger.handlers))
+              for logger in _loggers()}
+    try:
+        yield
+    except BaseException:
+        for logger in _loggers():
+            level, logger.propagate, logger.handlers = before.get(
+                logger, (logging.NOTSET, True, []))
+            logger.setLevel(level)
+        raise
 
 
 def _loggers() -> abc.Iterator[logging.Logger]:
@@ -56,16 +96,36 @@ class _Ready(logging.Formatter):
 class Background(logging.Handler):
     """Lets another handler write in a thread of its own."""
 
-    def __init__(self, inner: logging.Handler) -> None:
-        """:param inner: the other handler; nobody else uses it any more"""
+    def __init__(self, inner: logging.Handler,
+                 spare: outlet.Outlet | None = None) -> None:
+        """Take the place of a handler.
+
+        :param inner: the other handler; nobody else uses it any more
+        :param spare: whose thread writes, unless it is a standard stream
+        """
         super().__init__(inner.level)
         self._inner = inner
         inner.setFormatter(_Ready(inner.formatter or logging.Formatter()))
+        # It would print a traceback for each record on a full disk.
+        inner.handleError = (   # type: ignore[method-assign]
+            self._note_failure)
         stream = getattr(inner, 'stream', None)
+        self._is_shared = stream in (sys.stdout, sys.stderr)
         # A file of its own may be opened again under the same name.
-        self._outlet = (outlet.of(stream) if stream in (
-            sys.stdout, sys.stderr) else outlet.Outlet('write log'))
+        self._outlet = (outlet.of(stream) if self._is_shared else
+                        spare or outlet.Outlet('write log'))
         self._outlet.say_dropped = self._say_dropped
+        self._standard_error = sys.stderr, outlet.of(sys.stderr)
+        # Only the outlet's thread counts failures, and it must not take the
+        # lock of a metric. So who logs next tells the metric.
+        self._limit = seldom.Limit()
+        self._failed = self._failed_told = self._failed_counted = 0
+        self._reason: object = None
+
+    def own_outlet(self) -> outlet.Outlet | None:
+        """Return its outlet if it has one of its own that has no work."""
+        return (self._outlet if self._outlet.is_empty() and
+                not self._is_shared else None)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Make the text of ``record`` and let it be written."""
@@ -83,13 +143,49 @@ class Background(logging.Handler):
             ready.exc_text = self._inner.formatter.formatException(
                 ready.exc_info)
         ready.exc_info = ready.args = None
-        if not self._outlet.put(lambda: self._inner.emit(ready)):
+        if not self._outlet.put(lambda: self._write(ready)):
             metrics.log_records_dropped.inc()
+        failed = self._failed
+        if failed > self._failed_counted:
+            metrics.log_records_dropped.inc(failed - self._failed_counted)
+            self._failed_counted = failed
+
+    def _write(self, record: logging.LogRecord) -> None:
+        """Write a record; runs in the outlet's thread, as all below here."""
+        before = self._failed
+        try:
+            self._inner.emit(record)
+        except Exception:   # the file cannot be opened again
+            self._note_failure(record)
+        if self._failed != before:
+            self._tell_failure()
+        elif lost := self._failed - self._failed_told:
+            self._failed_told = self._failed
+            self._say(f'{lost} records before this one may be missing: they '
+                      f'could not be written ({self._reason}).')
+
+    def _note_failure(self, record: logging.LogRecord) -> None:
+        """Note the error that is handled now."""
+        self._failed += 1
+        error = sys.exc_info()[1]
+        self._reason = getattr(error, 'strerror', None) or error
+
+    def _tell_failure(self) -> None:
+        """Say on standard error, seldom, that a file cannot be written."""
+        if self._is_shared or self._limit.take() is None:
+            return
+        stream, standard_error = self._standard_error
+        name = getattr(self._inner, 'baseFilename', None) or (
+            type(self._inner).__name__)
+        standard_error.put(outlet.writing(stream, printable.escaped(
+            f'The log {name} cannot be written: {self._reason}')))
 
     def _say_dropped(self, count: int) -> None:
-        """Log how many records were dropped; runs in the outlet's thread."""
+        self._say(f'{count} records were dropped, because the reader of this '
+                  'log did not read them.')
+
+    def _say(self, text: str) -> None:
+        """Write a line about this log into it."""
         self._inner.emit(logging.makeLogRecord({
             'name': __name__, 'levelno': logging.WARNING,
-            'levelname': 'WARNING',
-            'msg': f'{count} records were dropped, because the reader of '
-                   'this log did not read them.'}))
+            'levelname': 'WARNING', 'msg': text}))

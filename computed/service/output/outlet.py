@@ -119,10 +119,15 @@ def to_stderr(text: str) -> None:
 
 
 def _print(stream: typing.TextIO, text: str) -> None:
+    of(stream).put(writing(stream, text))
+
+
+def writing(stream: typing.TextIO, text: str) -> abc.Callable[[], None]:
+    """Return what writes a line to ``stream``, for its outlet."""
     kind = stream.encoding or 'utf-8'
     text = text.encode(kind, 'backslashreplace').decode(kind)
 
     def write() -> None:
         stream.write(text + '\n')
         stream.flush()
-    of(stream).put(write)
+    return write

@@ -3,6 +3,7 @@
 import logging
 import os
 import re
+import sys
 
 import pytest
 
@@ -80,3 +81,28 @@ def test_what_cannot_be_written_is_dropped():
     found.put(lambda: done.append(1))
     wait_for(lambda: done, 10)
     wait_for(found.is_empty, 10)
+
+
+def test_a_log_that_cannot_be_written_is_told_in_one_line(tmp_path, capfd):
+    descriptor = os.open('/dev/full', os.O_WRONLY)
+    with os.fdopen(descriptor, 'w') as stream:
+        logger = logging.Logger('test')
+        logger.addHandler(log_writers.Background(
+            logging.StreamHandler(stream)))
+        before = metrics.log_records_dropped.current()._value.get()
+        for number in range(100):
+            logger.info('line %d %s', number, 'x' * 1000)
+        wait_for(logger.handlers[0]._outlet.is_empty, 10)
+        # There is room again.
+        with open(tmp_path / 'log', 'w') as found:
+            os.dup2(found.fileno(), descriptor)
+        logger.info('later')
+        wait_for(lambda: 'may be missing' in (tmp_path / 'log').read_text(),
+                 10)
+    assert ('100 records before this one may be missing: they could not be '
+            'written (No space left on device).') in (
+        tmp_path / 'log').read_text()
+    assert metrics.log_records_dropped.current()._value.get() - before == 100
+    wait_for(outlet.of(sys.stderr).is_empty, 10)
+    assert capfd.readouterr().err == (
+        'The log StreamHandler cannot be written: No space left on device\n')
