@@ -1,15 +1,28 @@
 """The units of systemd: shut in as far as their programs allow."""
 
 import configparser
+import os
 import pathlib
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 FOLDER = pathlib.Path(__file__).parents[2] / 'etc' / 'systemd'
 CONDUCTOR = FOLDER / 'computed-conductor.service'
 HOST = FOLDER / 'computed.service'
+ROOT = FOLDER / 'computed-as-root.conf'
+# Prints the user ids that guests get.
+MEASURE = """
+from computed import concurrency
+concurrency.choose()
+from computed import conf
+from computed.virt.process import isolation
+conf.register_opts(conf.cfg.CONF)
+conf.cfg.CONF([], default_config_files=[])
+print(isolation.measure(conf.cfg.CONF).uids)
+"""
 
 
 def unit(path):
@@ -50,3 +63,17 @@ def test_both_units_use_the_same_user_and_folders(path):
                                   'computed.conf').read_text().splitlines()
         if not line.startswith('#')][0]
     assert (name, user) == ('u', 'computed')
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which('setpriv'),
+                    reason='only root can, with setpriv')
+def test_as_root_with_its_own_lines_each_guest_gets_a_user_id():
+    service = {**unit(HOST)['Service'], **unit(ROOT)['Service']}
+    assert (service['User'], service['Group']) == ('root', 'root')
+    # As systemd reads them: none, or all but none.
+    bounding = {'': '-all', '~': '+all'}[service['CapabilityBoundingSet']]
+    assert service['NoNewPrivileges'] == 'yes'
+    done = subprocess.run(
+        ['setpriv', f'--bounding-set={bounding}', '--no-new-privs',
+         sys.executable, '-P', '-c', MEASURE], capture_output=True, text=True)
+    assert done.stdout.startswith('range('), done.stderr
