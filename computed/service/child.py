@@ -18,6 +18,7 @@ from computed import clock
 from computed import concurrency
 from computed import exception
 from computed.service import notify
+from computed.service import signals
 
 LOG = logging.getLogger(__name__)
 
@@ -55,9 +56,10 @@ class ConductorChild:
                        if name != notify.VARIABLE}
         # Both use one backend, even if a file for one names another.
         environment[concurrency.VARIABLE] = concurrency.chosen()
-        self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, start_new_session=True,
-            env=environment)
+        with signals.held_back():
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, start_new_session=True,
+                env=environment)
 
     def _supervise(self) -> None:
         wait = SHORTEST

@@ -5,13 +5,17 @@ flood of them delays nothing, and the main loop decides which comes first.
 """
 
 import collections
+import contextlib
 import os
 import select
 import signal
 import types
+from collections import abc
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1,
            signal.SIGUSR2)
+# Those that would end a program which does not handle them yet.
+_HARMLESS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 # Read from the pipe at once: as much as it can hold.
 _ALL = 1 << 16
 
@@ -24,8 +28,22 @@ def survive() -> None:
     """
     global _kept_by_nohup
     _kept_by_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+    for number in _HARMLESS:
         signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HARMLESS)
+
+
+@contextlib.contextmanager
+def held_back() -> abc.Iterator[None]:
+    """Let a program that the body starts get these signals later.
+
+    It needs a second until it calls :func:`survive`. Until then they wait.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HARMLESS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _kept_by_nohup = False

@@ -44,3 +44,16 @@ def test_modules_of_the_current_folder_are_not_run(tmp_path):
                           capture_output=True, timeout=360)
     assert (done.returncode, done.stderr) == (0, '')
     assert 'was run' not in done.stdout
+
+
+def test_a_reload_does_not_end_a_conductor_that_starts(tmp_path):
+    failures = []
+    found = child.ConductorChild(
+        ['--config-file', str(tmp_path / 'missing')], failures.append)
+    found.start()
+    first = found._process
+    found.reload()      # its Python has not handled any signal yet
+    wait_for(lambda: failures, 30, 'the end of the conductor')
+    assert first.returncode == child.CANNOT_START
+    assert found._process is first
+    found.stop()
