@@ -43,17 +43,20 @@ def left_behind(asker: claims.Claims,
     """Return one instance for each claim that an earlier run left.
 
     A journaled claim that is not among them was never granted; its entry is
-    dropped.
+    dropped. A claim whose end the primary has not taken yet is left to
+    :func:`replay`: what was done under it must not be done again.
 
     :param instances: those of this host, just read from the primary
     """
     granted = {instance.claim_id for instance in instances}
+    ended = set()
     for entry in asker.journal.entries():
-        if not entry.ended and entry.claim_id not in (
-                granted | asker.in_hand):
+        if entry.ended:
+            ended.add(entry.claim_id)
+        elif entry.claim_id not in granted | asker.in_hand:
             asker.journal.forget(entry.claim_id)
-    return _ours(asker, instances,
-                 but_for=asker.in_hand | asker.journal.damaged())
+    return _ours(asker, instances, but_for=(
+        asker.in_hand | ended | asker.journal.damaged()))
 
 
 def is_journaled(asker: claims.Claims, instance: claims.Row) -> bool:

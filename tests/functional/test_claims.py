@@ -272,6 +272,25 @@ def test_an_act_is_not_repeated_because_its_end_is_told_slowly(
     assert 'power_off' not in virt.calls
 
 
+def test_nor_because_the_database_refuses_its_end_for_a_while(
+        manager, virt, pair, monkeypatch):
+    got = claim(manager.claims, task_state='powering-off')
+
+    def refuse(*args, **kwargs):
+        raise exception.DatabaseFailed(address='db', problem='it is full')
+    with monkeypatch.context() as patch:
+        patch.setattr(grant.Grant, 'settle_claim', refuse)
+        assert manager.claims.settle(
+            context.new(), got, task_state=None, vm_state='stopped',
+            power_state=4) is None
+        fixtures.successor(manager)
+        recovered(manager)
+    assert row(pair) == ('active', 'powering-off', got.claim_id)
+    assert 'power_off' not in virt.calls
+    recovery.replay(manager.claims, context.new())
+    assert row(pair) == ('stopped', None, None)
+
+
 def test_who_tells_nobody_does_not_tell_it_often(granted, lossy, tmp_path):
     entries = journal.Journal(tmp_path / 'claims')
     for _ in range(3):
