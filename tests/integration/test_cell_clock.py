@@ -8,11 +8,14 @@ import psutil
 import pytest
 from oslo_config import cfg
 
+from computed import chance
 from computed import conf as computed_conf
 from computed import context
 from computed import exception
 from computed.db.cell import cell_clock
+from computed.db.cell import claim
 from computed.db.cell import host
+from computed.db.cell import instance
 from computed.db.cell import succession
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
@@ -55,6 +58,30 @@ def test_a_heartbeat_that_hangs_stops_neither_the_clock_nor_other_heartbeats(
         return added_a_second() and host.report(
             context.new(), 'h2', LIFE.service_id, LIFE.boot_id, '{}')
     assert while_it_is_open(context.new(), 'h1', others)
+
+
+@cell.write
+def while_it_is_granted(ctxt, remembered, call):
+    """Grant a claim to a host, and call ``call`` before the commit."""
+    assert claim.grant(
+        ctxt, chance.uuid(), f'{LIFE.service_id}:{LIFE.boot_id}', 'test', [{
+            'kind': 'instance', 'key': fixtures.UUID, 'host': fixtures.HOST,
+            'expected': {}, 'values': {}, 'remembered': remembered}])
+    return call()
+
+
+@pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
+def test_nor_does_a_claim_that_hangs_stop_the_clock(database):
+    """It is judged by the clock, if its host remembers the instance."""
+    schemas.fill(database.url)
+    configure(database.url)
+    host.register(context.new(), fixtures.HOST, LIFE, '0')
+    instance.create(context.new(), fixtures.INSTANCE)
+    assert added_a_second()
+    assert while_it_is_granted(context.new(), {
+        'claim_id': fixtures.BOOT, 'revision': 0, 'vm_state': None,
+        'incarnation': cell.router.observe_incarnation(), 'seconds': 1,
+    }, added_a_second)
 
 
 PAUSED = """

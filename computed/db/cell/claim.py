@@ -143,14 +143,14 @@ FREE: dict[str, typing.Any] = {
 def _grant(context: computed_context.RequestContext, claim_id: str,
            owner: str, operation: str, wanted: Rows) -> list:
     new = _bumped(context, wanted)
-    fence.explain(context, new, owner, operation)
+    now = fence.explain(context, new, owner, operation)
     granted = {}
     for row in _order(wanted):
         kind = KINDS[row['kind']]
         facts = _conditions(kind, row['expected'])
         found = _update(
             context, row,
-            [*facts, *remembered.conditions(kind.model, row)], new,
+            [*facts, *remembered.conditions(kind.model, row, now)], new,
             _held_by(claim_id, owner))
         if found is None:
             # An error also rolls back the revisions and the other rows.

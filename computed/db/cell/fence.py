@@ -18,6 +18,7 @@ from computed import context as computed_context
 from computed import exception
 from computed.db.cell import freeze
 from computed.db.cell import models
+from computed.db.cell import remembered
 
 
 def _names(hosts: abc.Iterable[str | None]) -> list[str]:
@@ -71,7 +72,8 @@ class Unmet:
 
 def explain(context: computed_context.RequestContext,
             hosts: abc.Iterable[str | None], owner: str, operation: str,
-            freezes: bool = True, unmet: Unmet | None = None) -> None:
+            freezes: bool = True, unmet: Unmet | None = None,
+            ) -> remembered.History:
     """Raise the reason why a write is refused, if there is one.
 
     A grant asks before it writes, and any write may ask after it has changed
@@ -81,6 +83,7 @@ def explain(context: computed_context.RequestContext,
     :param owner: ``service_id:boot_id`` of the run that asks
     :param freezes: False: a freeze does not matter, because something ends
     :param unmet: the row that the write has not changed, if one is known
+    :returns: what else it has read, for :func:`remembered.conditions`
     :raises computed.exception.Replaced: another run is registered
     :raises computed.exception.Frozen: one of them is frozen, or all hosts are
     :raises computed.exception.InstanceRegressed: the row lacks what its host
@@ -89,7 +92,7 @@ def explain(context: computed_context.RequestContext,
     known_as = _names(hosts)
     row, known = models.Freeze, models.Service
     found = context.session.execute(
-        sa.select(known.host, row)
+        sa.select(known.host, row, *remembered.columns())
         .outerjoin(row, row.host.in_([models.ALL_HOSTS, *known_as]))
         .where(known.host.in_(known_as), *_is(owner))
         .order_by(row.host)).first()
@@ -100,6 +103,7 @@ def explain(context: computed_context.RequestContext,
                                **freeze.described(found.Freeze))
     if unmet is not None and unmet.row.get('remembered'):
         _ensure_remembered(context, unmet)
+    return remembered.History(found.incarnation, found.seconds)
 
 
 def _ensure_remembered(context: computed_context.RequestContext,

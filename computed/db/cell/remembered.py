@@ -4,6 +4,7 @@ If the database has gone back in time, a row lacks what its host has written.
 No claim is granted on such a row.
 """
 
+import dataclasses
 import typing
 from collections import abc
 
@@ -15,8 +16,32 @@ from computed.db.cell import models
 Row = abc.Mapping[str, typing.Any]
 
 
-def conditions(model: typing.Any,
-               row: Row) -> list[sa.ColumnElement[bool]]:
+@dataclasses.dataclass(frozen=True)
+class History:
+    """The history that the database is in.
+
+    :ivar incarnation: of the database
+    :ivar seconds: what the clock of the cell shows
+    """
+
+    incarnation: str | None
+    seconds: int
+
+
+def columns() -> list[sa.ColumnElement[typing.Any]]:
+    """Return the columns of a SELECT that make a :class:`History`.
+
+    Select them after the hosts of the claim are locked: a new incarnation
+    raises the revisions of all hosts, so none begins before the commit. The
+    write itself must not read them: MariaDB would lock the clock, and every
+    conductor that counts would wait for the commit.
+    """
+    return [sa.select(models.DatabaseIdentity.incarnation).scalar_subquery()
+            .label('incarnation'), cell_clock.seconds().label('seconds')]
+
+
+def conditions(model: typing.Any, row: Row,
+               now: History) -> list[sa.ColumnElement[bool]]:
     """Return the condition that a row has what its host remembers.
 
     It has that if it has the result that the host wrote last, if it says the
@@ -28,17 +53,16 @@ def conditions(model: typing.Any,
     :param row: with ``remembered``, which is what
         :meth:`computed.claims.settled.Settled.facts` returns, with the
         ``seconds`` that the host has seen
+    :param now: as the open transaction has read it
     """
     facts = row.get('remembered')
     if not facts:
         return []
-    later = [model.revision > facts['revision']]
-    if facts['incarnation'] is not None:
-        later.append(sa.select(models.DatabaseIdentity.incarnation)
-                     .scalar_subquery() == facts['incarnation'])
-        if isinstance(facts.get('seconds'), int):
-            later.append(cell_clock.seconds() >= facts['seconds'])
-    either = [model.settled_claim_id == facts['claim_id'], sa.and_(*later)]
+    either = [model.settled_claim_id == facts['claim_id']]
+    if facts['incarnation'] is None or (
+            now.incarnation == facts['incarnation'] and
+            now.seconds >= facts.get('seconds', 0)):
+        either.append(model.revision > facts['revision'])
     if facts['vm_state'] is not None:
         either.append(model.vm_state == facts['vm_state'])
     return [sa.or_(*either)]
