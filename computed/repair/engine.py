@@ -45,8 +45,7 @@ def run(manager: policy_module.Manager, context: claims.Context,
     left = this.brake(this.braked(found), allowed)
     try:
         left = left + this.repair_all(
-            [(row, None if verdict.proven or this.is_explained(row)
-              else allowed)
+            [(row, None if this.is_explained(row) else allowed)
              for row, verdict in found
              if verdict.repair and row not in left])
         record.record_all(this, [
@@ -74,9 +73,10 @@ def check(manager: policy_module.Manager, context: claims.Context,
         return
     verdict = policy.judge(manager, row, guest)
     outcome = None
-    allowed = (None if verdict.proven or this.is_explained(row)
+    allowed = (None if this.is_explained(row)
                else policy.limit(manager, ()))
-    if allowed is not None and not this.memory.hourly.room(allowed):
+    if allowed is not None and not verdict.proven and (
+            not this.memory.hourly.room(allowed)):
         outcome = item.REFUSED      # without a claim, which costs writes
     elif verdict.repair and policy.mode(manager) == policy_module.ENFORCE:
         try:

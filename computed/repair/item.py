@@ -64,7 +64,8 @@ def repair(manager: policy_module.Manager, context: claims.Context,
     judge the row again, and not finish an operation that was never decided.
 
     :param row: as it was when it was chosen, perhaps long ago
-    :param allowed: repairs per hour; None: there is no limit
+    :param allowed: repairs per hour, which limit what is not proven when the
+        row is judged again; None: there is no limit
     :returns: ``acted``, ``failed`` (the driver could not), ``lost_races``
         (the row is not wrong any more) or ``refused`` (it is in use, the
         brake holds, or the guest does not answer)

@@ -308,6 +308,27 @@ def test_hints_are_held_by_the_same_brake(manager, virt, pair):
     assert revision_of(pair) == before + 1
 
 
+@pytest.mark.parametrize('repair', [
+    lambda manager: power_states.check_instance(
+        manager, context.new(), UUID),
+    lambda manager: manager._sync_power_states(context.new())])
+def test_what_is_not_proven_any_more_is_held_by_it(
+        manager, virt, pair, repair):
+    put(pair, power_state=1)
+    add_guest(manager, virt)
+    virt.set_power_state(UUID, states.SHUTDOWN, exit_code=0)
+    while memory(manager).hourly.take(10):
+        pass
+    grant_claim = manager.claims.claim_all
+
+    def forgets(*args, **kwargs):
+        virt.set_power_state(UUID, states.SHUTDOWN, exit_code=None)
+        return grant_claim(*args, **kwargs)
+    manager.claims.claim_all = forgets
+    repair(manager)
+    assert row(pair) == ('active', None, states.SHUTDOWN, None)
+
+
 def revision_of(pair):
     [[found]] = pair.sql(
         pair.primary, 'SELECT revision FROM hosts WHERE name = ?',
