@@ -51,6 +51,13 @@ Moment = typing.Annotated[float, Rule(
     lambda value: 0 <= value < 253402300800, 'is not a time until 9999')]
 
 Values = dict[str, typing.Any]
+T = typing.TypeVar('T')
+
+
+def divided(members: abc.Sequence[T], most: int) -> abc.Iterator[list[T]]:
+    """Yield the members in lists of at most ``most``; nothing for none."""
+    for first in range(0, len(members), most):
+        yield list(members[first:first + most])
 
 
 class Remembered(typing.TypedDict):
@@ -119,7 +126,9 @@ class TrafficRow(typing.TypedDict):
 # which is the lowest, is 32,766.
 Wanted = typing.Annotated[list[WantedRow], at_most(100)]
 Settled = typing.Annotated[list[SettledRow], at_most(100)]
-PowerChanges = typing.Annotated[list[PowerChange], at_most(10_000)]
+# The callers divide longer lists.
+POWER_CHANGES, MOMENTS = 10_000, 100
+PowerChanges = typing.Annotated[list[PowerChange], at_most(POWER_CHANGES)]
 Traffic = typing.Annotated[list[TrafficRow], at_most(3_000)]
 Uuids = typing.Annotated[list[Uuid], at_most(10_000)]
-Moments = typing.Annotated[list[Moment], at_most(100)]
+Moments = typing.Annotated[list[Moment], at_most(MOMENTS)]

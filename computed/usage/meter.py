@@ -9,6 +9,7 @@ import collections
 import contextlib
 import dataclasses
 import datetime
+import itertools
 import threading
 import typing
 from collections import abc
@@ -156,10 +157,12 @@ class Meter:
         starts = sorted({start for sample in asked for start in (
             sample.start_period, sample.previous_period)})
         launched: dict[str, float | None] = {}
-        for first in range(0, len(uuids), CHUNK):
+        # There are more periods than two if the database was long away.
+        for some, moments in itertools.product(
+                arguments.divided(uuids, CHUNK),
+                arguments.divided(starts, arguments.MOMENTS)):
             found = bandwidth_obj.BandwidthUsageList.get_by_uuids(
-                context, uuids[first:first + CHUNK], starts,
-                use_slave=False)
+                context, some, moments, use_slave=False)
             launched.update(found.launched)
             for usage in found:
                 if usage.damaged_fields():
@@ -181,8 +184,7 @@ class Meter:
 
     def _send(self, context: Context) -> int:
         rows = list(self._unwritten.values())
-        for first in range(0, len(rows), CHUNK):
-            part = rows[first:first + CHUNK]
+        for part in arguments.divided(rows, CHUNK):
             bandwidth_obj.BandwidthUsageList.record(
                 context, [typing.cast(arguments.TrafficRow,
                                       dataclasses.asdict(row))

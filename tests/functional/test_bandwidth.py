@@ -14,6 +14,7 @@ import pytest
 from computed import context
 from computed import exception
 from computed import states
+from computed.objects import arguments
 from computed.objects import bandwidth as bandwidth_obj
 from computed.operations import build
 from computed.operations import operation
@@ -392,6 +393,24 @@ def test_what_could_not_be_read_is_accounted_later(
         assert len(manager.meter._samples) == 2
     poll(manager)
     assert usage(pair) == [(MAY, 350, 0)]
+
+
+def test_nor_does_it_matter_over_how_many_periods(
+        manager, virt, pair, clock, monkeypatch):
+    """One call may not name all of them."""
+    put(pair, pair.primary, bw=(100, 0), ctr=(500, 0))
+    manager.conf.set_override('instance_usage_audit_period', 'hour', 'tasks')
+
+    def away(*args, **kwargs):
+        raise exception.PrimaryUnavailable()
+    with monkeypatch.context() as patch:
+        patch.setattr(bandwidth_obj.BandwidthUsageList, 'get_by_uuids', away)
+        for counted in range(arguments.MOMENTS + 1):
+            carry(virt, 600 + counted)
+            with pytest.raises(exception.PrimaryUnavailable):
+                poll(manager)
+            clock.now += 3600
+    assert poll(manager).recorded == arguments.MOMENTS + 2
 
 
 @pytest.mark.parametrize('gone', [False, True])

@@ -11,6 +11,7 @@ from computed import context
 from computed import exception
 from computed import metrics
 from computed import states
+from computed.objects import arguments
 from computed.objects import grant
 from computed.repair import brakes
 from computed.repair import memory as task_memory
@@ -101,6 +102,16 @@ def test_a_power_state_alone_is_recorded_without_a_claim(
     report = manager._sync_power_states(context.new())
     assert (report.recorded, report.acted) == (1, 0)
     assert row(pair) == ('error', None, states.RUNNING, None)
+
+
+def test_more_than_one_call_may_have_are_recorded_in_several(manager, pair):
+    put(pair, power_state=4)
+    changes = [{'uuid': uuid, 'vm_state': 'active', 'old': 4, 'new': 1}
+               for uuid in [*map(many_uuid, range(arguments.POWER_CHANGES)),
+                            UUID]]
+    assert power_states.POLICY.record(
+        manager, context.new(), changes) == 1
+    assert row(pair) == ('active', None, 1, None)
 
 
 # start finished on the primary / the replica still says stopped, guest runs

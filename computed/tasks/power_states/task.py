@@ -88,11 +88,17 @@ class PowerStates(policy.Policy):
 
     def record(self, manager: policy.Manager, context: Context,
                corrections: list[dict]) -> int:
-        """Write power states in one call; return how many were written."""
-        return instance_obj.InstanceList.record_power_states(
-            context, manager.host,
-            typing.cast(list[arguments.PowerChange], corrections),
-            manager.claims.claim_owner)
+        """Write power states; return how many were written.
+
+        It is one call, unless there are more than a call may have.
+        """
+        return sum(
+            instance_obj.InstanceList.record_power_states(
+                context, manager.host,
+                typing.cast(list[arguments.PowerChange], part),
+                manager.claims.claim_owner)
+            for part in arguments.divided(
+                corrections, arguments.POWER_CHANGES))
 
 
 POLICY = PowerStates()
