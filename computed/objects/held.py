@@ -22,6 +22,7 @@ class HeldClaim(base.ComputedObject):
         'claimed_at': fields.DateTimeField(),
         'registered': fields.BooleanField(),
         'silent_for': fields.FloatField(nullable=True),
+        'damaged': fields.ListOfStringsField(),
     }
 
 

@@ -92,6 +92,21 @@ def test_the_claim_of_a_service_that_was_replaced_is_released(pair, held):
     assert row(pair)[2] is None
 
 
+@pytest.mark.parametrize('owner', [None, 'x'])
+def test_a_damaged_claim_spoils_no_list_and_can_be_released(
+        pair, held, silence, owner):
+    pair.sql(pair.primary, 'UPDATE instances SET claim_owner = ?, '
+             'claimed_at = NULL', owner)
+    assert listed(pair) == [
+        (held.claim_id, 'instance', fixtures.UUID, 'up')]
+    # Nobody knows its holder, which may be the service of this host.
+    assert 'was heard' in manage(pair, 'claim', 'release', held.claim_id)[1]
+    silence(DOWN_AFTER + 1)
+    assert manage(pair, 'claim', 'release', held.claim_id) == (
+        0, f'instance {fixtures.UUID} is free.\n')
+    assert row(pair) == ('active', None, None, None, None)
+
+
 def test_a_claim_on_a_guest_is_shown_and_released_too(
         pair, manager, silence):
     claim = absence.claim(

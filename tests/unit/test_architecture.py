@@ -30,7 +30,7 @@ HASHES = {
         '1.0-46a1023850a97f4600b6a350e4bb2488',
     'Grant':
         '1.0-a70c717baf95975dc9b6badb93a02dd0',
-    'HeldClaim': '1.0-4cea2f25139a59d9b68e55f9fdb0a676',
+    'HeldClaim': '1.0-b1d9b49400f74b85efe37f474f49161e',
     'HeldClaimList': '1.0-9911f490c4bb8a065531d79078e4b181',
     'Host':
         '1.0-e9c183ce7fdbcebaba7d37694acbfb21',

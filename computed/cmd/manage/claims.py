@@ -18,14 +18,14 @@ def describe(row: held_obj.HeldClaim,
 
     :param down_after: seconds without a heartbeat after which a host is down
     """
-    return {
+    return columns.with_damage({
         'claim_id': row.claim_id,
         'kind': row.kind,
         'key': row.key,
         'host': columns.Cell(row.host),
         'claimed_at': columns.relative(row.claimed_at.timestamp()),
         'holder': holder(row, down_after),
-    }
+    }, row.damaged_fields())
 
 
 def holder(row: held_obj.HeldClaim, down_after: float) -> columns.Cell:

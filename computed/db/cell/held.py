@@ -35,12 +35,13 @@ GUEST = 'guest'
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """One row that is claimed.
+    """One row that is claimed; its columns may be damaged.
 
     :ivar kind: a key of :data:`claim.KINDS`, or ``guest``
     :ivar owner: ``service_id:boot_id`` of the holder
     :ivar registered: whether a run of the holder's service has the host of
-        the row; if not, the holder can write nothing any more
+        the row; if not, the holder can write nothing any more. If the owner
+        is damaged, the service that has the host may be the holder.
     :ivar silent_for: if so, the seconds since that service was heard, by the
         clock of the cell
     """
@@ -49,8 +50,8 @@ class Held:
     kind: str
     key: str
     host: str | None
-    owner: str
-    claimed_at: datetime.datetime
+    owner: str | None
+    claimed_at: datetime.datetime | None
     registered: bool
     silent_for: float | None
 
@@ -77,8 +78,9 @@ def _all(condition: Condition = lambda model: sa.true()) -> typing.Any:
 
 
 def _held(found: typing.Any) -> Held:
+    service_id, whole, _ = str(found.claim_owner).partition(':')
     registered = found.service_id is not None and (
-        found.claim_owner.partition(':')[0] == found.service_id)
+        not whole or service_id == found.service_id)
     return Held(
         found.claim_id, found.kind, found.key, found.host, found.claim_owner,
         found.claimed_at, registered,
