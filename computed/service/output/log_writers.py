@@ -109,6 +109,11 @@ class Background(logging.Handler):
         # It would print a traceback for each record on a full disk.
         inner.handleError = (   # type: ignore[method-assign]
             self._note_failure)
+        # logging.shutdown() would flush it while it holds the lock of all
+        # loggers: a new log_config_append calls it, and so does the end.
+        known: list[typing.Any] = vars(logging)['_handlerList']
+        for reference in [one for one in known if one() is inner]:
+            known.remove(reference)
         stream = getattr(inner, 'stream', None)
         self._is_shared = stream in (sys.stdout, sys.stderr)
         # A file of its own may be opened again under the same name.
@@ -126,6 +131,11 @@ class Background(logging.Handler):
         """Return its outlet if it has one of its own that has no work."""
         return (self._outlet if self._outlet.is_empty() and
                 not self._is_shared else None)
+
+    def close(self) -> None:
+        """Let the other handler be closed once all is written."""
+        self._outlet.put(self._inner.close)
+        super().close()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Make the text of ``record`` and let it be written."""

@@ -1,9 +1,12 @@
 """The log holds up nobody."""
 
+import contextlib
 import logging
 import os
 import re
+import select
 import sys
+import threading
 
 import pytest
 
@@ -106,3 +109,27 @@ def test_a_log_that_cannot_be_written_is_told_in_one_line(tmp_path, capfd):
     wait_for(outlet.of(sys.stderr).is_empty, 10)
     assert capfd.readouterr().err == (
         'The log StreamHandler cannot be written: No space left on device\n')
+
+
+def test_a_reader_that_stalls_holds_up_no_change_of_the_handlers(pipe):
+    reader, _ = pipe
+    handler = logging.StreamHandler(os.fdopen(os.dup(pipe[1]), 'w'))
+    logger = logging.Logger('test')
+    logger.addHandler(log_writers.Background(handler))
+    for _ in range(100):
+        logger.info('x' * 5000)
+    wait_for(lambda: select.select([], [pipe[1]], [], 0) == ([], [], []), 10)
+    # As logging.config calls it, with what logging knows.
+    known = [one for one in logging._handlerList
+             if one() in (handler, *logger.handlers)]
+    ended = threading.Thread(
+        target=logging.shutdown, args=(known,), daemon=True)
+    ended.start()
+    wait_for(lambda: not ended.is_alive(), 10)
+    os.set_blocking(reader, False)
+
+    def is_read():
+        with contextlib.suppress(BlockingIOError):
+            os.read(reader, 1 << 20)
+        return logger.handlers[0]._outlet.is_empty()
+    wait_for(is_read)
