@@ -34,6 +34,8 @@ from computed.service.output import reports
 LOG = oslo_logging.getLogger(__name__)
 # Seconds from the end of the time for a shutdown until the process is killed.
 LAST = 2
+# The file descriptor of standard error.
+STDERR = 2
 # Seconds in which a second signal means the same as the first: a terminal, or
 # timeout(1), sends one to the process and one to its group.
 SAME = 0.5
@@ -212,7 +214,10 @@ class MainLoop:
             # This is for the case that no thread of this process can run:
             # native code, or a native wait under eventlet, does not return.
             # Nor may standard error take the dump, so the kernel is last.
-            faulthandler.dump_traceback_later(timeout + LAST, exit=True)
+            # A number: of a stream it would ask a flush, which waits for the
+            # thread that writes there.
+            faulthandler.dump_traceback_later(
+                timeout + LAST, exit=True, file=STDERR)
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(timeout + 2 * LAST)
         self._thread('stop', self._stop)

@@ -49,9 +49,12 @@ class Mute(test_programs.Standalone):
                    *(arguments or self.arguments)]
         if output is None:
             command = ['sh', '-c', 'exec "$@" >&- 2>&-', 'sh', *command]
+        # Users have no such variable: what is printed is buffered.
+        environment = {name: value for name, value in os.environ.items()
+                       if name != 'PYTHONUNBUFFERED'}
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            cwd=folder)
+            cwd=folder, env=environment)
         self.program = self
         self.wait_until_up()
 
