@@ -162,8 +162,9 @@ def test_a_host_takes_its_conductor_along(tmp_path, killed):
     host = psutil.Process(program.process.pid)
     conductor, = host.children()
     assert conductor.environ()[concurrency.VARIABLE] == 'eventlet'
-    # One more thread writes the log, so that no reader of it blocks them.
-    assert (host.num_threads(), conductor.num_threads()) == (2, 2)
+    # Two more threads write to standard output and standard error, so that no
+    # reader of these blocks them.
+    assert (host.num_threads(), conductor.num_threads()) == (3, 3)
     assert program.output().count('Running on eventlet, which') == 2
 
     host.kill()
