@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import random
+import threading
 import uuid
 
 import sqlalchemy as sa
@@ -65,11 +66,14 @@ def route(url, max_page=1000):
 
 @contextlib.contextmanager
 def statements():
-    """A list of the SELECTs made in the block: ``(text, parameters)``."""
-    seen = []
+    """A list of the SELECTs made in the block: ``(text, parameters)``.
+
+    Only those of this thread: others of the process may look after servers.
+    """
+    seen, mine = [], threading.get_ident()
 
     def note(connection, cursor, statement, parameters, *rest):
-        if statement.startswith('SELECT'):
+        if statement.startswith('SELECT') and threading.get_ident() == mine:
             seen.append((statement, parameters))
     event.listen(sa.Engine, 'before_cursor_execute', note)
     try:
