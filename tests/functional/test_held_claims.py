@@ -11,19 +11,13 @@ from computed import exception
 from computed.claims import absence
 from computed.objects import held as held_obj
 from tests.functional import test_claims_of_several as several
+from tests.functional import test_freeze
 from tests.support import fixtures
-from tests.support import prefork
 
 ACTIVE = {'vm_state': 'active', 'task_state': None}
 # The default of service_down_time, in seconds.
 DOWN_AFTER = 60
-
-
-def manage(pair, *argv):
-    """Run computed-manage; return its status, and all it said."""
-    done = prefork.run('computed.cmd.manage', '--config-file',
-                       str(pair.folder / 'computed.conf'), *argv)
-    return done.returncode, done.stdout + done.stderr
+manage = test_freeze.manage
 
 
 def listed(pair):

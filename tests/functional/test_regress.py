@@ -160,15 +160,20 @@ def test_its_host_says_why_it_is_held(manager, restored):
         {'uuid': UUID, 'name': 'web'}]
 
 
+def write_as_another(pair):
+    """Let somebody else change the instance, so that its revision rises."""
+    for path in (pair.primary, pair.replica):
+        pair.sql(path, "UPDATE instances SET name = 'renamed', "
+                 'revision = revision + 1000')
+        pair.sql(path, 'UPDATE hosts SET revision = revision + 1000')
+
+
 def test_a_later_write_by_somebody_else_does_not_hide_it(
         manager, virt, pair, fresh, backup):
     manager._sync_power_states(context.new())
     backup.restore()
     new_incarnation(manager, pair, fresh.conductor)
-    for path in (pair.primary, pair.replica):
-        pair.sql(path, "UPDATE instances SET name = 'renamed', "
-                 'revision = revision + 1000')
-        pair.sql(path, 'UPDATE hosts SET revision = revision + 1000')
+    write_as_another(pair)
     for _ in range(3):
         manager._sync_power_states(context.new())
     assert virt.get_instance(UUID).power_state == states.RUNNING
@@ -183,10 +188,7 @@ def test_nor_if_nobody_began_a_new_incarnation(
     [(number,)] = pair.sql(pair.primary,
                            'SELECT incarnation FROM database_identity')
     manager.claims.seen.note(number, 10 ** 6)
-    for path in (pair.primary, pair.replica):
-        pair.sql(path, "UPDATE instances SET name = 'renamed', "
-                 'revision = revision + 1000')
-        pair.sql(path, 'UPDATE hosts SET revision = revision + 1000')
+    write_as_another(pair)
     for _ in range(3):
         manager._sync_power_states(context.new())
     assert virt.get_instance(UUID).power_state == states.RUNNING
