@@ -36,6 +36,10 @@ UNCERTAIN = (exception.OutcomeUnknown, exception.ConductorUnavailable,
              exception.PrimaryUnavailable)
 # After these errors another request would fail too: stop asking for now.
 UNANSWERED = (*UNCERTAIN, exception.PrimaryReadOnly)
+# After these errors nothing was done now, and the next pass tries again.
+# DatabaseFailed may concern one row only, so others are still asked for.
+NOT_NOW = (*UNANSWERED, exception.DatabaseFailed, exception.WriteConflict,
+           exception.Replaced)
 # These errors say that no claim was granted. (PrimaryReadOnly is not one: an
 # earlier try of the same request may have been granted.)
 DEFINITE = (exception.ClaimLost, exception.InstanceRegressed,
@@ -242,8 +246,7 @@ class Claims:
         self._keep_end(entry)
         try:
             found = self.tell(context, entry)
-        except (exception.Replaced, exception.WriteConflict,
-                exception.DatabaseFailed, *UNANSWERED) as error:
+        except NOT_NOW as error:
             LOG.warning('The end of %(operation)s of instance %(uuid)s is '
                         'not recorded yet: %(error)s',
                         {'operation': entry.operation, 'uuid': entry.uuid,

@@ -13,6 +13,7 @@ from collections import abc
 from oslo_log import log as logging
 
 from computed import files
+from computed.logs import seldom
 
 LOG = logging.getLogger(__name__)
 SUFFIX = '.json'
@@ -79,8 +80,7 @@ class Journal:
         """
         self.folder = folder
         self._reserve = reserve
-        # The damaged files that the log names already.
-        self._reported: set[str] = set()
+        self._lines = seldom.Seldom(LOG)
         files.make_private(folder)
 
     def _path(self, claim_id: str) -> str:
@@ -146,10 +146,8 @@ class Journal:
 
     def _report(self, name: str,
                 error: files.Damaged | OSError) -> None:
-        if name not in self._reported:
-            self._reported.add(name)
-            LOG.error('A journal entry: %s. Its claim is neither finished '
-                      'nor released, so its instance stays busy. Restore the '
-                      'file, or move it away: then the claim is released, '
-                      'and the next pass compares the guest with its '
-                      'record.', files.explained(error))
+        self._lines.error(
+            'A journal entry: %s. Its claim is neither finished nor released, '
+            'so its instance stays busy. Restore the file, or move it away: '
+            'then the claim is released, and the next pass compares the guest '
+            'with its record.', files.explained(error), kind=name)

@@ -130,7 +130,7 @@ def release_orphaned(asker: claims.Claims, context: claims.Context,
                         'been given up; releasing it.', instance.name)
             let_go(asker, context, instance)
         except (exception.ClaimLost, exception.InstanceNotFound,
-                exception.NotJournaled, *claims.UNANSWERED) as error:
+                exception.NotJournaled, *claims.NOT_NOW) as error:
             LOG.info('Instance %(name)s is left to the next pass: '
                      '%(error)s', {'name': instance.name, 'error': error})
 

@@ -10,6 +10,7 @@ from computed import clock
 from computed import exception
 from computed import files
 from computed import states
+from computed.logs import seldom
 from computed.virt import claim as virt_claim
 
 LOG = logging.getLogger(__name__)
@@ -110,6 +111,7 @@ class Store:
         self._after_reboot = after_reboot
         self._reserve = reserve
         self._owner = dataclasses.asdict(owner)
+        self._lines = seldom.Seldom(LOG)
         files.make_private(folder)
 
     def read(self) -> dict[str, Remembered]:
@@ -165,8 +167,8 @@ class Store:
                     reserve=self._reserve)
         except (OSError, ValueError) as error:
             # The file has what was known earlier, which does no harm.
-            LOG.warning('What is known of instance %(uuid)s could not be '
-                        'written: %(error)s', {'uuid': uuid, 'error': error})
+            self._lines.warn('What is known of instance %s could not be '
+                             'written: %s', uuid, error)
 
     def _read(self, uuid: str) -> Remembered | None:
         """Return what the file of an instance has; None: nothing of ours.

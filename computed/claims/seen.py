@@ -6,6 +6,7 @@ from oslo_log import log as logging
 
 from computed import files
 from computed.db import witness
+from computed.logs import outage
 
 LOG = logging.getLogger(__name__)
 
@@ -24,7 +25,12 @@ class Kept(witness.Witness):
         :raises OSError: it cannot be read, or belongs to another user
         """
         self._path = os.fspath(path)
-        self._failed = False
+        self._unwritten = outage.Outage(
+            'What was seen of the database cannot be written',
+            'What was seen of the database could not be written for '
+            '{seconds}',
+            'What was seen of the database is written again after '
+            '{seconds}.')
         try:
             found = files.read_json(self._path)
             with files.understood(self._path):
@@ -47,9 +53,6 @@ class Kept(witness.Witness):
         try:
             files.write_json(self._path, self.seen(), durable=False)
         except OSError as error:
-            if not self._failed:
-                LOG.warning('What was seen of the database could not be '
-                            'written: %s', error)
-            self._failed = True
+            self._unwritten.lasts(str(error))
         else:
-            self._failed = False
+            self._unwritten.ends()

@@ -168,6 +168,10 @@ def finish(manager: Manager, context: Context, operation: Operation,
     context.update_store()
     try:
         carry_out(manager, context, operation, claim, held)
+    except exception.ComputedError as error:
+        LOG.warning('Could not %(operation)s instance %(uuid)s: %(error)s',
+                    {'operation': operation.name, 'uuid': claim.uuid,
+                     'error': error})
     except Exception:
         LOG.exception('Could not %(operation)s instance %(uuid)s.',
                       {'operation': operation.name, 'uuid': claim.uuid})

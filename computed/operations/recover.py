@@ -121,7 +121,7 @@ def release_left(manager: operation.Manager,
     try:
         release_former(manager, context, instance_obj.InstanceList.get_by_host(
             context, manager.host, use_slave=False))
-    except (exception.NotJournaled, *claims.UNANSWERED) as error:
+    except (exception.NotJournaled, *claims.NOT_NOW) as error:
         LOG.info('The claims of a former service of this host are left to '
                  'the next pass: %s', error)
 

@@ -10,6 +10,7 @@ from oslo_log import log as logging
 
 from computed import files
 from computed import periodic
+from computed.logs import outage
 
 LOG = logging.getLogger(__name__)
 
@@ -101,7 +102,11 @@ class History:
         self._lock = threading.Lock()
         self._saving = threading.Lock()
         self._unsaved = False
-        self._warned = False
+        self._unwritten = outage.Outage(
+            'Records of task runs cannot be written. The tasks run on, but a '
+            'restart loses the records',
+            'Records of task runs could not be written for {seconds}',
+            'Records of task runs are written again after {seconds}.')
         # Whether the file that was there was damaged.
         self._damaged = False
 
@@ -153,7 +158,7 @@ class History:
         return next(reversed(self.of(name)), None)
 
     def save(self) -> None:
-        """Write the records to disk; warn once if that is impossible."""
+        """Write the records to disk; warn if that is impossible."""
         with self._saving:      # or an older state could replace a newer one
             with self._lock:
                 if not self._unsaved:
@@ -168,13 +173,9 @@ class History:
                 files.write_json(self._path, values)
             except (OSError, TypeError, ValueError) as error:
                 self._unsaved = True
-                if not self._warned:
-                    LOG.warning('Cannot write the records of task runs to '
-                                '%s: %s. The tasks run on, but a restart '
-                                'will lose the records.', self._path, error)
-                self._warned = True
+                self._unwritten.lasts(f'{self._path}: {error}')
             else:
-                self._warned = False
+                self._unwritten.ends()
 
     def _ring(self, name: str) -> collections.deque[Record]:
         return self._rings.setdefault(name, collections.deque(maxlen=KEPT))

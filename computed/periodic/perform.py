@@ -21,8 +21,7 @@ LOG = logging.getLogger(__name__)
 AWAY = (exception.PutOff, exception.ConductorUnavailable,
         exception.OutcomeUnknown, exception.RequestExpired,
         exception.PrimaryUnavailable, exception.PrimaryReadOnly,
-        exception.DatabaseFailed, exception.WriteConflict,
-        exception.Replaced)
+        exception.WriteConflict, exception.Replaced)
 
 NewContext = abc.Callable[[], context.RequestContext]
 
@@ -66,13 +65,15 @@ def perform(slot: task_slot.Slot, run: task_slot.Run, manager: object,
         slot.waiting.lasts(record.error)
     except exception.ComputedError as error:
         record.outcome, record.error = history.ERROR, one_line(error)
-        LOG.error('Periodic task %s failed: %s', slot.name, record.error)
+        slot.failing.lasts(record.error)
     # Even SystemExit: a task may fail, but not the runner.
     except BaseException as error:
         record.outcome, record.error = history.ERROR, one_line(error)
         LOG.exception('Periodic task %s failed', slot.name)
     if record.outcome != history.PUT_OFF:
         slot.waiting.ends()
+    if record.outcome == history.OK:
+        slot.failing.ends()
     record.reads = dict(reads)
     return record, retry_after
 

@@ -75,15 +75,20 @@ class Slot:
     resync: bool = False
 
     def __post_init__(self) -> None:
-        """Make what tells that runs are put off.
+        """Make what tells that runs are put off or fail.
 
         :ivar waiting: lasts while runs are put off
+        :ivar failing: lasts from a foreseen failure to the next success
         """
         self.waiting = outage.Outage(
             f'Periodic task {self.name} is put off',
             f'Periodic task {self.name} has been put off for {{seconds}}',
             f'Periodic task {self.name} runs again after {{seconds}}.',
             level=logging.INFO)
+        self.failing = outage.Outage(
+            f'Periodic task {self.name} failed',
+            f'Periodic task {self.name} has been failing for {{seconds}}',
+            f'Periodic task {self.name} succeeds again after {{seconds}}.')
 
     @property
     def busy(self) -> bool:

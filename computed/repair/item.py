@@ -19,14 +19,27 @@ LOG = logging.getLogger(__name__)
 ACTED, FAILED, LOST, REFUSED = 'acted', 'failed', 'lost_races', 'refused'
 
 
+# A database may refuse one row for ever, and the rows behind it must be
+# repaired all the same. After so many refusals in a pass it takes no row.
+REFUSALS = 3
+
+
 @dataclasses.dataclass
 class Stopped:
     """Tells the threads of a pass that no more claims can be granted.
 
     :ivar reason: the error that refused a claim, or None
+    :ivar refusals: how often the database has refused
     """
 
     reason: exception.ComputedError | None = None
+    refusals: int = 0
+
+    def count(self, error: exception.DatabaseFailed) -> None:
+        """Count a refusal of the database; stop at the last one."""
+        self.refusals += 1
+        if self.refusals >= REFUSALS:
+            self.reason = self.reason or error
 
 
 def repair_safely(manager: policy_module.Manager, context: claims.Context,
@@ -47,6 +60,10 @@ def repair_safely(manager: policy_module.Manager, context: claims.Context,
         return repair(manager, context, policy, row, allowed)
     except (exception.Frozen, *claims.UNANSWERED) as error:
         stopped.reason = stopped.reason or error
+    except exception.DatabaseFailed as error:
+        stopped.count(error)
+        manager.task_memory.of(policy.name).lines.warn(
+            'Instance %s could not be repaired: %s', row.name, error)
     except exception.ComputedError as error:
         LOG.warning('Instance %(name)s could not be repaired: %(error)s',
                     {'name': row.name, 'error': error})

@@ -4,12 +4,10 @@ import os
 import threading
 import typing
 
-from oslo_log import log as logging
-
 from computed import exception
 from computed import files
+from computed.logs import outage
 
-LOG = logging.getLogger(__name__)
 REMEDY = ('It counts the repairs of the last hour, so this task does nothing '
           'until the file is restored or moved away.')
 
@@ -37,6 +35,10 @@ class State:
                 raise self.damaged(
                     f'it cannot be read ({error.strerror})') from error
         self._lock = threading.Lock()
+        self._unwritten = outage.Outage(
+            f'{self._path} cannot be written',
+            f'{self._path} could not be written for {{seconds}}',
+            f'{self._path} is written again after {{seconds}}.')
 
     def damaged(self, reason: str) -> exception.FileDamaged:
         """Return the error that says that the file is damaged."""
@@ -60,13 +62,13 @@ class State:
                 files.make_private(os.path.dirname(self._path))
                 files.write_json(self._path, values)
             self._values = values
+            self._unwritten.ends()
 
     def note(self, name: str, value: typing.Any) -> None:
         """Change a value that may be lost with this process."""
         try:
             self.put(name, value)
         except OSError as error:
-            LOG.warning('%(path)s could not be written: %(error)s',
-                        {'path': self._path, 'error': error})
+            self._unwritten.lasts(str(error))
             with self._lock:
                 self._values = {**self._values, name: value}

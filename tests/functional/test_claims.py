@@ -1,5 +1,6 @@
 """Claims over RPC: granted once, journaled, settled, found again."""
 
+import functools
 import uuid
 from concurrent import futures
 
@@ -289,6 +290,51 @@ def test_nor_because_the_database_refuses_its_end_for_a_while(
     assert 'power_off' not in virt.calls
     recovery.replay(manager.claims, context.new())
     assert row(pair) == ('stopped', None, None)
+
+
+def refuse_changes(pair, refused=True):
+    """Let the database refuse all changes of instances, for no known reason.
+    """
+    pair.sql(pair.primary, (
+        'CREATE TRIGGER refuse BEFORE UPDATE ON instances BEGIN '
+        "SELECT RAISE(ABORT, 'nobody has foreseen this'); END") if refused
+        else 'DROP TRIGGER IF EXISTS refuse')
+
+
+@pytest.fixture
+def refusing(pair):
+    """Tells whether the database refuses all changes of instances."""
+    yield functools.partial(refuse_changes, pair)
+    refuse_changes(pair, False)
+
+
+def test_what_the_database_refuses_is_left_to_the_next_pass(
+        manager, pair, refusing):
+    granted_late(manager)
+    refusing(True)
+    [listed] = manager_rows(manager)
+    recovery.release_orphaned(manager.claims, context.new(), [listed])
+    refusing(False)
+    recovery.replay(manager.claims, context.new())
+    recovery.release_orphaned(manager.claims, context.new(), [listed])
+    assert row(pair)[2] is None
+
+
+@pytest.mark.parametrize('error', [
+    exception.DatabaseFailed(address='db', problem='it is full'),
+    exception.Replaced(operation='release')], ids=lambda error: type(
+        error).__name__)
+def test_claims_of_a_former_service_wait_for_a_pass_that_may_end_them(
+        manager, monkeypatch, error):
+    def refuse(*args, **kwargs):
+        raise error
+    manager.former_left = True
+    with monkeypatch.context() as patch:
+        patch.setattr(grant.Grant, 'get_former_guest_claims', refuse)
+        recover.release_left(manager, context.new())
+    assert manager.former_left
+    recover.release_left(manager, context.new())
+    assert not manager.former_left
 
 
 def test_who_tells_nobody_does_not_tell_it_often(granted, lossy, tmp_path):

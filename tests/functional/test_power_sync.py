@@ -362,6 +362,43 @@ def test_repairs_put_off_are_told_once_a_minute(
     assert said.getMessage().startswith('2 candidates are put off: ')
 
 
+def test_a_database_that_refuses_is_seen_and_asked_only_a_few_times(
+        manager, virt, pair, caplog):
+    many(manager, virt, pair, 8)
+    for number in range(8):
+        virt.set_power_state(many_uuid(number), states.CRASHED, exit_code=1)
+    manager.conf.set_override('sync_power_state_pool_size', 1, 'tasks')
+    pair.sql(pair.primary, 'CREATE TRIGGER refuse BEFORE UPDATE ON instances '
+             "BEGIN SELECT RAISE(ABORT, 'nobody has foreseen this'); END")
+    try:
+        for _ in range(3):
+            with pytest.raises(exception.DatabaseFailed, match='foreseen'):
+                manager._sync_power_states(context.new())
+    finally:
+        pair.sql(pair.primary, 'DROP TRIGGER refuse')
+    said = [one.getMessage() for one in fixtures.complaints(caplog)]
+    assert len(said) == 1, said
+    assert 'could not be repaired' in said[0]
+
+
+def test_a_row_that_the_database_refuses_spoils_no_other(manager, virt, pair):
+    many(manager, virt, pair, 4)
+    for number in range(4):
+        virt.set_power_state(many_uuid(number), states.CRASHED, exit_code=1)
+    pair.sql(pair.primary, 'CREATE TRIGGER refuse BEFORE UPDATE ON instances '
+             f"WHEN OLD.uuid = '{many_uuid(0)}' "
+             "BEGIN SELECT RAISE(ABORT, 'nobody has foreseen this'); END")
+    try:
+        # The power states that remain are one statement, which fails.
+        with pytest.raises(exception.DatabaseFailed, match='foreseen'):
+            manager._sync_power_states(context.new())
+    finally:
+        pair.sql(pair.primary, 'DROP TRIGGER refuse')
+    assert pair.sql(pair.primary, 'SELECT vm_state, COUNT(*) FROM instances '
+                    "WHERE name = 'm' GROUP BY vm_state ORDER BY vm_state"
+                    ) == [('active', 1), ('stopped', 3)]
+
+
 def test_a_second_look_that_is_incomplete_is_a_note(
         manager, virt, pair, caplog):
     many(manager, virt, pair, 12)

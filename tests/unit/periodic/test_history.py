@@ -3,6 +3,7 @@ import os
 
 import pytest
 
+from computed import clock
 from computed import files
 from computed import periodic
 from computed.periodic import history
@@ -118,8 +119,21 @@ def test_the_folder_is_made(tmp_path):
     assert loaded(tmp_path / 'deep' / 'down').of('_task') == [record()]
 
 
-def test_a_full_disk_costs_one_warning_and_nothing_that_was_saved(
-        tmp_path, caplog, monkeypatch):
+@pytest.fixture
+def minutes():
+    class Minutes(clock.System):
+        now = 1000.0
+
+        def monotonic(self):
+            return self.now
+    made = Minutes()
+    clock.use(made)
+    yield made
+    clock.use(clock.System())
+
+
+def test_a_full_disk_is_told_once_a_minute_and_costs_nothing_saved(
+        tmp_path, caplog, monkeypatch, minutes):
     def full(path, value):
         raise OSError(28, 'No space left on device')
 
@@ -132,16 +146,24 @@ def test_a_full_disk_costs_one_warning_and_nothing_that_was_saved(
             kept.add(record(at=at))
             kept.save()
             assert kept.unsaved
-    assert len(caplog.records) == 1
+            minutes.now += 30
+    assert [record.getMessage().partition(':')[0]
+            for record in caplog.records] == [
+        'Records of task runs cannot be written. The tasks run on, but a '
+        'restart loses the records',
+        'Records of task runs could not be written for 60 s']
     assert 'No space left' in caplog.text
     assert len(loaded(tmp_path).of('_task')) == 1
     kept.save()
     assert len(loaded(tmp_path).of('_task')) == 4
+    assert caplog.records[-1].getMessage() == (
+        'Records of task runs are written again after 90 s.')
+    minutes.now += 30
     with monkeypatch.context() as disk:
         disk.setattr(files, 'write_json', full)
         kept.add(record())
         kept.save()
-    assert len(caplog.records) == 2, 'a new outage is news'
+    assert len(caplog.records) == 4, 'a new outage is news'
 
 
 def test_a_record_that_is_no_json_costs_one_warning(tmp_path, caplog):

@@ -9,6 +9,7 @@ from oslo_config import cfg
 from oslo_context import context as oslo_context
 from oslo_service import periodic_task as foreign
 
+from computed import clock
 from computed import conf as computed_conf
 from computed import context
 from computed import exception
@@ -528,6 +529,59 @@ def test_a_typed_error_needs_no_traceback(bench, caplog):
         'Periodic task _task failed: DriverError: The driver failed: the disk '
         'is gone.')
     assert said.exc_info is None
+
+
+class Minutes(clock.System):
+    """The clock of the log stands until it is told to go on."""
+
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def minutes():
+    made = Minutes()
+    clock.use(made)
+    yield made
+    clock.use(clock.System())
+
+
+# Each says what is wrong, where, and what to do.
+FORESEEN = {
+    'a damaged file': exception.FileDamaged(
+        path='/state/tasks/a.json', reason='it is empty',
+        remedy='Restore it, or move it away.'),
+    'an unknown error of the database': exception.DatabaseFailed(
+        address='db1', problem='no such function: x')}
+
+
+@pytest.mark.parametrize('error', FORESEEN)
+def test_a_typed_error_is_told_once_a_minute_and_when_it_is_over(
+        bench, caplog, minutes, error):
+    def failing(context):
+        raise FORESEEN[error]
+
+    bench.do = failing
+    bench.every(10)
+    bench.start()
+    for _ in range(13):
+        assert bench.to_next_run()['outcome'] == 'error'
+        minutes.now += 10
+    assert bench.described()['failures'] == 13
+    bench.do = lambda context: None
+    assert bench.to_next_run()['outcome'] == 'ok'
+    text = f'{type(FORESEEN[error]).__name__}: {FORESEEN[error]}'
+    said = [record for record in caplog.records
+            if '_task' in record.getMessage()]
+    assert [one.getMessage() for one in said] == [
+        f'Periodic task _task failed: {text}',
+        f'Periodic task _task has been failing for 60 s: {text}',
+        f'Periodic task _task has been failing for 120 s: {text}',
+        'Periodic task _task succeeds again after 130 s.']
+    assert {one.levelname for one in said} == {'WARNING'}
+    assert not any(one.exc_info for one in said)
 
 
 def test_busy_without_a_time_comes_back_too(bench):

@@ -96,8 +96,15 @@ def test_a_task_whose_file_is_damaged_does_nothing_until_it_is_gone(
     assert found.of('a').warned == {}
 
 
-def test_what_cannot_be_written_is_remembered_till_the_end(tmp_path):
+def test_what_cannot_be_written_is_remembered_till_the_end(tmp_path, caplog):
     found = memory.Memory(tmp_path / 'none').of('a')
     (tmp_path / 'none').touch()     # where the folder would be
-    found.warned = WARNINGS
+    for _ in range(3):
+        found.warned = {}
+        found.warned = WARNINGS
     assert found.warned == WARNINGS
+    assert len(caplog.records) == 1
+    (tmp_path / 'none').unlink()
+    found.warned = {}
+    assert 'is written again' in caplog.records[-1].getMessage()
+    assert len(caplog.records) == 2
