@@ -7,7 +7,6 @@ import oslo_messaging as messaging
 # Private, and the only maker of such errors. What is used is checked by
 # test_the_library_still_has_what_failures_need.
 from oslo_messaging._drivers import common
-from oslo_messaging._drivers import impl_rabbit
 
 
 def rebuilt(failure: object, allowed: list[str]) -> Exception:
@@ -48,14 +47,3 @@ class ReplyReader:
         if failure:
             result = rebuilt(failure, self._waiter.allowed_remote_exmods)
         return result, ending
-
-
-def read_safely(driver: impl_rabbit.RabbitDriver) -> None:
-    """Let no reply that ``driver`` reads raise an error of its own."""
-    def get_reply_q() -> str:
-        name = type(driver)._get_reply_q(driver)
-        waiter = driver._waiter
-        if not isinstance(waiter._process_reply, ReplyReader):
-            waiter._process_reply = ReplyReader(waiter)
-        return name
-    driver._get_reply_q = get_reply_q

@@ -9,7 +9,7 @@ from computed import clock
 from computed import context as computed_context
 from computed import exception
 from computed.rpc import errors
-from computed.rpc import rabbit
+from computed.rpc import rabbit_calls
 from computed.rpc import serializer
 from computed.rpc import tickets
 from computed.rpc import transport as rpc_transport
@@ -52,7 +52,7 @@ class HostAPI:
             version_cap=transport.conf.upgrade_levels.compute)
         self._timeout = transport.conf.rpc_response_timeout
         # The servers of each host that was called.
-        self._servers: dict[str, rabbit.Servers] = {}
+        self._servers: dict[str, rabbit_calls.Servers] = {}
 
     def _call(self, context: computed_context.RequestContext,
               host: str | None, method: str, timeout: float | None = None,

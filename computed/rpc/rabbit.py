@@ -1,14 +1,12 @@
 """What this package adds to oslo.messaging's driver for RabbitMQ.
 
 oslo.messaging waits for a broker without a limit, before and after it sends.
-A queue keeps a call to a host that is gone until the caller's time is up.
-Here a client connects promptly or reports why it cannot, asks whether a server
-listens to the queue, sends once, and deletes its reply queue when it ends.
-With every other transport all this does nothing.
+Here a client connects promptly or reports why it cannot, sends once, and
+deletes its reply queue when it ends. With every other transport all this does
+nothing.
 """
 
 import contextlib
-import math
 import os
 import typing
 from collections import abc
@@ -24,7 +22,6 @@ from oslo_log import log as logging
 from oslo_messaging._drivers import common
 from oslo_messaging._drivers import impl_rabbit
 
-from computed import clock
 from computed import concurrency
 from computed.rpc import envelopes
 
@@ -39,10 +36,6 @@ DEFAULTS = {'rabbit_quorum_queue': True,
             'kombu_missing_consumer_retry_timeout': 10}
 # Seconds that the reply queue of a killed command stays.
 BRIEF_TTL = 60
-# Seconds after an answer during which a server is presumed to listen.
-PRESUMED = 30.0
-# Seconds that a broker may take to tell whether a server listens.
-ANSWERING = 5
 # Seconds for an orderly end: the thread that reads replies stops within 5.
 LEAVING = 6.0
 
@@ -158,7 +151,7 @@ def inspect_queues(transport: oslo_messaging.Transport,
     driver = driver_of(transport)
     if driver is None:
         return None
-    with _reaching(driver):
+    with reaching(driver):
         # A connection for this purpose has no thread.
         connection = PromptConnection(driver.conf, driver._url,
                                       common.PURPOSE_LISTEN)
@@ -214,7 +207,8 @@ def refusal_of_message(failure: BaseException) -> str | None:
 
 
 @contextlib.contextmanager
-def _reaching(driver: impl_rabbit.RabbitDriver) -> abc.Iterator[None]:
+def reaching(driver: impl_rabbit.RabbitDriver) -> abc.Iterator[None]:
+    """Turn failures of the broker in the body into :class:`Unreachable`."""
     try:
         yield
     except (*FAILURES, oslo_messaging.MessageDeliveryFailure) as error:
@@ -233,78 +227,6 @@ def problem_of(failure: BaseException) -> str:
         return os.strerror(error.errno)     # eventlet gives its name only
     text = getattr(error, 'strerror', None) or str(error)
     return ' '.join(text.split()) or type(error).__name__
-
-
-class Servers:
-    """The servers that take calls from one queue."""
-
-    def __init__(self, transport: oslo_messaging.Transport, queue: str
-                 ) -> None:
-        self._driver = driver_of(transport)
-        self._queue = queue
-        self._answered = -math.inf
-
-    @contextlib.contextmanager
-    def reached(self) -> abc.Iterator[None]:
-        """Check that a server listens, around one call.
-
-        Calls in quick succession check once: a server that answered is
-        presumed to listen. A call sent while it restarts waits in the queue.
-
-        :raises Unreachable: the broker is away, nothing was sent
-        :raises NobodyListens: no server listens, nothing was sent
-        :raises TooLarge: the call is too large, nothing was sent
-        :raises Unconfirmed: the call may have been sent
-        """
-        if self._driver is None:
-            yield
-            return
-        if clock.monotonic() - self._answered > PRESUMED:
-            self._check(self._driver)
-        self._answered = -math.inf
-        try:
-            yield
-        except oslo_messaging.MessageUndeliverable as error:
-            raise NobodyListens(self._queue) from error
-        except oslo_messaging.MessagingTimeout:
-            raise
-        except (*FAILURES, oslo_messaging.MessageDeliveryFailure) as error:
-            if refusal := refusal_of_message(error):
-                raise TooLarge(refusal) from error
-            raise Unconfirmed(problem_of(error)) from error
-        except Exception:       # the peer's error, which is an answer
-            self._answered = clock.monotonic()
-            raise
-        self._answered = clock.monotonic()
-
-    def _check(self, driver: impl_rabbit.RabbitDriver) -> None:
-        if not self._count(driver):
-            raise NobodyListens(self._queue)
-
-    def _count(self, driver: impl_rabbit.RabbitDriver) -> int:
-        """Return how many servers listen.
-
-        It asks on the connection that the call will use.
-        """
-        found: list[int] = []
-
-        def look() -> None:
-            try:
-                found.append(connection.channel.queue_declare(
-                    self._queue, passive=True).consumer_count)
-            except amqp.NotFound:
-                found.append(0)
-
-        with _reaching(driver), driver._get_connection(
-                common.PURPOSE_SEND) as connection:
-            # This may ask twice; a stale connection is replaced.
-            with connection._connection_lock:
-                # The default limit for a silent broker is 60 s.
-                connection.set_transport_socket_timeout(ANSWERING)
-                connection.ensure(look,
-                                  retry=attempts(driver._url))
-                connection.set_transport_socket_timeout()
-        return found[-1]
 
 
 def close(transport: oslo_messaging.Transport) -> None:

@@ -1,6 +1,7 @@
 """The one object through which this process calls and is called."""
 
 import os
+import threading
 import typing
 from collections import abc
 
@@ -11,9 +12,9 @@ from computed import exception
 from computed.conf import validation
 from computed.rpc import dispatch
 from computed.rpc import errors
-from computed.rpc import failures
 from computed.rpc import options
 from computed.rpc import rabbit
+from computed.rpc import rabbit_calls
 from computed.rpc import serializer as rpc_serializer
 from computed.rpc import server as rpc_server
 from computed.rpc.unix import driver as unix_driver
@@ -41,6 +42,7 @@ class Transport:
         self.conf = conf
         self.address = options.address(conf)
         self._library = _library_transport(conf)
+        self._ending = threading.Event()
 
     def client(self, target: messaging.Target, timeout: float | None = None,
                serializer: messaging.Serializer | None = None,
@@ -52,16 +54,17 @@ class Transport:
         """
         rabbit.make_prompt(self._library)
         if driver := rabbit.driver_of(self._library):
-            failures.read_safely(driver)
+            rabbit_calls.improve(driver)
         return messaging.get_rpc_client(
             self._library, target, timeout=timeout, retry=0,
             version_cap=version_cap,
             serializer=serializer or rpc_serializer.Serializer(),
             transport_options=messaging.TransportOptions(at_least_once=True))
 
-    def servers(self, queue: str) -> rabbit.Servers:
+    def servers(self, queue: str) -> rabbit_calls.Servers:
         """Return the way to ask whether a server listens to ``queue``."""
-        return rabbit.Servers(self._library, queue)
+        return rabbit_calls.Servers(rabbit.driver_of(self._library), queue,
+                                    self._ending)
 
     def reach(self, target: messaging.Target) -> None:
         """Check that calls can be sent, and that ``target`` can take them.
@@ -130,6 +133,14 @@ class Transport:
                 problem=error.strerror,
                 remedy='Give a directory that this user may write to.'
             ) from error
+
+    def begin_end(self) -> None:
+        """Let calls fail soon from now on if no server is left.
+
+        The servers may be told to end at the same moment. Calls that wait
+        already fail, too.
+        """
+        self._ending.set()
 
     def close(self) -> None:
         """Close what clients opened, and leave no reply queue behind."""

@@ -32,6 +32,7 @@ from computed.periodic import collect
 from computed.periodic import runner
 from computed.repair import memory
 from computed.rpc import hostapi
+from computed.rpc import transport as transport_module
 from computed.service import child as child_module
 from computed.service import heartbeat
 from computed.service import identity
@@ -87,6 +88,7 @@ class HostService:
         self._lifecycle_events: lifecycle_events.LifecycleEvents | None = None
         self._around = surroundings or surroundings_module.Surroundings()
         self._parts = parts.Parts()
+        self._transport: transport_module.Transport | None = None
 
     # -- start
 
@@ -178,7 +180,7 @@ class HostService:
         if self.child is not None:
             self.child.start()
             self._parts.ends_with(self.child.stop)
-        transport = self._around.make_transport(self.conf)
+        transport = self._transport = self._around.make_transport(self.conf)
         self._parts.ends_with(transport.close)
         base.use_conductor(conductor_client.ConductorAPI(transport))
 
@@ -306,6 +308,10 @@ class HostService:
         :raises Exception: the last failure, if there is one
         """
         self._parts.begin_end()
+        if self._transport is not None:
+            # Conductors may end now, too. What they do not record is in the
+            # journal.
+            self._transport.begin_end()
         first: list[abc.Callable[[], object]] = []
         if self._lifecycle_events is not None:
             first += [functools.partial(self.driver.subscribe, None),
