@@ -15,19 +15,22 @@ from computed.virt import claim as virt_claim
 LOG = logging.getLogger(__name__)
 
 
-def replay(asker: claims.Claims, context: claims.Context) -> None:
+def replay(asker: claims.Claims, context: claims.Context) -> set[str]:
     """Tell the primary the ends of claims that it has not acknowledged.
 
+    :returns: the claims that it has acknowledged now
     :raises computed.exception.ComputedError: one of ``claims.UNANSWERED``,
         or WriteConflict. The other ends then wait for the next call: each
         could take as long, and the heartbeat, which calls this, must not be
         late.
     """
+    told: set[str] = set()
     for entry in [*asker.journal.entries(), *asker.unwritten.values()]:
         if not entry.ended:
             continue
         try:
             asker.tell(context, entry)
+            told.add(entry.claim_id)
         except (exception.WriteConflict, *claims.UNANSWERED):
             raise
         except Exception as error:      # the others must be told too
@@ -35,6 +38,7 @@ def replay(asker: claims.Claims, context: claims.Context) -> None:
                         'cannot be recorded: %(error)s',
                         {'operation': entry.operation,
                          'uuid': entry.uuid, 'error': error})
+    return told
 
 
 def left_behind(asker: claims.Claims,

@@ -26,6 +26,7 @@ from computed.files.steps import use_hook as use_hook
 from computed.files.trust import Untrusted as Untrusted
 from computed.files.trust import ensure_private as ensure_private
 from computed.files.trust import ensure_trusted as ensure_trusted
+from computed.files.trust import is_of as is_of
 from computed.files.trust import make_log as make_log
 from computed.files.trust import make_private as make_private
 from computed.files.trust import open_private as open_private

@@ -6,9 +6,12 @@ import grp
 import os
 import pwd
 import stat
+from collections import abc
 
 # As many links as the kernel follows in one path.
 _MAX_LINKS = 40
+# The highest number of a user or a group that is no person's (login.defs(5)).
+_LAST_SERVICE = 999
 
 
 class Untrusted(PermissionError):
@@ -35,19 +38,58 @@ def make_private(path: str | os.PathLike[str]) -> None:
         raise Untrusted(path, 'is writable by other users')
 
 
-def ensure_trusted(path: str | os.PathLike[str]) -> None:
+def ensure_trusted(path: str | os.PathLike[str],
+                   system_groups: bool = False) -> None:
     """Refuse a path in which another user could replace a folder or a link.
 
     Each part of it must belong to root or to this user, and be writable by
     nobody else. A sticky folder such as ``/tmp`` may lead to it. What does not
     exist is not checked.
 
+    :param system_groups: a folder of root may also be writable by a group of
+        services, as ``/var/log`` is by ``syslog`` on some systems
     :raises Untrusted: another user could replace a part
+    :raises OSError: a part cannot be looked at
+    """
+    for here, status in _parts(path):
+        if not (system_groups and _is_open(status) and
+                _is_of_services(status)):
+            _ensure_ours(here, status)
+
+
+def is_of(path: str | os.PathLike[str], user: int) -> bool:
+    """Return whether only root and ``user`` could put ``path`` there.
+
+    Nor can anybody else write in it.
+
+    :param user: a user id
+    """
+    in_open_folder = False
+    try:
+        for _, status in _parts(path):
+            # Everybody makes folders in /tmp; what root made is trusted.
+            if status.st_uid not in ((0,) if in_open_folder else (0, user)):
+                return False
+            in_open_folder = _is_open(status) and (
+                not stat.S_ISLNK(status.st_mode))
+            if in_open_folder and not status.st_mode & stat.S_ISVTX:
+                return False
+    except OSError:
+        return False
+    return not in_open_folder
+
+
+def _parts(path: str | os.PathLike[str]
+           ) -> abc.Iterator[tuple[str, os.stat_result]]:
+    """Yield each folder and each link that leads to ``path``, and itself.
+
+    It ends at what does not exist.
+
     :raises OSError: a part cannot be looked at
     """
     rest = os.path.abspath(path).split('/')[:0:-1]
     here, links = '/', 0
-    _ensure_ours(here, os.lstat(here))
+    yield here, os.lstat(here)
     while rest:
         name = rest.pop()
         if name in ('', '.'):
@@ -58,7 +100,7 @@ def ensure_trusted(path: str | os.PathLike[str]) -> None:
             status = os.lstat(here)
         except FileNotFoundError:
             return
-        _ensure_ours(here, status)
+        yield here, status
         if stat.S_ISLNK(status.st_mode):
             links += 1
             if links > _MAX_LINKS:
@@ -96,9 +138,9 @@ def make_log(path: str | os.PathLike[str]) -> None:
     if os.path.exists(path) and not os.path.exists(real):
         return      # a descriptor that has no path
     if os.path.exists(real) and stat.S_ISCHR(os.stat(real).st_mode):
-        ensure_trusted(os.path.dirname(real))
+        ensure_trusted(os.path.dirname(real), system_groups=True)
         return
-    ensure_trusted(path)
+    ensure_trusted(path, system_groups=True)
     os.close(open_private(real, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
 
 
@@ -135,6 +177,24 @@ def _is_open(status: os.stat_result) -> bool:
     return bool(status.st_mode & stat.S_IWOTH or
                 status.st_mode & stat.S_IWGRP and not _is_private_group(
                     status.st_uid, status.st_gid))
+
+
+def _is_of_services(status: os.stat_result) -> bool:
+    """Return whether it is a folder of root and of a group of services.
+
+    Such a group has a low number, and no person is a member.
+    """
+    if status.st_uid or not stat.S_ISDIR(status.st_mode) or (
+            status.st_mode & stat.S_IWOTH or
+            status.st_gid > _LAST_SERVICE):
+        return False
+    try:
+        members = set(grp.getgrgid(status.st_gid).gr_mem)
+    except KeyError:
+        return False
+    return not any(
+        user.pw_uid > _LAST_SERVICE for user in pwd.getpwall()
+        if user.pw_name in members or user.pw_gid == status.st_gid)
 
 
 def _is_private_group(uid: int, gid: int) -> bool:

@@ -77,9 +77,11 @@ def recover(manager: operation.Manager, context: operation.Context,
     """
     # Only with what an earlier run has noted.
     manager.claims.settled.review_all(instances, float('-inf'))
-    recovery.replay(manager.claims, context)
+    told = recovery.replay(manager.claims, context)
     recovery.release_guests(manager.claims, context)
     for instance in recovery.left_behind(manager.claims, instances):
+        if instance.claim_id in told:
+            continue    # it was read before
         progress()
         try:
             _end_claim(manager, context, instance)

@@ -71,6 +71,9 @@ class Site:
             20, 'what was done before the end')
         waiting.wait_for(lambda: not list(self.folder.glob(
             'h*/claims/*.json')), 20, 'journals without an entry')
+        for name in ('h1', 'h2'):
+            said = self.programs[name].output()
+            assert 'does not know of' not in said
         assert [one['state'] for one in json.loads(self.manage(
             'host', 'list', '-f', 'json'))] == ['up', 'up']
 

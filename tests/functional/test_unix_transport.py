@@ -394,6 +394,38 @@ def test_only_root_and_the_same_user_are_served(
     os.close(directory_fd)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can be others')
+def test_root_calls_the_servers_of_the_user_whose_folder_it_is(directory):
+    os.mkdir(directory, 0o700)
+    os.chown(directory, NOBODY, NOBODY)
+    ready, done = os.pipe()
+    pid = os.fork()
+    if not pid:
+        try:
+            signal.alarm(60)
+            os.chdir(directory)
+            os.setuid(NOBODY)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.bind('server')
+                sock.listen()
+                os.write(done, b'.')
+                signal.pause()
+        finally:
+            os._exit(1)
+    try:
+        assert os.read(ready, 1)
+        path = os.path.join(directory, 'server')
+        unix_links.Link(path, None).hang_up()
+        os.chmod(directory, 0o777)
+        with pytest.raises(PermissionError, match='belongs to user'):
+            unix_links.Link(path, None)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(ready)
+        os.close(done)
+
+
 # -- servers that are not there
 
 @pytest.mark.parametrize('retry', [None, 0, 3])

@@ -3,6 +3,7 @@
 import configparser
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,23 @@ def test_a_unit_is_exposed_no_more_than_it_must_be(path, tenths):
     assert done.returncode == 0, done.stdout[-200:] + done.stderr
 
 
+@pytest.mark.skipif(not shutil.which('systemd-analyze'),
+                    reason='there is no systemd-analyze')
+def test_systemd_understands_every_line(tmp_path):
+    """The programs need not be installed for this."""
+    for path in (CONDUCTOR, HOST):
+        (tmp_path / path.name).write_text(re.sub(
+            'ExecStart=.*', f'ExecStart={shutil.which("true")}',
+            path.read_text()))
+    (tmp_path / f'{HOST.name}.d').mkdir()
+    (tmp_path / f'{HOST.name}.d' / ROOT.name).write_text(ROOT.read_text())
+    done = subprocess.run(
+        ['systemd-analyze', 'verify', '--man=no', '--recursive-errors=no',
+         *(str(tmp_path / path.name) for path in (CONDUCTOR, HOST))],
+        capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, '')
+
+
 def test_a_host_ends_before_its_conductor():
     """systemd ends in the reverse of the order in which it starts."""
     assert CONDUCTOR.name in unit(HOST)['Unit']['After'].split()
@@ -53,8 +71,9 @@ def test_a_host_ends_before_its_conductor():
 def test_both_units_use_the_same_user_and_folders(path):
     service = unit(path)['Service']
     assert (service['User'], service['StateDirectory'],
-            service['RuntimeDirectory'], service['UMask']) == (
-        'computed', 'computed', 'computed', '0077')
+            service['RuntimeDirectory'], service['LogsDirectory'],
+            service['UMask']) == (
+        'computed', 'computed', 'computed', 'computed', '0077')
     # Else the end of one removes the sockets of the other.
     assert service['RuntimeDirectoryPreserve'] == 'yes'
     assert '/bin/kill' not in service['ExecReload']

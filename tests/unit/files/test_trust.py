@@ -1,6 +1,7 @@
 """No other user can put a file in the place of ours."""
 
 import errno
+import grp
 import os
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from computed import files
 
 NOBODY = 65534
+MAIL = 8     # a group of services on every Debian
 as_root = pytest.mark.skipif(
     os.geteuid() != 0, reason='only root can give a file away')
 
@@ -194,6 +196,31 @@ def test_a_log_file_is_made_for_this_user_alone(state):
     assert (state / 'a').read_text() == 'line'
 
 
+@as_root
+def test_a_log_may_be_where_a_group_of_services_writes(state, monkeypatch):
+    """As in /var/log of systems where it belongs to root and to syslog."""
+    os.chown(state, 0, MAIL)
+    os.chmod(state, 0o775)
+    files.make_log(state / 'a')
+    with pytest.raises(files.Untrusted, match='is writable by other users'):
+        files.ensure_private(state / 'a')
+    with pytest.raises(files.Untrusted, match='is writable by other users'):
+        files.make_private(state)
+    # nogroup is that of a user with a high number
+    for group, mode, owner in ((NOBODY, 0o775, 0), (MAIL, 0o777, 0),
+                               (MAIL, 0o775, NOBODY)):
+        os.chown(state, owner, group)
+        os.chmod(state, mode)
+        with pytest.raises(files.Untrusted):
+            files.make_log(state / 'b')
+    os.chown(state, 0, MAIL)
+    os.chmod(state, 0o775)
+    monkeypatch.setattr(grp, 'getgrgid', lambda number: grp.struct_group(
+        ('mail', '', MAIL, ['nobody'])))
+    with pytest.raises(files.Untrusted, match='is writable by other users'):
+        files.make_log(state / 'b')
+
+
 def test_a_database_is_not_used_in_a_sticky_folder(state):
     """Others could put files of SQLite beside it."""
     os.chmod(state, 0o1777)
@@ -209,3 +236,21 @@ def test_a_log_may_be_a_device_or_an_open_descriptor(state):
     finally:
         os.close(reader)
         os.close(writer)
+
+
+@as_root
+def test_a_folder_is_of_a_user_if_nobody_else_could_put_it_there(state):
+    os.chown(state, NOBODY, NOBODY)
+    assert files.is_of(state, NOBODY)
+    assert not files.is_of(state, NOBODY - 1)
+    # Everybody could make the same folder in a sticky one.
+    os.chmod(state.parent, 0o1777)
+    assert not files.is_of(state, NOBODY)
+    os.chown(state, 0, 0)
+    assert files.is_of(state, NOBODY)
+    os.chmod(state.parent, 0o755)
+    os.chmod(state, 0o1777)
+    assert not files.is_of(state, NOBODY)
+    os.chmod(state, 0o755)
+    os.chmod(state.parent, 0o777)
+    assert not files.is_of(state, NOBODY)
