@@ -147,11 +147,29 @@ def stream(schema):
 
 def read_until(conductor, book, condition, seconds=20, bounds=(1, 2)):
     """Read and read, until ``condition()`` is true."""
-    deadline = time.monotonic() + seconds
-    while not condition():
+    def found():
+        if condition():
+            return True
         for bound in bounds:
             read(conductor, book, bound)
-        assert time.monotonic() < deadline, f'not within {seconds} s'
+        return False
+    waiting.wait_for(found, seconds)
+
+
+def reads_elsewhere(conductor, book, left, other):
+    """Check that another node answers, and not the one that was left.
+
+    On a busy machine the other one may be too old for a while, too. Then the
+    primary answers.
+    """
+    beginning = len(book.reads)
+
+    def nodes():
+        return [found.node for found in book.reads[beginning:]]
+    for _ in range(20):
+        read(conductor, book, 2)
+    read_until(conductor, book, lambda: other in nodes())
+    assert left not in nodes()
 
 
 def state(conductor, server, database):
@@ -166,11 +184,8 @@ def left_and_taken_back(conductor, book, replica, database, begin, end):
     begin()
     read_until(conductor, book, lambda: state(
         conductor, replica, database)['reason'] == 'lagging')
-    beginning = len(book.reads)
-    for _ in range(20):
-        read(conductor, book, 2)
-    other = node_name(database.cluster.replicas[1], database)
-    assert {found.node for found in book.reads[beginning:]} == {other}
+    reads_elsewhere(conductor, book, *(
+        node_name(found, database) for found in database.cluster.replicas))
     end()
     read_until(conductor, book,
                lambda: state(conductor, replica, database)['usable'])
@@ -239,11 +254,8 @@ def test_a_replica_that_does_not_answer_holds_nobody_beyond_the_deadline(
             with broken(fault, first, proxy):
                 read_until(conductor, book, lambda: not conductor.replicas()
                            [name]['usable'])
-                beginning = len(book.reads)
-                for _ in range(20):
-                    read(conductor, book, 2)
-                assert {found.node for found in book.reads[beginning:]} == {
-                    node_name(second, schema)}
+                reads_elsewhere(conductor, book, name,
+                                node_name(second, schema))
             read_until(conductor, book,
                        lambda: conductor.replicas()[name]['usable'])
             # Each hold time, five good looks, allows one transition.
@@ -266,17 +278,24 @@ def test_at_one_moment_different_bounds_use_different_replicas(
         proxy.delay = 0.02
         through = schema.replica_urls[1].replace(str(fresh.port),
                                                  str(proxy.port))
+        is_old = node_name(old, schema)
+        is_fresh = f'127.0.0.1:{proxy.port}/{schema.name}'
         with conducted(tmp_path, schema, urls=[
                 schema.url, schema.replica_urls[0], through]) as conductor:
             old.stop_applying()
             read_until(conductor, book, lambda: state(
                 conductor, old, schema)['reason'] == 'lagging')
-            patient, impatient = set(), set()
-            for _ in range(20):
-                patient.add(read(conductor, book, 60).node)
-                impatient.add(read(conductor, book, 1).node)
-    assert patient == {node_name(old, schema)}
-    assert impatient == {f'127.0.0.1:{proxy.port}/{schema.name}'}
+            patient, impatient = [], []
+
+            def read_both():
+                patient.append(read(conductor, book, 60).node)
+                impatient.append(read(conductor, book, 1).node)
+                return len(patient) >= 20 and (
+                    is_old in patient and is_fresh in impatient)
+            waiting.wait_for(read_both, what=(patient, impatient))
+    assert is_old not in impatient
+    # On a busy machine the fresh one may be too old for a while, too.
+    assert set(patient) <= {is_old, is_fresh}
     ledger.check(book)
 
 
@@ -315,11 +334,8 @@ def test_a_replica_whose_disk_is_full_is_left(
         full.fill_disk()
         read_until(conductor, book, lambda: not state(
             conductor, full, schema)['usable'])
-        beginning = len(book.reads)
-        for _ in range(20):
-            read(conductor, book, 2)
-        assert {found.node for found in book.reads[beginning:]} == {
-            node_name(other, schema)}
+        reads_elsewhere(conductor, book, node_name(full, schema),
+                        node_name(other, schema))
         # A standby that cannot write what it receives gives up.
         assert full.process.wait(60) != 0
     ledger.check(book)
@@ -351,14 +367,15 @@ def test_wall_clocks_that_jump_have_no_effect(
     def ahead():
         [[now]] = schema.sql(NOW[engine])
         return round((float(now) - time.time()) / 3600)
-    with conducted(tmp_path, schema,
+    # All bounds are less than a jump, and more than a busy machine's lag.
+    with conducted(tmp_path, schema, max_replica_lag=600,
                    environment=clock.for_python) as conductor:
         before = conductor.replicas()
         for hours in (1, -1, 0):
             clock.jump(3600 * hours)
             assert ahead() == hours
             for _ in range(100):
-                assert read(conductor, book, 1.5).node != 'primary'
+                assert read(conductor, book, 600).node != 'primary'
         after = conductor.replicas()
         assert [node['ejections'] for node in after.values()] == [
             node['ejections'] for node in before.values()]
