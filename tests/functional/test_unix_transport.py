@@ -5,6 +5,7 @@ import contextlib
 import gc
 import inspect
 import os
+import re
 import signal
 import socket
 import stat
@@ -17,6 +18,7 @@ from concurrent import futures
 import oslo_messaging
 import pytest
 from oslo_messaging._drivers import base
+from oslo_serialization import jsonutils
 
 from computed import concurrency
 from computed import exception
@@ -28,6 +30,7 @@ from computed.rpc.unix import wire as unix_wire
 from tests.support import documents
 from tests.support import fixtures
 from tests.support import prefork
+from tests.support import process_guests
 from tests.support import unix_servers
 from tests.support import waiting
 
@@ -364,6 +367,17 @@ def test_only_a_server_makes_the_directory(serve, client, directory):
         os.stat(os.path.join(directory, name)).st_mode) == 0o600
 
 
+# Sends one request to a socket in the current folder, and prints the reply.
+ASK = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as sock, sock.makefile('rb') as replies:
+    sock.connect(sys.argv[1])
+    sock.sendall(bytes.fromhex(sys.argv[2]))
+    print(replies.read(int.from_bytes(replies.read(4), 'big')).decode(),
+          end='')
+"""
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason='only root can be others')
 @pytest.mark.parametrize('server_uid, client_uid, served', [
     (0, 0, True), (0, NOBODY, False), (NOBODY, NOBODY, True),
@@ -373,25 +387,17 @@ def test_only_root_and_the_same_user_are_served(
     serve()
     name, = names(directory)
     os.chmod(os.path.join(directory, name), 0o666)
-    inside = os.open(directory, os.O_PATH)
-    monkeypatch.setattr(os, 'geteuid', lambda: server_uid)
-
-    def ask():
-        os.fchdir(directory_fd)
-        os.setuid(client_uid)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            sock.connect(name)
-            try:
-                sock.sendall(request('who'))
-                return unix_wire.receive(sock)['result'] == 'one'
-            except (EOFError, ConnectionError):
-                return False
-
     os.chmod(directory, 0o755)
-    directory_fd = os.open(directory, os.O_RDONLY)
-    assert in_child(ask) == served
-    os.close(inside)
-    os.close(directory_fd)
+    monkeypatch.setattr(os, 'geteuid', lambda: server_uid)
+    # No fork: threads of the server run in this process.
+    asked = subprocess.run(
+        [process_guests.PYTHON, '-I', '-c', ASK, name, request('who').hex()],
+        user=client_uid, cwd=directory, capture_output=True, text=True)
+    if served:
+        assert jsonutils.loads(asked.stdout)['result'] == 'one', asked.stderr
+    else:
+        assert asked.stdout == '', asked.stdout
+        assert re.search('^$|ConnectionReset|BrokenPipe', asked.stderr)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='only root can be others')
