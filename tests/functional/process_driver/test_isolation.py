@@ -75,12 +75,15 @@ def look(guests, root):
     seen = waiting.wait_for(lambda: next((
         json.loads(line) for line in guests.driver.console_log(
             guest, 20000).splitlines() if line.startswith('{')), None))
+    on_host = pathlib.Path(f'/tmp/{other}')
+    seen['on_host'] = on_host.exists()
+    on_host.unlink(missing_ok=True)
     assert real.is_alive(guests.pid(other))
     assert (root / guest / 'disk' / 'own').exists()
     return {**seen, 'neighbour_uid': psutil.Process(
         guests.pid(other)).uids().real, 'own_too': (
             root / guest / 'disk' / 'own too').exists(),
-        'on_host': os.path.exists(f'/tmp/{other}'), 'guest': guest}
+        'mark': str(on_host), 'guest': guest}
 
 
 @needs_root
@@ -320,6 +323,7 @@ def test_what_a_host_lacks_is_said_and_guests_run_with_the_rest(
     assert missing in seen['missing']
     assert seen['state_of'] == states.RUNNING
     assert not seen['left'] and not seen['marked']
+    assert not os.path.exists(seen['mark'])
     assert seen['capabilities'] == [0] * 4
     assert seen['no_new_privs'] == 1
     if become is an_ordinary_user:
