@@ -6,6 +6,7 @@ they start, on the other backend.
 
 import os
 import pathlib
+import signal
 import tempfile
 
 import pytest
@@ -13,18 +14,54 @@ import pytest
 from computed import concurrency
 from tests import servers
 from tests.servers import rabbitmq as rabbitmq_server
+from tests.support import leftovers
 from tests.support import order
+from tests.support import prefork
 from tests.support import scratch
 
 concurrency.choose()
-scratch.choose()
+OWNS_FOLDER = scratch.choose()
+# What this run left, one description each.
+LEFT: list[str] = []
 # A failed check of the ledger shows its values, as one in a test does.
 pytest.register_assert_rewrite('tests.support.ledger')
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    if config.option.basetemp is None:
+        config.option.basetemp = scratch.for_pytest()
+    if OWNS_FOLDER:
+        # SIGTERM ends the run as Ctrl-C does, so that it leaves nothing.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        leftovers.remove_of_killed_runs()
 
 
 def pytest_report_header():
     return (f'concurrency backend: {concurrency.chosen()}, '
             f'files below {tempfile.gettempdir()}')
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    """Fail a run that left something, after all of its workers ended."""
+    prefork.end()
+    if not OWNS_FOLDER:
+        return
+    LEFT.extend(leftovers.find_and_remove())
+    if LEFT and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if session.exitstatus in (pytest.ExitCode.OK,
+                              pytest.ExitCode.NO_TESTS_COLLECTED):
+        scratch.remove()
+
+
+def pytest_terminal_summary(terminalreporter):
+    if LEFT:
+        terminalreporter.section('left by this run')
+        terminalreporter.write_line('\n'.join(LEFT))
+    if OWNS_FOLDER and scratch.folder().exists():
+        terminalreporter.write_line(f'files of this run: {scratch.folder()}')
 
 
 @pytest.hookimpl(trylast=True)

@@ -10,6 +10,7 @@ import pymysql
 import pytest
 
 from tests import servers
+from tests.servers import remains
 from tests.support import waiting
 
 
@@ -156,9 +157,9 @@ def test_a_killed_server_leaves_no_shared_memory(database):
     primary = database.cluster.primary
     [[kind]] = primary.sql('SHOW dynamic_shared_memory_type')
     assert kind == 'mmap'       # files in the folder of the server
-    assert primary.segment()
+    assert remains.segments(primary.process.pid)
     primary.kill()
-    assert primary.segment() is None
+    assert remains.segments(primary.process.pid) == []
 
 
 NOW = """

@@ -15,6 +15,7 @@ import typing
 import psutil
 import pytest
 
+from tests.servers import remains
 from tests.support import waiting
 
 # An ordinary user's PATH has no sbin, where servers live, nor Debian's
@@ -103,6 +104,7 @@ class Server:
                 stderr=log, start_new_session=True,
                 # a write beyond a limit is an error then, and not the end
                 restore_signals=False)
+        remains.note(self.process.pid)
 
     def start(self):
         """Start, on the same port as before, and wait until it answers."""
@@ -160,7 +162,8 @@ class Server:
         return [found, *found.children(recursive=True)]
 
     def kill(self):
-        """As a crash would."""
+        """As a crash would. What the kernel keeps for a next start is freed.
+        """
         self.close_sessions()
         self.process.send_signal(signal.SIGSTOP)
         found = self._all()
@@ -169,6 +172,7 @@ class Server:
                 process.kill()
         self.process.wait()
         psutil.wait_procs(found[1:], 10 * waiting.PATIENCE)
+        remains.free(self.process.pid)
 
     def freeze(self):
         """Keep every connection open and answer none."""

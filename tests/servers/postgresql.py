@@ -14,7 +14,6 @@ import subprocess
 import psycopg
 
 from tests.servers import base
-from tests.servers import segments
 from tests.support import waiting
 
 # Safe from a killed server, not from a power cut: nothing is synced to disk.
@@ -125,16 +124,6 @@ class PostgreSQL(base.Server):
             '--pdeathsig=KILL', base.program('postgres'), '-D', str(data),
             *(word for name, value in settings.items()
               for word in ('-c', f'{name}={value}'))]
-
-    def kill(self):
-        """As a crash would. What the kernel keeps for a next start is freed.
-        """
-        super().kill()
-        segments.free(self.segment())
-
-    def segment(self):
-        """The id of its segment of shared memory, or None."""
-        return segments.of(self._data / 'postmaster.pid')
 
     def _be_standby(self, primary=None):
         """From the next start on; without a primary, wait for one."""

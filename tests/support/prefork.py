@@ -9,6 +9,7 @@ and in which order: tests of that start Python (``fixtures.Program`` with
 """
 
 import atexit
+import collections.abc
 import functools
 import gc
 import importlib
@@ -48,6 +49,10 @@ MORE_LIBRARIES = (
     'prometheus_client', 'psutil', 'pytest', 'trustme')
 OTHERS = ('computed.cmd.setup', 'computed.cmd.manage.app',
           'tests.support.fixtures')
+
+
+# How to end each process that forks.
+_ends: list[collections.abc.Callable[[], None]] = []
 
 
 class Process:
@@ -128,6 +133,14 @@ def run(module, *arguments, timeout=360, environment=None, folder=None):
             errors.read())
 
 
+@atexit.register
+def end():
+    """End the processes that fork. The next need makes new ones."""
+    _template.cache_clear()
+    while _ends:
+        _ends.pop()()
+
+
 @functools.cache
 def _template(kind):
     """The process that forks, made at the first need."""
@@ -139,10 +152,10 @@ def _template(kind):
                                stdin=theirs)
     theirs.close()
 
-    def end():
+    def end_this():
         ours.close()
         process.wait()
-    atexit.register(end)
+    _ends.append(end_this)
     return ours, threading.Lock()
 
 
