@@ -132,11 +132,12 @@ def test_a_second_package_with_the_same_task_is_refused(standalone, tmp_path):
         line)
 
 
-def test_its_own_tests_pass_as_its_readme_says(python):
+def test_its_own_tests_pass_as_its_readme_says(python, tmp_path):
     """They include the tests that every driver must pass."""
     done = subprocess.run(
         [python, '-P', '-m', 'pytest', '-p', 'no:cacheprovider',
-         'test_computed_example.py'], cwd=ROOT / 'examples' / NAME,
+         f'--basetemp={tmp_path / NAME}', 'test_computed_example.py'],
+        cwd=ROOT / 'examples' / NAME,
         env={**os.environ, 'PYTHONPATH': '../..',
              'PYTHONDONTWRITEBYTECODE': '1'},
         capture_output=True, text=True, timeout=300)
