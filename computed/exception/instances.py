@@ -65,6 +65,24 @@ class HostNotFound(ComputedError):
     """There is no host {host}. `computed-manage host list` shows all."""
 
 
+class HostHeard(ComputedError):
+    """Nothing was deleted: the computed of host {host} was heard {age:.0f} s \
+ago and may still act. Stop it, and repeat this once it was silent for \
+{wait:.0f} s. --force does not change that."""
+
+
+class HostHasInstances(ComputedError):
+    """Host {host} is kept, because {count} of its instances are not deleted. \
+Delete them first: `computed-manage instance delete --force`. Or repeat this \
+with --force: then they stay as they are recorded, and nobody works on them."""
+
+
+class HostMayReturn(ComputedError):
+    """Instance {instance} is kept: its host {host} is silent, but may come \
+back. If it will not, repeat this with --force: it deletes the record, and if \
+the host ever comes back, it destroys the guest."""
+
+
 class NodeNotFound(ComputedError):
     """There is no database node {node}. `computed-manage replica list` shows \
 all."""

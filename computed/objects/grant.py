@@ -62,7 +62,7 @@ class Grant(base.ComputedObject):
         :raises computed.exception.WrongDatabase: this is not
             ``database_id``
         """
-        db.identity.ensure_is(context, database_id)
+        db.database.ensure_is(context, database_id)
         return cls._of(context, db.claim.grant(
             context, claim_id, owner, operation, wanted))
 
@@ -78,7 +78,7 @@ class Grant(base.ComputedObject):
         :raises computed.exception.WrongDatabase: this is not
             ``database_id``
         """
-        db.identity.ensure_is(context, database_id)
+        db.database.ensure_is(context, database_id)
         return cls._of(context, (), db.guest_claim.grant(
             context, uuid, host, listed, claim_id, owner, operation))
 

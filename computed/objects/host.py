@@ -1,5 +1,6 @@
 """Hosts, their services and their compute nodes."""
 
+import dataclasses
 import typing
 
 from oslo_versionedobjects import fields
@@ -208,6 +209,17 @@ class Host(base.ComputedObject):
         :raises computed.exception.HostNotFound: there is no such host
         """
         return host_of(context, db.host.get(context, name))
+
+    @classmethod
+    @base.remotable
+    def delete(cls, context: computed_context.RequestContext, name: str,
+               force: bool, by: str) -> dict[str, int | bool]:
+        """See :func:`computed.db.cell.retired.delete_host`.
+
+        :returns: the fields of :class:`computed.db.cell.retired.Retired`
+        """
+        return dataclasses.asdict(db.retired.delete_host(
+            context, name, force, by))
 
 
 @base.registry.register

@@ -97,6 +97,15 @@ class Instance(base.ComputedObject):
         self._become(db.instance.update(
             self._context, self.uuid, self.host, self.revision, changes))
 
+    @classmethod
+    @base.remotable
+    def delete_on_record(cls, context: computed_context.RequestContext,
+                         uuid: arguments.Uuid, host: str | None,
+                         force: bool) -> typing.Self:
+        """See :func:`computed.db.cell.retired.delete_instance`."""
+        return cls.from_row(context, db.retired.delete_instance(
+            context, uuid, host, force))
+
     def refresh(self) -> None:
         """Read the row again, as tolerantly as the context allows.
 
@@ -173,6 +182,14 @@ class InstanceList(base.Page, base.ComputedObject):
         See :class:`base.Page`.
         """
         return cls._page(context, limit, marker, name=name)
+
+    @base.remotable_read
+    def get_left(cls, context: computed_context.RequestContext,
+                 host: str) -> typing.Self:
+        """See :func:`computed.db.cell.retired.get_left`."""
+        rows = db.retired.get_left(context, host)
+        return cls.of(context, engine.pages.Page(rows, None),
+                      Instance.from_row)
 
     @classmethod
     def _page(cls, context: computed_context.RequestContext,

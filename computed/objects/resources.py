@@ -31,8 +31,9 @@ class ResourceUsage(base.ComputedObject):
     ``*_used`` are sums over all instances of the host, also stopped ones.
     ``*_claimed`` is the part of the instances that are being built.
     ``node_age`` is in seconds. ``now`` is the time by the database's clock,
-    in UTC without fractions. ``former`` is a former name of this host, if
-    it still has a compute node.
+    in UTC without fractions. ``guests_left`` says whether this host has
+    guests of instances that were deleted without it. ``former`` is a former
+    name of this host, if it still has a compute node.
     """
 
     VERSION = '1.0'
@@ -48,6 +49,7 @@ class ResourceUsage(base.ComputedObject):
         'compute_node': fields.ObjectField('ComputeNode', nullable=True),
         'node_age': fields.FloatField(nullable=True),
         'now': fields.DateTimeField(),
+        'guests_left': fields.BooleanField(),
         'former': fields.StringField(nullable=True),
     }
 
@@ -59,7 +61,7 @@ class ResourceUsage(base.ComputedObject):
         node = found.compute_node
         return cls(
             context, host=host, node_age=found.node_age, now=found.now,
-            former=found.former,
+            former=found.former, guests_left=found.guests_left,
             compute_node=node and host_obj.ComputeNode.from_row(
                 context, node), **found.figures)
 

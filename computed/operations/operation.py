@@ -46,6 +46,8 @@ class Operation:
     :ivar act: ``act(manager, claim)`` does it through the driver and returns
         the columns to write; a repetition does no harm
     :ivar failed_state: the vm_state after a failure; None: as before
+    :ivar facts: further facts that must hold; by default the instance must
+        not be deleted
     :ivar takes: the seconds that it may take beyond the deadline of a call
     """
 
@@ -54,6 +56,7 @@ class Operation:
     task_state: str | None
     act: abc.Callable[[Manager, Claim], Values]
     failed_state: str | None = None
+    facts: abc.Mapping[str, object] = dataclasses.field(default_factory=dict)
     takes: abc.Callable[[Manager], float] = _nothing
 
 
@@ -70,33 +73,41 @@ class Ended:
 
 
 def endpoint(operation: Operation) -> abc.Callable[..., None]:
-    """Return a manager method that begins ``operation`` on an instance.
+    """Return a manager method that begins ``operation``; see :func:`begin`."""
+    def begin_it(manager: Manager, context: Context, uuid: str) -> None:
+        begin(manager, context, operation, uuid)
+    begin_it.__name__ = f'{operation.name}_instance'
+    begin_it.__doc__ = f'Begin to {operation.name} an instance.'
+    return begin_it
 
-    The method returns once the instance is claimed, or raises the error that
-    prevents this; one of the manager's workers does the rest.
+
+def begin(manager: Manager, context: Context, operation: Operation,
+          uuid: str, wait: float = LOCK_WAIT) -> None:
+    """Begin ``operation`` on an instance.
+
+    It returns once the instance is claimed; one of the manager's workers does
+    the rest.
+
+    :param wait: seconds to wait for a task that just looks at the instance
+    :raises computed.exception.ComputedError: it cannot be begun
     """
-    def begin(manager: Manager, context: Context, uuid: str) -> None:
-        with contextlib.ExitStack() as held:
-            lock = manager.locks.acquire(uuid, timeout=LOCK_WAIT)
-            if lock is None:
-                raise exception.InstanceBusy(
-                    instance=uuid, task_state='in use')
-            held.callback(lock.release)
-            claim = held.enter_context(manager.claims.held(
-                context, claimed(manager, context, operation, uuid)))
-            kept = held.pop_all()
-        job = Once(functools.partial(
-            finish, manager, context, operation, claim, kept))
-        try:
-            manager.workers.submit(job)
-        except BaseException:
-            # There is no thread, or the service ends.
-            if job.take():
-                kept.close()
-                raise
-    begin.__name__ = f'{operation.name}_instance'
-    begin.__doc__ = f'Begin to {operation.name} an instance.'
-    return begin
+    with contextlib.ExitStack() as held:
+        lock = manager.locks.acquire(uuid, timeout=wait)
+        if lock is None:
+            raise exception.InstanceBusy(instance=uuid, task_state='in use')
+        held.callback(lock.release)
+        claim = held.enter_context(manager.claims.held(
+            context, claimed(manager, context, operation, uuid)))
+        kept = held.pop_all()
+    job = Once(functools.partial(
+        finish, manager, context, operation, claim, kept))
+    try:
+        manager.workers.submit(job)
+    except BaseException:
+        # There is no thread, or the service ends.
+        if job.take():
+            kept.close()
+            raise
 
 
 class Once:
@@ -125,7 +136,7 @@ def claimed(manager: Manager, context: Context, operation: Operation,
 
     The caller holds the lock of the instance, or nobody works on it yet.
     """
-    expected: dict[str, object] = {'task_state': None}
+    expected: dict[str, object] = {'task_state': None, **operation.facts}
     if operation.from_states:
         expected['vm_state'] = list(operation.from_states)
     values = {'task_state': operation.task_state}
@@ -146,7 +157,7 @@ def claimed(manager: Manager, context: Context, operation: Operation,
 def refusal(instance: typing.Any, operation: Operation,
             host: str) -> exception.ComputedError | None:
     """Return why an instance cannot be operated on now; None if it can."""
-    if instance.deleted:
+    if instance.deleted and not operation.facts.get('deleted'):
         return exception.InstanceNotFound(instance=instance.uuid)
     if instance.host != host:
         return exception.HostUnavailable(host=instance.host)

@@ -128,7 +128,7 @@ class ConductorService:
         cell.database.cell.configure(
             router, lambda: self.conf.conductor.max_page,
             functools.partial(self._down_after, standalone))
-        router.incarnation.database_id = cell.identity.get_id(context.new())
+        router.incarnation.database_id = cell.database.get_id(context.new())
         # A primary that does not take writes yet still answers reads; the
         # replica heartbeats find out when it takes writes.
         with contextlib.suppress(exception.PrimaryReadOnly,

@@ -15,6 +15,7 @@ from computed import exception
 from computed import periodic
 from computed.objects import host as host_obj
 from computed.objects import resources as resources_obj
+from computed.operations import left
 
 if typing.TYPE_CHECKING:
     from computed import manager as manager_module
@@ -117,7 +118,21 @@ def update(manager: Manager, context: Context) -> periodic.Report:
         record(manager, context, usage.compute_node, values, names, report)
     if usage.former:
         forget(manager, context, usage.former, report)
+    if usage.guests_left:
+        destroy_left(manager, context, report)
     return report
+
+
+def destroy_left(manager: Manager, context: Context,
+                 report: periodic.Report) -> None:
+    """Begin to destroy guests of instances that were deleted without us."""
+    try:
+        begun = left.begin(manager, context)
+    except exception.Frozen as error:
+        report.note = str(error)
+    else:
+        report.note = (f'destroying the guests of {begun} instances that '
+                       'were deleted while this host was away')
 
 
 def record(manager: Manager, context: Context, node: typing.Any,

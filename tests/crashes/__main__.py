@@ -24,7 +24,7 @@ REVISION = 7
 # What must be the same in the end; times and revisions need not.
 COMPARED = {
     'instances': 'uuid, vm_state, task_state, power_state, exit_code, fault, '
-                 'claim_id, claim_owner, deleted',
+                 'claim_id, claim_owner, deleted, guest_left',
     'guest_claims': '*',
     'compute_nodes': 'host, service_id, vcpus_used, memory_mb_used',
 }
@@ -56,7 +56,9 @@ class Bench:
         for uuid, (vm_state, power_state) in self.scenario.rows.items():
             values = {**fixtures.INSTANCE, 'uuid': uuid, 'name': uuid,
                       'vm_state': vm_state, 'power_state': power_state,
-                      'deleted': 0, 'revision': REVISION,
+                      'deleted': self.scenario.deleted,
+                      'guest_left': self.scenario.deleted,
+                      'revision': REVISION,
                       'created_at': CREATED, 'updated_at': CREATED,
                       'launched_at': CREATED}
             self.sql(f"INSERT INTO instances ({', '.join(values)}) VALUES "

@@ -19,6 +19,7 @@ class Scenario:
     """:ivar rows: ``{uuid: (vm_state, power_state)}`` of the instances
     :ivar guests: ``{uuid: power_state}`` of the guests
     :ivar run: ``run(manager)``
+    :ivar deleted: whether the instances were deleted without their host
     :ivar asked: whether a user asks for it: again only if nothing came of it
     """
 
@@ -26,6 +27,7 @@ class Scenario:
     guests: dict
     run: typing.Any
     asked: bool = False
+    deleted: bool = False
 
 
 def _operation(name, vm_state, power_state, guest=True):
@@ -39,6 +41,11 @@ def _operation(name, vm_state, power_state, guest=True):
 def _task(rows, guests, name):
     return Scenario(rows, guests,
                     lambda manager: getattr(manager, name)(context.new()))
+
+
+def _record_resources(manager):
+    manager.update_available_resource(context.new())
+    manager.workers.shutdown(wait=True)
 
 
 def _stop_both(manager):
@@ -91,6 +98,11 @@ SCENARIOS = {
          SECOND: (states.ACTIVE, states.RUNNING)},
         {FIRST: states.RUNNING, SECOND: states.RUNNING}, _stop_both,
         asked=True),
+    # The start of a host records its resources, too.
+    'guests left': Scenario(
+        {FIRST: (states.DELETED, states.NOSTATE),
+         SECOND: (states.DELETED, states.NOSTATE)},
+        {FIRST: states.RUNNING}, _record_resources, deleted=True),
     'a guest without an instance': Scenario(
         {}, {GUEST: states.RUNNING}, _remove_guest),
 }

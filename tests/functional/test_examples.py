@@ -9,7 +9,7 @@ from computed import exception
 from computed import manager as computed_manager
 from computed import states
 from computed.conductor import manager as conductor_manager
-from computed.db.cell import identity
+from computed.db.cell import database as cell_database
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from computed.objects import freeze as freeze_obj
@@ -118,7 +118,7 @@ class TestInstanceFault:
         conf([], default_config_files=[])
         router = router_module.Router(conf.database, pair.url(pair.primary))
         cell.configure(router, lambda: 1000)
-        router.incarnation.database_id = identity.get_id(context.new())
+        router.incarnation.database_id = cell_database.get_id(context.new())
         with documents.example('fault_object') as found:
             yield found.InstanceFault
 

@@ -14,7 +14,7 @@ from sqlalchemy import event
 from computed import context
 from computed import exception
 from computed.db.cell import cell_clock
-from computed.db.cell import identity
+from computed.db.cell import database as cell_database
 from computed.db.cell import instance
 from computed.db.cell import revision
 from computed.db.cell.database import cell
@@ -317,7 +317,7 @@ def test_tolerant_reads_leave_threads_to_strict_ones(pair, settings, clock):
         settings, pair.url(pair.primary), [pair.url(pair.replica)],
         tolerant_threads=1, clock=clock)
     cell.configure(router, lambda: 1000)
-    router.incarnation.database_id = identity.get_id(context.new())
+    router.incarnation.database_id = cell_database.get_id(context.new())
     routed.show_heartbeat(router, pair)
     entered, leave = threading.Event(), threading.Event()
 

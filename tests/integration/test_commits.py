@@ -13,7 +13,7 @@ from computed import clock
 from computed import conf as computed_conf
 from computed import context
 from computed import exception
-from computed.db.cell import identity
+from computed.db.cell import database as cell_database
 from computed.db.cell import instance
 from computed.db.cell import migration
 from computed.db.cell import models
@@ -46,7 +46,7 @@ def settings():
 def router_on(settings, *urls):
     router = router_module.Router(settings, urls[0], urls[1:])
     cell.configure(router, lambda: 1000)
-    router.incarnation.database_id = identity.get_id(context.new())
+    router.incarnation.database_id = cell_database.get_id(context.new())
     yield router
     for node in (router.primary, router.primary.heartbeats,
                  *router.replicas.values()):

@@ -102,6 +102,13 @@ FAULTS = [
           'began if read.covered else None', 'began',
           'functional/test_selection.py::'
           'test_what_no_revision_covers_is_as_old_as_the_replica'),
+    Fault('a host that is heard is deleted', 'db/cell/retired.py',
+          'if age is not None:', 'if False:',
+          'functional/test_retired.py::test_a_host_that_is_heard_is_kept'),
+    Fault('a host that comes back begins below what it knows',
+          'db/cell/host.py', 'revision=revision.first(context)',
+          'revision=0', 'functional/test_retired.py::'
+          'test_a_host_that_comes_back_begins_above_its_former_life'),
     Fault('an answer beyond its bound may be acted on', 'claims/claims.py',
           'if context.reads.beyond_bound:', 'if False:',
           'unit/claims/test_claims.py'),

@@ -11,7 +11,7 @@ from oslo_config import cfg
 
 from computed import conf as computed_conf
 from computed import context
-from computed.db.cell import identity
+from computed.db.cell import database as cell_database
 from computed.db.cell import instance
 from computed.db.cell import migration
 from computed.db.cell.database import cell
@@ -63,7 +63,7 @@ def measuring(url, replica_urls, **options):
     """The router of this process, once it has every replica in use."""
     router = router_module.Router(make_settings(**options), url, replica_urls)
     cell.configure(router, lambda: 1000)
-    router.incarnation.database_id = identity.get_id(context.new())
+    router.incarnation.database_id = cell_database.get_id(context.new())
     running = monitor.Monitor(router, migration.outdated())
     running.start()
     try:
@@ -94,7 +94,7 @@ def make_router(pair, settings, clock, replicas=1):
         settings, pair.url(pair.primary),
         [pair.url(pair.replica)][:replicas], clock=clock)
     cell.configure(router, lambda: 1000)
-    router.incarnation.database_id = identity.get_id(context.new())
+    router.incarnation.database_id = cell_database.get_id(context.new())
     router.incarnation.adopt(cell.router.observe_incarnation())
     return router
 

@@ -33,15 +33,15 @@ HASHES = {
     'HeldClaim': '1.0-b1d9b49400f74b85efe37f474f49161e',
     'HeldClaimList': '1.0-9911f490c4bb8a065531d79078e4b181',
     'Host':
-        '1.0-e9c183ce7fdbcebaba7d37694acbfb21',
+        '1.0-30f8cb2c82ff67616366f2e001a89678',
     'HostList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Instance':
-        '1.0-edcff48f3199ebac069a5f0473dc4116',
+        '1.0-7cec19c839b461cafc2926f647e4d561',
     'InstanceList':
-        '1.1-090386ebfb1c0f8a4b363c5c47463f0e',
+        '1.1-c9fe0568040ad553d2189c8c65ca1530',
     'ResourceUsage':
-        '1.0-0165ed4b9d553b7b86a72f1747820dcf',
+        '1.0-393a4b7f7b396c152a5d96dcfcec2fee',
     'Service':
         '1.0-325119dc2b732895ffd75cf1122d7923',
 }

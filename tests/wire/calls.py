@@ -25,6 +25,7 @@ OTHER = '00000000-0000-4000-8000-00000000000f'
 # The ids of claims.
 ONE, TWO, THREE, FOUR = (f'00000000-0000-4000-8000-00000000010{number}'
                          for number in range(4))
+SILENT = 'h2'
 FIGURES = {'hypervisor_type': 'process', 'hypervisor_version': '1',
            'vcpus': 2, 'memory_mb': 4096, 'disk_gb': 10}
 RUN = f'{SERVICE}:{OTHER}'
@@ -77,6 +78,7 @@ def make(conductor):
     usage.get_by_uuids(ctxt, [OTHER], [USAGE['start_period']])
     usage.get_by_uuid(ctxt, OTHER, 1)
     _release(ctxt, host)
+    _retire()
     conductor.list_replicas(ctxt)
     conductor.object_backport_versions(
         ctxt, one.obj_to_primitive(), ovo.obj_tree_get_versions('Instance'))
@@ -109,6 +111,20 @@ def _release(ctxt, host):
     host_obj.Service.register(ctxt, host, OTHER, OTHER, fixtures.BOOT,
                               '0.1.0', '1:2', 4.5)
     held_obj.HeldClaimList.release(ctxt, FOUR, 'root@here')
+
+
+def _retire():
+    """Delete a host that was never heard, and an instance that it left.
+
+    Each call has a context of its own: none has a token of a host that is not
+    there any more.
+    """
+    instance_obj.Instance(context.new(), **{
+        **fixtures.INSTANCE, 'uuid': ONE, 'name': 'left', 'host': SILENT,
+    }).create()
+    host_obj.Host.delete(context.new(), SILENT, True, 'root@here')
+    instance_obj.Instance.delete_on_record(context.new(), ONE, SILENT, False)
+    instance_obj.InstanceList.get_left(context.new(), SILENT)
 
 
 def ask_host(api):

@@ -84,8 +84,9 @@ class Conductor:
         sql = fixtures.SqlitePair.sql
         sql(path, 'UPDATE database_identity SET uuid = ?, incarnation = ?, '
             "lineage = 'file'", calls.DATABASE, calls.LIFE)
-        sql(path, 'INSERT INTO hosts (name, revision, created_at) VALUES '
-            "(?, 7, '2026-01-01 00:00:00.000000')", fixtures.HOST)
+        for host in (fixtures.HOST, calls.SILENT):
+            sql(path, 'INSERT INTO hosts (name, revision, created_at) VALUES '
+                "(?, 7, '2026-01-01 00:00:00.000000')", host)
         fixtures.SqlitePair.add_instance(
             types.SimpleNamespace(sql=sql), path)
         self.router = many.route(url)

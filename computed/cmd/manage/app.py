@@ -37,6 +37,7 @@ COMMANDS: dict[str, typing.Any] = {
     'db new-incarnation': database.NewIncarnation,
     'host list': hosts.List,
     'host show': hosts.Show,
+    'host delete': hosts.Delete,
     'instance create': instances.Create,
     'instance list': instances.List,
     'instance show': instances.Show,

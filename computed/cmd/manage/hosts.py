@@ -1,4 +1,4 @@
-"""``host``: show the hosts, their services and their resources."""
+"""``host``: show hosts, services and resources; delete hosts that are gone."""
 
 import argparse
 import dataclasses
@@ -179,3 +179,34 @@ class Show(base.ShowOne):
             use_slave=not parsed_args.strict)
         return self.dict2columns(describe_fully(
             host, self.conf.service_down_time))
+
+
+class Delete(base.Command):
+    """Delete a host that does not come back.
+
+    The host is deleted with its service, compute node, claims and freeze. The
+    primary refuses it while the host may be alive, or has instances. If a
+    computed comes back with this name, it registers as a new host.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument('host', metavar='HOST', help='name of the host')
+        parser.add_argument(
+            '--force', action='store_true',
+            help='delete it even if it has instances. They stay as they are '
+                 'recorded, and `instance delete` then deletes a record '
+                 'without the host')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        host = parsed_args.host
+        found = host_obj.Host.delete(
+            self.context, host, parsed_args.force, base.operator())
+        ended = [f'{found["claims"]} claims'] if found['claims'] else []
+        ended += ['its freeze'] if found['frozen'] else []
+        self.say(f'{host}: deleted' + (
+            f'; ended: {", ".join(ended)}' if ended else ''))
+        if found['instances']:
+            self.say(f'{found["instances"]} instances are left without a '
+                     'host. `instance delete` deletes their records.')

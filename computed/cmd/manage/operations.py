@@ -1,6 +1,7 @@
 """``instance start`` and other operations that hosts do on instances."""
 
 import argparse
+import contextlib
 
 from computed import exception
 from computed import states
@@ -109,6 +110,44 @@ class Unpause(Operation):
 
 
 class Delete(Operation):
-    """Delete instances and all their data."""
+    """Delete instances and all their data.
+
+    If the host of an instance is deleted, the record is deleted without it.
+    Should that host come back, it destroys the guest.
+    """
 
     operation = 'delete'
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--force', action='store_true',
+            help='if the host is silent, delete the record without it, too')
+        return parser
+
+    def _start(self, name: str,
+               parsed_args: argparse.Namespace) -> instance_obj.Instance:
+        if parsed_args.force:
+            # Do not wait for the answer of a host that is gone.
+            with contextlib.suppress(exception.HostHeard):
+                return self._on_record(name, force=True)
+        try:
+            return super()._start(name, parsed_args)
+        except exception.HostUnavailable as error:
+            try:
+                return self._on_record(name, parsed_args.force)
+            except exception.HostHeard as refusal:
+                raise (refusal if parsed_args.force else error) from None
+
+    def _on_record(self, name: str, force: bool) -> instance_obj.Instance:
+        """Delete an instance without its host.
+
+        :raises computed.exception.ComputedError: the primary refuses it
+        """
+        instance = lookup.instance(self.context, name)
+        deleted = instance_obj.Instance.delete_on_record(
+            self.context, instance.uuid, instance.host, force)
+        self.say(f'{instance.name}: deleted without its host' + (
+            f'. If {instance.host} comes back, it destroys the guest'
+            if instance.host else ''))
+        return deleted

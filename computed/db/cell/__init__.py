@@ -18,13 +18,13 @@ if typing.TYPE_CHECKING:
     from computed.db.cell import guest_claim as guest_claim
     from computed.db.cell import held as held
     from computed.db.cell import host as host
-    from computed.db.cell import identity as identity
     from computed.db.cell import instance as instance
     from computed.db.cell import migration as migration
     from computed.db.cell import models as models
     from computed.db.cell import promised as promised
     from computed.db.cell import remembered as remembered
     from computed.db.cell import resources as resources
+    from computed.db.cell import retired as retired
     from computed.db.cell import revision as revision
     from computed.db.cell import succession as succession
 else:

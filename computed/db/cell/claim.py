@@ -55,7 +55,8 @@ KINDS = {
     'instance': Kind(
         models.Instance, 'uuid', frozenset([
             'vm_state', 'task_state', 'power_state', 'revision', 'deleted',
-            'created_at', 'launched_at', 'updated_at', 'deleted_at']),
+            'created_at', 'launched_at', 'updated_at', 'deleted_at',
+            'guest_left']),
         {'deleted': False}),
 }
 

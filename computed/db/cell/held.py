@@ -146,17 +146,31 @@ def _release(context: computed_context.RequestContext, claim_id: str,
         raise exception.ClaimNotFound(claim_id=claim_id)
     for row in rows:
         if row.registered and row.host is not None and (
-                not host_db.is_silent(context, row.host)):
+                host_db.heard(context, row.host) is not None):
             raise exception.ClaimHolderAlive(
                 claim_id=claim_id, host=row.host, age=row.silent_for,
                 wait=cell.down_after())
     for row in rows:
-        _free(context, row, new[row.host])
+        free(context, row, new[row.host])
     return rows
 
 
-def _free(context: computed_context.RequestContext, row: Held,
-          new: int) -> None:
+def of_host(context: computed_context.RequestContext,
+            host: str) -> list[Held]:
+    """Return the rows of a host that are claimed.
+
+    Call it in a transaction that has locked the row of the host.
+    """
+    return [_held(found) for found in context.session.execute(
+        _all(lambda model: model.host == host))]
+
+
+def free(context: computed_context.RequestContext, row: Held,
+         new: int) -> None:
+    """End the claim on a row, in the open transaction.
+
+    :param new: the revision that the row gets
+    """
     if row.kind == GUEST:
         context.session.execute(
             sa.delete(models.GuestClaim)

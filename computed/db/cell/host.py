@@ -13,7 +13,7 @@ from computed import names
 from computed.db import witness
 from computed.db.cell import bounds
 from computed.db.cell import cell_clock
-from computed.db.cell import identity
+from computed.db.cell import database
 from computed.db.cell import models
 from computed.db.cell import promised
 from computed.db.cell import revision
@@ -71,10 +71,7 @@ def _row(context: computed_context.RequestContext,
     cell.record_revision(context, host.name, host.revision)
     silent_for = None
     if service is not None:
-        # One whose number is damaged was never heard, as far as it shows.
-        heard_at = (service.heard_at if isinstance(service.heard_at, int)
-                    else 0)
-        silent_for = float(max(now - heard_at, 0))
+        silent_for = float(max(now - _known(service.heard_at), 0))
     return HostRow(host, service, compute_node, instances, silent_for,
                    all_frozen or frozen)
 
@@ -155,12 +152,12 @@ def _register(context: computed_context.RequestContext, host: str,
               seen: witness.Seen,
               database_id: str | None) -> cell_clock.Loss | None:
     if database_id is not None:
-        identity.ensure_here(context, database_id)
+        database.ensure_here(context, database_id)
     loss = cell_clock.ensure_forward(context, seen)
     session = context.session
     # The row lock stops a second service that registers at the same time.
     if session.get(models.Host, host, with_for_update=True) is None:
-        _add(session, host)
+        _add(context, host)
     former = session.get(models.Service, host, with_for_update=True)
     values = {**dataclasses.asdict(life), 'version': version, 'digest': '{}',
               **_heard()}
@@ -210,24 +207,38 @@ def _silence(service: models.Service, now: cell_clock.Reading) -> float:
 
     Its last heartbeat may have come at the very end of a second.
     """
-    return max(now.hear().listened - service.heard_listened - 1, 0)
+    return max(now.hear().listened - _known(service.heard_listened) - 1,
+               0)
 
 
-def is_silent(context: computed_context.RequestContext, host: str) -> bool:
-    """Return whether a host has no service that may be alive.
+def heard(context: computed_context.RequestContext,
+          host: str) -> float | None:
+    """Return how many seconds ago a service was heard that may be alive.
 
-    Call it in a transaction that has locked the row of the host.
+    Call it in a transaction that has locked the row of the host. It locks the
+    service too, so none is heard before the end of the transaction.
+
+    :returns: None: the host has no service that may be alive
     """
-    service = context.session.get(models.Service, host)
-    return (service is None or
-            not succession.left(_silence(service, cell_clock.read(context)),
-                                cell.down_after()))
+    service = context.session.get(models.Service, host, with_for_update=True)
+    if service is None:
+        return None
+    now = cell_clock.read(context)
+    if not succession.left(_silence(service, now), cell.down_after()):
+        return None
+    return float(max(now.seconds - _known(service.heard_at), 0))
 
 
-def _add(session: orm.Session, host: str) -> None:
+def _known(value: typing.Any) -> int:
+    """Return a number of a service; 0 if it is damaged, so not recent."""
+    return value if isinstance(value, int) else 0
+
+
+def _add(context: computed_context.RequestContext, host: str) -> None:
     try:
-        session.execute(sa.insert(models.Host).values(
-            name=host, revision=0, created_at=dialects.utcnow()))
+        context.session.execute(sa.insert(models.Host).values(
+            name=host, revision=revision.first(context),
+            created_at=dialects.utcnow()))
     except db_exc.DBDuplicateEntry as error:
         # Another service inserted it first, and there was no row to lock.
         # After a deadlock the transaction is repeated: it then sees the row.

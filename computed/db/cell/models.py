@@ -158,6 +158,7 @@ class Instance(Base):
                  'vm_state', 'task_state'),
         sa.Index('instances_name_idx', 'name'),
         sa.Index('instances_claim_owner_idx', 'claim_owner'),
+        sa.Index('instances_host_guest_left_idx', 'host', 'guest_left'),
         # For pages by name and uuid: of all instances, of a host, of a state.
         sa.Index('instances_page_idx', 'deleted', 'name', 'uuid'),
         sa.Index('instances_host_page_idx', 'host', 'deleted', 'name',
@@ -187,6 +188,10 @@ class Instance(Base):
     deleted_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
         sa.DateTime)
     deleted: orm.Mapped[bool] = orm.mapped_column(sa.Boolean)
+    # Whether its host must still destroy the guest of this deleted instance;
+    # see computed.db.cell.retired.
+    guest_left: orm.Mapped[bool] = orm.mapped_column(
+        sa.Boolean, server_default=sa.false())
     revision: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
     claim_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
     claim_owner: orm.Mapped[str | None] = orm.mapped_column(sa.String(80))

@@ -31,6 +31,8 @@ class Usage:
     :ivar node_age: seconds since that row was written, by the database's
         clock; None: there is no row, or its time is damaged
     :ivar now: the time by the database's clock, without fractions
+    :ivar guests_left: whether the host has guests of instances that were
+        deleted without it; see :mod:`computed.db.cell.retired`
     :ivar former: another host whose compute node has the same service and
         which has no instances, or None
     """
@@ -39,6 +41,7 @@ class Usage:
     compute_node: models.ComputeNode | None
     node_age: float | None
     now: datetime.datetime
+    guests_left: bool
     former: str | None
 
 
@@ -46,6 +49,11 @@ def _live_instances(host: typing.Any) -> sa.Exists:
     return sa.select(models.Instance.uuid).where(
         models.Instance.host == host,
         models.Instance.deleted == sa.false()).exists()
+
+
+def _guests_left(host: str) -> sa.Exists:
+    row = models.Instance
+    return sa.exists().where(row.host == host, row.guest_left == sa.true())
 
 
 def _former(host: str, service_id: str) -> sa.ScalarSelect:
@@ -72,6 +80,7 @@ def get_usage(context: computed_context.RequestContext, host: str,
     found = context.session.execute(
         sa.select(models.Host.revision, models.ComputeNode,
                   dialects.utcnow().label('now'),
+                  _guests_left(host).label('guests_left'),
                   _former(host, service_id).label('former'), *sums.c)
         .select_from(models.Host)
         .outerjoin(models.ComputeNode,
@@ -88,7 +97,7 @@ def get_usage(context: computed_context.RequestContext, host: str,
     return Usage(
         figures=promised.figures(found), compute_node=node,
         node_age=age, now=found.now,
-        former=found.former)
+        guests_left=bool(found.guests_left), former=found.former)
 
 
 def _insert(context: computed_context.RequestContext, host: str,
@@ -158,7 +167,7 @@ def delete_former(context: computed_context.RequestContext, host: str,
     # This comes first: after it no instance can be placed there.
     revision.bump(context, former)
     row = models.ComputeNode
-    silent = host_db.is_silent(context, former)
+    silent = host_db.heard(context, former) is None
     deleted = silent and former != host and context.session.execute(
         sa.delete(row)
         .where(row.host == former, row.service_id == service_id,

@@ -66,6 +66,36 @@ def _raised(context: computed_context.RequestContext, name: str,
     return revision
 
 
+def retire(context: computed_context.RequestContext, host: str) -> int:
+    """Let the row of no host outlive the revision of a host; return it.
+
+    Call it first in the transaction that deletes the host. If the host comes
+    back, it begins at the revision of no host (:func:`first`): so what it, a
+    replica or a token knows of its former life is older.
+
+    :raises computed.exception.HostNotFound: there is no such host
+    """
+    known = host != models.NO_HOST and all(
+        _set(context, name, models.Host.revision + 1)
+        for name in sorted((models.NO_HOST, host)))
+    if not known:
+        raise exception.HostNotFound(host=host)
+    return _raised(context, models.NO_HOST, (
+        sa.select(models.Host.revision).where(models.Host.name == host)
+        .scalar_subquery()))
+
+
+def first(context: computed_context.RequestContext) -> int:
+    """Return the revision with which a new host begins.
+
+    It locks the row of no host, so that a host that is being deleted counts.
+    """
+    return context.session.execute(
+        sa.select(models.Host.revision)
+        .where(models.Host.name == models.NO_HOST)
+        .with_for_update()).scalar_one()
+
+
 def bump_if(context: computed_context.RequestContext, host: str,
             expected: int) -> int | None:
     """Raise the revision of a host if it is ``expected``.

@@ -3,7 +3,7 @@ import sqlite3
 import pytest
 
 from computed import context
-from computed.db.cell import identity
+from computed.db.cell import database as cell_database
 from computed.db.cell import migration
 from computed.db.cell.database import cell
 from computed.db.routing import nodes
@@ -38,7 +38,7 @@ def test_a_test_may_supply_every_connection(tmp_path):
         routed.make_settings(), f'sqlite:///{nowhere[0]}',
         [f'sqlite:///{nowhere[1]}'], creator=connect)
     cell.configure(found, lambda: 1000)
-    found.incarnation.database_id = identity.get_id(context.new())
+    found.incarnation.database_id = cell_database.get_id(context.new())
     routed.probe(found)
     assert made == nowhere
     assert not any(tmp_path.joinpath(path).exists() for path in nowhere)

@@ -1,0 +1,67 @@
+"""Destroy the guests of instances that were deleted without this host.
+
+An operator can delete an instance while its host is silent or deleted; see
+:mod:`computed.db.cell.retired`. A host that comes back finds ``guest_left`` in
+the row, and its claim rests on it. The end of the claim ends it. So if the
+host ends before that, the next pass begins again.
+"""
+
+import itertools
+
+from oslo_log import log as logging
+
+from computed import exception
+from computed import states
+from computed.claims import claims
+from computed.claims import recovery
+from computed.objects import instance as instance_obj
+from computed.operations import build
+from computed.operations import operation
+from computed.operations import recover
+
+LOG = logging.getLogger(__name__)
+
+
+def _destroy(manager: operation.Manager,
+             claim: operation.Claim) -> operation.Values:
+    build.DELETE.act(manager, claim)
+    return {'guest_left': False, 'power_state': states.NOSTATE}
+
+
+# After a failure guest_left stays, so it is tried again.
+DESTROY = operation.Operation(
+    'delete', (), None, _destroy,
+    facts={'deleted': True, 'guest_left': True})
+
+
+def begin(manager: operation.Manager, context: operation.Context) -> int:
+    """Begin to destroy the guests that are left; return how many.
+
+    :raises computed.exception.ComputedError: the primary does not answer, or
+        the host is frozen
+    """
+    found = instance_obj.InstanceList.get_left(
+        context, manager.host, use_slave=False)
+    # An earlier run may have ended in between.
+    recovery.release_orphaned(manager.claims, context, found)
+    ours = f'{manager.claims.service_id}:'
+    if any(not (row.claim_owner or ours).startswith(ours) for row in found):
+        live = instance_obj.InstanceList.get_by_host(
+            context, manager.host, use_slave=False)
+        recover.release_former(
+            manager, context, itertools.chain(found, live))
+    begun = 0
+    for row in found:
+        try:
+            operation.begin(manager, context, DESTROY, row.uuid, wait=0)
+        except (exception.Frozen, *claims.UNANSWERED):
+            raise
+        except exception.ComputedError as error:
+            LOG.info('The guest of deleted instance %(name)s is left to the '
+                     'next pass: %(error)s',
+                     {'name': row.name, 'error': error})
+        else:
+            LOG.warning('Instance %s was deleted while this host was away; '
+                        'destroying its guest.', row.name)
+            begun += 1
+    return begun
