@@ -1,9 +1,13 @@
-"""The programs. An import of any of them first chooses the backend."""
+"""The programs. An import of any of them first chooses the backend.
+
+Before that it lets signals wait, see ``signals.hold_back``.
+"""
 
 import os
 import sys
 
 from computed import concurrency
+from computed.service import signals
 
 
 def _open_standard_streams() -> None:
@@ -24,5 +28,6 @@ def _open_standard_streams() -> None:
                 number, 'w' if number else 'r', closefd=False))
 
 
+signals.hold_back()
 _open_standard_streams()
 concurrency.choose(sys.argv[1:])

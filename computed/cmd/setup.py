@@ -25,6 +25,7 @@ from computed.conf import validation
 from computed.logs import printable
 from computed.rpc import options
 from computed.service import late_options
+from computed.service import signals
 from computed.service.output import log_writers
 
 LOG = logging.getLogger(__name__)
@@ -114,6 +115,16 @@ def load(argv: list[str], prog: str, description: str | None = None
     except (OSError, UnicodeDecodeError) as error:
         fail(unreadable(argv, prog) or error)
     return conf
+
+
+def arguments_of(argv: list[str] | None) -> list[str]:
+    """Return the arguments of a command, which signals may end from now on.
+
+    :param argv: the arguments, without the program; None: those of the
+        process
+    """
+    signals.let_through()
+    return sys.argv[1:] if argv is None else argv
 
 
 def with_absolute_paths(argv: abc.Sequence[str]) -> list[str]:

@@ -331,7 +331,7 @@ def main(argv: list[str] | None = None) -> int:
     checks = Checks(cfg.CONF)
     upgradecheck.register_cli_options(cfg.CONF, checks)
     try:
-        conf = setup.load(sys.argv[1:] if argv is None else argv, NAME)
+        conf = setup.load(setup.arguments_of(argv), NAME)
         try:
             checks.urls = engine.urls.from_conf(
                 conf, options.is_standalone(conf))

@@ -20,24 +20,37 @@ _HARMLESS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _ALL = 1 << 16
 
 
+def hold_back() -> None:
+    """Let signals but SIGTERM and SIGINT wait from now on.
+
+    Every program begins with this, because its imports take a second. Then a
+    service calls :func:`survive`, and a command :func:`let_through`.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HARMLESS)
+
+
+def let_through() -> None:
+    """Let what waits, and what comes later, do what it does to a command."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HARMLESS)
+
+
 def survive() -> None:
     """Let no signal but SIGTERM and SIGINT end this process from now on.
 
-    The main loop does more, but it starts only after the configuration was
-    read. Do not ignore them: what is ignored stays so in each guest.
+    What comes until the main loop listens waits for it. Do not ignore them:
+    what is ignored stays so in each guest.
     """
     global _kept_by_nohup
     _kept_by_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     for number in _HARMLESS:
         signal.signal(number, lambda *_: None)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HARMLESS)
 
 
 @contextlib.contextmanager
 def held_back() -> abc.Iterator[None]:
     """Let a program that the body starts get these signals later.
 
-    It needs a second until it calls :func:`survive`. Until then they wait.
+    It needs a second until it handles them. Until then they wait.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HARMLESS)
     try:
@@ -77,6 +90,7 @@ class Inbox:
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, self._note)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HARMLESS)
 
     def _note(self, number: int, frame: types.FrameType | None) -> None:
         self._noted[number] += 1

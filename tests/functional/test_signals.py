@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import socket
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.functional import test_programs
 from tests.support import fixtures
+from tests.support import prefork
 from tests.support import waiting
 
 standalone = test_programs.standalone
@@ -106,17 +108,62 @@ def test_other_signals_do_not_end_a_program(lasting):
     assert json.loads(lasting.manage('host', 'list', '-f', 'json').stdout)
 
 
-def test_a_report_can_go_to_a_file(tmp_path):
+def test_reports_can_go_to_files(tmp_path):
+    """Those of one second, too."""
     found = test_programs.Standalone(tmp_path)
     reports = tmp_path / 'reports'
     reports.mkdir()
     found.config.write_text(f'[oslo_reports]\nlog_dir = {reports}\n')
     found.start()
     try:
-        found.program.process.send_signal(signal.SIGUSR2)
-        found.program.wait_for_output('Wrote a report to /')
-        [path] = reports.iterdir()
-        assert 'Guru Meditation' in path.read_text()
-        assert path.stat().st_mode & 0o077 == 0
+        for number in range(1, 5):
+            found.program.process.send_signal(signal.SIGUSR2)
+            found.program.wait_for(
+                lambda number=number: found.program.output().count(
+                    'Wrote a report to /') == number, 'a report')
+        paths = list(reports.iterdir())
+        assert len(paths) == 4
+        for path in paths:
+            assert 'Guru Meditation' in path.read_text()
+            assert path.stat().st_mode & 0o077 == 0
     finally:
         found.clean_up()
+
+
+def status_of(pid):
+    return dict(line.split(':\t', 1) for line in pathlib.Path(
+        f'/proc/{pid}/status').read_text().splitlines())
+
+
+def test_no_signal_is_lost_while_a_program_starts(tmp_path):
+    """It cannot be told before Python has come to its first line."""
+    arguments = fixtures.write_config(tmp_path / 'computed.conf', {})
+    program = fixtures.Program('computed', tmp_path, *arguments, fresh=True)
+
+    def survives():
+        status = status_of(program.process.pid)
+        return (int(status['SigBlk'], 16) | int(status['SigCgt'], 16)) & (
+            1 << signal.SIGUSR2 - 1)
+    try:
+        program.wait_for(survives, 'a program that survives signals')
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP):
+            program.process.send_signal(number)
+        program.wait_for_output('Wrote a report to standard error.')
+        program.wait_for_output(RELOADED)
+        assert not int(status_of(program.process.pid)['SigBlk'], 16)
+    finally:
+        program.end()
+
+
+def test_a_closed_terminal_ends_a_command(lasting):
+    conductor = lasting.conductor()
+    conductor.suspend()
+    try:
+        with open(lasting.folder / 'said', 'w') as said:
+            command = prefork.start(
+                'computed.cmd.manage',
+                [*lasting.arguments, 'instance', 'list'], said, said)
+        command.send_signal(signal.SIGHUP)
+        assert command.wait(60) == -signal.SIGHUP
+    finally:
+        conductor.resume()

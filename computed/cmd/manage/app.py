@@ -194,7 +194,7 @@ def main(argv: list[str] | None = None) -> int:
     :param argv: the arguments, without the program; None: those of the
         process
     """
-    argv = sys.argv[1:] if argv is None else argv
+    argv = setup.arguments_of(argv)
     if problem := setup.undecodable(argv):
         print(f'{NAME}: {printable.escaped(problem)}', file=sys.stderr)
         return USAGE_ERROR

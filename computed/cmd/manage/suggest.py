@@ -36,9 +36,12 @@ def nearest(wanted: str, known: abc.Iterable[str]) -> str | None:
 
     None if no name is like it, or if the wanted one is known.
     """
+    known = list(known)
+    if wanted in known:
+        return None
     names = {name.lower(): name for name in known}
     found = difflib.get_close_matches(wanted.lower(), names, n=1)
-    return names[found[0]] if found and names[found[0]] != wanted else None
+    return names[found[0]] if found else None
 
 
 def explained(error: exception.ComputedError,

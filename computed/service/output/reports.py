@@ -5,6 +5,8 @@ secrets. oslo.reports writes it inside of a handler of signals, which would
 hold up the main thread; here a thread makes it.
 """
 
+import contextlib
+import itertools
 import os
 import threading
 import time
@@ -54,13 +56,24 @@ def write(conf: cfg.ConfigOpts) -> str:
         outlet.to_stderr(text)
         return 'standard error'
     moment = time.strftime('%Y%m%d%H%M%S')
-    path = files.below(
-        folder, f'{conf.prog}_gurumeditation_{moment}_{os.getpid()}')
-    with open(files.open_private(
-            path, os.O_WRONLY | os.O_CREAT | os.O_EXCL), 'w',
-            encoding='utf-8') as stream:
+    path, descriptor = _new_file(files.below(
+        folder, f'{conf.prog}_gurumeditation_{moment}_{os.getpid()}'))
+    with open(descriptor, 'w', encoding='utf-8') as stream:
         stream.write(text)
     return path
+
+
+def _new_file(path: str) -> tuple[str, int]:
+    """Return the path and the descriptor of a new file.
+
+    Several reports may be written within one second.
+    """
+    for number in itertools.count(1):
+        name = path if number == 1 else f'{path}_{number}'
+        with contextlib.suppress(FileExistsError):
+            return name, files.open_private(
+                name, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    raise AssertionError        # the numbers do not end
 
 
 def _names() -> str:

@@ -7,7 +7,8 @@ from tests.support import deployment as fake
 
 @pytest.mark.parametrize('wanted, known, found', [
     ('wbe', ['db', 'web'], 'web'), ('WEB1', ['web2', 'Web1'], 'Web1'),
-    ('web', ['web'], None), ('web', ['quartz'], None), ('web', [], None)])
+    ('web', ['web'], None), ('Web', ['Web', 'web'], None),
+    ('web', ['quartz'], None), ('web', [], None)])
 def test_the_nearest_name_is_found(wanted, known, found):
     assert suggest.nearest(wanted, known) == found
 
