@@ -110,7 +110,7 @@ def load(argv: list[str], prog: str, description: str | None = None
         validation.check(conf)
         validation.check_backend(conf)
         spelling.check(conf, late_options.all_of)
-    except (cfg.Error, exception.ConfigError) as error:
+    except (cfg.Error, exception.ComputedError) as error:
         fail(shown.explained(error))
     except (OSError, UnicodeDecodeError) as error:
         fail(unreadable(argv, prog) or error)

@@ -1,15 +1,22 @@
-"""Refuse sections and options in the files that nobody reads.
+"""Refuse sections and options that nobody reads.
 
-Without this, a misspelt ``[databse]`` would silently run another database.
+Without this, a misspelt ``[databse]`` would silently run another database, and
+so would ``OS_DATABSE__CONNECTION`` in the environment.
 """
 
 import difflib
+import os
 import pathlib
+import re
 from collections import abc
 
 from oslo_config import cfg
 
 from computed import exception
+
+# A variable that sets an option: its section and its name.
+VARIABLE = re.compile('OS_([A-Z0-9_]+?)__([A-Z0-9_]+)')
+ENVIRONMENT = 'the environment'
 
 # The names of options by the names of their sections.
 Names = dict[str, set[str]]
@@ -45,7 +52,15 @@ def check(conf: cfg.ConfigOpts, later: abc.Callable[[], abc.Iterable[Options]]
 
 def _written(conf: cfg.ConfigOpts
              ) -> abc.Iterator[tuple[str, str, str | None]]:
-    """Return path, section and option of each line; None: the section."""
+    """Return path, section and option of each line; None: the section.
+
+    Of variables of the environment, too; ``ENVIRONMENT`` is their path.
+    """
+    for variable in sorted(os.environ):
+        if found := VARIABLE.fullmatch(variable):
+            section = found[1]
+            yield (ENVIRONMENT, 'DEFAULT' if section == 'DEFAULT' else
+                   section.lower(), found[2].lower())
     for path in [*(conf.config_file or []), *(
             str(path) for folder in conf.config_dir or []
             for path in sorted(pathlib.Path(folder).glob('*.conf')))]:
@@ -90,30 +105,61 @@ def _group(name: str | None) -> str:
     return 'DEFAULT' if name in (None, 'DEFAULT') else str(name).lower()
 
 
+def _variable(section: str, name: str) -> str:
+    return f'OS_{section.upper()}__{name.upper()}'
+
+
 def _option(name: str) -> str:
     return name.replace('-', '_')
 
 
 def _refusal(path: str, section: str, name: str | None, known: Names
              ) -> exception.UnknownOption:
-    remedy = 'Remove it.'
+    if path == ENVIRONMENT:
+        return _refusal_of_variable(section, str(name), known)
     if name is None:
-        names = {group.lower(): group for group in known}
-        near = difflib.get_close_matches(section.lower(), names, 1)
-        what = f'[{section}]'
-        if near:
-            remedy = f'Write [{names[near[0]]}].'
-        return exception.UnknownOption(path=path, what=what, kind='section',
-                                       remedy=remedy)
+        near = _nearest_section(section, known)
+        return exception.UnknownOption(
+            path=path, what=f'[{section}]', kind='section',
+            remedy=f'Write [{near}].' if near else 'Remove it.')
+    remedy = 'Remove it.'
     members = known[_group(section)]
-    near = difflib.get_close_matches(_option(name), members, 1, 0.8)
+    near = _nearest_option(name, members, 0.8)
     homes = [group for group, names in known.items()
              if _option(name) in names]
     if near:
-        remedy = f'Write {near[0]}.'
+        remedy = f'Write {near}.'
     elif homes:
         remedy = f'It belongs to [{homes[0]}].'
-    elif near := difflib.get_close_matches(_option(name), members, 1):
-        remedy = f'Write {near[0]}, or remove it.'
+    elif near := _nearest_option(name, members):
+        remedy = f'Write {near}, or remove it.'
     return exception.UnknownOption(
         path=path, what=f'[{section}] {name}', kind='option', remedy=remedy)
+
+
+def _refusal_of_variable(section: str, name: str, known: Names
+                         ) -> exception.UnknownOption:
+    home = section if section in known else _nearest_section(section, known)
+    members = known[home] if home else set()
+    # Both may be misspelt, or a right option is in a wrong section.
+    found: list[tuple[str | None, str | None]] = [
+        (home, _nearest_option(name, members, 0.8)),
+        *((other, name) for other, names in known.items()
+          if _option(name) in names),
+        (home, _nearest_option(name, members))]
+    near = [_variable(where, what) for where, what in found if where and what]
+    return exception.UnknownOption(
+        path=ENVIRONMENT, what=_variable(section, name), kind='option',
+        remedy=f'Write {near[0]}.' if near else 'Remove it.')
+
+
+def _nearest_section(name: str, known: Names) -> str | None:
+    names = {_group(group).lower(): group for group in known}
+    near = difflib.get_close_matches(name.lower(), names, 1)
+    return names[near[0]] if near else None
+
+
+def _nearest_option(name: str, members: abc.Iterable[str],
+                    likeness: float = 0.6) -> str | None:
+    near = difflib.get_close_matches(_option(name), members, 1, likeness)
+    return near[0] if near else None

@@ -23,14 +23,18 @@ LIBRARIES = ('oslo.log', 'oslo.db', 'oslo.concurrency', 'oslo.messaging',
 
 
 def all_of() -> abc.Iterator[spelling.Options]:
-    """Return the options of one library or package after another."""
+    """Return the options of one library or package after another.
+
+    :raises computed.exception.PluginError: they cannot be had from one. Then
+        nobody knows which options are right.
+    """
     # Commands that have no need for drivers do not load them.
     from computed.service import plugins
     found = {entry.name: entry
              for entry in metadata.entry_points(group=ENTRY_POINTS)}
     for name in LIBRARIES:
         if name in found:
-            yield found.pop(name).load()()
+            yield _listed(found.pop(name))
     packages = set()
     for group in (plugins.TASKS, plugins.DRIVERS):
         # What is wrong with a package is said when it is used.
@@ -40,7 +44,17 @@ def all_of() -> abc.Iterator[spelling.Options]:
                 yield _of_plugin(entry)
     for entry in found.values():
         if entry.dist.name in packages:
-            yield entry.load()()
+            yield _listed(entry)
+
+
+def _listed(entry: metadata.EntryPoint) -> spelling.Options:
+    """Return what a function lists that lists options."""
+    from computed.service import plugins
+    try:
+        return list(entry.load()())
+    # Also SystemExit: another package must not end this program silently.
+    except (Exception, SystemExit) as error:
+        raise plugins.unloadable(entry, error) from error
 
 
 def _of_plugin(entry: metadata.EntryPoint) -> spelling.Options:

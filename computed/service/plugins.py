@@ -118,9 +118,15 @@ def load(entry: metadata.EntryPoint, conf: cfg.ConfigOpts) -> typing.Any:
                       'with another definition') from error
     # Also SystemExit: another package must not end this program silently.
     except (Exception, SystemExit) as error:
-        text = ' '.join(str(error).split()).rstrip('.')
-        raise refusal(entry, f'{type(error).__name__}: {text}') from error
+        raise unloadable(entry, error) from error
     return found
+
+
+def unloadable(entry: metadata.EntryPoint, error: BaseException
+               ) -> exception.PluginError:
+    """Return the error that says why an entry point cannot be loaded."""
+    text = ' '.join(str(error).split()).rstrip('.')
+    return refusal(entry, f'{type(error).__name__}: {text}')
 
 
 def refusal(entry: metadata.EntryPoint, problem: str

@@ -1,5 +1,7 @@
 """What is misspelt in a file is refused, and nothing else is."""
 
+from importlib import metadata
+
 import pytest
 from oslo_config import cfg
 
@@ -54,3 +56,42 @@ def test_options_of_libraries_are_known(check, text):
 
 def test_libraries_are_asked_only_if_they_must_be(check):
     check('[tasks]\nsync_power_state_interval = 3\n', later=lambda: 1 / 0)
+
+
+@pytest.mark.parametrize('variable, said', [
+    ('OS_DATABSE__CONNECTION', 'Write OS_DATABASE__CONNECTION.'),
+    ('OS_DATABASE__CONECTION', 'Write OS_DATABASE__CONNECTION.'),
+    ('OS_DATABSE__CONECTION', 'Write OS_DATABASE__CONNECTION.'),
+    ('OS_DEFAULT__HOTS', 'Write OS_DEFAULT__HOST.'),
+    ('OS_DEFAULT__SYNC_POWER_STATE_INTERVAL',
+     'Write OS_TASKS__SYNC_POWER_STATE_INTERVAL.'),
+    ('OS_ZZZ__YYY', 'Remove it.')])
+def test_what_is_misspelt_in_the_environment_is_refused(
+        check, monkeypatch, variable, said):
+    monkeypatch.setenv(variable, 'x')
+    with pytest.raises(exception.ConfigError) as found:
+        check('')
+    assert str(found.value) == (f'the environment: {variable} is no option '
+                                f'that computed reads. {said}')
+
+
+@pytest.mark.parametrize('variable', [
+    'OS_DEFAULT__HOST', 'OS_TASKS__SYNC_POWER_STATE_INTERVAL',
+    'OS_OSLO_MESSAGING_RABBIT__SSL', 'OS_OSLO_CONCURRENCY__LOCK_PATH',
+    'OS_AUTH_URL', 'OS_USERNAME', 'os_databse__connection'])
+def test_other_variables_are_left_alone(check, monkeypatch, variable):
+    monkeypatch.setenv(variable, '1')
+    check('')
+
+
+def test_options_that_cannot_be_listed_are_one_clear_error(
+        check, monkeypatch):
+    """Nobody knows whether they are right."""
+    entry = metadata.EntryPoint('oslo.log', 'no_such_module:list_opts',
+                                late_options.ENTRY_POINTS)
+    entry = entry._for(metadata.distribution('oslo.log'))
+    monkeypatch.setattr(late_options.metadata, 'entry_points',
+                        lambda group: [entry])
+    with pytest.raises(exception.PluginError, match='no_such_module') as got:
+        check('[DEFAULT]\nlog_fiel = x\n')
+    assert '\n' not in str(got.value)
