@@ -124,7 +124,8 @@ class ConductorService:
         router = routing.router.Router(
             self.conf.database, urls.primary, urls.replicas,
             tolerant_threads=max(
-                1, self.conf.executor_thread_pool_size // 2))
+                1, self.conf.executor_thread_pool_size // 2),
+            creator=self._around.connect)
         cell.database.cell.configure(
             router, lambda: self.conf.conductor.max_page,
             functools.partial(self._down_after, standalone))

@@ -7,6 +7,7 @@ from oslo_config import cfg
 
 from computed import metrics as computed_metrics
 from computed import periodic
+from computed.db.routing import nodes
 from computed.rpc import transport
 from computed.service import identity
 from computed.service import notify
@@ -21,6 +22,7 @@ class Surroundings:
     """The parts of a service that a test or a simulator replaces.
 
     :ivar make_transport: returns the way to and from other processes
+    :ivar connect: makes each connection to a database; None: the driver does
     :ivar metrics: where this service counts
     :ivar waiting: gets why a start takes long, and the seconds to allow
     :ivar lock: keeps other services off a state path until it is closed
@@ -33,6 +35,7 @@ class Surroundings:
 
     make_transport: abc.Callable[
         [cfg.ConfigOpts], transport.Transport] = transport.make
+    connect: nodes.Creator | None = None
     metrics: computed_metrics.Registry = dataclasses.field(
         default_factory=computed_metrics.Registry)
     waiting: abc.Callable[[str, int], None] = notify.waiting

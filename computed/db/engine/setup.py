@@ -42,6 +42,7 @@ def tune(engine: sa.Engine, must_exist: bool = False,
     ask: primary_check.Ask | None = None
     if kind == 'sqlite':
         sqlite.tune(engine, must_exist)
+        ask = sqlite.ask
     elif kind == 'postgresql':
         # It is imported only here, because psycopg is an extra.
         from computed.db.engine import postgresql

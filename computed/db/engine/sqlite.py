@@ -11,12 +11,18 @@ from sqlalchemy import event
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import interfaces
 
+from computed.db.engine import primary_check
 from computed.db.engine import sqlite_room
 
 # True while a transaction that will write begins.
 writing = contextvars.ContextVar('writing', default=False)
 # The words of SQLite about a file that was emptied, cut or overwritten.
 DAMAGE = ('malformed', 'not a database', 'no such table', 'disk I/O error')
+
+
+# See :mod:`computed.db.engine.primary_check`. None: no other file can take the
+# place of the primary. A test whose servers are files sets it.
+ask: primary_check.Ask | None = None
 
 
 class Moment(sqlite.DATETIME):
