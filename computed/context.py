@@ -234,6 +234,8 @@ class RequestContext(context.RequestContext):
         :func:`computed.objects.base.use_conductor`.
     :ivar accept_repairs: how many repairs an operator accepts of this run,
         or None; stays in this process
+    :ivar wanted_until: when its caller gives it up, in monotonic seconds of
+        this process, where it stays; None: not known
     """
 
     # They exist only where there is a database: the session and the scope of
@@ -253,6 +255,7 @@ class RequestContext(context.RequestContext):
         self.reads = Reads()
         self.conductor: objects_base.Conductor | None = None
         self.accept_repairs: int | None = None
+        self.wanted_until: float | None = None
         self.max_staleness: float | None = max_staleness
         self.tokens = Tokens()
         self.resync = resync is True

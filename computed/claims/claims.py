@@ -12,6 +12,7 @@ from collections import abc
 from oslo_log import log as logging
 
 from computed import chance
+from computed import clock
 from computed import context as computed_context
 from computed import exception
 from computed import metrics
@@ -110,6 +111,8 @@ class Claims:
         :raises computed.exception.Frozen: no work may begin on this host
         :raises computed.exception.OutcomeUnknown: no answer; the claim is
             released as soon as the primary answers
+        :raises computed.exception.RequestExpired: the caller of the request
+            has given it up meanwhile; the claim is released
         :raises computed.exception.NotJournaled: nothing was requested
         :raises computed.exception.StaleFacts: an answer that this request
             rests on was older than its bound
@@ -127,7 +130,13 @@ class Claims:
             lambda: grant_obj.Grant.grant_claim(
                 context.tolerating_lag(False), self.owner.database_id,
                 entry.claim_id, self.claim_owner, operation, rows))
-        return self.granted(context, entry, granted.rows)
+        claim = self.granted(context, entry, granted.rows)
+        if context.wanted_until is not None and (
+                clock.monotonic() > context.wanted_until):
+            # It waited here, or this machine stood still.
+            self.release(context, claim)
+            raise exception.RequestExpired(method=operation)
+        return claim
 
     def _facts(self, wanted: kinds.Wanted) -> arguments.Remembered | None:
         """Return what a row must have for a claim; None: nothing is known.

@@ -130,6 +130,9 @@ class Dispatcher(messaging.RPCDispatcher):
         schema.ensure_plain(method, args)
         try:
             context = self.serializer.deserialize_context(ctxt)
+            if getattr(function, 'needs_ticket', False):
+                context.wanted_until = self._tickets.ends(
+                    args[tickets.ARGUMENT])
             values = {name: self.serializer.deserialize_entity(context, value)
                       for name, value in args.items()
                       if name != tickets.ARGUMENT}

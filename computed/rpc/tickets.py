@@ -45,6 +45,11 @@ class TicketEndpoint:
         """Return a ticket for a request that follows at once."""
         return {'issuer': self._issuer, 'issued': clock.monotonic()}
 
+    @staticmethod
+    def ends(ticket: Ticket) -> float:
+        """Return when a ticket that was checked ends, on this clock."""
+        return ticket['issued'] + ticket['valid_for']
+
     def check(self, ticket: object, method: str) -> None:
         """Check that a request is still wanted.
 

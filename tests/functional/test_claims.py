@@ -100,6 +100,18 @@ def test_a_claim_of_another_database_is_refused(granted, host_side, tmp_path):
 
 
 @pytest.mark.both_transports
+def test_a_claim_whose_request_was_given_up_meanwhile_is_released(
+        granted, pair, tmp_path):
+    """As on a machine that stood still after it took the request."""
+    late = context.new()
+    late.wanted_until = clock.monotonic()
+    with pytest.raises(exception.RequestExpired):
+        granted.claim(late, UUID, 'stop', FACTS, task_state='powering-off')
+    assert row(pair) == ('active', None, None)
+    assert journaled(tmp_path) == []
+
+
+@pytest.mark.both_transports
 def test_settling_writes_the_outcome_and_frees_the_instance(
         granted, pair, tmp_path):
     got = claim(granted, task_state='powering-off')

@@ -46,6 +46,7 @@ class Host:
     @endpoint.exposed_act
     def stop_instance(self, context, uuid: str) -> None:
         self.done.append('stopped')
+        self.wanted_until = context.wanted_until
 
 
 @pytest.fixture(autouse=True)
@@ -142,3 +143,4 @@ def test_work_that_a_broker_kept_for_too_long_is_refused(made, host):
     client.call(context.new(), 'stop_instance', uuid=UUID,
                 ticket={**ticket, 'valid_for': 600})
     assert host.done == ['stopped']
+    assert host.wanted_until == ticket['issued'] + 600
