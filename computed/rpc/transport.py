@@ -104,8 +104,7 @@ class Transport:
         return f'{host}-{os.getpid()}'
 
     def server(self, target: messaging.Target,
-               endpoints: abc.Sequence[typing.Any]
-               ) -> messaging.MessageHandlingServer:
+               endpoints: abc.Sequence[typing.Any]) -> rpc_server.Server:
         """Return a server of ``endpoints``; :meth:`start` lets it work.
 
         Peers can call only methods marked with

@@ -96,7 +96,7 @@ class ConductorService:
             target, [manager.ConductorManager(router.status)])
         self._parts.check()
         transport.start(server)
-        self._parts.ends_with(server.wait, server.stop)
+        self._parts.ends_with(server.finish, server.stop)
         LOG.debug('Conductor ready on %s.', router.primary.name)
 
     def _until_possible(self, attempt: abc.Callable[[], Result]) -> Result:

@@ -290,7 +290,7 @@ class HostService:
             self.manager.calls.finish,
             lambda: self.manager.event_workers.shutdown(wait=True),
             lambda: self.manager.workers.shutdown(wait=True),
-            self._stop_runner, server.wait, server.stop)
+            self._stop_runner, server.finish, server.stop)
 
     def _stop_runner(self) -> None:
         running = self.runner.stop(self.conf.graceful_shutdown_timeout or
