@@ -121,12 +121,14 @@ def host_commands(interface: Interface,
                   program: str = 'ip') -> list[list[str]]:
     """Return the commands to run on the host.
 
-    ``{pid}`` stands for a process in the guest's namespace.
+    ``{pid}`` stands for a process in the guest's namespace, as ``/proc`` of
+    the host names it. A path, because some releases of ``ip`` look for a bare
+    number in ``/proc`` and others in the process namespace of ``ip`` itself.
     """
     return [
         [program, 'link', 'add', interface.host_device, 'type', 'veth',
          'peer', 'name', interface.device, 'address', interface.mac,
-         'netns', '{pid}'],
+         'netns', '/proc/{pid}/ns/net'],
         [program, 'address', 'add', f'{interface.gateway}/30',
          'dev', interface.host_device],
         [program, 'link', 'set', interface.host_device, 'up']]

@@ -32,9 +32,7 @@ def make(network: dict, launcher: socket.socket) -> None:
                       f'{error.strerror}') from error
     _open_low_ports()
     if network['host_commands']:
-        # The launcher's commands are in the process namespace of the guest,
-        # if there is one. So they know us by the pid that we see ourselves.
-        launcher.sendall(f'unshared {os.getpid()}\n'.encode())
+        launcher.sendall(f'unshared {system.host_pid()}\n'.encode())
         if launcher.recv(16) != b'go\n':
             raise OSError('the launcher gave up')
     system.run_all(network['guest_commands'])
