@@ -20,6 +20,7 @@ ln -s /lib/new.socket "$DPKG_ROOT/{units}/new.socket"
 for level in 2 3 4 5; do
     ln -s ../init.d/new "$DPKG_ROOT/etc/rc$level.d/S01new"
 done
+ln -s ../init.d/early "$DPKG_ROOT/etc/rcS.d/S01early"
 ls "$DPKG_ROOT/usr/sbin/policy-rc.d" >&2
 exit {status}
 """
@@ -34,7 +35,7 @@ def project(tmp_path):
     (tmp_path / 'bindep.txt').write_text('no-such-package [test run]\n')
     system = tmp_path / 'system'
     for name in ('usr/sbin', UNITS, *(
-            f'etc/rc{level}.d' for level in '2345')):
+            f'etc/rc{level}.d' for level in '2345S')):
         (system / name).mkdir(parents=True)
     (system / UNITS / 'old.service').symlink_to('/lib/old.service')
     for level in '2345':
@@ -62,7 +63,7 @@ def enabled(project):
     """The names of what starts with the machine."""
     system = project / 'system'
     return {path.name for path in (system / UNITS).iterdir()} | {
-        path.name[3:] for path in system.glob('etc/rc[2-5].d/S*')}
+        path.name[3:] for path in system.glob('etc/rc[2-5S].d/S*')}
 
 
 @pytest.mark.parametrize('status', [0, 1])
