@@ -343,8 +343,11 @@ class Counted:
         # Beats have a pool: the next may take another connection of it.
         measuring = (self._measuring(logged) | self._counting(logged) |
                      self.measuring.get(server.port, set()))
-        return [text for thread, kind, text in logged
+        said = [(thread, text) for thread, kind, text in logged
                 if kind in ('Query', 'Execute') and thread not in measuring]
+        # A connection that was tested, and no more, is about to beat.
+        used = {thread for thread, text in said if 'CONCAT_WS' not in text}
+        return [text for thread, text in said if thread in used]
 
     @property
     def on_primary(self):
