@@ -16,7 +16,7 @@ from tests.support import scratch
 from tests.support import waiting
 
 # pytest's own folders, and what the run notes itself
-EXPECTED = re.compile(f'p|p-.*|{remains.NOTES}')
+EXPECTED = re.compile(f'p|p-.*|{remains.NOTES}|{scratch.CACHE}')
 
 
 def find_and_remove():

@@ -20,6 +20,8 @@ PREFIX = 'computed-t-'
 FOLDER = 'COMPUTED_TESTS_FOLDER'
 # How many folders of runs that failed are kept.
 KEPT = 2
+# Where libraries keep what they may forget.
+CACHE = 'cache'
 
 # Open while this process lives, for they hold the lock of its folder.
 _locks: list[int] = []
@@ -44,6 +46,8 @@ def choose():
     os.chmod(made, 0o1777)
     _lock(made)
     os.environ[FOLDER] = os.environ['TMPDIR'] = made
+    # stevedore keeps there what is installed
+    os.environ['XDG_CACHE_HOME'] = os.path.join(made, CACHE)
     tempfile.tempdir = None     # it may have been asked for before
     return True
 
