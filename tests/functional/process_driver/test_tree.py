@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from computed import states
+from computed.virt.process import proc
 from computed.virt.process import tree
 from tests.support import driver_contract
 from tests.support import process_guests as real
@@ -77,19 +78,34 @@ def test_pause_catches_processes_that_are_being_made(
         guests, root, monkeypatch):
     # How long it takes to catch them is for the machine to say.
     monkeypatch.setattr(tree, '_OBEY_SECONDS', 10 * waiting.PATIENCE)
-    guest = guests.spawn(real.shell('while :; do sh -c : ; echo up; done'))
+    guest = guests.spawn(real.python(
+        "import subprocess, time; print('up', flush=True);"
+        "[(subprocess.Popen(['sleep', '1000']), time.sleep(0.1))"
+        ' for _ in iter(int, 1)]'))
     guests.wait_for_output(guest, 'up')
+
+    def members():
+        return {one.pid for one in real.processes_of(root / guest)} - {
+            guests.run(guest)['shim_pid']}
+    send, first = proc.send, []
+
+    def send_late(process, signum):
+        if not first:
+            # The guest makes one after the driver has looked.
+            first.append(members())
+            waiting.wait_for(lambda: members() - first[0])
+        send(process, signum)
+    monkeypatch.setattr(proc, 'send', send_late)
     guests.driver.pause(claim_on(guest))
     assert guests.driver.get_instance(guest).power_state == \
         states.POWER_PAUSED
-    shim = guests.run(guest)['shim_pid']
-    caught = {one.pid for one in real.processes_of(root / guest)} - {shim}
+    caught = members()
+    assert caught > first[0]
     # One in a system call stops at its end.
     waiting.wait_for(lambda: all(
         real.state_of(pid) == psutil.STATUS_STOPPED for pid in caught))
     # A stopped process makes no other.
-    assert {one.pid for one in real.processes_of(root / guest)
-            } - {shim} == caught
+    assert members() == caught
 
 
 def test_power_off_ends_a_guest_that_forks_all_the_time(guests, root):
