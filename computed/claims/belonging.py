@@ -52,6 +52,22 @@ def keep(state_path: str, found: Belonging) -> None:
         LOG.warning('What this host belongs to could not be kept: %s', error)
 
 
+def lost(path: str, problem: str, known: Belonging,
+         state_path: str) -> exception.ConfigError:
+    """Return the error for a database that is gone.
+
+    :param path: of its file
+    :param problem: what is wrong with the file
+    :param known: what this host has worked with
+    """
+    return exception.ConfigError(
+        option='[database] connection', value=path,
+        problem=f'{problem}, but this host has worked with database '
+                f'{known.database_id} until now',
+        remedy='Put it back from a backup, and run `computed-manage db '
+               f'new-incarnation`. {_again(state_path)}')
+
+
 def refused(error: exception.WrongDatabase,
             state_path: str) -> exception.ConfigError:
     """Return the error for a database that this host never worked with."""
@@ -60,6 +76,10 @@ def refused(error: exception.WrongDatabase,
         value=f'database {error.kwargs["found"]}',
         problem='this host has worked with database '
                 f'{error.kwargs["expected"]} until now',
-        remedy='Correct it, or put that database back from a backup. To begin '
-               'again, stop the guests that are left, and remove '
-               f'{files.below(state_path, FILE)}.')
+        remedy='Correct it, or put that database back from a backup. '
+               f'{_again(state_path)}')
+
+
+def _again(state_path: str) -> str:
+    return ('To begin again, stop the guests that are left, and remove '
+            f'{files.below(state_path, FILE)}.')

@@ -76,10 +76,22 @@ written. Put it back from a backup, and run `computed-manage db \
 new-incarnation`."""
 
 
+class DatabaseDamaged(FileUnusable):
+    """The database file {address} is damaged: {problem}. Nothing was \
+written. Put it back from a backup, and run `computed-manage db \
+new-incarnation`."""
+
+
 class PrimaryDivided(PrimaryUnavailable):
     """The address of the primary database sends reads and writes to \
 different servers. Nothing was written. Connect to the primary itself, not to \
 a proxy that splits reads from writes."""
+
+
+class AnotherDatabase(PrimaryUnavailable):
+    """The primary database {address} is database {found} now, and not \
+{expected}. Nothing was read or written. Put that one back, or restart the \
+conductors to use this one."""
 
 
 class PrimaryReadOnly(ComputedError):
@@ -114,7 +126,8 @@ class InvalidLimit(ComputedError):
 
 
 class SchemaMismatch(ComputedError):
-    """The database has schema {found}, the code needs {needed}. {remedy}"""
+    """The database {address} has schema {found}, the code needs {needed}. \
+{remedy}"""
 
 
 class TextNotKept(ComputedError):

@@ -36,21 +36,25 @@ class Outage:
         self._level = level
         self._lock = threading.Lock()
         self._limit = seldom.Limit()
-        self._told = False
+        # The kinds of reasons that were told.
+        self._told: set[str] = set()
         self.reason: str | None = None
         self.since: float | None = None
 
-    def lasts(self, reason: str) -> None:
-        """Note that it is away, and why; tell it if it is time to."""
+    def lasts(self, reason: str, kind: str = '') -> None:
+        """Note that it is away, and why; tell it if it is time to.
+
+        :param kind: of the reason; a new kind is told at once
+        """
         with self._lock:
             now = clock.monotonic()
             self.reason = reason
             if self.since is None:
-                self.since, self._told = now, False
-            if self._limit.take() is None:
+                self.since, self._told = now, set()
+            if self._limit.take(kind) is None:
                 return
-            text = self._lasts if self._told else self._gone
-            self._told = True
+            text = self._lasts if kind in self._told else self._gone
+            self._told.add(kind)
             text = text.format(seconds=f'{now - self.since:.0f} s')
         LOG.log(self._level, '%s: %s', text, reason)
 
@@ -65,7 +69,7 @@ class Outage:
             if self.since is None:
                 return False
             seconds = clock.monotonic() - self.since
-            told, self.since, self.reason = self._told, None, None
+            told, self.since, self.reason = bool(self._told), None, None
         if told:
             LOG.log(self._level, self._over.format(
                 seconds=f'{seconds:.0f} s'))

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging as stdlib_logging
+import os
 import typing
 from collections import abc
 
@@ -14,11 +15,11 @@ from computed import context
 from computed import exception
 from computed import metrics
 from computed import objects
+from computed.claims import belonging
 from computed.conductor import manager
 from computed.db import cell
 from computed.db import engine
 from computed.db import routing
-from computed.logs import seldom
 from computed.rpc import options
 from computed.service import clock_keeper
 from computed.service import mainloop
@@ -65,6 +66,7 @@ class ConductorService:
         :raises computed.exception.ConfigError: a URL is not usable
         :raises computed.exception.SchemaMismatch: the schema is missing or
             too old
+        :raises computed.exception.DatabaseDamaged: waiting would not help
         """
         with contextlib.suppress(parts.Ended):
             self._start()
@@ -104,10 +106,9 @@ class ConductorService:
 
         :raises computed.service.parts.Ended: the service is stopping
         """
-        lines = seldom.Seldom(LOG)
-
         def waiting(error: Exception) -> None:
-            lines.warn('Waiting: %s', error, kind=str(error))
+            if isinstance(error, exception.DatabaseDamaged):
+                raise error
             self._around.waiting(str(error), 30)
         return self._parts.until_possible(
             attempt, (exception.PrimaryUnavailable, exception.DatabaseFailed,
@@ -117,6 +118,7 @@ class ConductorService:
                  ) -> routing.router.Router:
         with cell.migration.reachable(urls.primary):
             if standalone:
+                self._refuse_lost(urls.primary)
                 # One host with its own database: no operator upgrades it.
                 cell.migration.sync(urls.primary, wait=20)
                 self._keep_room(urls.primary)
@@ -136,6 +138,18 @@ class ConductorService:
                                  exception.OutcomeUnknown):
             router.incarnation.adopt(router.observe_incarnation())
         return router
+
+    def _refuse_lost(self, url: str) -> None:
+        """Make no new database where the one of this host is gone.
+
+        :raises computed.exception.ConfigError: it is gone
+        """
+        problem, state_path = (cell.migration.absence(url),
+                               os.path.abspath(self.conf.state_path))
+        known = belonging.known(state_path) if problem else None
+        if problem and known:
+            raise belonging.lost(engine.address.show(url), problem, known,
+                                 state_path)
 
     def _keep_room(self, url: str) -> None:
         """Keep room in the database for changes on a full disk."""

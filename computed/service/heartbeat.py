@@ -14,6 +14,7 @@ from computed import exception
 from computed.claims import claims as claims_module
 from computed.claims import recovery
 from computed.logs import outage
+from computed.logs import seldom
 from computed.objects import host as host_obj
 from computed.service import identity as identity_module
 
@@ -52,6 +53,7 @@ class Heartbeat:
             'This host cannot be reported as alive',
             'This host could not be reported as alive for {seconds}',
             'This host is reported as alive again after {seconds}.')
+        self._lines = seldom.Seldom(LOG)
         self._thread = concurrency.thread('heartbeat', self._run)
 
     def start(self) -> None:
@@ -126,7 +128,7 @@ class Heartbeat:
         try:
             recovery.replay(self._claims, context.new())
         except exception.ComputedError as error:
-            LOG.warning('The ends of some operations are not recorded yet: '
-                        '%s', error)
+            self._lines.warn('The ends of some operations are not recorded '
+                             'yet: %s', error)
         except Exception:       # the next report may succeed
             LOG.exception('The ends of operations cannot be recorded.')

@@ -9,7 +9,6 @@ from collections import abc
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from computed import clock
 from computed import context
 from computed import exception
 from computed import files
@@ -24,7 +23,6 @@ from computed.claims import seen
 from computed.claims import settled
 from computed.conductor import client as conductor_client
 from computed.conf import validation
-from computed.logs import seldom
 from computed.objects import base
 from computed.objects import instance as instance_obj
 from computed.operations import recover
@@ -203,14 +201,11 @@ class HostService:
 
         :raises computed.service.parts.Ended: the service is stopping
         """
-        lines, began = seldom.Seldom(LOG), clock.monotonic()
-
-        def waiting(error: Exception) -> None:
-            self._around.waiting(str(error), 30)
-            # A child conductor needs a moment to start: no warning yet.
-            if clock.monotonic() - began >= (5 if self.child else 0):
-                lines.warn('Waiting: %s', error, kind=type(error).__name__)
-        return self._parts.until_possible(attempt, TEMPORARY, RETRY, waiting)
+        # A child conductor needs a moment to start: no warning yet.
+        return self._parts.until_possible(
+            attempt, TEMPORARY, RETRY,
+            lambda error: self._around.waiting(str(error), 30),
+            silent=5 if self.child else 0)
 
     def _report(self) -> None:
         """Report from now on.

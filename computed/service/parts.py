@@ -10,6 +10,9 @@ from collections import abc
 
 from oslo_log import log as logging
 
+from computed import clock
+from computed.logs import outage
+
 LOG = logging.getLogger(__name__)
 Result = typing.TypeVar('Result')
 
@@ -52,21 +55,33 @@ class Parts:
 
     def until_possible(self, attempt: abc.Callable[[], Result],
                        temporary: tuple[type[Exception], ...], pause: float,
-                       waiting: abc.Callable[[Exception], object]) -> Result:
+                       waiting: abc.Callable[[Exception], object],
+                       silent: float = 0.0) -> Result:
         """Call ``attempt`` until it raises none of ``temporary``.
+
+        The log says why it waits, and that it goes on.
 
         :param pause: seconds between two attempts
         :param waiting: called with the error at each wait
+        :param silent: seconds for which the log says nothing
         :returns: the result of ``attempt``
         :raises Ended: the end has begun
         """
+        wait, began = outage.Outage(
+            'Waiting', 'Waiting for {seconds}',
+            'It waited for {seconds}, and goes on.'), clock.monotonic()
         while True:
             self.check()
             try:
-                return attempt()
+                found = attempt()
             except temporary as error:
                 self.check()
                 waiting(error)
+                if clock.monotonic() - began >= silent:
+                    wait.lasts(str(error), type(error).__name__)
+            else:
+                wait.ends()
+                return found
             self.stopping.wait(pause)
 
     def begin_end(self) -> None:

@@ -377,10 +377,22 @@ def test_a_host_renamed_over_its_guests_is_refused(standalone):
             standalone.database, f'SELECT {column} FROM {table}')
 
 
-def test_a_host_writes_nothing_to_a_database_that_is_not_its_own(standalone):
+def test_a_host_makes_no_database_where_its_own_was(standalone):
     standalone.program.end()
     for path in standalone.state.glob('computed.sqlite*'):
         path.unlink()
+    standalone.program = fixtures.Program(
+        'computed', standalone.folder, *standalone.arguments)
+    assert standalone.program.process.wait(120) == 1
+    [said] = [line for line in standalone.program.output().splitlines()
+              if 'this host has worked with database' in line]
+    assert 'Put it back from a backup' in said
+    assert not standalone.database.exists()
+
+
+def test_a_host_writes_nothing_to_another_database(standalone):
+    standalone.program.end()
+    fixtures.make_sqlite(standalone.database)
     standalone.program = fixtures.Program(
         'computed', standalone.folder, *standalone.arguments)
     assert standalone.program.process.wait(120) == 1
@@ -480,6 +492,7 @@ def test_a_database_without_a_schema_is_refused(tmp_path):
         'connection': f'sqlite:///{tmp_path}/empty.sqlite'})
     done = prefork.run('computed.cmd.conductor', *arguments)
     assert done.returncode == 1
-    assert ('The database has schema none, the code needs '
-            f'{migration.NEEDED}. Run ') in done.stderr
+    assert (f'The database {tmp_path}/empty.sqlite has schema none, the code '
+            f'needs {migration.NEEDED}. If it had one, put it back from a '
+            'backup. Else run `computed-manage db sync`.') in done.stderr
     assert 'Traceback' not in done.stderr

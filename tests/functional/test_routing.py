@@ -267,7 +267,9 @@ def test_a_file_that_is_gone_or_damaged_is_named_with_the_remedy(
         with pytest.raises(exception.FileUnusable):
             routed.answered(context.new())
     assert str(refused.value).startswith(
-        f'The database file {pair.primary} cannot be used: ')
+        f'The database file {pair.primary} ')
+    assert isinstance(refused.value, exception.DatabaseDamaged) == (
+        not problem.startswith('the file is '))
     assert problem in str(refused.value)
     assert 'Put it back from a backup' in str(refused.value)
     [said] = fixtures.complaints(caplog)

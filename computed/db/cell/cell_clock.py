@@ -13,6 +13,7 @@ away. Only by ``listened`` may a service lose its host.
 """
 
 import dataclasses
+import typing
 
 import sqlalchemy as sa
 from oslo_log import log as logging
@@ -23,6 +24,7 @@ from computed.db import witness
 from computed.db.cell import models
 from computed.db.cell.database import cell
 from computed.db.routing import incarnation as incarnation_module
+from computed.db.routing import transaction
 
 LOG = logging.getLogger(__name__)
 
@@ -147,13 +149,16 @@ def _swap(context: computed_context.RequestContext, old: Reading,
     """
     names = [field.name for field in dataclasses.fields(Reading)]
     identity = models.DatabaseIdentity.incarnation
+    expected = cell.database_id
     return bool(context.session.execute(
         sa.update(_ROW)
         .where(*(getattr(_ROW, name) == getattr(old, name)
                  for name in (names if whole else names[:1])),
-               sa.exists().where(identity == incarnation
-                                 if incarnation is not None
-                                 else identity.is_(None)))
+               sa.exists().where(
+                   identity == incarnation if incarnation is not None
+                   else identity.is_(None),
+                   *([models.DatabaseIdentity.uuid == expected]
+                     if expected else [])))
         .values({name: getattr(new, name)
                  for name in (names if whole else names[:1])})
         .execution_options(synchronize_session=False)).rowcount)
@@ -161,15 +166,25 @@ def _swap(context: computed_context.RequestContext, old: Reading,
 
 # -- a database that went back in time
 
+def _of_database(column: typing.Any) -> sa.ScalarSelect[typing.Any]:
+    return sa.select(column).scalar_subquery()
+
+
 def _incarnation() -> sa.ScalarSelect[str | None]:
-    return sa.select(models.DatabaseIdentity.incarnation).scalar_subquery()
+    return _of_database(models.DatabaseIdentity.incarnation)
 
 
 def _look(context: computed_context.RequestContext
           ) -> tuple[Reading, str | None]:
-    """Return what the clock shows, and the incarnation, in one statement."""
-    *shown, incarnation = context.session.execute(sa.select(
-        _ROW.seconds, _ROW.listened, _ROW.listened_at, _incarnation())).one()
+    """Return what the clock shows, and the incarnation, in one statement.
+
+    :raises computed.db.routing.transaction.AnotherDatabase: this is not the
+        database that the conductor began with
+    """
+    *shown, incarnation, uuid = context.session.execute(sa.select(
+        _ROW.seconds, _ROW.listened, _ROW.listened_at, _incarnation(),
+        _of_database(models.DatabaseIdentity.uuid))).one()
+    transaction.ensure_database(context, uuid)
     return Reading(*shown), incarnation
 
 

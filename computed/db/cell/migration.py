@@ -6,7 +6,6 @@ still runs on the newest schema.
 
 import contextlib
 import functools
-import os
 import pathlib
 from collections import abc
 
@@ -25,6 +24,7 @@ from computed.db.engine import encoding
 from computed.db.engine import errors
 from computed.db.engine import exclusive
 from computed.db.engine import setup
+from computed.db.engine import sqlite
 from computed.db.engine import turns
 
 # The oldest schema that this code runs on.
@@ -68,12 +68,20 @@ def outdated() -> tuple[str, ...]:
 def version(url: str) -> str | None:
     """Return the schema of the database at ``url``, or None if it is empty.
     """
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() == 'sqlite' and not os.path.exists(
-            parsed.database or ''):
+    if absence(url):
         return None     # a connection would create the file
     with _engine(url) as engine, engine.connect() as connection:
         return _version(connection)
+
+
+def absence(url: str) -> str | None:
+    """Return why there is no database at ``url``, or None if one may be.
+
+    Only of a file is it known without a connection.
+    """
+    parsed = sa.make_url(url)
+    return (sqlite.absence(parsed.database or '')
+            if parsed.get_backend_name() == 'sqlite' else None)
 
 
 def _version(connection: sa.Connection) -> str | None:
@@ -144,8 +152,10 @@ def check(url: str) -> None:
     found = version(url)
     if found is None or found in outdated():
         raise exception.SchemaMismatch(
-            found=found or 'none', needed=NEEDED,
-            remedy='Run `computed-manage db sync`.')
+            address=address.show(url), found=found or 'none', needed=NEEDED,
+            remedy='Run `computed-manage db sync`.' if found else
+                   'If it had one, put it back from a backup. Else run '
+                   '`computed-manage db sync`.')
 
 
 @contextlib.contextmanager
@@ -154,8 +164,11 @@ def reachable(url: str) -> abc.Iterator[None]:
 
     :raises computed.exception.PrimaryUnreachable: the server at ``url`` does
         not answer, is not trusted, or refuses
+    :raises computed.exception.DatabaseDamaged: it is a file that is damaged
     """
     try:
         yield
     except (db_exc.DBError, sa.exc.SQLAlchemyError) as error:
-        raise address.unreachable(url, errors.problem(error)) from error
+        raise address.unreachable(
+            url, errors.problem(error),
+            sqlite.is_damaged(errors.origin(error))) from error

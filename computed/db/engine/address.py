@@ -18,13 +18,17 @@ def show(url: Url) -> str:
     return f'{host or ",".join(several)}/{url.database}'
 
 
-def unreachable(url: Url, problem: str) -> exception.PrimaryUnreachable:
+def unreachable(url: Url, problem: str,
+                damaged: bool = False) -> exception.PrimaryUnreachable:
     """Return the error for a primary that cannot be used.
 
     :param problem: why, in one line
+    :param damaged: it is a file that will not heal
     """
-    kind = (exception.FileUnusable if family(url) == 'sqlite'
-            else exception.PrimaryUnreachable)
+    kind: type[exception.PrimaryUnreachable] = exception.PrimaryUnreachable
+    if family(url) == 'sqlite':
+        kind = (exception.DatabaseDamaged if damaged
+                else exception.FileUnusable)
     return kind(address=show(url), problem=problem)
 
 

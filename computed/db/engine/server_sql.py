@@ -37,6 +37,11 @@ LINEAGE = {
 }
 
 
+# Distinguishes two databases. A copy, a replica and a backup that was restored
+# are the same database.
+DATABASE = '(SELECT uuid FROM database_identity)'
+
+
 def identity(engine: sa.Engine) -> str:
     """Return an SQL expression that names the server of ``engine``."""
     if engine.dialect.name == 'sqlite':

@@ -1,5 +1,6 @@
 """How a connection to any kind of server is made and prepared."""
 
+import functools
 import typing
 
 import sqlalchemy as sa
@@ -32,7 +33,8 @@ def tune(engine: sa.Engine, must_exist: bool = False,
     ``cluster``, the Galera cluster of the server or None. In a cluster every
     node is a primary, so a strict engine takes the cluster for the server.
     A strict connection to a server that takes no writes also has
-    ``read_only``.
+    ``read_only``, and each strict one has ``database``, the uuid of the
+    database.
 
     :param must_exist: do not let SQLite create a file that is missing
     :param strict: no answer is older than the last commit; see
@@ -55,26 +57,35 @@ def tune(engine: sa.Engine, must_exist: bool = False,
              if strict and ask else None)
     _translate(engine)
 
-    @event.listens_for(engine, 'connect')
-    def _connected(dbapi_connection: typing.Any,
-                   record: typing.Any) -> None:
-        cursor = dbapi_connection.cursor()
-        cluster, writable = None, True
-        if kind == 'sqlite':
-            sqlite.tune_connection(cursor)
-        elif kind != 'postgresql':
-            cluster = mysql.tune_connection(cursor, strict)
-        if cluster and strict:
-            server = f'galera/{cluster}'
-        elif check:
-            server, writable = check.connected(dbapi_connection)
-        else:
-            cursor.execute('SELECT ' + server_sql.identity(engine))
-            server = cursor.fetchone()[0]
-        record.info.update(identity=server, cluster=cluster,
-                           read_only=not writable)
-        cursor.close()
-        dbapi_connection.rollback()
+    event.listen(engine, 'connect', functools.partial(
+        _describe, engine, check, strict))
+
+
+def _describe(engine: sa.Engine, check: primary_check.PrimaryCheck | None,
+              strict: bool, dbapi_connection: typing.Any,
+              record: typing.Any) -> None:
+    """Prepare a new connection, and note where it leads to."""
+    kind = engine.dialect.name
+    cursor = dbapi_connection.cursor()
+    cluster, writable = None, True
+    if kind == 'sqlite':
+        sqlite.tune_connection(cursor)
+    elif kind != 'postgresql':
+        cluster = mysql.tune_connection(cursor, strict)
+    if cluster and strict:
+        server = f'galera/{cluster}'
+    elif check:
+        server, writable = check.connected(dbapi_connection)
+    else:
+        cursor.execute('SELECT ' + server_sql.identity(engine))
+        server = cursor.fetchone()[0]
+    record.info.update(identity=server, cluster=cluster,
+                       read_only=not writable)
+    if strict:
+        cursor.execute(f'SELECT {server_sql.DATABASE}')
+        record.info['database'] = cursor.fetchone()[0]
+    cursor.close()
+    dbapi_connection.rollback()
 
 
 def _translate(engine: sa.Engine) -> None:

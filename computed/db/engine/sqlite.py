@@ -16,8 +16,10 @@ from computed.db.engine import sqlite_room
 
 # True while a transaction that will write begins.
 writing = contextvars.ContextVar('writing', default=False)
-# The words of SQLite about a file that was emptied, cut or overwritten.
-DAMAGE = ('malformed', 'not a database', 'no such table', 'disk I/O error')
+# The words of SQLite about a file that was cut or overwritten. It stays so.
+DAMAGE = ('malformed', 'not a database')
+# Those about a file that it cannot use now, perhaps for one of these reasons.
+LOST = (*DAMAGE, 'no such table', 'disk I/O error')
 
 
 # See :mod:`computed.db.engine.primary_check`. None: no other file can take the
@@ -70,14 +72,19 @@ def tune_connection(cursor: typing.Any) -> None:
     cursor.execute(f'PRAGMA wal_autocheckpoint = {sqlite_room.CHECKPOINT}')
 
 
+def absence(path: str) -> str | None:
+    """Return why there is no database at ``path``, or None if one may be."""
+    try:
+        size = os.stat(path).st_size
+    except FileNotFoundError:
+        return 'the file is missing'
+    return None if size else 'the file is empty'
+
+
 def _refuse_to_create(dialect: typing.Any, record: typing.Any,
                       arguments: typing.Any, parameters: typing.Any) -> None:
-    try:
-        size = os.stat(arguments[0]).st_size
-    except FileNotFoundError:
-        raise sqlite3.OperationalError('the file is missing') from None
-    if not size:
-        raise sqlite3.OperationalError('the file is empty')
+    if problem := absence(arguments[0]):
+        raise sqlite3.OperationalError(problem)
 
 
 def _note_file(connection: typing.Any, record: typing.Any) -> None:
@@ -107,8 +114,17 @@ def _file(path: str) -> tuple[int, int, bool] | None:
 
 def is_damaged(error: BaseException) -> bool:
     """Return whether an error of the driver tells of a damaged file."""
+    return _tells(error, DAMAGE)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return whether an error of the driver tells of an unusable file."""
+    return _tells(error, LOST)
+
+
+def _tells(error: BaseException, of: tuple[str, ...]) -> bool:
     return isinstance(error, sqlite3.Error) and any(
-        words in str(error) for words in DAMAGE)
+        words in str(error) for words in of)
 
 
 def _begin_immediate(connection: sa.Connection, cursor: typing.Any,

@@ -25,6 +25,7 @@ OPTIONS = ('connection', 'slave_connection', 'replica_connections')
 PORTS = (3306, 5432)
 # The first bytes of each file of SQLite.
 SQLITE = b'SQLite format 3\0'
+NO_DATABASE = 'that file is no database'
 REMEDY = ('Write a URL such as mysql+pymysql://user:password@host/computed or '
           'postgresql+psycopg://user:password@host/computed.')
 
@@ -125,6 +126,10 @@ def check(url: str, option: str) -> None:
             problem = f'there is no support for driver {dialect.driver}'
         elif problem is None:
             problem = _unusable(parsed, dialect)
+            if problem == NO_DATABASE:
+                remedy = ('Put the database back from a backup, and run '
+                          '`computed-manage db new-incarnation`, or name '
+                          'another file.')
     except ImportError as error:
         problem = f'its driver cannot be loaded ({error})'
         remedy = 'Install it, for PostgreSQL with computed[postgresql].'
@@ -193,4 +198,4 @@ def _no_database(path: str) -> str | None:
     except OSError as error:
         return error.strerror
     # A database without any write yet is an empty file.
-    return None if begin in (b'', SQLITE) else 'that file is no database'
+    return None if begin in (b'', SQLITE) else NO_DATABASE

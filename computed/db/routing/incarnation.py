@@ -102,11 +102,16 @@ def current(context: computed_context.RequestContext) -> str:
 
     A new one begins if this server has another lineage than the server
     before it. Changes that the former server committed may be missing here.
+
+    :raises computed.db.routing.transaction.AnotherDatabase: this is not the
+        database that the conductor began with
     """
     session = context.session
     lineage = lineage_of(session.connection())
-    known = tuple(session.execute(
-        sa.select(ROW.incarnation, ROW.lineage)).one())
+    uuid, *row = session.execute(
+        sa.select(ROW.uuid, ROW.incarnation, ROW.lineage)).one()
+    transaction.ensure_database(context, uuid)
+    known = tuple(row)
     wanted = verdict(known, lineage, chance.uuid())
     if wanted != known:
         # With the lock, only one conductor begins it. The others see it.

@@ -20,6 +20,7 @@ from computed import exception
 from computed.db.engine import address
 from computed.db.engine import errors
 from computed.db.engine import setup
+from computed.db.engine import sqlite
 from computed.db.routing import incarnation as incarnation_module
 from computed.db.routing import nodes
 from computed.db.routing import transaction
@@ -71,12 +72,16 @@ class Primary(nodes.Node):
         self.heartbeats.facade.append_on_engine_create(setup.lock_no_reads)
         for node, seconds in ((self, IDLE),
                               (self.heartbeats, IDLE_IN_HEARTBEAT)):
+            node.database_id = self._database_id
             node.facade.append_on_engine_create(
                 functools.partial(setup.end_idle, seconds=seconds))
         self.silent = False
+        hint = (' (if it stays so, put the file back from a backup, and run '
+                '`computed-manage db new-incarnation`)'
+                if address.family(url) == 'sqlite' else '')
         self.outage = outage.Outage(
-            f'Primary {self.name} is away',
-            f'Primary {self.name} has been away for {{seconds}}',
+            f'Primary {self.name} is away{hint}',
+            f'Primary {self.name} has been away for {{seconds}}{hint}',
             f'Primary {self.name} answers again after {{seconds}}.')
         self._seldom = seldom.Seldom(LOG)
         self._waiting = threading.BoundedSemaphore(WAITING)
@@ -88,6 +93,9 @@ class Primary(nodes.Node):
         # A pool replaces a broken connection without telling its user.
         self.facade.append_on_engine_create(
             lambda engine: event.listen(engine, 'invalidate', self._doubt))
+
+    def _database_id(self) -> str:
+        return self.incarnation.database_id
 
     @property
     def doubtful(self) -> bool:
@@ -115,6 +123,8 @@ class Primary(nodes.Node):
             a place, because it tells whether the primary is back.
         :raises computed.exception.PrimaryUnavailable: nothing was written
         :raises computed.exception.PrimaryDivided: nothing was written
+        :raises computed.exception.AnotherDatabase: nothing was read or
+            written
         :raises computed.exception.PrimaryReadOnly: nothing was written
         :raises computed.exception.CommitUnknown: the connection broke during
             the commit
@@ -206,7 +216,8 @@ class Primary(nodes.Node):
         except transaction.ERRORS as error:
             if transaction.is_lost(error):
                 self._doubt()
-                raise self._away(errors.problem(error)) from error
+                raise self._away(errors.problem(error), sqlite.is_damaged(
+                    errors.origin(error))) from error
             if transaction.ran_out_of_time(error):
                 raise self._unreachable(errors.problem(error)) from error
             if not transaction.is_read_only(error):
@@ -216,6 +227,14 @@ class Primary(nodes.Node):
         except transaction.ReadOnlyServer as error:
             self._trust_none()
             raise self._read_only() from error
+        except transaction.AnotherDatabase as error:
+            expected = self.incarnation.database_id
+            self.outage.lasts(
+                f'it is database {error} now, and not {expected}')
+            self._close_all()
+            raise exception.AnotherDatabase(
+                address=self.name, found=error, expected=expected
+                ) from error
         except transaction.Divided as error:
             self.outage.lasts(f'behind its address {error}')
             self._trust_none()
@@ -231,9 +250,10 @@ class Primary(nodes.Node):
     def _unreachable(self, problem: str) -> exception.PrimaryUnreachable:
         return address.unreachable(self.url, problem)
 
-    def _away(self, problem: str) -> exception.PrimaryUnreachable:
+    def _away(self, problem: str,
+              damaged: bool = False) -> exception.PrimaryUnreachable:
         self.outage.lasts(problem)
-        return self._unreachable(problem)
+        return address.unreachable(self.url, problem, damaged)
 
     def _read_only(self) -> exception.PrimaryReadOnly:
         self.outage.lasts('it takes no writes')
@@ -251,7 +271,11 @@ class Primary(nodes.Node):
     def _trust_none(self) -> None:
         """Trust no server until one takes a write."""
         self.identity = REFUSED
-        # Not even a server that took a write before this refusal.
+        self._close_all()
+
+    def _close_all(self) -> None:
+        """Let a server take a write before any other use of it."""
+        # Even a server that took a write before this.
         self._doubt()
         self.dispose()
         self.heartbeats.dispose()

@@ -29,6 +29,13 @@ class AnotherServer(Exception):
     """The connection leads to a server that is not the one expected."""
 
 
+class AnotherDatabase(Exception):
+    """The connection leads to a database that is not the one expected.
+
+    ``args[0]`` is its uuid.
+    """
+
+
 class ReadOnlyServer(Exception):
     """The connection leads to a server that takes no writes."""
 
@@ -83,6 +90,7 @@ def opened(context: computed_context.RequestContext, node: 'nodes.Node',
     The primary was asked whether it takes writes when its connection left the
     pool, so no former primary answers.
 
+    :raises AnotherDatabase: the node has another database than before
     :raises AnotherServer: the node has another identity than before
     :raises ReadOnlyServer: the address of the primary leads to a server that
         takes no writes
@@ -97,6 +105,11 @@ def opened(context: computed_context.RequestContext, node: 'nodes.Node',
         with facade.using(context):
             connection = context.session.connection()
             scope.identity = connection.info.get('identity')
+            try:
+                ensure_database(context, connection.info.get('database'))
+            except AnotherDatabase:
+                connection.detach()
+                raise
             if node.identity not in (None, scope.identity):
                 connection.detach()
                 raise AnotherServer(node.name)
@@ -112,6 +125,17 @@ def opened(context: computed_context.RequestContext, node: 'nodes.Node',
     finally:
         scope.open = False
         sqlite.writing.reset(token)
+
+
+def ensure_database(context: computed_context.RequestContext,
+                    found: str | None) -> None:
+    """Refuse a transaction on a database that is not the one expected.
+
+    :param found: the uuid of the database that it is on
+    :raises AnotherDatabase: it is another one
+    """
+    if context.db_scope.node.database_id() not in ('', found):
+        raise AnotherDatabase(found)
 
 
 def ensure_undivided(context: computed_context.RequestContext,
@@ -132,12 +156,12 @@ def ensure_undivided(context: computed_context.RequestContext,
 def is_lost(error: BaseException) -> bool:
     """Return whether the connection broke or could not be made.
 
-    A file of SQLite that is damaged counts, too.
+    A file of SQLite that cannot be used counts, too.
     """
     if isinstance(error, db_exc.DBConnectionError |
                   db_exc.DBNonExistentDatabase):
         return True
-    if sqlite.is_damaged(errors.origin(error)):
+    if sqlite.is_lost(errors.origin(error)):
         return True
     # oslo.db does not know every way to lose a connection. An error that the
     # server itself sent has an SQLSTATE; SQLite has no server and no SQLSTATE.

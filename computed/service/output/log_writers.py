@@ -4,7 +4,6 @@ The thread that logs makes the text; a thread for each handler writes it.
 """
 
 import contextlib
-import copy
 import logging
 import sys
 import typing
@@ -93,6 +92,26 @@ class _Ready(logging.Formatter):
         return self._inner.formatException(ei)
 
 
+class _Copy(logging.LogRecord):
+    """A copy of a record, without the summary of an error.
+
+    oslo.log adds the error that is being handled to each warning, but our
+    lines say already what is wrong.
+    """
+
+    def __init__(self, record: logging.LogRecord) -> None:
+        self.__dict__.update(record.__dict__)
+
+    @property
+    def error_summary(self) -> str:
+        """Return the summary that a line gets."""
+        return self.__dict__.get('error_summary', '')
+
+    @error_summary.setter
+    def error_summary(self, text: str) -> None:
+        self.__dict__['error_summary'] = text if self.exc_info else ''
+
+
 class Background(logging.Handler):
     """Lets another handler write in a thread of its own."""
 
@@ -141,7 +160,7 @@ class Background(logging.Handler):
         """Make the text of ``record`` and let it be written."""
         if not self._inner.filter(record):
             return
-        ready = copy.copy(record)
+        ready = _Copy(record)
         try:
             ready.ready_text = self._inner.format(ready)
         except Exception:   # a message and its arguments do not fit

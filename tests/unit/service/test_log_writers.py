@@ -9,6 +9,9 @@ import sys
 import threading
 
 import pytest
+from oslo_config import cfg
+from oslo_log import formatters
+from oslo_log import log as oslo_logging
 
 from computed import metrics
 from computed.service.output import log_writers
@@ -59,6 +62,25 @@ def test_a_reader_that_stalls_holds_up_nobody_and_hears_what_is_lost(
         text += os.read(reader, 1 << 16).decode()
     assert text.count('INFO line') == 1000 - dropped
     assert sum(map(int, SAID.findall(text))) == dropped
+
+
+def test_a_line_tells_an_error_once(pipe):
+    """oslo.log appends the error that is being handled to a warning."""
+    reader, writer = pipe
+    handler = logging.StreamHandler(os.fdopen(os.dup(writer), 'w'))
+    conf = cfg.ConfigOpts()
+    oslo_logging.register_options(conf)
+    handler.setFormatter(formatters.ContextFormatter(
+        config=conf, fmt='%(message)s'))
+    logger = logging.Logger('test')
+    logger.addHandler(log_writers.Background(handler))
+    try:
+        raise OSError('no such file')
+    except OSError as error:
+        logger.warning('It cannot be read: %s', error)
+    logger.warning('end')
+    assert read_until(reader, b'end\n').splitlines()[0].endswith(
+        'It cannot be read: no such file')
 
 
 def test_a_record_is_written_as_it_was_when_it_was_logged(pipe):

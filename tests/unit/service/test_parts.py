@@ -2,6 +2,7 @@
 
 import pytest
 
+from computed import clock
 from computed.service import parts
 
 
@@ -39,3 +40,39 @@ def test_nothing_is_tried_again_once_the_end_has_begun():
         found.until_possible(attempt, (TimeoutError,), 600,
                              lambda error: found.begin_end())
     assert tried == [1]
+
+
+class Minutes(clock.System):
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def minutes():
+    made = Minutes()
+    clock.use(made)
+    yield made
+    clock.use(clock.System())
+
+
+def test_a_wait_is_told_once_a_minute_and_when_it_is_over(minutes, caplog):
+    found, begun = parts.Parts(), minutes.now
+
+    def attempt():
+        seconds = minutes.now - begun
+        if seconds < 30:
+            raise ConnectionError(f'nobody listens ({seconds})')
+        if seconds < 100:
+            raise TimeoutError(f'away ({seconds})')
+        return 'there'
+
+    def passes(error):
+        minutes.now += 5
+    assert found.until_possible(attempt, (OSError,), 0, passes,
+                                silent=10) == 'there'
+    assert [record.getMessage() for record in caplog.records] == [
+        'Waiting: nobody listens (5.0)', 'Waiting: away (30.0)',
+        'Waiting for 85 s: away (90.0)',
+        'It waited for 90 s, and goes on.']
