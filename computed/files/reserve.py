@@ -59,13 +59,18 @@ class Reserve:
             descriptor = trust.open_private(
                 path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
         except FileExistsError:
-            return
+            # It may be short: its writer was killed, or it is an entry that
+            # was taken in.
+            if _capacity(path) >= SIZE:
+                return
+            descriptor = trust.open_private(path, os.O_WRONLY)
         try:
             with open(descriptor, 'wb', buffering=0) as stream:
                 _write_all(stream.fileno(), b' ' * SIZE)
                 os.fsync(stream.fileno())
         except OSError:
-            os.unlink(path)
+            if not _capacity(path):
+                os.unlink(path)     # it would be of no use
             raise
 
     def write(self, path: str, data: bytes, durable: bool) -> None:

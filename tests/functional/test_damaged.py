@@ -162,6 +162,25 @@ def test_a_host_whose_heartbeats_are_damaged_was_never_heard(
         pair.primary, 'SELECT seconds FROM cell_clock')[0][0]
 
 
+@pytest.mark.parametrize('column', ['heard_at', 'heard_listened', 'began'])
+@pytest.mark.parametrize('value', ['now', b'\xff'], ids=repr)
+def test_a_service_whose_record_is_damaged_can_be_followed(
+        registered, pair, column, value):
+    """By another one once it is silent; the cell is no younger than that."""
+    pair.sql(pair.primary, 'UPDATE cell_clock SET seconds = seconds + 1000, '
+             'listened = listened + 1000, listened_at = listened_at + 1000')
+    fixtures.silence(lambda statement: pair.sql(pair.primary, statement),
+                     fixtures.HOST, 1000)
+    pair.sql(pair.primary, f'UPDATE services SET {column} = ?', value)
+    for life in (BOOT, OTHER), (OTHER, BOOT):
+        host_obj.Service.register(
+            context.new(), fixtures.HOST, *life, BOOT, '1', 'place', 5.0)
+        assert host_obj.Service.report(
+            context.new(), fixtures.HOST, *life, '{}', {})['ours']
+        fixtures.silence(lambda statement: pair.sql(pair.primary, statement),
+                         fixtures.HOST, 1000)
+
+
 @pytest.mark.parametrize('column', ['frozen_at', 'reason', 'frozen_by'])
 def test_a_damaged_freeze_is_a_freeze(registered, pair, column):
     freeze_obj.Freeze.impose(

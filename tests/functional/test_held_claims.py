@@ -78,6 +78,18 @@ def test_it_is_released_once_its_holder_is_silent(
     assert row(pair)[0] == 'active'
 
 
+@pytest.mark.parametrize('column', ['heard_at', 'heard_listened'])
+def test_it_is_released_if_the_record_of_its_holder_is_damaged(
+        pair, held, silence, column):
+    pair.sql(pair.primary, 'UPDATE cell_clock SET seconds = seconds + 1000, '
+             'listened = listened + 1000, listened_at = listened_at + 1000')
+    silence(1000)
+    pair.sql(pair.primary, f"UPDATE services SET {column} = 'now'")
+    status, said = manage(pair, 'claim', 'release', held.claim_id)
+    assert status == 0, said
+    assert row(pair)[2] is None
+
+
 def test_the_claim_of_a_service_that_was_replaced_is_released(pair, held):
     pair.sql(pair.primary, 'UPDATE services SET service_id = ?',
              str(uuid.uuid4()))

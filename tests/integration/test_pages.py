@@ -1,8 +1,11 @@
 """A page costs the same wherever it begins, on each engine."""
 
+import uuid
+
 import pytest
 
 from computed import context
+from computed.db.cell import held
 from computed.db.cell import host
 from computed.db.cell import instance
 from tests.support import many
@@ -92,6 +95,19 @@ def test_pages_are_the_whole_list_and_cost_the_same(url, filters):
             # Each entry is met in the index, and judged there: two looks.
             assert 2 * LENGTH <= many.rows_read(url, found[number][1]) <= (
                 2 * LENGTH + 4)
+
+
+def test_claims_are_found_by_an_index(url):
+    """One instance in ten thousand is claimed."""
+    with many.statements() as seen:
+        assert held.get_all(context.new(), 100) == []
+        assert held._hosts(context.new(), str(uuid.uuid4())) == set()
+    for statement in seen:
+        plan = many.plan(url, statement)
+        assert 'instances_claim_id_idx' in plan
+        assert 'SCAN instances' not in plan
+        if url.startswith('mysql'):
+            assert many.rows_read(url, statement) < 20
 
 
 def expected(host=None, vm_state=None, name=None):

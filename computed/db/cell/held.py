@@ -65,7 +65,8 @@ def _rows(model: typing.Any, key: typing.Any, kind: str,
                       (cell_clock.seconds() - service.heard_at)
                       .label('silent_for'))
             .outerjoin(service, service.host == model.host)
-            .where(model.claim_id.is_not(None), *conditions))
+            # Each text, but not NULL. For IS NOT NULL, SQLite uses no index.
+            .where(model.claim_id >= '', *conditions))
 
 
 def _all(condition: Condition = lambda model: sa.true()) -> typing.Any:

@@ -198,7 +198,7 @@ def _ensure_over(former: models.Service, life: succession.Life,
     if left:
         raise exception.HostNotSilent(
             host=former.host, service=before.service_id,
-            age=max(0, now.seconds - former.heard_at), left=left,
+            age=max(0, now.seconds - _known(former.heard_at)), left=left,
             sign=f'{before.boot_id}:{former.heartbeat}')
 
 

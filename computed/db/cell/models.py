@@ -159,6 +159,7 @@ class Instance(Base):
         sa.Index('instances_name_idx', 'name'),
         sa.Index('instances_claim_owner_idx', 'claim_owner'),
         sa.Index('instances_host_guest_left_idx', 'host', 'guest_left'),
+        sa.Index('instances_claim_id_idx', 'claim_id'),
         # For pages by name and uuid: of all instances, of a host, of a state.
         sa.Index('instances_page_idx', 'deleted', 'name', 'uuid'),
         sa.Index('instances_host_page_idx', 'host', 'deleted', 'name',

@@ -40,7 +40,8 @@ def follows(later: Life, former: Life) -> bool:
             former.service_id, former.boot_id):
         return True     # its request came twice
     # A request that was late must not undo a later registration.
-    return bool(later.place and later.began > former.began and
+    return bool(later.place and isinstance(former.began, float) and
+                later.began > former.began and
                 (later.host_boot_id, later.place) ==
                 (former.host_boot_id, former.place))
 

@@ -44,6 +44,6 @@ def _tail(guest: folder.Folder, max_bytes: int) -> bytes:
 def _opened(path: str) -> typing.BinaryIO | None:
     """Return an open file; None if it is absent."""
     try:
-        return open(os.open(path, folder.READ), 'rb')
+        return folder.opened(path)
     except FileNotFoundError:
         return None

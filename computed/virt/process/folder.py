@@ -274,7 +274,7 @@ class Folder:
 
     def _read(self, name: str, missing_ok: bool = True) -> typing.Any:
         try:
-            with open(os.open(self[name], READ), 'rb') as file:
+            with opened(self[name]) as file:
                 return json.loads(file.read(_MAX_JSON))
         except FileNotFoundError as error:
             if missing_ok:
@@ -287,6 +287,16 @@ class Folder:
         except ValueError as error:
             raise exception.DriverError(
                 reason=f'{name} is damaged') from error
+
+
+def opened(path: str) -> typing.BinaryIO:
+    """Open a file of a guest for reading, and follow no link.
+
+    If a folder is in its place, the opener leaves no descriptor open.
+
+    :raises OSError: it cannot be opened
+    """
+    return open(path, 'rb', opener=lambda path, flags: os.open(path, READ))
 
 
 @contextlib.contextmanager

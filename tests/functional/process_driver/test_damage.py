@@ -1,5 +1,7 @@
 """Test damaged folders, and spawns that fail."""
 
+import contextlib
+import os
 import uuid
 
 import pytest
@@ -40,6 +42,30 @@ def test_a_damaged_folder_affects_no_other(guests, root, name, content):
     assert snapshot.instances[damaged].power_state == states.NOSTATE
     assert snapshot.instances[damaged].reason == f'{name} is damaged'
     (root / damaged / name).write_text(kept)
+
+
+@pytest.mark.parametrize('name', ['run.json', 'console.log'])
+def test_a_folder_in_the_place_of_a_file_costs_no_descriptor(
+        guests, root, name):
+    guest = guests.spawn()
+    path = root / guest / name
+    kept = path.with_name('kept')
+    if path.exists():       # a guest that prints nothing has no console
+        path.rename(kept)
+    path.mkdir()
+    try:
+        ask = {'run.json': guests.driver.list_instances,
+               'console.log': lambda: guests.driver.console_log(guest, 10)}
+        open_now = []
+        for _ in range(3):
+            with contextlib.suppress(exception.ComputedError, OSError):
+                ask[name]()
+            open_now.append(len(os.listdir('/proc/self/fd')))
+        assert len(set(open_now)) == 1, open_now
+    finally:
+        path.rmdir()
+        if kept.exists():
+            kept.rename(path)
 
 
 def test_a_guest_whose_owner_is_unreadable_is_left_alone(guests, root):

@@ -83,6 +83,16 @@ def test_an_exhausted_reserve_is_the_error_of_the_disk(tmp_path):
         errno.ENOSPC, ['00', '01', '02', '03']]
 
 
+@pytest.mark.parametrize('size', [0, 100])
+def test_a_file_that_a_killed_process_left_short_is_made_whole(
+        tmp_path, size):
+    filled(tmp_path)
+    os.truncate(tmp_path / 'reserve' / '01', size)
+    filled(tmp_path)
+    assert {os.path.getsize(tmp_path / 'reserve' / name)
+            for name in spares(tmp_path)} == {8192}
+
+
 def test_without_need_nothing_is_taken_or_kept(tmp_path):
     reserve = filled(tmp_path)
     before = [os.stat(tmp_path / 'reserve' / name).st_ino
