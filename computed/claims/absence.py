@@ -6,6 +6,7 @@ change of the host's instances.
 """
 
 import threading
+import typing
 from collections import abc
 
 from computed import exception
@@ -36,10 +37,10 @@ class Listing:
 def listing(asker: claims.Claims, context: claims.Context) -> Listing:
     """Read the host's instances on the primary, for :func:`claim`."""
     recovery.release_guests(asker, context)
-    found = instance_obj.InstanceList.get_by_host(
+    found = instance_obj.InstanceList.get_whole_by_host(
         context, asker.owner.host, use_slave=False)
     return Listing((instance.uuid for instance in found),
-                   found.origin.revision)
+                   typing.cast(typing.Any, found.origin).revision)
 
 
 def claim(asker: claims.Claims, context: claims.Context, listed: Listing,

@@ -43,6 +43,11 @@ class Resync(PutOff):
 and its writes may be lost. Read everything again in {retry_after:.1f} s."""
 
 
+class ListChanged(PutOff):
+    """The instances of host {host} changed each time while they were read in \
+parts. Repeat it in {retry_after:.1f} s."""
+
+
 class DatabaseWentBack(ComputedError):
     """The database went back in time: its clock shows {shown} s, and {seen} \
 s were seen before. Was a backup restored? A new incarnation of it begins: \

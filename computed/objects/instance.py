@@ -1,16 +1,22 @@
 """Instances."""
 
 import typing
+from collections import abc
 
 from oslo_versionedobjects import fields
 
 from computed import context as computed_context
+from computed import exception
 from computed.db import cell as db
 from computed.db import engine
 from computed.objects import arguments
 from computed.objects import base
 from computed.objects import host as host_obj
+from computed.objects import parts
 from computed.objects import resources as resources_obj
+
+# How many times a list is read in parts that turn out to differ.
+TRIES = 3
 
 
 @base.registry.register
@@ -138,7 +144,8 @@ class Instance(base.ComputedObject):
 class InstanceList(base.Page, base.ComputedObject):
     """A page of instances, or all instances of a host."""
 
-    # 1.1: the reads take limit and marker, get_all also host, vm_state, name
+    # 1.1: the reads take limit and marker, get_all also host, vm_state, name;
+    # get_part_by_host
     VERSION = '1.1'
 
     fields = {'objects': fields.ListOfObjectsField('Instance')}
@@ -150,7 +157,8 @@ class InstanceList(base.Page, base.ComputedObject):
         """Return the live instances on a host.
 
         Without limit and marker it returns all of them, by uuid, and the
-        revision of the host; tasks use this. With one of them it returns a
+        revision of the host. They may be more than one answer can have:
+        tasks use :meth:`get_whole_by_host`. With one of them it returns a
         page, like :meth:`get_all`.
         """
         if limit is not None or marker is not None:
@@ -158,6 +166,40 @@ class InstanceList(base.Page, base.ComputedObject):
         rows = db.instance.get_all_by_host(context, host)
         return cls.of(context, engine.pages.Page(rows, None),
                       Instance.from_row)
+
+    @base.remotable_read
+    def get_part_by_host(cls, context: computed_context.RequestContext,
+                         host: str, beyond: str = '') -> typing.Self:
+        """Return as many instances of a host as fit, by uuid.
+
+        :param beyond: the ``next_marker`` of the part before
+        """
+        return cls.of(context, db.instance.get_part_by_host(
+            context, host, beyond), Instance.from_row)
+
+    @classmethod
+    def get_whole_by_host(cls, context: computed_context.RequestContext,
+                          host: str, use_slave: bool | None = None,
+                          after: str | None = None) -> typing.Self:
+        """Return all live instances on a host, by uuid, as of one moment.
+
+        Nearly always that is one call. A list that is too long for one answer
+        comes in parts, which have one revision of the host: then nothing has
+        changed between them.
+
+        :raises computed.exception.ListChanged: something has, each time
+        :raises ValueError: see :func:`base.remotable_read`
+        """
+        def read() -> abc.Iterator[typing.Self]:
+            marker: str | None = ''
+            while marker is not None:
+                yield (part := cls.get_part_by_host(
+                    context, host, marker, use_slave=use_slave, after=after))
+                marker = part.next_marker
+        for _ in range(TRIES):
+            if (found := parts.joined(read())) is not None:
+                return found
+        raise exception.ListChanged(host=host, retry_after=1.0)
 
     @base.remotable_read
     def get_all(cls, context: computed_context.RequestContext,

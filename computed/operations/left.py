@@ -46,7 +46,7 @@ def begin(manager: operation.Manager, context: operation.Context) -> int:
     recovery.release_orphaned(manager.claims, context, found)
     ours = f'{manager.claims.service_id}:'
     if any(not (row.claim_owner or ours).startswith(ours) for row in found):
-        live = instance_obj.InstanceList.get_by_host(
+        live = instance_obj.InstanceList.get_whole_by_host(
             context, manager.host, use_slave=False)
         recover.release_former(
             manager, context, itertools.chain(found, live))

@@ -121,8 +121,9 @@ def release_left(manager: operation.Manager,
     if not manager.former_left:
         return
     try:
-        release_former(manager, context, instance_obj.InstanceList.get_by_host(
-            context, manager.host, use_slave=False))
+        release_former(
+            manager, context, instance_obj.InstanceList.get_whole_by_host(
+                context, manager.host, use_slave=False))
     except (exception.NotJournaled, *claims.NOT_NOW) as error:
         LOG.info('The claims of a former service of this host are left to '
                  'the next pass: %s', error)

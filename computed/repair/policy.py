@@ -127,7 +127,7 @@ class Policy(abc.ABC):
 
         :raises computed.exception.DriverNotReady: the guests are not known
         """
-        rows = instance_obj.InstanceList.get_by_host(
+        rows = instance_obj.InstanceList.get_whole_by_host(
             context, manager.host, use_slave=use_slave)
         if not self.looks_at_guests:
             return Look(rows, None)

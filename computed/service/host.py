@@ -247,7 +247,7 @@ class HostService:
 
     def instances(self) -> instance_obj.InstanceList:
         """Return the live instances of this host, read on the primary."""
-        return instance_obj.InstanceList.get_by_host(
+        return instance_obj.InstanceList.get_whole_by_host(
             context.new(resync=True), self.conf.host, use_slave=False)
 
     def _subscribe(self) -> None:

@@ -57,9 +57,7 @@ class Parts:
                        temporary: tuple[type[Exception], ...], pause: float,
                        waiting: abc.Callable[[Exception], object],
                        silent: float = 0.0) -> Result:
-        """Call ``attempt`` until it raises none of ``temporary``.
-
-        The log says why it waits, and that it goes on.
+        """Call ``attempt`` until it raises none of ``temporary``; log why.
 
         :param pause: seconds between two attempts
         :param waiting: called with the error at each wait

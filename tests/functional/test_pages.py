@@ -1,11 +1,15 @@
 """Lists page by page, from the object through a conductor to the rows."""
 
+import contextlib
+
 import pytest
 
 from computed import context
 from computed import exception
+from computed.objects import base
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
+from computed.virt import memory
 from tests.support import fixtures
 
 
@@ -125,6 +129,106 @@ def test_texts_as_long_as_books_fit_into_messages_page_by_page(
     found = pages(instance_obj.InstanceList.get_by_name, 'book')
     assert len(found) > 1
     assert ''.join(found) == 'book' * 300
+
+
+class Calls:
+    """A conductor that counts the calls, and may do something before each."""
+
+    def __init__(self, inner):
+        self._inner = inner
+        self.names = []
+        self.before = lambda: None
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+    def object_class_action_versions(self, context, name, method, *rest):
+        self.before()
+        self.names.append(method)
+        return self._inner.object_class_action_versions(
+            context, name, method, *rest)
+
+
+@pytest.fixture
+def calls(host_side):
+    found = Calls(host_side.conductor)
+    base.use_conductor(found)
+    yield found
+    base.use_conductor(host_side.conductor)
+
+
+def whole(**kwargs):
+    return instance_obj.InstanceList.get_whole_by_host(
+        context.new(), fixtures.HOST, **kwargs)
+
+
+def test_the_list_of_a_small_host_is_one_call(pair, calls):
+    for number in range(500):
+        pair.add_instance(pair.primary, name='small', uuid=(
+            f'00000000-0000-4000-8000-{number:012}'))
+    with calls_of_database(pair) as queries:
+        found = whole()
+    assert len(found) == 501
+    assert calls.names == ['get_part_by_host']
+    assert queries() == 1
+    assert (found.next_marker, found.origin.revision) == (None, 7)
+
+
+@contextlib.contextmanager
+def calls_of_database(pair):
+    """Tells how many queries the conductor has sent to the primary."""
+    def so_far():
+        primary, _ = base.conductor_of(context.new()).list_replicas(
+            context.new())
+        return sum(sum(found.values()) for found in
+                   primary['queries'].values())
+    before = so_far()
+    yield lambda: so_far() - before
+
+
+@pytest.mark.both_transports
+def test_a_list_that_is_too_long_for_one_answer_comes_in_parts(
+        library, calls):
+    for kwargs in {'use_slave': False}, {'after': 'host'}:
+        found = whole(**kwargs)
+        uuids = [one.uuid for one in found]
+        assert len(set(uuids)) == 301 and uuids == sorted(uuids)
+        assert found.next_marker is None
+        assert (found.origin.role, found.origin.revision) == ('primary', 7)
+        assert found.tolerant is False
+    assert set(calls.names) == {'get_part_by_host'}
+    assert 2 * 7 <= len(calls.names) <= 2 * 12
+
+
+def test_parts_of_different_moments_are_read_again(library, calls, pair):
+    changes = [None, 1, None]
+
+    def change():
+        if changes and changes.pop(0):
+            pair.sql(pair.primary, 'UPDATE hosts SET revision = 8')
+            pair.sql(pair.primary, "DELETE FROM instances WHERE uuid LIKE "
+                     "'%000000000299'")
+    calls.before = change
+    found = whole()
+    assert (len(found), found.origin.revision) == (300, 8)
+
+
+def test_a_pass_does_nothing_while_parts_differ(
+        library, calls, pair, tmp_path, host_side):
+    virt = memory.MemoryDriver(host_side.conf)
+    manager = host_side.manager(virt)
+    before = pair.sql(pair.primary, 'SELECT uuid, vm_state, power_state, '
+                      'claim_id FROM instances')
+    calls.before = lambda: pair.sql(
+        pair.primary, 'UPDATE hosts SET revision = revision + 1')
+    calls.names.clear()
+    with pytest.raises(exception.ListChanged) as put_off:
+        manager._sync_power_states(context.new())
+    assert fixtures.HOST in str(put_off.value)
+    assert isinstance(put_off.value, exception.PutOff)
+    assert calls.names == ['get_part_by_host'] * 6
+    assert pair.sql(pair.primary, 'SELECT uuid, vm_state, power_state, '
+                    'claim_id FROM instances') == before
 
 
 @pytest.mark.both_transports

@@ -97,6 +97,25 @@ def test_pages_are_the_whole_list_and_cost_the_same(url, filters):
                 2 * LENGTH + 4)
 
 
+def test_parts_of_a_host_are_the_whole_list(url, monkeypatch):
+    monkeypatch.setattr(instance, 'PART', 300)
+    whole = [row.uuid for row in
+             instance.get_all_by_host(context.new(), 'h3')]
+    found, marker, parts = [], '', 0
+    while marker is not None:
+        ctxt = context.new()
+        part = instance.get_part_by_host(ctxt, 'h3', marker)
+        found += [row.uuid for row in part.rows]
+        marker, parts = part.next_marker, parts + 1
+        assert ctxt.db_scope.revisions == {'h3': 1}
+    assert found == whole == sorted(set(whole))
+    assert (len(whole), parts) == (COUNT // 20, 4)
+    with many.statements() as seen:
+        assert instance.get_part_by_host(
+            context.new(), 'h3', whole[-1]).rows == []
+    assert len(seen) == 1
+
+
 def test_claims_are_found_by_an_index(url):
     """One instance in ten thousand is claimed."""
     with many.statements() as seen:

@@ -68,6 +68,7 @@ def make(conductor):
     _claim(ctxt, host)
     many = instance_obj.InstanceList
     many.get_by_host(ctxt, host)
+    many.get_part_by_host(ctxt, host)
     page = many.get_all(ctxt, limit=1, vm_state='active')
     many.get_all(ctxt, marker=page.next_marker)
     many.get_by_name(ctxt, 'web', use_slave=True)

@@ -19,6 +19,9 @@ from computed.db.engine import pages
 
 # The maximum number of uuids in one statement.
 CHUNK = 500
+# No more instances fit into an answer, even if their texts are empty.
+PART = pages.PAGE_BYTES // (pages.OBJECT_BYTES + pages.FIELD_BYTES * len(
+    models.Instance.__table__.columns))
 # What the user of an instance ordered. All else changes while it lives.
 ORDERED = ('name', 'host', 'command', 'vcpus', 'memory_mb', 'disk_gb',
            'network')
@@ -30,21 +33,39 @@ def _live() -> sa.ColumnElement[bool]:
 
 @cell.read_of_host
 def get_all_by_host(context: computed_context.RequestContext,
-                    host: str) -> list[models.Instance]:
+                    host: str, beyond: str = '',
+                    limit: int | None = None) -> list[models.Instance]:
     """Return every live instance on a host, by uuid.
 
     The revision of the host comes in the same statement, so that an empty
     list has one too.
+
+    :param beyond: return only those with a higher uuid
+    :param limit: the most rows to return; None: all
     """
+    joined = [models.Instance.host == models.Host.name, _live()]
+    if beyond:
+        joined.append(models.Instance.uuid > beyond)
     query = (sa.select(models.Host.revision, models.Instance)
-             .outerjoin(models.Instance, sa.and_(
-                 models.Instance.host == models.Host.name, _live()))
+             .outerjoin(models.Instance, sa.and_(*joined))
              .where(models.Host.name == host)
-             .order_by(models.Instance.uuid))
+             .order_by(models.Instance.uuid).limit(limit))
     found = context.session.execute(query).all()
     if found:
         cell.record_revision(context, host, found[0][0])
     return [row for _, row in found if row is not None]
+
+
+def get_part_by_host(context: computed_context.RequestContext, host: str,
+                     beyond: str) -> pages.Page:
+    """Return as many live instances of a host as fit into one answer.
+
+    :param beyond: the marker of the part before; empty: the first part
+    :returns: a part of :func:`get_all_by_host`
+    """
+    found = get_all_by_host(context, host, beyond, PART + 1)
+    kept = [row for row, in pages.cut([(row,) for row in found], PART)]
+    return pages.Page(kept, kept[-1].uuid if len(kept) < len(found) else None)
 
 
 @cell.read

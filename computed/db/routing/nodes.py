@@ -22,8 +22,7 @@ class Node:
     :ivar name: the address, without credentials
     :ivar identity: the server last seen there; None if it is not known. A
         connection to any other server is not used.
-    :ivar database_id: returns the uuid of its database; empty before it is
-        known. A connection of a primary to any other database is not used.
+    :ivar database_id: returns the only database to use there; empty: any
     """
 
     database_id: abc.Callable[[], str] = staticmethod(lambda: '')
