@@ -4,7 +4,7 @@ import pytest
 
 from computed import context
 from computed import exception
-from computed.db.cell import identity
+from computed.db.cell import database
 from computed.service import clock_keeper
 from tests.functional import test_swapped as swapped
 from tests.support import fixtures
@@ -16,7 +16,7 @@ on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 @pytest.fixture
 def router(schema):
     with routed.unmeasured(schema.url) as found:
-        found.incarnation.database_id = identity.get_id(context.new())
+        found.incarnation.database_id = database.get_id(context.new())
         found.observe_incarnation()
         yield found
 
@@ -48,5 +48,5 @@ def test_another_database_is_neither_read_nor_written(
 
     schema.sql(f"UPDATE database_identity SET uuid = '{ours}', "
                f"incarnation = '{router.incarnation.number}'")
-    assert identity.get_id(context.new()) == ours
+    assert database.get_id(context.new()) == ours
     keeper.turn()
