@@ -94,8 +94,9 @@ def test_a_full_disk_holds_no_guest_up_and_what_is_dropped_is_counted(
         small_disk.assert_full(tmp_path)
         assert guests.info(guest).power_state == states.RUNNING
         os.unlink(filler)
+        # In all that is kept: the guest prints megabytes between two looks.
         waiting.wait_for(lambda: 'output were dropped here]' in
-                         guests.driver.console_log(guest, 4 << 20))
+                         guests.driver.console_log(guest, 16 << 20))
         guests.driver.destroy(claim_on(guest))
         return real.left_of(root)
     assert small_disk.on_a_small_disk(tmp_path, 8, life) == []
