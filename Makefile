@@ -6,6 +6,7 @@
 #   make docs         build the pages into doc/build/html; warnings are errors
 #   make benchmarks   measure what reads cost, beside the least they can cost
 #   make chaos        ten minutes of random faults; SEED=7 repeats a run
+#   make schedules    a minute of simulated cells; SECONDS=, SEED=swarm:7
 #   make unit         run one suite; also: functional, integration, mutations
 #   make clean        remove everything that the others made, except .state
 #
@@ -22,7 +23,7 @@ WORKERS := 4
 PYTEST := env PYTHONDONTWRITEBYTECODE= .venv/bin/pytest
 export PYTHON
 
-.PHONY: run test lint docs benchmarks chaos $(SUITES) clean packages \
+.PHONY: run test lint docs benchmarks chaos schedules $(SUITES) clean packages \
 	debian-packages
 .NOTPARALLEL:
 
@@ -38,7 +39,7 @@ test: debian-packages packages
 	.venv/bin/python -P tools/beside.py \
 	    'make --no-print-directory lint docs' \
 	    'exec $(PYTEST) --numprocesses=$(WORKERS) --dist=loadfile \
-	    --no-loadscope-reorder $(SUITES:%=tests/%)'
+	    --no-loadscope-reorder $(SUITES:%=tests/%) tests/schedules'
 
 lint: packages
 	.venv/bin/ruff check
@@ -56,6 +57,10 @@ benchmarks: debian-packages packages
 chaos: debian-packages packages
 	.venv/bin/python -m tests.chaos $(if $(SEED),--seed $(SEED)) \
 	    $(if $(MINUTES),--minutes $(MINUTES))
+
+schedules: packages
+	.venv/bin/python -m tests.schedules $(SEED) \
+	    $(if $(SECONDS),--seconds $(SECONDS))
 
 unit: packages
 functional integration mutations: debian-packages packages

@@ -106,13 +106,14 @@ class ConductorService:
 
         :raises computed.service.parts.Ended: the service is stopping
         """
-        def waiting(error: Exception) -> None:
+        def waiting(error: Exception) -> float:
             if isinstance(error, exception.DatabaseDamaged):
                 raise error
             self._around.waiting(str(error), 30)
+            return RETRY
         return self._parts.until_possible(
             attempt, (exception.PrimaryUnavailable, exception.DatabaseFailed,
-                      exception.BrokerUnavailable), RETRY, waiting)
+                      exception.BrokerUnavailable), waiting)
 
     def _connect(self, urls: engine.urls.Urls, standalone: bool
                  ) -> routing.router.Router:

@@ -59,8 +59,9 @@ TEMPORARY = (exception.ConductorUnavailable, exception.OutcomeUnknown,
              exception.StatePathUnwritable,
              # The heartbeats register this run again, or end the service.
              exception.Replaced)
-# Seconds between two attempts.
-RETRY = 0.5
+# Seconds between two attempts, and while another run may be alive: its
+# silence takes long, and each attempt is a write.
+RETRY, RETRY_TAKEN = 0.5, 2.0
 
 
 class HostService:
@@ -201,11 +202,14 @@ class HostService:
 
         :raises computed.service.parts.Ended: the service is stopping
         """
+        def waiting(error: Exception) -> float:
+            self._around.waiting(str(error), 30)
+            if isinstance(error, exception.HostNotSilent):
+                return min(RETRY_TAKEN, max(RETRY, error.kwargs['left']))
+            return RETRY
         # A child conductor needs a moment to start: no warning yet.
         return self._parts.until_possible(
-            attempt, TEMPORARY, RETRY,
-            lambda error: self._around.waiting(str(error), 30),
-            silent=5 if self.child else 0)
+            attempt, TEMPORARY, waiting, silent=5 if self.child else 0)
 
     def _report(self) -> None:
         """Report from now on.

@@ -54,13 +54,12 @@ class Parts:
             raise Ended
 
     def until_possible(self, attempt: abc.Callable[[], Result],
-                       temporary: tuple[type[Exception], ...], pause: float,
-                       waiting: abc.Callable[[Exception], object],
+                       temporary: tuple[type[Exception], ...],
+                       waiting: abc.Callable[[Exception], float],
                        silent: float = 0.0) -> Result:
         """Call ``attempt`` until it raises none of ``temporary``; log why.
 
-        :param pause: seconds between two attempts
-        :param waiting: called with the error at each wait
+        :param waiting: called with the error; returns the seconds to wait
         :param silent: seconds for which the log says nothing
         :returns: the result of ``attempt``
         :raises Ended: the end has begun
@@ -74,13 +73,13 @@ class Parts:
                 found = attempt()
             except temporary as error:
                 self.check()
-                waiting(error)
+                seconds = waiting(error)
                 if clock.monotonic() - began >= silent:
                     wait.lasts(str(error), type(error).__name__)
             else:
                 wait.ends()
                 return found
-            self.stopping.wait(pause)
+            self.stopping.wait(seconds)
 
     def begin_end(self) -> None:
         """Let the start end, and take no more parts."""

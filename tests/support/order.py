@@ -7,10 +7,10 @@ come first, or the last worker would be alone with one of them.
 
 from xdist.scheduler import loadfile
 
-LONGEST = ('test_eventlet.py', 'test_programs.py', 'test_mutations.py',
-           'test_crashes.py', 'test_rabbitmq.py', 'test_faults.py',
-           'test_end_to_end.py', 'test_replication.py', 'test_galera.py',
-           'test_failover.py', 'test_wheel.py')
+LONGEST = ('test_schedules.py', 'test_eventlet.py', 'test_programs.py',
+           'test_mutations.py', 'test_crashes.py', 'test_rabbitmq.py',
+           'test_faults.py', 'test_end_to_end.py', 'test_replication.py',
+           'test_galera.py', 'test_failover.py', 'test_wheel.py')
 
 
 def ordered(files):

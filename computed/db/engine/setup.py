@@ -40,19 +40,7 @@ def tune(engine: sa.Engine, must_exist: bool = False,
     :param strict: no answer is older than the last commit; see
         :mod:`computed.db.engine.primary_check`
     """
-    kind = engine.dialect.name
-    ask: primary_check.Ask | None = None
-    if kind == 'sqlite':
-        sqlite.tune(engine, must_exist)
-        ask = sqlite.ask
-    elif kind == 'postgresql':
-        # It is imported only here, because psycopg is an extra.
-        from computed.db.engine import postgresql
-        postgresql.tune(engine)
-        ask = postgresql.ask
-    else:
-        mysql.tune(engine)
-        ask = mysql.ask
+    ask = _tune_driver(engine, must_exist)
     check = (primary_check.PrimaryCheck(engine, ask)
              if strict and ask else None)
     _translate(engine)
@@ -65,8 +53,7 @@ def _describe(engine: sa.Engine, check: primary_check.PrimaryCheck | None,
               strict: bool, dbapi_connection: typing.Any,
               record: typing.Any) -> None:
     """Prepare a new connection, and note where it leads to."""
-    kind = engine.dialect.name
-    cursor = dbapi_connection.cursor()
+    cursor, kind = dbapi_connection.cursor(), engine.dialect.name
     cluster, writable = None, True
     if kind == 'sqlite':
         sqlite.tune_connection(cursor)
@@ -86,6 +73,21 @@ def _describe(engine: sa.Engine, check: primary_check.PrimaryCheck | None,
         record.info['database'] = cursor.fetchone()[0]
     cursor.close()
     dbapi_connection.rollback()
+
+
+def _tune_driver(engine: sa.Engine,
+                 must_exist: bool) -> primary_check.Ask | None:
+    """Prepare what one kind of server needs; return how to ask it."""
+    if engine.dialect.name == 'sqlite':
+        sqlite.tune(engine, must_exist)
+        return sqlite.ask
+    if engine.dialect.name == 'postgresql':
+        # It is imported only here, because psycopg is an extra.
+        from computed.db.engine import postgresql
+        postgresql.tune(engine)
+        return postgresql.ask
+    mysql.tune(engine)
+    return mysql.ask
 
 
 def _translate(engine: sa.Engine) -> None:

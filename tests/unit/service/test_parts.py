@@ -36,9 +36,12 @@ def test_nothing_is_tried_again_once_the_end_has_begun():
     def attempt():
         tried.append(1)
         raise TimeoutError('away')
+
+    def waiting(error):
+        found.begin_end()
+        return 600
     with pytest.raises(parts.Ended):
-        found.until_possible(attempt, (TimeoutError,), 600,
-                             lambda error: found.begin_end())
+        found.until_possible(attempt, (TimeoutError,), waiting)
     assert tried == [1]
 
 
@@ -70,7 +73,8 @@ def test_a_wait_is_told_once_a_minute_and_when_it_is_over(minutes, caplog):
 
     def passes(error):
         minutes.now += 5
-    assert found.until_possible(attempt, (OSError,), 0, passes,
+        return 0
+    assert found.until_possible(attempt, (OSError,), passes,
                                 silent=10) == 'there'
     assert [record.getMessage() for record in caplog.records] == [
         'Waiting: nobody listens (5.0)', 'Waiting: away (30.0)',

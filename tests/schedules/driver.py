@@ -1,0 +1,68 @@
+"""The memory driver, whose acts take time, may fail, and are seen."""
+
+import functools
+
+from computed import exception
+from computed.virt import memory
+from tests.schedules import hub
+from tests.schedules import judge
+
+
+class Driver(memory.MemoryDriver):
+    """The guests belong to the machine of the running process."""
+
+    def __init__(self, conf):
+        self.machine = hub.running.current.process.machine
+        super().__init__(conf, self.machine.guests)
+        self._cell = self.machine.cell
+        self.machine.driver = self
+
+    def list_instances(self):
+        self.complete = not self._cell.weather.fails()
+        return self._look(super().list_instances)
+
+    def get_instance(self, uuid):
+        return self._look(lambda: super(Driver, self).get_instance(uuid))
+
+    def _look(self, call):
+        hub.running.point('look')
+        if self._cell.weather.fails():
+            raise exception.DriverError(reason='simulated')
+        return call()
+
+    def _act(self, what, claim, call):
+        here, cell = hub.running, self._cell
+        act = judge.Act(claim.uuid, what,
+                        (self.machine.name, self.machine.lives),
+                        claim.claim_id, claim.operation)
+        cell.judge.begins(act)
+        here.point('act')
+        if what in ('destroy', 'power_off', 'reboot') and cell.weather.slow:
+            here.sleep(cell.random.random() * cell.weather.slow)
+        before, failed = self._state(claim.uuid), True
+        try:
+            call()
+            failed = False
+        finally:
+            if not here.over:
+                cell.judge.acted(act, before, self._state(claim.uuid), failed)
+        here.point('acted')
+
+    def _state(self, uuid):
+        found = self.machine.guests.infos.get(uuid)
+        return found and found.power_state
+
+
+def _seen(name):
+    """Return an act of the memory driver that the judge sees."""
+    real = getattr(memory.MemoryDriver, name)
+
+    @functools.wraps(real)
+    def act(self, claim, *arguments):
+        self._act(name, claim, lambda: real(self, claim, *arguments))
+    return act
+
+
+for _name in ('spawn', 'destroy', 'power_on', 'power_off', 'reboot', 'pause',
+              'unpause'):
+    setattr(Driver, _name, _seen(_name))

@@ -1,0 +1,199 @@
+"""Machines with their daemons, and conductors: the product's own services.
+
+They get a transport, a connection to the database, a driver and a lock from
+here.
+"""
+
+import os
+
+from oslo_config import cfg
+from oslo_messaging import conffixture
+
+from computed import chance
+from computed import conf as computed_conf
+from computed import exception
+from computed.db.engine import urls
+from computed.rpc import options as rpc_options
+from computed.service import conductor as conductor_service
+from computed.service import host as host_service
+from computed.service import state_lock
+from computed.service import surroundings
+from computed.virt import memory_guests
+from tests.schedules import driver
+from tests.schedules import hub
+
+# Shorter than usual, so that much happens in a minute.
+OPTIONS = {
+    None: {'rpc_response_timeout': 10, 'report_interval': 5,
+           'service_down_time': 20, 'periodic_fuzzy_delay': 5,
+           'periodic_workers': 2, 'operation_workers': 3},
+    'tasks': {'sync_power_state_interval': 20, 'bandwidth_poll_interval': 0,
+              'update_resources_interval': 30, 'max_repairs_per_pass': 100},
+    'virt': {'stopped_event_delay': 5.0, 'shutdown_timeout': 10},
+    'database': {'replica_heartbeat_interval': 4.0,
+                 'replica_probe_interval': 4.0, 'max_replica_lag': 10.0,
+                 'replica_good_samples': 2, 'replica_ramp': 0.0,
+                 'resync_window': 10.0},
+}
+# Seconds after which systemd starts a service that has ended.
+RESTART = 10
+_confs = {}
+
+
+def make_conf(name, state_path, cluster=None):
+    """Return a configuration; one of a name is used again by the next life.
+
+    To make one takes 20 ms.
+    """
+    conf = _confs.get(name)
+    if conf is None:
+        conf = _confs[name] = cfg.ConfigOpts()
+        computed_conf.register_opts(conf)
+        rpc_options.register_opts(conf)
+        urls.register_opts(conf)
+        conffixture.ConfFixture(conf, transport_url='unix:///nowhere')
+        conf(['--state-path', '/nowhere'], default_config_files=[])
+        for group, values in OPTIONS.items():
+            for option, value in values.items():
+                conf.set_override(option, value, group)
+    conf.set_override('host', name.partition('@')[0])
+    conf.set_override('state_path', state_path)
+    if cluster is not None:
+        conf.set_override('connection', cluster.url, 'database')
+        conf.set_override('replica_connections', cluster.replica_urls,
+                          'database')
+    return conf
+
+
+class Machine:
+    """A host: its disk and its guests, which outlive its daemon.
+
+    :ivar lives: how often its daemon was started
+    :ivar ready: whether the daemon has started
+    :ivar may_be_down: its daemon may be refused: it is a copy, or has one
+    :ivar rival: the machine whose name it has, or None
+    """
+
+    def __init__(self, cell, name, host, rival=None):
+        self.cell, self.name, self.host, self.rival = cell, name, host, rival
+        self.state_path = os.path.join(cell.folder, f'state-{name}')
+        self.guests = memory_guests.Guests()
+        self.driver = self.process = self.service = None
+        self.lives, self.wall = 0, 0.0
+        self.ready, self.may_be_down = False, rival is not None
+        self._comes_back = False
+        self.new_boot()
+
+    def new_boot(self):
+        """The machine itself starts."""
+        self._boot = os.path.join(self.cell.folder,
+                                  f'boot-{self.name}-{self.lives}')
+        with open(self._boot, 'w', encoding='ascii') as stream:
+            stream.write(chance.uuid())
+
+    @property
+    def alive(self):
+        return self.process is not None and self.process.alive
+
+    def start(self):
+        """Start the daemon."""
+        self.lives += 1
+        self.ready = False
+        process = self.process = self.cell.process(
+            f'{self.name}.{self.lives}', self)
+        process.wall, process.locks = self.wall, []
+        service = self.service = host_service.HostService(
+            make_conf(f'{self.host}@{self.name}', self.state_path),
+            surroundings=self._surroundings(process))
+        service.end = lambda failure=None: self._end(process, failure)
+        hub.running.spawn(process, self._run, process, name='start')
+
+    def _surroundings(self, process):
+        def locked(state_path):
+            found = state_lock.take(state_path)
+            process.locks.append(found)
+            return found
+        return surroundings.Surroundings(
+            make_transport=self.cell.transport, lock=locked,
+            waiting=lambda text, seconds: None, boot_id_path=self._boot,
+            load_tasks=lambda conf, builtin: builtin,
+            load_driver=lambda conf: driver.Driver,
+            hello=lambda *arguments: None, goodbye=lambda *arguments: None)
+
+    def _run(self, process):
+        here = hub.running
+        try:
+            self.service.start()
+        except exception.ComputedError as error:
+            here.tell(f'{process} refuses to start: {error}')
+            self._gone(process)
+        else:
+            self.ready = True
+            here.tell(f'{process} is ready')
+
+    def _end(self, process, failure):
+        hub.running.tell(f'{process} ends: {failure}')
+
+        def stop():
+            try:
+                self.service.stop()
+            finally:
+                self._gone(process)
+        hub.running.spawn(process, stop, name='stop')
+
+    def _gone(self, process):
+        process.kill()
+        while process.locks:
+            process.locks.pop().close()
+        self.start_in(RESTART)
+
+    def start_in(self, seconds):
+        """Start the daemon in so many seconds, unless it runs then."""
+        if self._comes_back:
+            return
+        self._comes_back = True
+
+        def again():
+            self._comes_back = False
+            if not self.alive:
+                self.start()
+        hub.running.after(seconds, again)
+
+    def crash(self):
+        """The daemon dies as by SIGKILL."""
+        if self.alive:
+            hub.running.tell(f'{self.process} crashes')
+            self.process.kill()
+            while self.process.locks:
+                self.process.locks.pop().close()
+            self.cell.judge.crashed(self.name)
+
+
+class Conductor:
+    """A conductor, which runs the queries."""
+
+    def __init__(self, cell, name):
+        self.cell, self.name, self.lives = cell, name, 0
+        self.process = None
+
+    def start(self):
+        self.lives += 1
+        cell = self.cell
+        self.process = cell.process(f'{self.name}.{self.lives}')
+        service = conductor_service.ConductorService(
+            make_conf(self.name, cell.folder, cell.cluster),
+            surroundings.Surroundings(
+                make_transport=cell.transport, connect=cell.connect,
+                waiting=lambda text, seconds: None))
+        hub.running.spawn(self.process, service.start, name='start')
+
+    def start_in(self, seconds):
+        def again():
+            if not self.process.alive:
+                self.start()
+        hub.running.after(seconds, again)
+
+    def crash(self):
+        if self.process.alive:
+            hub.running.tell(f'{self.process} crashes')
+            self.process.kill()

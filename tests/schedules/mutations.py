@@ -1,0 +1,264 @@
+"""Guards of the product, removed one at a time: is it noticed, and how soon?
+
+``python -m tests.schedules.mutations`` tries all of them. A guard whose loss
+no schedule shows is a second line: ``also`` names the first one.
+"""
+
+import argparse
+import dataclasses
+import importlib.machinery
+import json
+import pathlib
+import sys
+
+from tests.schedules import start
+
+ROOT = start.ROOT / 'computed'
+
+
+@dataclasses.dataclass(frozen=True)
+class Mutation:
+    """A change of the source that removes a guard.
+
+    :ivar was: text that stands exactly once in ``file``
+    :ivar profile: the swarm that must notice it
+    :ivar also: the name of another mutation that is applied too, because
+        that guard covers this one
+    """
+
+    file: str
+    was: str
+    becomes: str
+    profile: str
+    also: str | None = None
+
+
+ALL = {
+    # claims
+    'a claim is granted while there is another': Mutation(
+        'db/cell/claim.py', 'return [kind.model.claim_id.is_(None),\n'
+        '            *(', 'return [*(', 'copies'),
+    'a claim rests on no state': Mutation(
+        'db/cell/claim.py', 'for name, value in facts.items())]',
+        "for name, value in facts.items() if name != 'vm_state')]",
+        'replicas'),
+    'a claim rests on no task_state': Mutation(
+        'db/cell/claim.py', 'for name, value in facts.items())]',
+        "for name, value in facts.items() if name != 'task_state')]",
+        'crashes', also='a claim is granted while there is another'),
+    'a claim is settled by anybody': Mutation(
+        'db/cell/claim.py',
+        'held = [model.claim_id == claim_id, fence.stands(owner, new)]',
+        'held = [fence.stands(owner, new)]', 'lateness'),
+    'a claim is settled at any revision': Mutation(
+        'db/cell/claim.py', "if row.get('revision') is not None:",
+        'if False:', 'lateness'),
+    'a run that was replaced settles claims': Mutation(
+        'db/cell/claim.py',
+        'held = [model.claim_id == claim_id, fence.stands(owner, new)]',
+        'held = [model.claim_id == claim_id]', 'copies'),
+    'a repeated grant is not found': Mutation(
+        'db/cell/claim.py', '        if rows is None:\n            raise\n'
+        '        return rows', '        raise', 'crashes'),
+    'a repeated settlement is not found': Mutation(
+        'db/cell/claim.py', 'if None not in settled:', 'if True:',
+        'crashes'),
+    'no lock of an instance': Mutation(
+        'claims/locks.py', 'return lock if free else None',
+        'return lock if free else threading.Semaphore(0)', 'swarm',
+        also='a claim is granted while there is another'),
+    # journal and recovery
+    'the begin of a claim is not journaled': Mutation(
+        'claims/claims.py', '            self.journal.write(entry)\n'
+        '        except OSError as error:\n            raise',
+        '            pass\n        except OSError as error:\n'
+        '            raise', 'crashes'),
+    'the end of a claim is not journaled': Mutation(
+        'claims/claims.py', '            self.journal.write(entry)\n'
+        '        except OSError as error:\n            self.unwritten',
+        '            pass\n        except OSError as error:\n'
+        '            self.unwritten', 'crashes'),
+    'heartbeats do not replay ends': Mutation(
+        'service/heartbeat.py', 'recovery.replay(self._claims, '
+        'context.new())', 'pass', 'crashes'),
+    'claims that were given up stay': Mutation(
+        'claims/recovery.py', 'for instance in _ours(asker, instances, '
+        'journaled | asker.in_hand):', 'for instance in ():', 'lateness'),
+    'a start does not finish what was begun': Mutation(
+        'claims/recovery.py', 'return _ours(asker, instances, but_for=(',
+        'return [] and _ours(asker, instances, but_for=(', 'crashes'),
+    'what was done is done again after a crash': Mutation(
+        'claims/recovery.py', 'ended.add(entry.claim_id)', 'pass',
+        'crashes'),
+    # rows
+    'an object overwrites a newer row': Mutation(
+        'db/cell/instance.py',
+        'models.Instance.revision == expected_revision,\n', '', 'swarm'),
+    'a power state is recorded during a claim': Mutation(
+        'db/cell/instance.py',
+        'row.power_state == old, row.task_state.is_(None),\n'
+        '                       row.claim_id.is_(None), ',
+        'row.power_state == old, ', 'swarm'),
+    'a power state is recorded whatever the row says': Mutation(
+        'db/cell/instance.py',
+        'row.host == host, _live(), row.vm_state == vm_state,\n'
+        '                       row.power_state == old, ', '', 'swarm'),
+    # reads
+    'a strict read may go to a replica': Mutation(
+        'db/routing/router.py', 'if context.lag_tolerant:\n'
+        '                return self._tolerant',
+        'if True:\n                return self._tolerant', 'replicas'),
+    'an old answer is not refused': Mutation(
+        'db/routing/answers.py', 'if age > need.bound:', 'if False:',
+        'replicas'),
+    'age counts from a heartbeat that was not seen': Mutation(
+        'db/routing/lag.py',
+        'sent = None if seen is None else self._sent.get(seen)',
+        'sent = self._sent.get((seen or 0) + 1, now)', 'replicas'),
+    'a heartbeat counts from when it was written': Mutation(
+        'db/routing/monitor.py', '        now = self.router.clock()\n'
+        '        lag.compare(',
+        '        now = self.router.clock()\n'
+        '        self.router.heartbeats._sent[number] = now\n'
+        '        lag.compare(', 'replicas'),
+    'tokens are not carried': Mutation(
+        'db/routing/router.py', '            context.tokens.advance(\n'
+        '                self.incarnation.database_id, number, host, '
+        'revision)', '            pass', 'replicas'),
+    'tokens are not compared': Mutation(
+        'db/routing/answers.py', 'if not computed_context.reached('
+        'scope.revisions, need.revisions):', 'if False:', 'replicas'),
+    'an answer of another server counts': Mutation(
+        'db/routing/answers.py', 'if scope.identity != server:',
+        'if False:', 'failovers'),
+    # which server is the primary
+    'a demoted primary answers': Mutation(
+        'db/engine/primary_check.py',
+        'if tuple(answer) == (server, True):', 'if True:', 'failovers'),
+    'a server that refused a write is believed': Mutation(
+        'db/routing/primary.py', '        self.identity = REFUSED\n',
+        '', 'failovers'),
+    'broken connections raise no doubt': Mutation(
+        'db/routing/primary.py', 'return self._settled < self._doubts',
+        'return False', 'failovers'),
+    'the server of a connection is not compared': Mutation(
+        'db/routing/transaction.py',
+        'if node.identity not in (None, scope.identity):', 'if False:',
+        'failovers'),
+    'a failover begins no incarnation': Mutation(
+        'db/routing/incarnation.py',
+        'if number is None or former not in (None, lineage):',
+        'if number is None:', 'losses'),
+    # what the database has lost
+    'what a host remembers is not compared': Mutation(
+        'db/cell/remembered.py', 'return [sa.or_(*either)]', 'return []',
+        'losses', also='a regressed row is judged'),
+    'a regressed row is judged': Mutation(
+        'claims/settled.py',
+        'return one is not None and (one.held or self.is_doubtful(row))',
+        'return False', 'losses'),
+    # hosts and requests
+    'a late request is carried out': Mutation(
+        'rpc/dispatch.py', "if getattr(method, 'needs_ticket', False):",
+        'if False:', 'lateness'),
+    'a host may be taken at once': Mutation(
+        'db/cell/succession.py',
+        'return max(0.0, down_after - silent)', 'return 0.0', 'copies'),
+    'a copy of a disk is the same run': Mutation(
+        'db/cell/succession.py', '(later.host_boot_id, later.place) ==',
+        'later.service_id == former.service_id or (False, False) ==',
+        'copies'),
+    # the driver
+    'an incomplete list is complete': Mutation(
+        'repair/policy.py', 'if not snapshot.complete:', 'if False:',
+        'crashes'),
+    'a guest that cannot be looked at is absent': Mutation(
+        'repair/item.py', "    LOG.warning('Instance %(uuid)s cannot be "
+        "looked at: %(problem)s',\n                {'uuid': uuid, "
+        "'problem': problem})\n    return None",
+        '    return policy_module.ABSENT', 'crashes'),
+    'a row is judged as it was chosen': Mutation(
+        'repair/item.py', 'verdict = policy.judge(manager, claim.instance, '
+        'guest)', 'verdict = policy.judge(manager, row, guest)', 'replicas',
+        also='a claim rests on no state'),
+}
+
+
+class _Loader(importlib.machinery.SourceFileLoader):
+    """Loads a module whose source is changed; no compiled file counts."""
+
+    changes: tuple = ()
+
+    def get_code(self, fullname):
+        source = pathlib.Path(self.path).read_text(encoding='utf-8')
+        for change in self.changes:
+            if source.count(change.was) != 1:
+                raise ValueError(f'{change.was!r} stands '
+                                 f'{source.count(change.was)} times in '
+                                 f'{change.file}')
+            source = source.replace(change.was, change.becomes)
+        return compile(source, self.path, 'exec')
+
+
+class _Finder:
+    """Finds the modules that are changed."""
+
+    def __init__(self, changes):
+        self._changes = changes
+
+    def find_spec(self, name, path=None, target=None):
+        found = importlib.machinery.PathFinder.find_spec(name, path, target)
+        changes = tuple(one for one in self._changes if found is not None and
+                        found.origin == str(ROOT / one.file))
+        if not changes:
+            return None
+        found.loader = _Loader(name, found.origin)
+        found.loader.changes = changes
+        return found
+
+
+def apply(name):
+    """Remove a guard; call it before our code is imported."""
+    found = ALL[name]
+    changes = [found, *([ALL[found.also]] if found.also else [])]
+    sys.meta_path.insert(0, _Finder(changes))
+
+
+def _schedules_until_noticed(name, limit):
+    """Return after how many schedules it is noticed, and the first failure.
+
+    :returns: ``(limit, None)``: it is not
+    """
+    with start.program(
+            'worker', '--without', name, '--profile', ALL[name].profile,
+            '--count', str(limit), '--until-wrong') as worker:
+        results = [json.loads(line) for line in worker.stdout]
+    if worker.returncode or not results:
+        raise RuntimeError(f'{name}: the worker ended with '
+                           f'{worker.returncode}')
+    wrong = results[-1]['wrong']
+    return len(results), wrong[0] if wrong else None
+
+
+def main():
+    """Try the mutations; return whether one of them survives."""
+    parser = argparse.ArgumentParser(
+        prog='python -m tests.schedules.mutations')
+    parser.add_argument('names', nargs='*', metavar='PART OF A NAME')
+    parser.add_argument('--limit', type=int, default=100)
+    options = parser.parse_args()
+    survivors = 0
+    for name in ALL:
+        if options.names and not any(part in name for part in options.names):
+            continue
+        count, wrong = _schedules_until_noticed(name, options.limit)
+        survivors += wrong is None
+        print(f'{name}: ' + (
+            f'{wrong[0]} after {count} schedules of {ALL[name].profile}'
+            if wrong else f'SURVIVES {count} schedules of '
+            f'{ALL[name].profile}'), flush=True)
+    return survivors > 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

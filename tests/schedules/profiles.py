@@ -1,0 +1,110 @@
+"""The swarms: what their schedules are drawn from. A seed is ``NAME:NUMBER``.
+
+``swarm`` draws a random subset of all faults. ``alone-FAULT`` has one fault
+only. Each other profile aims at a gap.
+"""
+
+import dataclasses
+import random
+
+from tests.schedules import faults
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """What plans are drawn from.
+
+    :ivar names: the faults to draw from
+    :ivar chance: of each fault to be on
+    :ivar length: virtual seconds of work; ``calm``, of rest before the
+        verdict
+    :ivar rates: virtual seconds between two sudden faults
+    """
+
+    names: tuple
+    chance: float = 1.0
+    hosts: tuple = (2,)
+    conductors: tuple = (1, 2)
+    replicas: tuple = (0, 1, 2)
+    users: tuple = (3, 4, 5)
+    length: float = 60.0
+    calm: float = 100.0
+    rates: tuple = (3.0, 8.0, 20.0)
+    jitters: tuple = (0.0, 0.01, 0.05)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """All that a schedule consists of, beside its seed."""
+
+    faults: tuple
+    hosts: int
+    conductors: int
+    replicas: int
+    users: int
+    length: float
+    calm: float
+    rate: float
+    jitter: float
+
+
+# One host and dense work: a third of the cost of a full schedule.
+_SHORT = {'hosts': (1,), 'conductors': (1,), 'replicas': (0, 1),
+          'users': (2,), 'length': 15.0, 'rates': (2.0, 5.0)}
+_FULL = {'conductors': (2,), 'replicas': (2,)}
+
+PROFILES = {
+    'swarm': Profile(faults.ALL, chance=0.3),
+    'full': Profile(faults.ALL, chance=0.3, **_FULL),
+    'short': Profile(faults.ALL, chance=0.3, **_SHORT),
+    'quiet': Profile(()),
+    'failovers': Profile(
+        ('fail_over', 'db_restart', 'crash_conductor', 'lose_commit',
+         'cut_db'), chance=0.6, replicas=(1, 2), conductors=(2,),
+        rates=(3.0, 8.0)),
+    'losses': Profile(
+        ('fail_over_lagging', 'restore', 'lag', 'crash_host'), chance=0.7,
+        replicas=(1, 2)),
+    'copies': Profile(
+        ('clone', 'second', 'crash_host', 'freeze_host', 'cut_rpc', 'late'),
+        chance=0.6, rates=(3.0, 8.0)),
+    'lateness': Profile(
+        ('late', 'twice', 'freeze_long', 'freeze_host', 'lose_reply'),
+        chance=0.7, jitters=(0.01, 0.05)),
+    'replicas': Profile(
+        ('lag', 'slow_reads', 'stall_replica', 'freeze_conductor'),
+        chance=0.8, replicas=(1, 2), jitters=(0.01, 0.05)),
+    'crashes': Profile(
+        ('crash_host', 'crash_conductor', 'reboot_machine', 'slow',
+         'lose_commit', 'lose_reply', 'driver'), chance=0.6,
+        rates=(3.0, 8.0)),
+    **{f'alone-{name}': Profile((name,)) for name in faults.ALL},
+}
+
+
+def split(seed):
+    """Return the profile and the number of a seed such as ``swarm:12``.
+
+    :raises ValueError: it is none
+    """
+    name, _, number = seed.partition(':')
+    if name not in PROFILES or not number.isdecimal():
+        raise ValueError(
+            f'{seed!r} is no seed. Give PROFILE:NUMBER; profiles: '
+            f'{", ".join(sorted(PROFILES))}.')
+    return PROFILES[name], int(number)
+
+
+def plan(seed):
+    """Draw the plan of a seed."""
+    profile, _ = split(seed)
+    draw = random.Random(f'{seed}/plan')
+    on = tuple(name for name in profile.names
+               if draw.random() < profile.chance)
+    replicas = draw.choice(profile.replicas)
+    if faults.NEED_REPLICA.intersection(on):
+        replicas = max(1, replicas)
+    return Plan(on, draw.choice(profile.hosts),
+                draw.choice(profile.conductors), replicas,
+                draw.choice(profile.users), profile.length, profile.calm,
+                draw.choice(profile.rates), draw.choice(profile.jitters))

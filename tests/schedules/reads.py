@@ -1,0 +1,95 @@
+"""What each read saw, against the log of the true primary: I2, I3, I4."""
+
+import dataclasses
+
+# Seconds by which two sums of the same times may differ.
+NOISE = 1e-6
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """An answer that a conductor gave.
+
+    :ivar server: which answered, and ``commits``, how many it could see
+    :ivar role: ``primary`` or ``replica``
+    :ivar age: the greatest age that it claims, in seconds
+    :ivar bound: the greatest age that the caller accepts
+    :ivar strict: whether the caller accepts no age at all
+    :ivar revisions: ``{host: revision}`` of what was read
+    """
+
+    server: object
+    commits: int
+    role: str
+    reason: str
+    age: float
+    bound: float
+    strict: bool
+    revisions: dict
+
+
+class Reads:
+    """Compares answers with the log of commits."""
+
+    def __init__(self, cluster, clock, judge):
+        self._cluster, self._clock, self._judge = cluster, clock, judge
+        # {host: [(when, revision)]}
+        self._history = {}
+
+    def committed(self, server, commit):
+        """Note which revision each host has after a commit."""
+        self._judge.looks['commit'] += 1
+        if not commit.touches('hosts'):
+            return
+        for row in server.rows('SELECT name, revision FROM hosts'):
+            known = self._history.setdefault(row['name'], [])
+            if not known or known[-1][1] != row['revision']:
+                known.append((commit.at, row['revision']))
+
+    def answered(self, answer):
+        """Judge an answer."""
+        now, truth = self._clock(), self._cluster.primary.log
+        seen = self._cluster.shared(answer.server, answer.commits)
+        self._judge.looks[f'read:{answer.role}:{answer.reason}'] += 1
+        if answer.strict and answer.role != 'primary':
+            self._judge.fail('strict-from-replica', answer.reason)
+        if answer.role == 'primary':
+            self._judge_primary(answer, now, truth[seen:])
+            return
+        stale = now - truth[seen].at if seen < len(truth) else 0.0
+        if answer.reason == 'after_host':
+            self._judge_exact(answer, now)
+        elif stale > answer.age + NOISE:
+            self._judge.fail('understated', f'{stale:.2f} s, it says '
+                             f'{answer.age:.2f} s ({answer.reason})')
+        if answer.reason == 'lag_tolerant' and stale > answer.bound + NOISE:
+            self._judge.fail('too-old', f'{stale:.2f} s, the bound is '
+                             f'{answer.bound} s')
+
+    def _judge_primary(self, answer, now, unseen):
+        began = now - answer.age
+        missed = [one for one in unseen if one.at < began - NOISE]
+        if missed:
+            self._judge.fail(
+                'stale-strict', f'{answer.server.name} answers '
+                f'({answer.reason}) without a commit of {missed[0].by}, '
+                f'{began - missed[0].at:.2f} s older than the question')
+        elif not self._cluster.reigned(answer.server, began):
+            self._judge.looks['read of a former primary'] += 1
+
+    def _judge_exact(self, answer, now):
+        for host, revision in answer.revisions.items():
+            known = [found for at, found in self._history.get(host, ())
+                     if at <= now - answer.age - NOISE]
+            if known and revision < known[-1]:
+                self._judge.fail('after-host', f'{host} is at {known[-1]}, '
+                                 f'the answer at {revision}')
+
+    def renamed(self, host, uuid, name, revision, rows):
+        """A user renamed an instance and then listed its host tolerantly."""
+        self._judge.looks['own-write'] += 1
+        for row in rows:
+            if row.uuid == uuid and row.name != name and (
+                    row.revision < revision):
+                self._judge.fail('own-write', f'{uuid[:4]} of {host}: '
+                                 f'{rows.origin}')

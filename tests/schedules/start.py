@@ -1,0 +1,21 @@
+"""Start the programs of this package in processes of their own."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def program(module, *arguments, **how):
+    """Return a started program, whose output can be read as text.
+
+    :param module: its name in this package
+    """
+    # Hashes of texts decide in which order sets are iterated.
+    return subprocess.Popen(
+        [sys.executable, '-P', '-m', f'tests.schedules.{module}', *arguments],
+        env={**os.environ, 'PYTHONHASHSEED': '0', 'PYTHONPATH': str(ROOT),
+             'COMPUTED_CONCURRENCY_BACKEND': 'threading'},
+        stdout=subprocess.PIPE, text=True, **how)

@@ -1,0 +1,303 @@
+"""The judge itself: a cell that does wrong is caught by each invariant."""
+
+import types
+
+import pytest
+
+from computed import states
+from tests.schedules import judge as judge_module
+from tests.schedules import reads as reads_module
+from tests.schedules import verdict
+
+UUID = '00000000-0000-4000-8000-000000000001'
+
+
+class Scene:
+    """A judge, its clock, and one instance that its user wants on."""
+
+    def __init__(self):
+        self.now, self.claim = 0.0, 'c1'
+        self.judge = judge_module.Judge(
+            lambda: self.now, lambda text: None, lambda uuid: self.claim)
+        self.machine = types.SimpleNamespace(name='m0', host='h0')
+        self.guest = self.judge.creates(UUID, self.machine)
+        self.judge.created(self.guest, judge_module.ACCEPTED)
+        self.request('build')
+        self.act('spawn', 'build', None, states.RUNNING)
+
+    def request(self, op, outcome=judge_module.ACCEPTED):
+        request = self.judge.asks(self.guest, op)
+        self.judge.told(self.guest, request, outcome)
+        return request
+
+    def act(self, what, operation, before, after, claim='c1'):
+        act = judge_module.Act(UUID, what, ('m0', 1), claim, operation)
+        self.judge.begins(act)
+        self.judge.acted(act, before, after, failed=False)
+
+    def kinds(self):
+        return [kind for kind, *_ in self.judge.found]
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+def test_what_a_user_asked_for_is_right(scene):
+    scene.request('stop')
+    scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
+    scene.request('start')
+    scene.act('power_on', 'start', states.SHUTDOWN, states.RUNNING)
+    scene.request('delete')
+    scene.act('destroy', 'delete', states.RUNNING, None)
+    assert scene.kinds() == []
+    assert scene.guest.wishes == {judge_module.GONE}
+
+
+def test_a_task_ends_a_guest_whose_user_wants_it_on(scene):
+    scene.act('power_off', '_sync_power_states', states.RUNNING,
+              states.SHUTDOWN)
+    assert scene.kinds() == ['killed']
+
+
+def test_a_task_starts_a_guest_whose_user_stopped_it(scene):
+    scene.request('stop')
+    scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
+    scene.act('power_on', '_sync_power_states', states.SHUTDOWN,
+              states.RUNNING)
+    assert scene.kinds() == ['started']
+
+
+def test_a_task_may_stop_what_died_and_came_back(scene):
+    scene.judge.befalls(UUID, 'ends')
+    scene.act('power_off', '_sync_power_states', states.RUNNING,
+              states.SHUTDOWN)
+    assert scene.kinds() == []
+
+
+def test_recovery_may_finish_what_a_user_asked_for(scene):
+    scene.request('stop')
+    scene.act('power_off', 'recover', states.RUNNING, states.SHUTDOWN)
+    assert scene.kinds() == []
+    assert scene.guest.wishes == {judge_module.OFF}
+
+
+def test_what_nobody_asked_for(scene):
+    scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
+    assert scene.kinds() == ['unasked']
+
+
+def test_a_request_that_was_given_up_long_ago_is_begun(scene):
+    scene.request('stop', judge_module.UNKNOWN)
+    scene.now = judge_module.LATE + 1
+    scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
+    assert scene.kinds() == ['late']
+
+
+def test_a_request_that_was_claimed_in_time_may_end_late(scene):
+    scene.request('stop', judge_module.UNKNOWN)
+    scene.judge.claimed('c1')
+    scene.now = judge_module.LATE + 1
+    scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
+    assert scene.kinds() == []
+
+
+def test_a_request_is_carried_out_twice(scene):
+    scene.request('reboot')
+    for _ in range(2):
+        scene.act('reboot', 'reboot', states.RUNNING, states.RUNNING)
+    assert scene.kinds() == ['twice']
+
+
+def test_a_refused_request_is_carried_out(scene):
+    request = scene.judge.asks(scene.guest, 'stop')
+    scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
+    scene.judge.told(scene.guest, request, judge_module.REFUSED)
+    assert scene.kinds() == ['refused-but-done']
+
+
+def test_an_act_without_a_claim(scene):
+    scene.request('stop')
+    scene.claim = None
+    scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
+    assert scene.kinds() == ['act-without-claim']
+
+
+def test_two_acts_at_once(scene):
+    for claim in ('c1', 'c2'):
+        scene.claim = claim
+        scene.judge.begins(judge_module.Act(
+            UUID, 'power_off', ('m0', 1), claim, 'recover'))
+    assert scene.kinds() == ['two-acts']
+
+
+def test_an_act_whose_daemon_died_is_over(scene):
+    scene.judge.begins(judge_module.Act(
+        UUID, 'power_off', ('m0', 1), 'c1', 'recover'))
+    scene.judge.crashed('m0')
+    scene.judge.begins(judge_module.Act(
+        UUID, 'power_off', ('m0', 1), 'c1', 'recover'))
+    assert scene.kinds() == []
+
+
+# -- reads
+
+class Log:
+    """A primary and a replica that lacks what came after ``split``."""
+
+    def __init__(self, times, split):
+        commits = [types.SimpleNamespace(at=at, by='c0') for at in times]
+        self.primary = types.SimpleNamespace(name='s1', log=commits)
+        self.replica = types.SimpleNamespace(name='s2', log=commits[:split])
+        self.reigning = True
+
+    def shared(self, server, commits):
+        return min(commits, len(server.log))
+
+    def reigned(self, server, since):
+        return self.reigning
+
+
+@pytest.mark.parametrize('change, kind', [
+    ({}, None),
+    ({'age': 2.0}, 'understated'),
+    ({'bound': 3.0}, 'too-old'),
+    ({'strict': True}, 'strict-from-replica')])
+def test_an_answer_of_a_replica(scene, change, kind):
+    # It lacks the commit at 6, and the read is at 10.
+    log, scene.now = Log([1.0, 6.0], split=1), 10.0
+    values = {'age': 5.0, 'bound': 8.0, 'strict': False, **change}
+    reads_module.Reads(log, lambda: scene.now, scene.judge).answered(
+        reads_module.Answer(log.replica, 1, 'replica', 'lag_tolerant',
+                            revisions={}, **values))
+    assert scene.kinds() == ([kind] if kind else [])
+
+
+@pytest.mark.parametrize('age, kinds', [(5.0, []), (1.0, ['stale-strict'])])
+def test_a_strict_answer_has_all_that_came_before_the_question(
+        scene, age, kinds):
+    log, scene.now = Log([1.0, 6.0], split=1), 10.0
+    reads_module.Reads(log, lambda: scene.now, scene.judge).answered(
+        reads_module.Answer(log.replica, 1, 'primary', 'strict', age, 0.0,
+                            True, {}))
+    assert scene.kinds() == kinds
+
+
+def test_an_exact_answer_has_every_change_of_its_host(scene):
+    log, scene.now = Log([1.0], split=1), 10.0
+    found = reads_module.Reads(log, lambda: scene.now, scene.judge)
+    server = types.SimpleNamespace(
+        rows=lambda sql: [{'name': 'h0', 'revision': 7}])
+    found.committed(server, types.SimpleNamespace(
+        at=5.0, touches=lambda table: True))
+    for revision, kinds in ((7, []), (6, ['after-host'])):
+        found.answered(reads_module.Answer(
+            log.replica, 1, 'replica', 'after_host', 1.0, 0.0, False,
+            {'h0': revision}))
+        assert scene.kinds() == kinds
+
+
+def test_a_user_does_not_see_what_it_wrote(scene):
+    found = reads_module.Reads(Log([], 0), lambda: 0.0, scene.judge)
+    rows = [types.SimpleNamespace(uuid=UUID, name='old', revision=1)]
+
+    class Rows(list):
+        origin = None
+
+    found.renamed('h0', UUID, 'new', 2, Rows(rows))
+    assert scene.kinds() == ['own-write']
+
+
+# -- the verdict
+
+def _kinds(cell):
+    return [kind for kind, _ in verdict.problems(cell)]
+
+
+def _row(**values):
+    return {'uuid': UUID, 'claim_id': None, 'claim_owner': None,
+            'task_state': None, 'deleted': False, 'fault': None,
+            'vm_state': states.ACTIVE, 'power_state': states.RUNNING,
+            **values}
+
+
+def _cell(scene, tmp_path, rows, guests, guest_claims=()):
+    (tmp_path / 'claims').mkdir(parents=True, exist_ok=True)
+    infos = {uuid: types.SimpleNamespace(power_state=power)
+             for uuid, power in guests.items()}
+    service = types.SimpleNamespace(
+        claims=types.SimpleNamespace(
+            in_hand=set(),
+            settled=types.SimpleNamespace(held=dict)),
+        runner=types.SimpleNamespace(
+            digest=lambda: {'overdue': [], 'failing': []}))
+    scene.machine.__dict__.update(
+        alive=True, ready=True, may_be_down=False, service=service,
+        state_path=str(tmp_path),
+        guests=types.SimpleNamespace(infos=infos))
+    primary = types.SimpleNamespace(rows=lambda sql: (
+        list(rows) if 'instances' in sql else list(guest_claims)))
+    return types.SimpleNamespace(
+        judge=scene.judge, machines=[scene.machine], processes=[],
+        cluster=types.SimpleNamespace(primary=primary))
+
+
+@pytest.mark.parametrize('row, guests, kinds', [
+    ({}, {UUID: states.RUNNING}, []),
+    ({'claim_id': 'c1', 'claim_owner': 'x'}, {UUID: states.RUNNING},
+     ['claim-left']),
+    ({'task_state': 'powering-off'}, {UUID: states.RUNNING},
+     ['task-state-left']),
+    ({}, {UUID: states.SHUTDOWN}, ['disagree', 'lost-request']),
+    ({'power_state': states.SHUTDOWN}, {UUID: states.RUNNING},
+     ['power-state']),
+    ({'vm_state': states.STOPPED, 'power_state': states.SHUTDOWN},
+     {UUID: states.SHUTDOWN}, ['lost-request'])])
+def test_what_is_found_in_the_end(scene, tmp_path, row, guests, kinds):
+    assert _kinds(_cell(scene, tmp_path, [_row(**row)], guests)) == kinds
+
+
+def test_a_row_that_is_gone(scene, tmp_path):
+    cell = _cell(scene, tmp_path, [], {UUID: states.RUNNING})
+    assert _kinds(cell) == ['row-lost']
+
+
+def test_a_claim_on_a_guest_without_a_row(scene, tmp_path):
+    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING},
+                 [{'uuid': UUID}])
+    assert _kinds(cell) == ['guest-claim-left']
+
+
+def test_a_guest_that_runs_twice(scene, tmp_path):
+    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
+    cell.machines.append(types.SimpleNamespace(
+        name='x2', host='h2', alive=False, ready=False, may_be_down=True,
+        guests=scene.machine.guests))
+    assert _kinds(cell) == ['runs-twice']
+
+
+@pytest.mark.parametrize('wrong, kind', [
+    (lambda machine: setattr(machine, 'alive', False), 'host-down'),
+    (lambda machine: machine.service.claims.in_hand.add('c1'), 'in-hand'),
+    (lambda machine: setattr(machine.service.runner, 'digest', lambda: {
+        'overdue': [], 'failing': ['_sync_power_states']}), 'task'),
+    (lambda machine: setattr(machine.service.claims.settled, 'held',
+                             lambda: {UUID: None}), 'held')])
+def test_a_daemon_that_is_not_well(scene, tmp_path, wrong, kind):
+    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
+    wrong(scene.machine)
+    assert _kinds(cell) == [kind]
+
+
+def test_an_entry_that_is_left_in_the_journal(scene, tmp_path):
+    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
+    (tmp_path / 'claims' / 'c1.json').write_text('{}')
+    assert _kinds(cell) == ['journal-left']
+
+
+def test_a_thread_that_died(scene, tmp_path):
+    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
+    cell.processes.append(types.SimpleNamespace(
+        failures=[('heartbeat', ValueError('x'))]))
+    assert _kinds(cell) == ['uncaught']

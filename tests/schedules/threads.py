@@ -1,0 +1,200 @@
+"""What stands beneath ``threading`` and ``time`` in a schedule.
+
+:func:`install` must come before all other imports. It puts a ``_thread`` of
+our own beneath Python's ``threading``, ``queue`` and ``concurrent.futures``,
+which are Python above it, and a clock of our own into ``time``. Whatever is
+imported afterwards runs on the hub without knowing: our code, SQLAlchemy's
+pool, the retries of oslo.db.
+"""
+
+import _thread as native
+import random
+import sys
+import time
+import types
+import uuid
+
+from tests.schedules import hub
+
+REAL = types.SimpleNamespace(
+    monotonic=time.monotonic, time=time.time, sleep=time.sleep,
+    perf_counter=time.perf_counter)
+# What the wall clock shows when the monotonic one shows 0.
+EPOCH = 1_800_000_000.0
+# Python's own modules that must see the ``_thread`` of this module.
+AGAIN = ('threading', 'queue', 'logging', '_threading_local', 'concurrent')
+_chance = random.Random(0)
+
+
+class Lock:
+    """``threading.Lock``: its waits are in virtual time."""
+
+    __slots__ = ('_held', '_waiters', '__weakref__')
+
+    def __init__(self):
+        self._held, self._waiters = False, None
+
+    def acquire(self, blocking=True, timeout=-1):
+        if not self._held:
+            self._held = True
+            return True
+        return blocking and self._wait(timeout)
+
+    def _wait(self, timeout):
+        here = hub.running
+        if here is None:
+            raise RuntimeError('a deadlock outside a schedule')
+        until = None if timeout is None or timeout < 0 else here.now + timeout
+        task = here.current
+        if self._waiters is None:
+            self._waiters = []
+        while self._held:
+            self._waiters.append(task)
+            try:
+                woken = here.block(until)
+            finally:
+                if task in self._waiters:
+                    self._waiters.remove(task)
+            if not woken and self._held:
+                return False
+        self._held = True
+        return True
+
+    def release(self):
+        if not self._held:
+            raise RuntimeError('release unlocked lock')
+        self._held = False
+        if self._waiters:
+            hub.running.wake(self._waiters.pop(0))
+
+    def locked(self):
+        return self._held
+
+    def _at_fork_reinit(self):
+        self._held, self._waiters = False, None
+
+    acquire_lock, release_lock, locked_lock = acquire, release, locked
+
+    def __enter__(self):
+        return self.acquire()
+
+    def __exit__(self, *error):
+        self.release()
+
+
+class Handle:
+    """What Python 3.13 keeps of a thread; it can be joined."""
+
+    def __init__(self, ident=None):
+        self.ident = ident
+        self._over = Lock()
+        self._over.acquire()
+
+    def is_done(self):
+        return not self._over.locked()
+
+    def _set_done(self):
+        if self._over.locked():
+            self._over.release()
+
+    def join(self, timeout=None):
+        if self._over.acquire(timeout=-1 if timeout is None else timeout):
+            self._over.release()
+
+
+def get_ident():
+    here = hub.running
+    return 1 if here is None or here.current is None else here.current.ident
+
+
+def start_new_thread(function, args, kwargs=None):
+    return _start(function, args, kwargs or {}).ident
+
+
+def start_joinable_thread(function, handle=None, daemon=True):
+    """Start a thread, as ``threading`` of Python 3.13 does."""
+    handle = Handle() if handle is None else handle
+    task = _start(function, (), {})
+    task.ended = handle._set_done
+    handle.ident = task.ident
+    return handle
+
+
+def _start(function, args, kwargs):
+    here = hub.running
+    if here is None or here.current is None:
+        raise RuntimeError('no thread may start outside a schedule')
+    owner = getattr(function, '__self__', None)
+    return here.spawn(here.current.process, function, *args,
+                      name=getattr(owner, '_name', None), **kwargs)
+
+
+def _set_sentinel():
+    """Return a lock that is released when this thread ends (before 3.13)."""
+    lock = Lock()
+    if hub.running is not None and hub.running.current is not None:
+        hub.running.current.ended = lambda: lock.locked() and lock.release()
+    return lock
+
+
+def _thread_module():
+    made = types.ModuleType('_thread')
+    made.__dict__.update(
+        {name: value for name, value in vars(native).items()
+         if not name.startswith('__')},
+        allocate_lock=Lock, allocate=Lock, LockType=Lock, lock=Lock,
+        get_ident=get_ident, get_native_id=get_ident,
+        start_new_thread=start_new_thread, start_new=start_new_thread,
+        start_joinable_thread=start_joinable_thread,
+        _set_sentinel=_set_sentinel, _ThreadHandle=Handle,
+        _make_thread_handle=Handle, _get_main_thread_ident=lambda: 1,
+        daemon_threads_allowed=lambda: True, _shutdown=lambda: None,
+        stack_size=lambda *size: 0, _count=lambda: 1)
+    # Those of Python are made of the lock of this module.
+    del made._local, made.RLock
+    return made
+
+
+# -- clocks
+
+class Clock:
+    """The time of the running schedule, for :func:`computed.clock.use`."""
+
+    @staticmethod
+    def monotonic():
+        here = hub.running
+        return REAL.monotonic() if here is None else here.now
+
+    @staticmethod
+    def time():
+        here = hub.running
+        if here is None:
+            return REAL.time()
+        task = here.current
+        return EPOCH + here.now + (task.process.wall if task else 0.0)
+
+
+def sleep(seconds):
+    here = hub.running
+    if here is None:
+        REAL.sleep(seconds)
+    elif here.current is not None:
+        here.sleep(seconds)
+
+
+def seed(value):
+    """Seed what libraries draw; our own code draws from computed.chance."""
+    _chance.seed(f'{value}/uuid')
+    random.seed(f'{value}/libraries')
+
+
+def install():
+    """Do this before anything else is imported."""
+    sys.modules['_thread'] = _thread_module()
+    sys.modules['_queue'] = None        # its SimpleQueue waits natively
+    for name in list(sys.modules):
+        if name.partition('.')[0] in AGAIN:
+            del sys.modules[name]
+    time.monotonic = time.perf_counter = Clock.monotonic
+    time.time, time.sleep = Clock.time, sleep
+    uuid.uuid4 = lambda: uuid.UUID(int=_chance.getrandbits(128), version=4)

@@ -1,0 +1,117 @@
+"""Users: they create, command, rename, list and delete instances."""
+
+import random
+import uuid as uuid_module
+
+from computed import context as computed_context
+from computed import exception
+from computed.conductor import client as conductor_client
+from computed.objects import base
+from computed.objects import instance as instance_obj
+from computed.rpc import hostapi
+from tests.schedules import hub
+from tests.schedules import judge
+
+# What a user does with an instance, by how often.
+ACTIONS = ('stop', 'stop', 'start', 'start', 'reboot', 'reboot_hard',
+           'pause', 'unpause', 'rename', 'list', 'list')
+
+
+class User:
+    """A user with one instance at a time, on one host."""
+
+    def __init__(self, cell, seed, number):
+        self._cell, self._judge = cell, cell.judge
+        self._random = random.Random(f'{seed}/user {number}')
+        self._machine = cell.machines[number % len(cell.machines)]
+        self._process = cell.process(f'u{number}')
+        self._guest = None
+        self.leaves = False
+
+    def start(self):
+        hub.running.spawn(self._process, self._run, name='user')
+
+    def _run(self):
+        transport = self._cell.transport(self._cell.conf_of_user())
+        base.use_conductor(conductor_client.ConductorAPI(transport))
+        self._hosts = hostapi.HostAPI(transport)
+        while True:
+            hub.running.sleep(self._random.random() ** 2 * 12)
+            if self.leaves:
+                return
+            guest = self._guest
+            if guest is None or guest.wishes == {judge.GONE}:
+                self._create()
+                continue
+            action = ('delete' if self._random.random() < 0.03 else
+                      self._random.choice(ACTIONS))
+            if action == 'rename':
+                self._rename(guest)
+            elif action == 'list':
+                self._list()
+            else:
+                self._operate(guest, action)
+
+    def _say(self, text):
+        hub.running.tell(f'{self._process} {text}')
+
+    def _create(self):
+        uuid = str(uuid_module.UUID(int=self._random.getrandbits(128),
+                                    version=4))
+        guest = self._judge.creates(uuid, self._machine)
+        self._say(f'creates {guest} on {self._machine.host}')
+        row = instance_obj.Instance(
+            computed_context.new(), uuid=uuid, name=f'g{guest}',
+            host=self._machine.host, vm_state='building', power_state=0,
+            command='x', vcpus=1, memory_mb=1, disk_gb=0, network='host')
+        outcome = self._ask(row.create)
+        self._say(f'{guest} {outcome}')
+        self._judge.created(guest, outcome)
+        if outcome == judge.ACCEPTED:
+            self._guest = guest
+            self._operate(guest, 'build')
+
+    def _operate(self, guest, op):
+        request = self._judge.asks(guest, op)
+        self._say(f'asks {op} {guest}')
+        outcome = self._ask(lambda: self._hosts.operate(
+            computed_context.new(), guest.machine.host,
+            op.removesuffix('_hard'), guest.uuid,
+            hard=op.endswith('_hard')))
+        self._say(f'{op} {guest} {outcome}')
+        self._judge.told(guest, request, outcome)
+
+    def _ask(self, call):
+        """Return what a user is told: accepted, refused or unknown."""
+        try:
+            call()
+        except exception.PeerFailed as error:
+            self._judge.fail('peer-failed', str(error))
+            return judge.UNKNOWN
+        except exception.OutcomeUnknown:
+            return judge.UNKNOWN
+        except exception.ComputedError as error:
+            self._judge.looks[f'refused: {type(error).__name__}'] += 1
+            return judge.REFUSED
+        return judge.ACCEPTED
+
+    def _rename(self, guest):
+        """Rename an instance, and look whether a tolerant list shows it."""
+        context = computed_context.new()
+        name = f'g{self._random.randrange(10 ** 9)}'
+
+        def rename():
+            row = instance_obj.Instance.get_by_uuid(context, guest.uuid,
+                                                    use_slave=False)
+            row.name = name
+            row.save()
+            found = instance_obj.InstanceList.get_by_host(
+                context, guest.machine.host, use_slave=True)
+            if not self._judge.losses:
+                self._cell.reads.renamed(guest.machine.host, guest.uuid, name,
+                                         row.revision, found)
+        self._ask(rename)
+
+    def _list(self):
+        self._ask(lambda: instance_obj.InstanceList.get_by_host(
+            computed_context.new(), self._machine.host, use_slave=True))

@@ -1,0 +1,107 @@
+"""What must hold after a time of calm: I5, I6, I8, and the rest of I7."""
+
+import os
+
+from computed import states
+from tests.schedules import judge
+
+# The vm_states in which a guest is on.
+RUNS = (states.ACTIVE, states.PAUSED)
+# These say nothing about the guest.
+OPEN = (states.ERROR, states.BUILDING)
+
+
+def problems(cell):
+    """Yield ``(kind, text)``: what does not hold, or not yet."""
+    rows = {row['uuid']: row for row in cell.cluster.primary.rows(
+        'SELECT * FROM instances')}
+    yield from _claims(rows, cell.cluster.primary.rows(
+        'SELECT uuid FROM guest_claims'))
+    yield from _lives(cell.machines)
+    serving = {machine.host: machine for machine in cell.machines
+               if machine.alive and machine.ready}
+    for guest in cell.judge.guests.values():
+        # If another machine has the host now, the guest is not there.
+        if serving.get(guest.machine.host) is guest.machine:
+            yield from _guest(guest, rows.get(guest.uuid),
+                              bool(cell.judge.losses))
+    for machine in cell.machines:
+        yield from _machine(machine, bool(cell.judge.losses))
+    for process in cell.processes:
+        for name, error in process.failures:
+            yield 'uncaught', (f'{process} {name}: '
+                               f'{type(error).__name__}: {error}')
+
+
+def _claims(rows, guest_claims):
+    """No claim is left."""
+    for row in rows.values():
+        if row['claim_id']:
+            yield 'claim-left', (f'{row["uuid"][:4]} {row["task_state"]} '
+                                 f'{row["claim_owner"]}')
+        elif row['task_state']:
+            yield 'task-state-left', f'{row["uuid"][:4]} {row["task_state"]}'
+    for row in guest_claims:
+        yield 'guest-claim-left', row['uuid'][:4]
+
+
+def _lives(machines):
+    """No guest runs on two machines, no two services have one host."""
+    runs, ready = {}, {}
+    for machine in machines:
+        if machine.alive and machine.ready:
+            ready.setdefault(machine.host, []).append(machine.name)
+        for uuid, info in machine.guests.infos.items():
+            if info.power_state in states.ON:
+                runs.setdefault(uuid, []).append(machine.name)
+    for kind, all_of in (('runs-twice', runs), ('two-services', ready)):
+        for name, where in all_of.items():
+            if len(where) > 1:
+                yield kind, f'{name[:4]} on {where}'
+
+
+def _guest(guest, row, lossy):
+    """A guest, its row, and what its user was told agree."""
+    info = guest.machine.guests.infos.get(guest.uuid)
+    power = info.power_state if info else states.NOSTATE
+    if row is None:
+        if not lossy and not guest.unborn:
+            yield 'row-lost', str(guest)
+        return
+    held = guest.uuid in guest.machine.service.claims.settled.held()
+    if lossy and (info is None or row['deleted'] or held):
+        return      # what is lost is lost; nobody may act on it
+    on, state = power in states.ON, row['vm_state']
+    if state not in OPEN:
+        agree = (info is None if state == states.DELETED
+                 else on == (state in RUNS))
+        if not agree:
+            yield 'disagree', (f'{guest} is {state}, its guest is '
+                               f'{states.power_name(power)}')
+        elif row['power_state'] != power:
+            yield 'power-state', (f'{guest}: {row["power_state"]} is '
+                                  f'recorded, the guest has {power}')
+    is_ = judge.GONE if info is None else judge.ON if on else judge.OFF
+    if not (lossy or row['fault'] or state == states.ERROR or
+            guest.unborn or is_ in guest.wishes):
+        yield 'lost-request', (f'{guest} is {is_}, its user was told '
+                               f'{sorted(guest.wishes)}')
+
+
+def _machine(machine, lossy):
+    """A daemon is up, has ended its work, and its tasks run."""
+    if not machine.alive or not machine.ready:
+        if not machine.may_be_down:
+            yield 'host-down', machine.name
+        return
+    service = machine.service
+    entries = [name for name in sorted(os.listdir(
+        os.path.join(machine.state_path, 'claims'))) if name[-5:] == '.json']
+    held = service.claims.settled.held()
+    digest = service.runner.digest()
+    for kind, found in (
+            ('journal-left', entries), ('in-hand', service.claims.in_hand),
+            ('held', () if lossy else sorted(held)),
+            ('task', digest['overdue'] or digest['failing'])):
+        if found:
+            yield kind, f'{machine.name}: {found}'
