@@ -41,17 +41,18 @@ class Outage:
         self.reason: str | None = None
         self.since: float | None = None
 
-    def lasts(self, reason: str, kind: str = '') -> None:
+    def lasts(self, reason: str, kind: str = '', told: bool = True) -> None:
         """Note that it is away, and why; tell it if it is time to.
 
         :param kind: of the reason; a new kind is told at once
+        :param told: False: another line tells of it, so this one does not
         """
         with self._lock:
             now = clock.monotonic()
             self.reason = reason
             if self.since is None:
                 self.since, self._told = now, set()
-            if self._limit.take(kind) is None:
+            if not told or self._limit.take(kind) is None:
                 return
             text = self._lasts if kind in self._told else self._gone
             self._told.add(kind)

@@ -68,6 +68,11 @@ class Seldom:
         """
         self._log(logging.WARNING, text, values, kind)
 
+    def info(self, text: str, *values: object, kind: str | None = None
+             ) -> None:
+        """Log a line for information, or count it; see :meth:`warn`."""
+        self._log(logging.INFO, text, values, kind)
+
     def error(self, text: str, *values: object, kind: str | None = None
               ) -> None:
         """Log an error, or count it; see :meth:`warn`."""

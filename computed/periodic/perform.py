@@ -62,7 +62,9 @@ def perform(slot: task_slot.Slot, run: task_slot.Run, manager: object,
             retry_after = min(retry_after, slot.timetable.spacing or math.inf)
         slot.resync = isinstance(
             error, exception.Resync | exception.ResyncFull)
-        slot.waiting.lasts(record.error)
+        # Who asks for a run of a task that is off is told; it does not wait.
+        if slot.timetable.spacing is not None:
+            slot.waiting.lasts(slot.name, record.error)
     except exception.ComputedError as error:
         record.outcome, record.error = history.ERROR, one_line(error)
         slot.failing.lasts(record.error)
@@ -71,7 +73,7 @@ def perform(slot: task_slot.Slot, run: task_slot.Run, manager: object,
         record.outcome, record.error = history.ERROR, one_line(error)
         LOG.exception('Periodic task %s failed', slot.name)
     if record.outcome != history.PUT_OFF:
-        slot.waiting.ends()
+        slot.waiting.ends(slot.name)
     if record.outcome == history.OK:
         slot.failing.ends()
     record.reads = dict(reads)

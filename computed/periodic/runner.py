@@ -26,6 +26,7 @@ from computed.periodic import history
 from computed.periodic import perform
 from computed.periodic import slot as task_slot
 from computed.periodic import timetable
+from computed.periodic import waiting
 from computed.periodic import workers
 
 LOG = logging.getLogger(__name__)
@@ -66,9 +67,10 @@ class Runner:
         self._new_context = new_context
         self._clock = clock
         self._history = history.History(folder)
+        put_off = waiting.Waiting()
         self._slots = {
             name: task_slot.Slot(name, task, timetable.Timetable(
-                timetable.fraction(manager.host, name)))
+                timetable.fraction(manager.host, name)), put_off)
             for name, task in (collect.collect(manager) if tasks is None
                                else tasks).items()}
         for slot in self._slots.values():

@@ -17,6 +17,7 @@ from computed import periodic
 from computed.logs import outage
 from computed.periodic import history
 from computed.periodic import timetable
+from computed.periodic import waiting as waiting_module
 
 LOG = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Run:
 class Slot:
     """One task, with its timetable and its counters.
 
+    :ivar waiting: of all tasks of the host: which of them are put off
     :ivar run: the run that has begun and not ended, or None
     :ivar queued_at: since when the task waits for a thread, or None
     :ivar requests: ``(future, accept)`` of the callers that asked for the
@@ -65,6 +67,7 @@ class Slot:
     name: str
     task: periodic.PeriodicTask
     timetable: timetable.Timetable
+    waiting: waiting_module.Waiting
     run: Run | None = None
     queued_at: float | None = None
     requests: list[tuple[RunFuture, int | None]] = dataclasses.field(
@@ -75,16 +78,10 @@ class Slot:
     resync: bool = False
 
     def __post_init__(self) -> None:
-        """Make what tells that runs are put off or fail.
+        """Make what tells that runs fail.
 
-        :ivar waiting: lasts while runs are put off
         :ivar failing: lasts from a foreseen failure to the next success
         """
-        self.waiting = outage.Outage(
-            f'Periodic task {self.name} is put off',
-            f'Periodic task {self.name} has been put off for {{seconds}}',
-            f'Periodic task {self.name} runs again after {{seconds}}.',
-            level=logging.INFO)
         self.failing = outage.Outage(
             f'Periodic task {self.name} failed',
             f'Periodic task {self.name} has been failing for {{seconds}}',
@@ -118,6 +115,8 @@ class Slot:
         except (cfg.Error, exception.ConfigError) as error:
             LOG.warning('Periodic task %s keeps its interval of %s s: %s',
                         self.name, self.timetable.spacing or 0, error)
+        if self.timetable.spacing is None:
+            self.waiting.ends(self.name)    # it was turned off
 
     def overdue(self, now: float) -> bool:
         """Tell whether the run takes too long, or begins too late."""

@@ -275,11 +275,12 @@ class Pass:
     def put_off(self, reason: str) -> periodic.Report:
         """End the pass, because no claim can be granted now.
 
-        The next pass begins again.
+        The next pass begins again. That the primary is away is the warning of
+        the heartbeat.
         """
         report = self.report
         report.refused = (report.candidates - report.acted - report.failed -
                           report.lost_races - report.recorded)
         report.note = f'{report.refused} candidates are put off: {reason}'
-        self.memory.lines.warn('%s', report.note)
+        self.memory.lines.info('%s', report.note)
         return report

@@ -23,6 +23,7 @@ from computed.claims import seen
 from computed.claims import settled
 from computed.conductor import client as conductor_client
 from computed.conf import validation
+from computed.logs import seldom
 from computed.objects import base
 from computed.objects import instance as instance_obj
 from computed.operations import recover
@@ -85,6 +86,7 @@ class HostService:
         self.manager: manager.ComputeManager | None = None
         self.runner: runner.Runner | None = None
         self._lifecycle_events: lifecycle_events.LifecycleEvents | None = None
+        self._lines = seldom.Seldom(LOG)
         self._around = surroundings or surroundings_module.Surroundings()
         self._parts = parts.Parts()
         self._transport: transport_module.Transport | None = None
@@ -266,8 +268,8 @@ class HostService:
         try:
             power_states.check_instance(self.manager, context.new(), uuid)
         except exception.ComputedError as error:
-            LOG.info('A lifecycle event of instance %(uuid)s is left to the '
-                     'next pass: %(error)s', {'uuid': uuid, 'error': error})
+            self._lines.info('A lifecycle event of instance %s is left to '
+                             'the next pass: %s', uuid, error)
         except Exception:
             LOG.exception('A lifecycle event of instance %s failed.', uuid)
 

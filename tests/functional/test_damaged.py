@@ -156,10 +156,14 @@ def test_a_text_that_is_none_spoils_no_page(fresh, pair, column, value):
 
 def test_a_host_whose_heartbeats_are_damaged_was_never_heard(
         registered, pair):
+    def counted():
+        return pair.sql(pair.primary, 'SELECT seconds FROM cell_clock')[0][0]
+
     pair.sql(pair.primary, "UPDATE services SET heard_at = 'now'")
+    before = counted()
     [found] = host_obj.HostList.get_all(context.new())
-    assert found.service.silent_for == pair.sql(
-        pair.primary, 'SELECT seconds FROM cell_clock')[0][0]
+    # The clock may go on meanwhile.
+    assert before <= found.service.silent_for <= counted()
 
 
 @pytest.mark.parametrize('column', ['heard_at', 'heard_listened', 'began'])

@@ -113,9 +113,8 @@ def test_reads_go_on_to_their_bound_and_nothing_is_done(
     # The pass still saw who differs; nobody gave leave to act.
     assert report.candidates == DIFFERING + 1
     assert (report.refused, report.acted) == (DIFFERING + 1, 0)
-    [said] = fixtures.complaints(caplog)
-    assert said.exc_info is None
-    assert 'are put off' in said.getMessage()
+    # The heartbeat of a host warns; the task adds no second warning.
+    assert fixtures.complaints(caplog) == []
     # Its type says that the timeout of RPC was not waited for.
     with pytest.raises(exception.PrimaryUnavailable):
         replication.create(name='new')

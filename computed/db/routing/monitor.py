@@ -130,5 +130,7 @@ class Monitor:
             self._stopping.wait(interval)
 
     def _expected(self) -> nodes.Expected:
-        return nodes.Expected(self.router.incarnation.database_id,
-                              self.router.primary.identity, self._outdated)
+        primary = self.router.primary
+        return nodes.Expected(
+            self.router.incarnation.database_id, primary.identity,
+            self._outdated, primary.outage.length() is not None)

@@ -92,11 +92,14 @@ class Expected:
 
     :ivar identity: of the primary
     :ivar outdated: the schemas that this code cannot work with
+    :ivar primary_away: the primary takes no heartbeats now, so every replica
+        lags
     """
 
     database_id: str
     identity: str | None
     outdated: abc.Collection[str]
+    primary_away: bool = False
 
     def unfit(self, found: abc.Mapping[str, typing.Any]) -> str | None:
         """Return why the node that answered ``found`` is unfit, or None."""

@@ -106,11 +106,13 @@ class Replica(nodes.Node):
     def _average(self, seconds: float) -> None:
         self.latency += (seconds - self.latency) / 8
 
-    def failed(self, reason: str, error: Exception | None = None) -> None:
+    def failed(self, reason: str, error: Exception | None = None,
+               told: bool = True) -> None:
         """Take the replica out of use; good samples bring it back.
 
         :param reason: one of few, for metrics
         :param error: what its server or its driver said
+        :param told: False: the log tells already what it is due to
         """
         problem = None if error is None else errors.problem(error)
         with self._lock:
@@ -120,7 +122,8 @@ class Replica(nodes.Node):
             known = (self.health.ejected_once or
                      self.health.bad_in_a_row >= PATIENCE)
         if known:
-            self.outage.lasts(f'{reason}: {problem}' if problem else reason)
+            self.outage.lasts(f'{reason}: {problem}' if problem else reason,
+                              told=told)
         if ejected:
             metrics.replica_ejections.labels(self.name, reason).inc()
 
@@ -146,7 +149,8 @@ class Replica(nodes.Node):
             heartbeats, self.name, began,
             found['now'].replace(tzinfo=datetime.UTC).timestamp(),
             self.clock(), self.settings.replica_heartbeat_interval)
-        problem = expected().unfit(found)
+        wanted = expected()
+        problem = wanted.unfit(found)
         if problem is None and found['heartbeat'] is None:
             problem = 'shows no heartbeat of this conductor yet'
         if problem is None and self.identity not in (None, found['identity']):
@@ -155,7 +159,7 @@ class Replica(nodes.Node):
         elif problem:
             self.failed(problem)
         else:
-            self._adopt(found, began, heartbeats)
+            self._adopt(found, began, heartbeats, wanted.primary_away)
 
     def _forget(self, identity: str) -> None:
         """Drop what the former server of this address had shown."""
@@ -165,7 +169,7 @@ class Replica(nodes.Node):
         self.dispose()
 
     def _adopt(self, found: abc.Mapping[str, typing.Any], began: float,
-               heartbeats: lag.Heartbeats) -> None:
+               heartbeats: lag.Heartbeats, primary_away: bool) -> None:
         now = self.clock()
         with self._lock:
             self.identity = found['identity']
@@ -179,7 +183,7 @@ class Replica(nodes.Node):
                     self.settings.max_replica_lag)
             back = not lags and self.health.good(now)
         if lags:
-            self.failed(LAGGING)
+            self.failed(LAGGING, told=not primary_away)
         if back and not self.outage.ends():
             LOG.info('Replica %s is in use.', self.name)
 

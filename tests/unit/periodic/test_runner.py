@@ -509,12 +509,32 @@ def test_what_is_away_puts_off_in_one_line(bench, caplog, error):
         bench.do = lambda context: None
         bench.to_next_run()
     assert bench.described()['failures'] == 0
-    said = [record for record in caplog.records if '_task' in
+    said = [record for record in caplog.records if 'put off' in
             record.getMessage() and record.levelno >= logging.INFO]
     assert [one.getMessage().partition(':')[0] for one in said] == [
-        'Periodic task _task is put off',
-        'Periodic task _task runs again after 0 s.']
+        'Periodic tasks are put off',
+        'No periodic task is put off any more, after 0 s.']
     assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize('turned_off', ['before', 'afterwards'])
+def test_a_task_that_is_off_does_not_wait(bench, caplog, turned_off):
+    def away(context):
+        raise exception.PrimaryUnreachable(address='db1', problem='refused')
+
+    bench.do = away
+    bench.every(0 if turned_off == 'before' else 10)
+    bench.start()
+    with caplog.at_level(logging.INFO):
+        asked = bench.running.trigger('_task')
+        assert asked.result(60).outcome == 'put_off'
+        bench.every(0)
+        bench.running.reload()
+    said = [text.partition(',')[0] for text in caplog.messages
+            if 'any more' in text]
+    assert said == (turned_off == 'afterwards') * [
+        'No periodic task is put off any more']
+    assert len(caplog.messages) == 2 * len(said)
 
 
 def test_a_typed_error_needs_no_traceback(bench, caplog):

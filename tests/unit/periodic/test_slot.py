@@ -2,12 +2,13 @@ from concurrent import futures
 
 from computed.periodic import slot as task_slot
 from computed.periodic import timetable
+from computed.periodic import waiting
 
 
 def slot():
     table = timetable.Timetable(0.25)
     table.start(1000, 100)
-    return task_slot.Slot('_task', None, table)
+    return task_slot.Slot('_task', None, table, waiting.Waiting())
 
 
 def test_a_run_is_overdue_from_its_deadline_on():
