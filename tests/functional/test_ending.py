@@ -46,7 +46,7 @@ class Site:
         self.programs[name] = fixtures.Program(
             program, folder, '--config-file', str(path))
 
-    def start_all(self, shutdown_timeout=3):
+    def start_all(self, shutdown_timeout=60):
         for name in ('c1', 'c2'):
             self.start(name, 'computed-conductor', shutdown_timeout)
         for name in ('h1', 'h2'):
@@ -94,6 +94,23 @@ class Site:
             assert self.programs[name].process.poll() == 0, said
             assert 'Traceback' not in said
 
+    def end_guests(self):
+        """Kill the guests, when no conductor that was told is left."""
+        conductors = [self.programs[name].process for name in ('c1', 'c2')]
+        waiting.wait_for(
+            lambda: all(one.poll() is not None for one in conductors), SOON,
+            'the end of the conductors')
+        guests = [process for process in psutil.process_iter(['cmdline'])
+                  if self._is_guest(process)]
+        assert len(guests) == 2, guests
+        for process in guests:
+            process.kill()
+
+    def _is_guest(self, process):
+        return (process.info['cmdline'] or [])[1:] == ['-c', STUBBORN] and (
+            process.environ().get('COMPUTED_FOLDER', '').startswith(
+                str(self.folder)))
+
     def clean_up(self):
         for program in self.programs.values():
             program.end(signal.SIGKILL)
@@ -122,13 +139,12 @@ over_rabbit = pytest.mark.parametrize('site', ['rabbit'], indirect=True)
 
 @pytest.fixture
 def busy(site):
-    """Each host ends a guest, which takes three seconds."""
+    """Each host ends a guest, until :meth:`Site.end_guests`."""
     site.start_all()
     for host in ('h1', 'h2'):
         site.manage('instance', 'create', f'web-{host}', '--host', host,
                     '--command', STUBBORN, '--wait')
-    for host in ('h1', 'h2'):
-        site.manage('instance', 'stop', f'web-{host}')
+    site.manage('instance', 'stop', 'web-h1', 'web-h2')
     assert [row[2] for row in site.rows()] == ['powering-off'] * 2
     return site
 
@@ -138,6 +154,7 @@ def busy(site):
 def test_programs_that_are_told_together_end_in_order(busy, order):
     names = order.split()
     busy.tell(names)
+    busy.end_guests()
     busy.wait_for_end(names)
     busy.start_all()
     busy.wait_until_settled()
@@ -145,12 +162,10 @@ def test_programs_that_are_told_together_end_in_order(busy, order):
 
 @over_rabbit
 def test_programs_end_in_order_while_the_broker_is_away(busy, rabbitmq):
-    rabbitmq.stop_app()
-    try:
+    with rabbitmq.away():
         busy.tell(busy.programs)
+        busy.end_guests()
         busy.wait_for_end(busy.programs)
-    finally:
-        rabbitmq.start()
     busy.start_all()
     busy.wait_until_settled()
 

@@ -159,6 +159,18 @@ class RabbitMQ:
         self._has_app = False
         self.evaluate('rabbit:stop()')
 
+    @contextlib.contextmanager
+    def away(self):
+        """Stop it as :meth:`stop_app` does; after the body it runs again.
+
+        So it does if it could not be stopped: others use it, too.
+        """
+        try:
+            self.stop_app()
+            yield
+        finally:
+            self.start()
+
     def stop(self, seconds=30):
         """End it in order; harmless when it has ended."""
         if self._runs:
