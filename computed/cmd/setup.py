@@ -20,7 +20,6 @@ from computed import conf as computed_conf
 from computed import exception
 from computed import files
 from computed.conf import shown
-from computed.conf import spelling
 from computed.conf import validation
 from computed.logs import printable
 from computed.rpc import options
@@ -62,7 +61,8 @@ def configure(argv: list[str], prog: str, description: str | None = None,
     files.raise_limit()
     logging.register_options(cfg.CONF)
     logging.set_defaults(default_log_levels=LOG_LEVELS)
-    conf = load(argv, prog, description)
+    foreign: list[str] = []
+    conf = load(argv, prog, description, foreign.append)
     if setup is not None:
         setup(conf)
     try:
@@ -74,6 +74,8 @@ def configure(argv: list[str], prog: str, description: str | None = None,
     except (logging.LogConfigError, ValueError) as error:
         fail(error)
     log_writers.prepare(conf)
+    for line in foreign:
+        LOG.warning('%s', line)
     if concurrency.chosen() == concurrency.EVENTLET:
         LOG.warning('Running on eventlet, which its authors have deprecated.')
     return conf
@@ -94,9 +96,12 @@ def unusable_log(option: str, error: OSError) -> exception.ConfigError:
                'but root.')
 
 
-def load(argv: list[str], prog: str, description: str | None = None
-         ) -> cfg.ConfigOpts:
+def load(argv: list[str], prog: str, description: str | None = None,
+         warn: abc.Callable[[str], object] = str) -> cfg.ConfigOpts:
     """Read the configuration as :func:`configure` does, but set up no log.
+
+    :param warn: called with one line about each section or option that only
+        other machines may know. Commands say nothing about them.
     """
     if problem := undecodable(argv):
         fail(exception.ComputedError(problem), prog)
@@ -109,7 +114,7 @@ def load(argv: list[str], prog: str, description: str | None = None
              description=description)
         validation.check(conf)
         validation.check_backend(conf)
-        spelling.check(conf, late_options.all_of)
+        late_options.check(conf, prog, warn)
     except (cfg.Error, exception.ComputedError) as error:
         fail(shown.explained(error))
     except (OSError, UnicodeDecodeError) as error:

@@ -18,18 +18,26 @@ from computed import exception
 VARIABLE = re.compile('OS_([A-Z0-9_]+?)__([A-Z0-9_]+)')
 ENVIRONMENT = 'the environment'
 
+REMOVE = 'Remove it.'
+# How like a known name a misspelt one is, from 0 to 1. What only other
+# machines know is often a little like a known name, too.
+ALIKE, MUCH_ALIKE = 0.6, 0.75
+
 # The names of options by the names of their sections.
 Names = dict[str, set[str]]
 Options = abc.Iterable[tuple[str | None, abc.Iterable[cfg.Opt]]]
 
 
-def check(conf: cfg.ConfigOpts, later: abc.Callable[[], abc.Iterable[Options]]
-          ) -> None:
+def check(conf: cfg.ConfigOpts, later: abc.Callable[[], abc.Iterable[Options]],
+          foreign: abc.Callable[[str], object] | None = None) -> None:
     """Refuse the first section or option that is not known.
 
     :param later: returns the options that are registered later than now, of
         one library or package after another. It is asked only if something
         is not known without them.
+    :param foreign: called with one line for each section or option that is
+        like no known one; it may belong to a package of another machine.
+        None: this is refused, too
     :raises computed.exception.UnknownOption: names the nearest right one
     """
     written = list(_written(conf))
@@ -46,8 +54,17 @@ def check(conf: cfg.ConfigOpts, later: abc.Callable[[], abc.Iterable[Options]]
         rest = _unknown(rest, known)
         if not rest:
             return
+    likeness = ALIKE if foreign is None else MUCH_ALIKE
     for path, section, name in rest:
-        raise _refusal(path, section, name, known)
+        if name is not None and path != ENVIRONMENT and (
+                _group(section) not in known):
+            continue    # the section itself came before
+        refusal = _refusal(path, section, name, known, likeness)
+        if foreign is None or refusal.kwargs['remedy'] != REMOVE:
+            raise refusal
+        foreign('{path}: this machine knows no {kind} {what}. It may belong '
+                'to a package that only hosts have; if not, remove it.'
+                .format_map(refusal.kwargs))
 
 
 def _written(conf: cfg.ConfigOpts
@@ -113,53 +130,54 @@ def _option(name: str) -> str:
     return name.replace('-', '_')
 
 
-def _refusal(path: str, section: str, name: str | None, known: Names
-             ) -> exception.UnknownOption:
+def _refusal(path: str, section: str, name: str | None, known: Names,
+             likeness: float) -> exception.UnknownOption:
     if path == ENVIRONMENT:
-        return _refusal_of_variable(section, str(name), known)
+        return _refusal_of_variable(section, str(name), known, likeness)
     if name is None:
-        near = _nearest_section(section, known)
+        near = _nearest_section(section, known, likeness)
         return exception.UnknownOption(
             path=path, what=f'[{section}]', kind='section',
-            remedy=f'Write [{near}].' if near else 'Remove it.')
-    remedy = 'Remove it.'
+            remedy=f'Write [{near}].' if near else REMOVE)
+    remedy = REMOVE
     members = known[_group(section)]
-    near = _nearest_option(name, members, 0.8)
+    near = _nearest_option(name, members, MUCH_ALIKE)
     homes = [group for group, names in known.items()
              if _option(name) in names]
     if near:
         remedy = f'Write {near}.'
     elif homes:
         remedy = f'It belongs to [{homes[0]}].'
-    elif near := _nearest_option(name, members):
+    elif near := _nearest_option(name, members, likeness):
         remedy = f'Write {near}, or remove it.'
     return exception.UnknownOption(
         path=path, what=f'[{section}] {name}', kind='option', remedy=remedy)
 
 
-def _refusal_of_variable(section: str, name: str, known: Names
-                         ) -> exception.UnknownOption:
-    home = section if section in known else _nearest_section(section, known)
+def _refusal_of_variable(section: str, name: str, known: Names,
+                         likeness: float) -> exception.UnknownOption:
+    home = (section if section in known else
+            _nearest_section(section, known, likeness))
     members = known[home] if home else set()
     # Both may be misspelt, or a right option is in a wrong section.
     found: list[tuple[str | None, str | None]] = [
-        (home, _nearest_option(name, members, 0.8)),
+        (home, _nearest_option(name, members, MUCH_ALIKE)),
         *((other, name) for other, names in known.items()
           if _option(name) in names),
-        (home, _nearest_option(name, members))]
+        (home, _nearest_option(name, members, likeness))]
     near = [_variable(where, what) for where, what in found if where and what]
     return exception.UnknownOption(
         path=ENVIRONMENT, what=_variable(section, name), kind='option',
-        remedy=f'Write {near[0]}.' if near else 'Remove it.')
+        remedy=f'Write {near[0]}.' if near else REMOVE)
 
 
-def _nearest_section(name: str, known: Names) -> str | None:
+def _nearest_section(name: str, known: Names, likeness: float) -> str | None:
     names = {_group(group).lower(): group for group in known}
-    near = difflib.get_close_matches(name.lower(), names, 1)
+    near = difflib.get_close_matches(name.lower(), names, 1, likeness)
     return names[near[0]] if near else None
 
 
 def _nearest_option(name: str, members: abc.Iterable[str],
-                    likeness: float = 0.6) -> str | None:
+                    likeness: float) -> str | None:
     near = difflib.get_close_matches(_option(name), members, 1, likeness)
     return near[0] if near else None

@@ -21,6 +21,22 @@ LIBRARIES = ('oslo.log', 'oslo.db', 'oslo.concurrency', 'oslo.messaging',
              'oslo.versionedobjects', 'oslo.metrics', 'oslo.policy',
              'oslo.middleware')
 
+# The program that runs tasks and drivers. So it has their packages.
+HOST = 'computed'
+
+
+def check(conf: cfg.ConfigOpts, prog: str | None,
+          warn: abc.Callable[[str], object]) -> None:
+    """Refuse the first section or option that nobody reads.
+
+    :param prog: the name of the program. One that is not a host refuses only
+        what is like a known name: other packages may be on hosts only.
+    :param warn: called with one line about each one that is let through
+    :raises computed.exception.UnknownOption: names the nearest right one
+    :raises computed.exception.PluginError: see :func:`all_of`
+    """
+    spelling.check(conf, all_of, None if prog == HOST else warn)
+
 
 def all_of() -> abc.Iterator[spelling.Options]:
     """Return the options of one library or package after another.

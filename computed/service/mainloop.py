@@ -20,7 +20,6 @@ from computed import concurrency
 from computed import conf as computed_conf
 from computed import exception
 from computed.conf import shown
-from computed.conf import spelling
 from computed.conf import validation
 from computed.logs import printable
 from computed.rpc import options
@@ -56,9 +55,11 @@ class Service(typing.Protocol):
     def reload(self) -> None: ...
 
 
-def read_again(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
+def read_again(conf: cfg.ConfigOpts,
+               warn: abc.Callable[[str], object] = str) -> cfg.ConfigOpts:
     """Return what the configuration files say now.
 
+    :param warn: see :func:`computed.service.late_options.check`
     :raises computed.exception.ConfigError: a value is not usable
     """
     fresh = cfg.ConfigOpts()
@@ -68,7 +69,7 @@ def read_again(conf: cfg.ConfigOpts) -> cfg.ConfigOpts:
     fresh([], default_config_files=conf.config_file or [],
           default_config_dirs=conf.config_dir or [])
     validation.check(fresh)
-    spelling.check(fresh, late_options.all_of)
+    late_options.check(fresh, conf.prog, warn)
     return fresh
 
 
@@ -186,7 +187,7 @@ class MainLoop:
             self._tell(RELOADING=1, MONOTONIC_USEC=int(
                 clock.monotonic() * 1e6))
         try:
-            read_again(self.conf)
+            read_again(self.conf, LOG.warning)
             with log_writers.kept():
                 self.conf.mutate_config_files()
             log_writers.prepare(self.conf)

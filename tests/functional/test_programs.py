@@ -300,6 +300,29 @@ def test_what_is_misspelt_is_refused(tmp_path, text, said):
     assert not (tmp_path / 'state').exists()
 
 
+def test_options_of_a_package_that_only_hosts_have(tmp_path):
+    """A conductor says it in one line, a command not at all."""
+    config = tmp_path / 'computed.conf'
+    config.write_text('[zzz]\nspeed = 3\n')
+    arguments = ('--config-file', str(config),
+                 '--state-path', str(tmp_path / 'state'))
+    line = f'{config}: this machine knows no section [zzz].'
+    conductor = fixtures.Program('computed-conductor', tmp_path, *arguments)
+    try:
+        conductor.wait_for_output(line)
+        config.write_text('[zzz]\nspeed = 4\n')
+        conductor.process.send_signal(signal.SIGHUP)
+        conductor.wait_for_output('Configuration reloaded')
+        assert conductor.output().count(line) == 2
+    finally:
+        assert conductor.end() == 0
+    done = prefork.run('computed.cmd.manage', *arguments, 'db', 'version')
+    assert (done.returncode, done.stderr) == (0, '')
+    done = prefork.run('computed.cmd.computed', *arguments)
+    assert done.returncode == 1
+    assert f'{config}: [zzz] is no section that computed reads' in done.stderr
+
+
 def test_a_second_daemon_on_the_same_state_is_refused(lasting):
     done = prefork.run('computed.cmd.computed', *lasting.arguments)
     assert done.returncode == 1

@@ -15,7 +15,7 @@ from computed.service import late_options
 @pytest.fixture
 def check(tmp_path):
     """A function that checks a file, or one in a folder, with this text."""
-    def check(text, folder=False, later=late_options.all_of):
+    def check(text, folder=False, later=late_options.all_of, foreign=None):
         (tmp_path / 'conf.d').mkdir(exist_ok=True)
         path = tmp_path / ('conf.d/x.conf' if folder else 'computed.conf')
         path.write_text(text)
@@ -24,7 +24,7 @@ def check(tmp_path):
         options.register_opts(conf)
         conf(['--config-dir', str(path.parent)] if folder else
              ['--config-file', str(path)])
-        spelling.check(conf, later)
+        spelling.check(conf, later, foreign)
     return check
 
 
@@ -41,6 +41,35 @@ def check(tmp_path):
 def test_what_is_misspelt_is_refused(check, text, said, folder):
     with pytest.raises(exception.ConfigError, match=said):
         check(text, folder)
+
+
+@pytest.mark.parametrize('text, what', [
+    ('[acme_tasks]\ninterval = 3\nspeed = 3\n', 'section [acme_tasks]'),
+    ('[tasks]\nacme_speed = 3\n', 'option [tasks] acme_speed')])
+def test_what_only_hosts_may_know_is_let_through_with_one_line(
+        check, text, what):
+    said = []
+    check(text, foreign=said.append)
+    [line] = said
+    assert f'/computed.conf: this machine knows no {what}. It may' in line
+
+
+def test_a_variable_that_only_hosts_may_know_is_let_through(
+        check, monkeypatch):
+    monkeypatch.setenv('OS_ACME__SPEED', '3')
+    said = []
+    check('', foreign=said.append)
+    assert 'the environment: this machine knows no option OS_ACME__SP' in (
+        ' '.join(said))
+
+
+@pytest.mark.parametrize('text', [
+    '[databse]\nconnection = x', '[default]\nhost = x',
+    '[DEFAULT]\nhots = x', '[DEFAULT]\nconnection = x',
+    '[database]\nconection = x', '[zzz]\nx = 1\n[databse]\nx = 1\n'])
+def test_what_is_like_a_known_name_is_refused_everywhere(check, text):
+    with pytest.raises(exception.UnknownOption, match='Write|belongs to'):
+        check(text, foreign=str)
 
 
 @pytest.mark.parametrize('text', [
