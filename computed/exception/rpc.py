@@ -12,6 +12,12 @@ class BrokerUnavailable(ConductorUnavailable):
     """The message broker {url} cannot be used: {problem}."""
 
 
+class SocketsForbidden(ConductorUnavailable):
+    """Permission denied at {path}: it belongs to user {owner}, and {other} \
+runs as user {user}. Run commands as {fitting}, and all services of this \
+machine as one user."""
+
+
 class WrongQueue(ComputedError):
     """Queue {queue} is another queue than services would declare: \
 {difference}. Stop the services, delete the queue with `rabbitmqctl \

@@ -9,6 +9,7 @@ from computed import exception
 from computed.rpc import options
 from computed.rpc import rabbit
 from computed.rpc.unix import driver as unix_driver
+from computed.rpc.unix import owners
 
 
 @contextlib.contextmanager
@@ -43,6 +44,8 @@ def translated(missing: exception.ComputedError, method: str,
     except (unix_driver.CannotBeSent, rabbit.TooLarge) as error:
         raise exception.BadRequest(
             method=method, problem=str(error)) from None
+    except unix_driver.NotAllowed as error:
+        raise forbidden(error.cause) from None
     except messaging.MessageDeliveryFailure as error:
         raise missing from error
 
@@ -51,6 +54,15 @@ def unreachable(error: rabbit.Unreachable) -> exception.BrokerUnavailable:
     """Return the error that says why the broker cannot be used."""
     return exception.BrokerUnavailable(
         url=options.shown(str(error.url)), problem=error.problem)
+
+
+def forbidden(error: owners.Forbidden) -> exception.SocketsForbidden:
+    """Return the error that says whose the sockets are."""
+    return exception.SocketsForbidden(
+        path=error.path, owner=error.owner,
+        other='its server' if error.server else 'this program',
+        user=error.server or error.user,
+        fitting=' or '.join(dict.fromkeys((error.owner, 'root'))))
 
 
 def wrong_queue(found: rabbit.Queues, name: str) -> exception.WrongQueue:

@@ -22,6 +22,7 @@ from oslo_serialization import jsonutils
 
 from computed import concurrency
 from computed import exception
+from computed.rpc import errors
 from computed.rpc.unix import budget as unix_budget
 from computed.rpc.unix import driver as unix_driver
 from computed.rpc.unix import links as unix_links
@@ -402,34 +403,89 @@ def test_only_root_and_the_same_user_are_served(
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='only root can be others')
 def test_root_calls_the_servers_of_the_user_whose_folder_it_is(directory):
-    os.mkdir(directory, 0o700)
-    os.chown(directory, NOBODY, NOBODY)
+    path = os.path.join(directory, 'server')
+    with listening(path, NOBODY):
+        unix_links.Link(path, None).hang_up()
+        os.chmod(directory, 0o777)
+        with pytest.raises(PermissionError, match='belongs to user'):
+            unix_links.Link(path, None)
+
+
+@contextlib.contextmanager
+def as_user(uid, act):
+    """Run ``act(say)`` as a user in a child; yields what it says first."""
     ready, done = os.pipe()
     pid = os.fork()
     if not pid:
         try:
             signal.alarm(60)
-            os.chdir(directory)
-            os.setuid(NOBODY)
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-                sock.bind('server')
-                sock.listen()
-                os.write(done, b'.')
-                signal.pause()
+            os.setuid(uid)
+            act(lambda text: os.write(done, text.encode()))
         finally:
             os._exit(1)
+    os.close(done)
     try:
-        assert os.read(ready, 1)
-        path = os.path.join(directory, 'server')
-        unix_links.Link(path, None).hang_up()
-        os.chmod(directory, 0o777)
-        with pytest.raises(PermissionError, match='belongs to user'):
-            unix_links.Link(path, None)
+        yield os.read(ready, 1 << 16).decode()
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         os.close(ready)
-        os.close(done)
+
+
+@contextlib.contextmanager
+def listening(path, uid):
+    """A server of the user ``uid``, in a folder of that user alone."""
+    folder, name = os.path.split(path)
+    os.mkdir(folder, 0o700)
+    os.chown(folder, uid, uid)
+    descriptor = os.open(folder, os.O_PATH)
+
+    def listen(say):
+        os.fchdir(descriptor)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            sock.bind(name)
+            sock.listen()
+            say('.')
+            signal.pause()
+    try:
+        with as_user(uid, listen) as said:
+            assert said == '.'
+            yield
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root can be others')
+@pytest.mark.parametrize('server, owner, client, said', [
+    (0, 0, NOBODY, 'root, and this program runs as user nobody. Run commands '
+     'as root, and'),
+    (0, NOBODY, NOBODY, 'nobody, and its server runs as user root. Run '
+     'commands as nobody or root, and'),
+    (NOBODY, 0, 0, 'root, and its server runs as user nobody. Run commands '
+     'as root, and')])
+def test_who_may_not_use_the_sockets_is_told_whose_they_are(
+        server_folder, server, owner, client, said):
+    """As if systemd gave the folder to the user of another unit."""
+    folder = server_folder / f'rpc-{server}-{owner}-{client}'
+    target = oslo_messaging.Target(exchange='e', topic='topic')
+
+    def call(say):
+        caller = oslo_messaging.get_rpc_client(
+            unix_servers.new_transport(folder), target, timeout=20)
+        try:
+            with errors.translated(
+                    exception.ConductorUnavailable(url='x'), 'who', 20):
+                caller.call({}, 'who')
+        except exception.ComputedError as error:
+            say(str(error))
+    path = folder / unix_wire.socket_name('e', 'topic', 's')
+    with listening(path, server):
+        for given in (folder, path):
+            os.chown(given, owner, owner)
+        with as_user(client, call) as found:
+            assert found.startswith(
+                f'Permission denied at {folder}: it belongs to user {said}')
+            assert '\n' not in found
 
 
 # -- servers that are not there

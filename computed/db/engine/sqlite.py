@@ -83,7 +83,11 @@ def absence(path: str) -> str | None:
 
 def _refuse_to_create(dialect: typing.Any, record: typing.Any,
                       arguments: typing.Any, parameters: typing.Any) -> None:
-    if problem := absence(arguments[0]):
+    try:
+        problem = absence(arguments[0])
+    except OSError as error:    # perhaps its folder is another user's now
+        problem = f'the file cannot be reached: {error.strerror}'
+    if problem:
         raise sqlite3.OperationalError(problem)
 
 

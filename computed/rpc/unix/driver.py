@@ -31,6 +31,7 @@ from computed import clock
 from computed import files
 from computed.rpc import failures
 from computed.rpc.unix import links as unix_links
+from computed.rpc.unix import owners
 from computed.rpc.unix import server as unix_server
 from computed.rpc.unix import wire as unix_wire
 
@@ -44,6 +45,14 @@ class WentAway(oslo_messaging.MessageDeliveryFailure):
 
 class CannotBeSent(oslo_messaging.MessageDeliveryFailure):
     """The request is too large, or JSON cannot express it."""
+
+
+class NotAllowed(oslo_messaging.MessageDeliveryFailure):
+    """Another user's sockets: nothing was sent. The cause says whose."""
+
+    def __init__(self, cause: owners.Forbidden) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 def directory_of(url: oslo_messaging.TransportURL) -> str:
@@ -90,7 +99,8 @@ class UnixDriver(base.BaseDriver):
         :param timeout: seconds for the whole call
         :param call_monitor_timeout: seconds without a sign of life
         :raises oslo_messaging.MessageDeliveryFailure: no server took it and
-            nothing was done, except for the subclass :class:`WentAway`
+            nothing was done, except for the subclass :class:`WentAway`.
+            The subclass :class:`NotAllowed`: the sockets are another user's
         :raises oslo_messaging.MessagingTimeout: no answer in time
         """
         request = {'id': chance.uuid() if wait_for_reply else None,
@@ -147,7 +157,7 @@ class UnixDriver(base.BaseDriver):
     def _to_one(self, target: oslo_messaging.Target, frame: bytes,
                 deadline: float | None) -> unix_links.Link:
         """Send ``frame`` to one server; return the connection it took."""
-        reason = 'none listens'
+        reason: OSError | str = 'none listens'
         tried: set[str] = set()
         # List them again after each failure: a successor may have started.
         while untried := self._servers(target) - tried:
@@ -156,7 +166,9 @@ class UnixDriver(base.BaseDriver):
             try:
                 return self._hand_over(path, frame, deadline)
             except OSError as error:    # not done: another server may do it
-                reason = str(error)
+                reason = error
+        if isinstance(reason, PermissionError):
+            raise _not_allowed(reason, path)
         raise oslo_messaging.MessageDeliveryFailure(
             f'{target}: no server in {self._directory} took it, nothing was '
             f'done ({reason})')
@@ -203,6 +215,8 @@ class UnixDriver(base.BaseDriver):
             names = os.listdir(self._directory)
         except FileNotFoundError:
             names = []
+        except PermissionError as error:
+            raise _not_allowed(error, self._directory) from error
         except OSError as error:
             raise oslo_messaging.MessageDeliveryFailure(
                 f'{target}: {error}') from error
@@ -243,6 +257,11 @@ class UnixDriver(base.BaseDriver):
     def cleanup(self) -> None:
         """Close the client's connections; servers close their own."""
         self._pool.close()
+
+
+def _not_allowed(error: PermissionError, path: str) -> NotAllowed:
+    return NotAllowed(error if isinstance(error, owners.Forbidden) else
+                      owners.Forbidden(path))
 
 
 def _deadline(seconds: float | None) -> float | None:

@@ -11,6 +11,7 @@ from collections import abc
 
 from computed import clock
 from computed import files
+from computed.rpc.unix import owners
 from computed.rpc.unix import wire as unix_wire
 
 IDLE = 16                   # unused connections a client keeps to one server
@@ -28,9 +29,21 @@ def peer_of(sock: socket.socket) -> tuple[int, int]:
 
 
 def is_trusted(uid: int) -> bool:
-    """Return whether a user may talk to this process: root or its own user.
+    """Return whether a user may call this process: root or its own user.
     """
     return uid in (0, os.geteuid())
+
+
+def _may_serve(uid: int, folder: str) -> bool:
+    """Return whether a server of this user may serve this process.
+
+    Root also runs commands for services of another user. What is in a folder
+    of that user alone was put there by that user. If the folder has another
+    owner now, that server cannot use it any more.
+    """
+    return uid == os.geteuid() or (
+        os.geteuid() == 0 and files.is_of(folder, uid) and
+        os.stat(folder).st_uid == uid)
 
 
 class Link:
@@ -40,6 +53,7 @@ class Link:
         """Connect.
 
         :param deadline: on the monotonic clock; None: no limit
+        :raises computed.rpc.unix.owners.Forbidden: its server is not ours
         :raises OSError: there is no connection
         """
         self.path = path
@@ -60,11 +74,9 @@ class Link:
         finally:
             os.close(fd)
         _, uid = peer_of(self._sock)
-        # Root also runs commands for services of another user. What is in a
-        # folder of that user alone was put there by that user.
-        if not is_trusted(uid) and not (os.geteuid() == 0 and files.is_of(
-                os.path.dirname(self.path), uid)):
-            raise PermissionError(f'its server belongs to user {uid}')
+        folder = os.path.dirname(self.path)
+        if not _may_serve(uid, folder):
+            raise owners.Forbidden(folder, server=uid)
 
     def _dial(self, address: str, seconds: float) -> None:
         # A connect() with a limit does not wait while the server's backlog

@@ -2,6 +2,7 @@ import sqlite3
 
 import pytest
 import sqlalchemy as sa
+from oslo_db import exception as db_exc
 
 from computed.db.engine import address
 from computed.db.engine import setup
@@ -17,6 +18,15 @@ def another_can_write(path):
     finally:
         other.close()
     return True
+
+
+def test_a_file_that_cannot_be_reached_is_an_error_of_the_database(tmp_path):
+    """Its folder may be another user's; here it is no folder."""
+    (tmp_path / 'folder').touch()
+    engine = setup.single(sa.make_url(f'sqlite:///{tmp_path}/folder/file'))
+    setup.tune(engine, must_exist=True)
+    with pytest.raises(db_exc.DBConnectionError, match='cannot be reached'):
+        engine.connect()
 
 
 @pytest.mark.parametrize('writes', [True, False])
