@@ -1,13 +1,13 @@
 """What a service takes from its machine and its installation."""
 
 import dataclasses
+import typing
 from collections import abc
 
 from oslo_config import cfg
 
 from computed import metrics as computed_metrics
 from computed import periodic
-from computed.db.routing import nodes
 from computed.rpc import transport
 from computed.service import identity
 from computed.service import notify
@@ -15,6 +15,10 @@ from computed.service import plugins
 from computed.service import state_lock
 from computed.service.output import console
 from computed.virt import driver
+
+if typing.TYPE_CHECKING:
+    # A host loads no SQL.
+    from computed.db.routing import nodes
 
 
 @dataclasses.dataclass
@@ -35,7 +39,7 @@ class Surroundings:
 
     make_transport: abc.Callable[
         [cfg.ConfigOpts], transport.Transport] = transport.make
-    connect: nodes.Creator | None = None
+    connect: 'nodes.Creator | None' = None
     metrics: computed_metrics.Registry = dataclasses.field(
         default_factory=computed_metrics.Registry)
     waiting: abc.Callable[[str, int], None] = notify.waiting

@@ -26,6 +26,9 @@ from tests.schedules import schedule
 from tests.schedules import shorten
 from tests.schedules import threads
 
+# A collection takes as long as a schedule.
+COLLECT = 20
+
 
 def _arguments():
     parser = argparse.ArgumentParser()
@@ -69,7 +72,7 @@ def main():
     # Collected between schedules only: it decides nothing then.
     gc.disable()
     gc.freeze()
-    for seed in _seeds(options):
+    for number, seed in enumerate(_seeds(options), 1):
         began = time.process_time()
         plan = dataclasses.replace(profiles.plan(seed), **{
             name: tuple(value) if isinstance(value, list) else value
@@ -78,7 +81,8 @@ def main():
         if options.shorten and result.wrong:
             result = shorten.shorten(result, FOLDER)
         _tell(result, options.story, time.process_time() - began)
-        gc.collect()
+        if number % COLLECT == 0:
+            gc.collect()
         if result.wrong and options.until_wrong:
             break
     shutil.rmtree(FOLDER)
