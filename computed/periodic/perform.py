@@ -55,16 +55,7 @@ def perform(slot: task_slot.Slot, run: task_slot.Run, manager: object,
         if isinstance(report, periodic.Report):
             record.include(report)
     except AWAY as error:
-        record.outcome, record.error = history.PUT_OFF, one_line(error)
-        if isinstance(error, exception.PutOff):
-            retry_after = error.kwargs.get('retry_after', retry_after)
-        else:
-            retry_after = min(retry_after, slot.timetable.spacing or math.inf)
-        slot.resync = isinstance(
-            error, exception.Resync | exception.ResyncFull)
-        # Who asks for a run of a task that is off is told; it does not wait.
-        if slot.timetable.spacing is not None:
-            slot.waiting.lasts(slot.name, record.error)
+        retry_after = _put_off(slot, record, error)
     except exception.ComputedError as error:
         record.outcome, record.error = history.ERROR, one_line(error)
         slot.failing.lasts(record.error)
@@ -78,6 +69,19 @@ def perform(slot: task_slot.Slot, run: task_slot.Run, manager: object,
         slot.failing.ends()
     record.reads = dict(reads)
     return record, retry_after
+
+
+def _put_off(slot: task_slot.Slot, record: history.Record,
+             error: exception.ComputedError) -> float:
+    """Note that a run came too early; return the seconds to the next try."""
+    record.outcome, record.error = history.PUT_OFF, one_line(error)
+    slot.resync = isinstance(error, exception.Resync | exception.ResyncFull)
+    # Who asks for a run of a task that is off is told; it does not wait.
+    if slot.timetable.spacing is not None:
+        slot.waiting.lasts(slot.name, record.error)
+    if isinstance(error, exception.PutOff):
+        return error.kwargs.get('retry_after', timetable.DEFAULT_SPACING)
+    return min(timetable.DEFAULT_SPACING, slot.timetable.spacing or math.inf)
 
 
 def one_line(error: BaseException) -> str:
