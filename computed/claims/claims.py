@@ -38,9 +38,10 @@ UNCERTAIN = (exception.OutcomeUnknown, exception.ConductorUnavailable,
 # After these errors another request would fail too: stop asking for now.
 UNANSWERED = (*UNCERTAIN, exception.PrimaryReadOnly)
 # After these errors nothing was done now, and the next pass tries again.
-# DatabaseFailed may concern one row only, so others are still asked for.
+# DatabaseFailed may concern one row only, so others are still asked for. A
+# host that an operator has deleted registers again.
 NOT_NOW = (*UNANSWERED, exception.DatabaseFailed, exception.WriteConflict,
-           exception.Replaced)
+           exception.Replaced, exception.HostNotFound)
 # These errors say that no claim was granted. (PrimaryReadOnly is not one: an
 # earlier try of the same request may have been granted.)
 DEFINITE = (exception.ClaimLost, exception.InstanceRegressed,

@@ -218,9 +218,11 @@ class Settled:
         :param rows: an InstanceList that was read strictly
         :param as_of: see :meth:`regressed`
         """
+        origin = getattr(rows, 'origin', None)
+        if origin is not None and origin.revision is None:
+            return      # the host was deleted, and has not registered again
         self.review(rows, as_of)
         known = {row.uuid for row in rows}
-        origin = getattr(rows, 'origin', None)
         with self._lock:
             missing = {uuid: one for uuid, one in self._all.items()
                        if uuid not in known and not one.gone and

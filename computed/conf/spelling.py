@@ -20,8 +20,10 @@ ENVIRONMENT = 'the environment'
 
 REMOVE = 'Remove it.'
 # How like a known name a misspelt one is, from 0 to 1. What only other
-# machines know is often a little like a known name, too.
+# machines know is often like a known name, too (sync_gpu_state_interval).
 ALIKE, MUCH_ALIKE = 0.6, 0.75
+# Letters of it that may be wrong then.
+SLIPS = 2
 
 # The names of options by the names of their sections.
 Names = dict[str, set[str]]
@@ -54,17 +56,22 @@ def check(conf: cfg.ConfigOpts, later: abc.Callable[[], abc.Iterable[Options]],
         rest = _unknown(rest, known)
         if not rest:
             return
-    likeness = ALIKE if foreign is None else MUCH_ALIKE
     for path, section, name in rest:
         if name is not None and path != ENVIRONMENT and (
                 _group(section) not in known):
             continue    # the section itself came before
+        likeness = ALIKE if foreign is None else _nearly(name or section)
         refusal = _refusal(path, section, name, known, likeness)
         if foreign is None or refusal.kwargs['remedy'] != REMOVE:
             raise refusal
         foreign('{path}: this machine knows no {kind} {what}. It may belong '
                 'to a package that only hosts have; if not, remove it.'
                 .format_map(refusal.kwargs))
+
+
+def _nearly(name: str) -> float:
+    """Return how like another one is that differs by ``SLIPS`` at most."""
+    return max(MUCH_ALIKE, 1 - SLIPS / len(name))
 
 
 def _written(conf: cfg.ConfigOpts
@@ -141,7 +148,7 @@ def _refusal(path: str, section: str, name: str | None, known: Names,
             remedy=f'Write [{near}].' if near else REMOVE)
     remedy = REMOVE
     members = known[_group(section)]
-    near = _nearest_option(name, members, MUCH_ALIKE)
+    near = _nearest_option(name, members, max(MUCH_ALIKE, likeness))
     homes = [group for group, names in known.items()
              if _option(name) in names]
     if near:
@@ -161,9 +168,9 @@ def _refusal_of_variable(section: str, name: str, known: Names,
     members = known[home] if home else set()
     # Both may be misspelt, or a right option is in a wrong section.
     found: list[tuple[str | None, str | None]] = [
-        (home, _nearest_option(name, members, MUCH_ALIKE)),
+        (home, _nearest_option(name, members, max(MUCH_ALIKE, likeness))),
         *((other, name) for other, names in known.items()
-          if _option(name) in names),
+          if home and _option(name) in names),
         (home, _nearest_option(name, members, likeness))]
     near = [_variable(where, what) for where, what in found if where and what]
     return exception.UnknownOption(

@@ -51,7 +51,8 @@ and how much of it is promised to instances. 0 turns the updates off, except
 for the one at the start.
 
 An update costs one read on the primary, and a write only if something has
-changed.
+changed. It also finds the guests of instances that were deleted without this
+host, and destroys them.
 
 Related options:
 

@@ -77,14 +77,15 @@ written. Start it, or correct [database] connection."""
 
 class FileUnusable(PrimaryUnreachable):
     """The database file {address} cannot be used: {problem}. Nothing was \
-written. Put it back from a backup, and run `computed-manage db \
+written. Correct its access or its disk. If it is lost: Put it back from a \
+backup without its -wal and -shm, and run `computed-manage db \
 new-incarnation`."""
 
 
 class DatabaseDamaged(FileUnusable):
     """The database file {address} is damaged: {problem}. Nothing was \
-written. Put it back from a backup, and run `computed-manage db \
-new-incarnation`."""
+written. Put it back from a backup without its -wal and -shm, and run \
+`computed-manage db new-incarnation`."""
 
 
 class PrimaryDivided(PrimaryUnavailable):

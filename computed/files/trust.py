@@ -189,12 +189,14 @@ def _is_of_services(status: os.stat_result) -> bool:
             status.st_gid > _LAST_SERVICE):
         return False
     try:
-        members = set(grp.getgrgid(status.st_gid).gr_mem)
+        # By name: not every directory of users lists them all.
+        members = [pwd.getpwnam(name) for name
+                   in grp.getgrgid(status.st_gid).gr_mem]
     except KeyError:
         return False
-    return not any(
-        user.pw_uid > _LAST_SERVICE for user in pwd.getpwall()
-        if user.pw_name in members or user.pw_gid == status.st_gid)
+    members += [user for user in pwd.getpwall()
+                if user.pw_gid == status.st_gid]
+    return all(user.pw_uid <= _LAST_SERVICE for user in members)
 
 
 def _is_private_group(uid: int, gid: int) -> bool:

@@ -81,7 +81,7 @@ class ConductorService:
         standalone = options.is_standalone(self.conf)
         self._urls = engine.urls.from_conf(self.conf, standalone)
         transport = self._around.make_transport(self.conf)
-        router = self._router = self._until_possible(
+        router = self._until_possible(
             lambda: self._connect(self._urls, standalone))
         target = messaging.Target(
             topic=manager.TARGET.topic,
@@ -112,7 +112,8 @@ class ConductorService:
             self._around.waiting(str(error), 30)
             return RETRY
         return self._parts.until_possible(
-            attempt, (exception.PrimaryUnavailable, exception.DatabaseFailed,
+            attempt, (exception.PrimaryUnavailable, exception.PrimaryReadOnly,
+                      exception.DatabaseFailed, exception.WriteConflict,
                       exception.BrokerUnavailable), waiting)
 
     def _connect(self, urls: engine.urls.Urls, standalone: bool
@@ -124,7 +125,8 @@ class ConductorService:
                 cell.migration.sync(urls.primary, wait=20)
                 self._keep_room(urls.primary)
             cell.migration.check(urls.primary)
-        router = routing.router.Router(
+        # Once: its pools, and what it has told of an outage, are kept.
+        router = self._router = self._router or routing.router.Router(
             self.conf.database, urls.primary, urls.replicas,
             tolerant_threads=max(
                 1, self.conf.executor_thread_pool_size // 2),
@@ -132,9 +134,10 @@ class ConductorService:
         cell.database.cell.configure(
             router, lambda: self.conf.conductor.max_page,
             functools.partial(self._down_after, standalone))
+        # An attempt that failed may have known another one.
+        router.incarnation.database_id = ''
         router.incarnation.database_id = cell.database.get_id(context.new())
-        # A primary that does not take writes yet still answers reads; the
-        # replica heartbeats find out when it takes writes.
+        # Whether it was written does not matter: heartbeats find it out.
         with contextlib.suppress(exception.PrimaryReadOnly,
                                  exception.OutcomeUnknown):
             router.incarnation.adopt(router.observe_incarnation())

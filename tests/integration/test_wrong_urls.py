@@ -78,6 +78,26 @@ def test_a_conductor_whose_account_is_let_in_goes_on(database, tmp_path):
                                           'DROP ROLE late']))
 
 
+@on_each_engine
+def test_a_conductor_waits_for_a_primary_that_takes_no_writes(
+        database, tmp_path):
+    """As in a failover, when its address has moved already."""
+    schemas.fill(database.url)
+    primary = database.cluster.primary
+    primary.refuse_writes()
+    program = fixtures.Program(
+        'computed-conductor', tmp_path, *fixtures.write_config(
+            tmp_path / 'computed.conf', {'connection': database.url},
+            debug=True))
+    try:
+        program.wait_for_output('Waiting: ')
+        primary.accept_writes()
+        program.wait_for_output('Conductor ready')
+    finally:
+        primary.accept_writes()
+        program.end()
+
+
 def engine_of(database):
     backend = sa.make_url(database.url).get_backend_name()
     return 'postgresql' if backend == 'postgresql' else 'mariadb'

@@ -127,24 +127,26 @@ class Delete(Operation):
 
     def _start(self, name: str,
                parsed_args: argparse.Namespace) -> instance_obj.Instance:
+        # Looked up once: the name may be that of another instance soon.
+        instance = lookup.instance(self.context, name)
         if parsed_args.force:
             # Do not wait for the answer of a host that is gone.
             with contextlib.suppress(exception.HostHeard):
-                return self._on_record(name, force=True)
+                return self._on_record(instance, force=True)
         try:
-            return super()._start(name, parsed_args)
+            return super()._start(instance.uuid, parsed_args)
         except exception.HostUnavailable as error:
             try:
-                return self._on_record(name, parsed_args.force)
+                return self._on_record(instance, parsed_args.force)
             except exception.HostHeard as refusal:
                 raise (refusal if parsed_args.force else error) from None
 
-    def _on_record(self, name: str, force: bool) -> instance_obj.Instance:
+    def _on_record(self, instance: instance_obj.Instance,
+                   force: bool) -> instance_obj.Instance:
         """Delete an instance without its host.
 
         :raises computed.exception.ComputedError: the primary refuses it
         """
-        instance = lookup.instance(self.context, name)
         deleted = instance_obj.Instance.delete_on_record(
             self.context, instance.uuid, instance.host, force)
         self.say(f'{instance.name}: deleted without its host' + (

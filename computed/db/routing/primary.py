@@ -76,7 +76,7 @@ class Primary(nodes.Node):
             node.facade.append_on_engine_create(
                 functools.partial(setup.end_idle, seconds=seconds))
         self.silent = False
-        hint = (' (if it stays so, put the file back from a backup, and run '
+        hint = (' (if its file is lost, put it back from a backup, and run '
                 '`computed-manage db new-incarnation`)'
                 if address.family(url) == 'sqlite' else '')
         self.outage = outage.Outage(
@@ -233,7 +233,7 @@ class Primary(nodes.Node):
                 f'it is database {error} now, and not {expected}')
             self._close_all()
             raise exception.AnotherDatabase(
-                address=self.name, found=error, expected=expected
+                address=self.name, found=str(error), expected=expected
                 ) from error
         except transaction.Divided as error:
             self.outage.lasts(f'behind its address {error}')

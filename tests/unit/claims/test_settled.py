@@ -243,6 +243,12 @@ def test_an_instance_that_is_missing_is_forgotten_in_the_same_history_only(
     assert list(found.held()) == [UUID] * kept
 
 
+def test_a_host_that_was_deleted_has_no_list(tmp_path):
+    found = remembering(tmp_path)
+    found.review_all(listed(revision=None), 0)
+    assert found.held() == {}
+
+
 def test_many_are_one_line(tmp_path, caplog):
     store = remembered.Store(tmp_path, OWNER)
     uuids = [fake.UUID.format(number) for number in '0123456789ab']

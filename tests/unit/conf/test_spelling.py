@@ -63,6 +63,15 @@ def test_a_variable_that_only_hosts_may_know_is_let_through(
         ' '.join(said))
 
 
+def test_a_name_that_is_only_like_a_known_one_is_let_through(
+        check, monkeypatch):
+    """The tasks of a package have names like ours."""
+    monkeypatch.setenv('OS_GPU__HOST', 'x')
+    said = []
+    check('[tasks]\nsync_gpu_state_interval = 1\n', foreign=said.append)
+    assert len(said) == 2
+
+
 @pytest.mark.parametrize('text', [
     '[databse]\nconnection = x', '[default]\nhost = x',
     '[DEFAULT]\nhots = x', '[DEFAULT]\nconnection = x',

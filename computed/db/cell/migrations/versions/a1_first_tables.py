@@ -100,4 +100,3 @@ def instances() -> None:
     steps.create_index('instances_name_idx', 'instances', ['name'])
     steps.create_index('instances_claim_owner_idx', 'instances',
                        ['claim_owner'])
-    steps.create_index('instances_claim_id_idx', 'instances', ['claim_id'])

@@ -13,3 +13,5 @@ def upgrade() -> None:
         'guest_left', sa.Boolean, nullable=False, server_default=sa.false()))
     steps.create_index('instances_host_guest_left_idx', 'instances',
                        ['host', 'guest_left'])
+    # Of claim list and claim release.
+    steps.create_index('instances_claim_id_idx', 'instances', ['claim_id'])
