@@ -47,6 +47,8 @@ class ComputeManager:
         may only show that the machine goes down.
     :ivar former_left: whether claims of a former service of this host are
         left, because the guests could not be listed
+    :ivar left_marker: where the next pass over the guests of deleted
+        instances begins; None: at the first one
     :ivar task_memory: what each task remembers from pass to pass
     :ivar workers: the threads of operations; ``event_workers``: those that
         check one guest after an event
@@ -90,6 +92,7 @@ class ComputeManager:
         self._on_reboot_over = on_reboot_over if after_reboot else None
         self.stopping = threading.Event()
         self.former_left = False
+        self.left_marker: str | None = None
         self.locks = locks.Locks()
         self.task_memory = task_memory or memory_module.Memory()
         self.database_time = database_time.DatabaseTime()

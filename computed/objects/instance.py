@@ -227,11 +227,11 @@ class InstanceList(base.Page, base.ComputedObject):
 
     @base.remotable_read
     def get_left(cls, context: computed_context.RequestContext,
-                 host: str) -> typing.Self:
+                 host: str, limit: int | None = None,
+                 marker: str | None = None) -> typing.Self:
         """See :func:`computed.db.cell.retired.get_left`."""
-        rows = db.retired.get_left(context, host)
-        return cls.of(context, engine.pages.Page(rows, None),
-                      Instance.from_row)
+        return cls.of(context, db.retired.get_left(
+            context, host, limit, marker), Instance.from_row)
 
     @classmethod
     def _page(cls, context: computed_context.RequestContext,

@@ -4,9 +4,13 @@ An operator can delete an instance while its host is silent or deleted; see
 :mod:`computed.db.cell.retired`. A host that comes back finds ``guest_left`` in
 the row, and its claim rests on it. The end of the claim ends it. So if the
 host ends before that, the next pass begins again.
+
+Users' operations have the same workers. So a pass begins only a few, and the
+next one goes on behind them: guests that cannot be destroyed hide no others.
 """
 
 import itertools
+import typing
 
 from oslo_log import log as logging
 
@@ -34,6 +38,22 @@ DESTROY = operation.Operation(
     facts={'deleted': True, 'guest_left': True})
 
 
+def _accept(manager: operation.Manager, row: typing.Any) -> None:
+    """End the hold of an instance that an operator has deleted meanwhile.
+
+    The operator has ended its claim. If this host then tells the end of that
+    claim, the primary knows nothing of it, as after a restore. But a later
+    row in the same history shows that nothing was lost.
+    """
+    settled = manager.claims.settled
+    with manager.locks.held(row.uuid, timeout=0) as free:
+        one = settled.get(row.uuid) if free else None
+        if one is not None and one.held and one.precedes(row):
+            settled.accept(row, row.origin and row.origin.incarnation)
+            LOG.warning('Instance %s is not held any more: it was deleted '
+                        'while this host was away.', row.name)
+
+
 def begin(manager: operation.Manager, context: operation.Context) -> int:
     """Begin to destroy the guests that are left; return how many.
 
@@ -41,7 +61,10 @@ def begin(manager: operation.Manager, context: operation.Context) -> int:
         the host is frozen
     """
     found = instance_obj.InstanceList.get_left(
-        context, manager.host, use_slave=False)
+        context, manager.host, manager.conf.operation_workers,
+        manager.left_marker, use_slave=False)
+    # Whatever happens to these, the others come next.
+    manager.left_marker = found.next_marker
     # An earlier run may have ended in between.
     recovery.release_orphaned(manager.claims, context, found)
     ours = f'{manager.claims.service_id}:'
@@ -53,6 +76,7 @@ def begin(manager: operation.Manager, context: operation.Context) -> int:
     begun = 0
     for row in found:
         try:
+            _accept(manager, row)
             operation.begin(manager, context, DESTROY, row.uuid, wait=0)
         except (exception.Frozen, *claims.UNANSWERED):
             raise

@@ -13,6 +13,7 @@ from oslo_log import log as logging
 from computed import context as computed_context
 from computed import exception
 from computed import periodic
+from computed.logs import seldom
 from computed.objects import host as host_obj
 from computed.objects import resources as resources_obj
 from computed.operations import left
@@ -26,6 +27,7 @@ Manager: typing.TypeAlias = 'manager_module.ComputeManager'
 Values: typing.TypeAlias = dict[str, typing.Any]
 
 LOG = logging.getLogger(__name__)
+_lines = seldom.Seldom(LOG)
 
 # Measured figures, and the totals they belong to.
 MEASURED = {'memory_mb_available': 'memory_mb', 'disk_gb_free': 'disk_gb'}
@@ -125,11 +127,18 @@ def update(manager: Manager, context: Context) -> periodic.Report:
 
 def destroy_left(manager: Manager, context: Context,
                  report: periodic.Report) -> None:
-    """Begin to destroy guests of instances that were deleted without us."""
+    """Begin to destroy guests of instances that were deleted without us.
+
+    No trouble with them stops a start or the record of this host.
+    """
     try:
         begun = left.begin(manager, context)
     except exception.Frozen as error:
         report.note = str(error)
+    except exception.ComputedError as error:
+        report.note = f'guests of deleted instances are left: {error}'
+        _lines.warn('The guests of instances that were deleted while this '
+                    'host was away are left to the next pass: %s', error)
     else:
         report.note = (f'destroying the guests of {begun} instances that '
                        'were deleted while this host was away')

@@ -39,7 +39,7 @@ HASHES = {
     'Instance':
         '1.0-7cec19c839b461cafc2926f647e4d561',
     'InstanceList':
-        '1.1-408b4cb6f8d2bfc26d66ae36fed3bb7b',
+        '1.1-6614280d3935993519c7648ad46edc2b',
     'ResourceUsage':
         '1.0-393a4b7f7b396c152a5d96dcfcec2fee',
     'Service':

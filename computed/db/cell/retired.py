@@ -10,7 +10,6 @@ also ends ``guest_left``.
 """
 
 import dataclasses
-import typing
 
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
@@ -26,11 +25,12 @@ from computed.db.cell import models
 from computed.db.cell import revision
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
+from computed.db.engine import pages
 from computed.logs import printable
 
 LOG = logging.getLogger(__name__)
 
-# How many guests a host destroys in one pass; the next pass goes on.
+# The maximum number of rows of a page of guests that a host has left.
 AT_ONCE = 100
 
 
@@ -155,11 +155,15 @@ def _bumped(context: computed_context.RequestContext, uuid: str,
 
 
 @cell.read
-def get_left(context: computed_context.RequestContext,
-             host: str) -> list[typing.Any]:
-    """Return the first ``AT_ONCE`` instances whose guests a host has left.
+def get_left(context: computed_context.RequestContext, host: str,
+             limit: int | None, marker: str | None) -> pages.Page:
+    """Return a page of the instances whose guests a host has left, by uuid.
+
+    See :func:`pages.read`. A page has at most ``AT_ONCE`` rows.
     """
     row = models.Instance
-    return list(context.session.scalars(
-        sa.select(row).where(row.host == host, row.guest_left == sa.true())
-        .order_by(row.uuid).limit(AT_ONCE)))
+    found = pages.read(
+        context.session,
+        sa.select(row).where(row.host == host, row.guest_left == sa.true()),
+        (row.uuid,), limit, marker, AT_ONCE)
+    return pages.Page([one for one, in found.rows], found.next_marker)
