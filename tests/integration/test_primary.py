@@ -19,6 +19,7 @@ from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from tests import servers
 from tests.support import fixtures
+from tests.support import routed
 from tests.support import schemas
 from tests.support import waiting
 
@@ -208,10 +209,12 @@ def identity(router):
 
 @on_each_engine
 def test_of_two_services_that_register_a_new_host_at_once_one_has_it(
-        database, settings):
+        database):
     """Neither finds a row; the other one is told who was first."""
     schemas.fill(database.url)
-    router = route(database.url, settings)
+    # The time for an answer, of which two intervals are the limit, is long.
+    router = route(database.url, routed.make_settings(
+        replica_heartbeat_interval=30))
     both = threading.Barrier(2)
     met = []
 

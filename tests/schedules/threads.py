@@ -8,6 +8,7 @@ pool, the retries of oslo.db.
 """
 
 import _thread as native
+import itertools
 import random
 import sys
 import time
@@ -24,6 +25,7 @@ EPOCH = 1_800_000_000.0
 # Python's own modules that must see the ``_thread`` of this module.
 AGAIN = ('threading', 'queue', 'logging', '_threading_local', 'concurrent')
 _chance = random.Random(0)
+_numbers = itertools.count()
 
 
 class Lock:
@@ -184,8 +186,25 @@ def sleep(seconds):
 
 def seed(value):
     """Seed what libraries draw; our own code draws from computed.chance."""
+    global _numbers
+    _numbers = itertools.count()
     _chance.seed(f'{value}/uuid')
     random.seed(f'{value}/libraries')
+
+
+def _number(cls):
+    """Let sets of such objects be iterated in the order they were made in.
+
+    By default it depends on their addresses: a pool joins its threads so.
+    """
+    made = cls.__init__
+
+    def numbered(self, *arguments, **named):
+        self._number = next(_numbers)
+        made(self, *arguments, **named)
+    cls.__init__ = numbered
+    cls._number = -1        # of the main thread, which is there already
+    cls.__hash__ = lambda self: self._number
 
 
 def install():
@@ -198,3 +217,7 @@ def install():
     time.monotonic = time.perf_counter = Clock.monotonic
     time.time, time.sleep = Clock.time, sleep
     uuid.uuid4 = lambda: uuid.UUID(int=_chance.getrandbits(128), version=4)
+    import threading
+    from concurrent import futures
+    _number(threading.Thread)
+    _number(futures.Future)
