@@ -34,6 +34,10 @@ def pytest_configure(config):
     if OWNS_FOLDER:
         # SIGTERM ends the run as Ctrl-C does, so that it leaves nothing.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            # As nohup has it. The programs of the tests would ignore it, too;
+            # they do not inherit a function.
+            signal.signal(signal.SIGHUP, lambda *caught: None)
         leftovers.remove_of_killed_runs()
 
 
