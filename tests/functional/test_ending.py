@@ -168,18 +168,3 @@ def test_programs_end_in_order_while_the_broker_is_away(busy, rabbitmq):
         busy.wait_for_end(busy.programs)
     busy.start_all()
     busy.wait_until_settled()
-
-
-@over_rabbit
-def test_a_host_gives_up_calls_that_wait_when_its_end_begins(site, rabbitmq):
-    """The broker keeps a call to conductors that were there a moment ago."""
-    site.start_all()
-    for name in ('c1', 'c2'):
-        site.programs[name].end(signal.SIGKILL)
-    vhost = site.transport_url.rpartition('/')[2]
-    with rabbitmq.channel(vhost) as channel:
-        waiting.wait_for(lambda: channel.queue_declare(
-            'conductor', passive=True).message_count >= 2, 10,
-            'a call of each host')
-    site.tell(['h1', 'h2'])
-    site.wait_for_end(['h1', 'h2'])
