@@ -282,8 +282,8 @@ def test_a_command_that_does_not_exist_is_found_out(lasting):
 
 
 @pytest.mark.parametrize('text, said', [
-    ('[tasks]\nmax_repairs\x1b[2J_per_pas = 5\n',
-     r': [tasks] max_repairs\x1b[2J_per_pas is no option that computed '
+    ('[tasks]\nmax_repairs\x1b_per_pas = 5\n',
+     r': [tasks] max_repairs\x1b_per_pas is no option that computed '
      'reads. Write max_repairs_per_pass'),
     ('[databse]\nconnection = sqlite://\n',
      ': [databse] is no section that computed reads. Write [database].')])
