@@ -3,11 +3,11 @@
 import random
 import shutil
 
-import psutil
 import pytest
 
 from tests.functional import test_programs
 from tests.support import fixtures
+from tests.support import process_guests
 from tests.support import waiting
 
 PAGE = 4096
@@ -66,10 +66,8 @@ class Guarded(test_programs.Standalone):
 
     def guest(self):
         """The process of the guest; None: it has ended."""
-        return next((one for one in psutil.process_iter(['environ', 'name'])
-                     if (one.info['environ'] or {}).get(
-                         'COMPUTED_FOLDER', '').startswith(str(self.state))
-                     and one.info['name'] == 'sleep'), None)
+        return next((one for one in process_guests.guests_of(self.state)
+                     if one.name() == 'sleep'), None)
 
 
 @pytest.fixture(scope='module')

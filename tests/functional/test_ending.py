@@ -5,11 +5,11 @@ import json
 import pathlib
 import signal
 
-import psutil
 import pytest
 
 from tests.support import fixtures
 from tests.support import prefork
+from tests.support import process_guests
 from tests.support import waiting
 
 # Seconds that an idle machine needs; a call may take 60 s by default.
@@ -100,24 +100,17 @@ class Site:
         waiting.wait_for(
             lambda: all(one.poll() is not None for one in conductors), SOON,
             'the end of the conductors')
-        guests = [process for process in psutil.process_iter(['cmdline'])
-                  if self._is_guest(process)]
+        guests = [process for process
+                  in process_guests.guests_of(self.folder)
+                  if process.cmdline()[1:] == ['-c', STUBBORN]]
         assert len(guests) == 2, guests
         for process in guests:
             process.kill()
 
-    def _is_guest(self, process):
-        return (process.info['cmdline'] or [])[1:] == ['-c', STUBBORN] and (
-            process.environ().get('COMPUTED_FOLDER', '').startswith(
-                str(self.folder)))
-
     def clean_up(self):
         for program in self.programs.values():
             program.end(signal.SIGKILL)
-        for process in psutil.process_iter(['environ']):
-            folder = (process.info['environ'] or {}).get('COMPUTED_FOLDER')
-            if folder and folder.startswith(str(self.folder)):
-                process.kill()
+        process_guests.kill_guests(self.folder)
 
 
 @pytest.fixture(params=['unix', 'rabbit'])

@@ -17,6 +17,7 @@ import pytest
 from computed.db.cell import migration
 from tests.support import fixtures
 from tests.support import prefork
+from tests.support import process_guests
 from tests.support import waiting
 
 CONFIG = """
@@ -91,10 +92,7 @@ class Standalone:
     def clean_up(self):
         if self.program.process.poll() is None:
             self.program.end()
-        for process in psutil.process_iter(['environ']):
-            folder = (process.info['environ'] or {}).get('COMPUTED_FOLDER')
-            if folder and folder.startswith(str(self.state)):
-                process.kill()
+        process_guests.kill_guests(self.state)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from tests.functional import test_claims_of_several as several
 from tests.functional import test_freeze
 from tests.functional import test_held_claims
 from tests.support import fixtures
+from tests.support import process_guests
 from tests.support import waiting
 
 HOST, UUID = fixtures.HOST, fixtures.UUID
@@ -365,10 +366,7 @@ def host(pair, tmp_path):
     yield start
     for program in programs:
         program.end()
-    for process in psutil.process_iter(['environ']):
-        folder = (process.info['environ'] or {}).get('COMPUTED_FOLDER')
-        if folder and folder.startswith(str(tmp_path)):
-            process.kill()
+    process_guests.kill_guests(tmp_path)
 
 
 def test_a_killed_host_is_retired_and_comes_back(pair, host):

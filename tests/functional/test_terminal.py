@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from tests.functional import test_programs
+from tests.support import process_guests
 from tests.support import waiting
 
 READY = 'Next, in another terminal'
@@ -47,10 +48,7 @@ def site(tmp_path):
     for process in psutil.process_iter(['environ', 'cmdline']):
         if str(found.state) in ' '.join(process.info['cmdline'] or ()):
             process.kill()
-    for process in psutil.process_iter(['environ']):
-        folder = (process.info['environ'] or {}).get('COMPUTED_FOLDER')
-        if folder and folder.startswith(str(found.state)):
-            process.kill()
+    process_guests.kill_guests(found.state)
 
 
 @pytest.mark.parametrize('leader', ['program', 'shell'])

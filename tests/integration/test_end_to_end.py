@@ -10,6 +10,7 @@ import pytest
 
 from tests.support import fixtures
 from tests.support import prefork
+from tests.support import process_guests
 from tests.support import schemas
 from tests.support import waiting
 
@@ -53,10 +54,7 @@ class Deployment:
     def clean_up(self):
         for program in (self.host, self.conductor):
             program.end()
-        for process in psutil.process_iter(['environ']):
-            folder = (process.info['environ'] or {}).get('COMPUTED_FOLDER')
-            if folder and folder.startswith(str(self.folder)):
-                process.kill()
+        process_guests.kill_guests(self.folder)
 
 
 on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])

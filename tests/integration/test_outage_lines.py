@@ -2,7 +2,6 @@
 
 import re
 
-import psutil
 import pytest
 
 from computed import context
@@ -10,6 +9,7 @@ from computed.rpc import hostapi
 from tests.integration import test_replication as replication
 from tests.support import fixtures
 from tests.support import prefork
+from tests.support import process_guests
 from tests.support import waiting
 
 HOSTS = ('h1', 'h2')
@@ -55,11 +55,6 @@ class Site:
                 for task in api.list_tasks(context.new(), host)
                 if task['spacing']}
 
-    def guests(self):
-        return [one for one in psutil.process_iter(['environ'])
-                if (one.info['environ'] or {}).get(
-                    'COMPUTED_FOLDER', '').startswith(str(self.folder))]
-
     def lines(self, begun=None):
         """``{program: its lines}``, those after ``begun`` lines of each."""
         return {name: [line for line in program.output().splitlines()
@@ -69,8 +64,7 @@ class Site:
     def end(self):
         for program in reversed(self.programs.values()):
             program.end()
-        for guest in self.guests():
-            guest.kill()
+        process_guests.kill_guests(self.folder)
 
 
 @pytest.fixture
@@ -101,7 +95,7 @@ def test_an_outage_is_a_few_lines(site, database, tmp_path):
         begun, before = site.lines(), site.runs(api)
         primary.kill()
         # A guest ends on each host, which nobody can record now.
-        for guest in site.guests():
+        for guest in process_guests.guests_of(site.folder):
             guest.kill()
         waiting.wait_for(lambda: all(
             runs >= before[task] + TIMES

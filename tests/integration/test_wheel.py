@@ -7,9 +7,9 @@ import shutil
 import subprocess
 import zipfile
 
-import psutil
 import pytest
 
+from tests.support import process_guests
 from tests.support import venvs
 from tests.support import waiting
 
@@ -59,10 +59,7 @@ class Installed:
         return self.run('computed-manage', '--state-path', 'state', *words)
 
     def clean_up(self):
-        for process in psutil.process_iter(['environ']):
-            folder = (process.info['environ'] or {}).get('COMPUTED_FOLDER')
-            if folder and folder.startswith(str(self.folder)):
-                process.kill()
+        process_guests.kill_guests(self.folder)
 
 
 @pytest.fixture

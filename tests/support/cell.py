@@ -4,11 +4,10 @@ import itertools
 import json
 import pathlib
 
-import psutil
-
 from tests.servers import rabbitmq as rabbitmq_server
 from tests.support import fixtures
 from tests.support import prefork
+from tests.support import process_guests
 from tests.support import waiting
 
 _numbers = itertools.count(1)
@@ -84,10 +83,7 @@ class Cell:
     def clean_up(self):
         for program in self.programs:
             program.end()
-        for process in psutil.process_iter(['environ']):
-            folder = (process.info['environ'] or {}).get('COMPUTED_FOLDER')
-            if folder and folder.startswith(str(self.folder)):
-                process.kill()
+        process_guests.kill_guests(self.folder)
         for program in self.programs:
             assert 'amqp' in program.output()       # it was loud
             assert rabbitmq_server.PASSWORD not in program.output()

@@ -43,10 +43,12 @@ def configured(state_path, **options):
     return found
 
 
-def processes_of(folder):
+def processes_of(folder, markers=('COMPUTED_FOLDER', 'COMPUTED_SHIM')):
     """Return every live process with markers of guests below ``folder``.
 
     It does not use the driver's code, which is under test.
+
+    :param markers: names of variables, any of which marks a process
     """
     marked = []
     for one in psutil.process_iter():
@@ -54,9 +56,22 @@ def processes_of(folder):
             found = one.environ()
             if one.status() != psutil.STATUS_ZOMBIE and any(
                     found.get(name, '').startswith(str(folder))
-                    for name in ('COMPUTED_FOLDER', 'COMPUTED_SHIM')):
+                    for name in markers):
                 marked.append(one)
     return marked
+
+
+def guests_of(folder):
+    """Return the live processes of guests below ``folder``, not their shims.
+    """
+    return processes_of(folder, ['COMPUTED_FOLDER'])
+
+
+def kill_guests(folder):
+    """Kill the guests below ``folder``."""
+    for guest in guests_of(folder):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            guest.kill()
 
 
 def present(names):

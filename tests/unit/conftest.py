@@ -1,5 +1,6 @@
 import pytest
 
+from computed import clock
 from computed import metrics
 
 
@@ -10,3 +11,21 @@ def registry():
     former = metrics.use(found)
     yield found
     metrics.use(former)
+
+
+class Minutes(clock.System):
+    """A clock that stands until a test moves it."""
+
+    now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+
+@pytest.fixture
+def minutes():
+    """The clock of the code that limits its lines to one a minute."""
+    made = Minutes()
+    clock.use(made)
+    yield made
+    clock.use(clock.System())

@@ -1,21 +1,5 @@
-import pytest
-
-from computed import clock
 from computed import files
 from computed.claims import seen
-
-
-@pytest.fixture
-def minutes():
-    class Minutes(clock.System):
-        now = 1000.0
-
-        def monotonic(self):
-            return self.now
-    made = Minutes()
-    clock.use(made)
-    yield made
-    clock.use(clock.System())
 
 
 def test_what_cannot_be_kept_is_told_once_a_minute(tmp_path, caplog, minutes):

@@ -1,26 +1,10 @@
 import pytest
 
-from computed import clock
 from computed.logs import outage
 
 
-class Clock(clock.System):
-    now = 1000.0
-
-    def monotonic(self):
-        return self.now
-
-
 @pytest.fixture
-def time():
-    made = Clock()
-    clock.use(made)
-    yield made
-    clock.use(clock.System())
-
-
-@pytest.fixture
-def primary(time):
+def primary(minutes):
     return outage.Outage('db1 is away', 'db1 has been away for {seconds}',
                          'db1 answers again after {seconds}.')
 
@@ -32,10 +16,10 @@ def said(caplog):
 
 
 def test_an_outage_is_three_lines_and_one_more_each_minute(
-        primary, time, caplog):
+        primary, minutes, caplog):
     for _ in range(128):
         primary.lasts('refused')
-        time.now += 1
+        minutes.now += 1
     assert primary.length() == 128
     primary.ends()
     assert said(caplog) == [
@@ -47,12 +31,12 @@ def test_an_outage_is_three_lines_and_one_more_each_minute(
     assert said(caplog) == []
 
 
-def test_what_goes_and_comes_is_told_once_a_minute(primary, time, caplog):
+def test_what_goes_and_comes_is_told_once_a_minute(primary, minutes, caplog):
     for _ in range(120):
         primary.lasts('too many connections')
-        time.now += 0.5
+        minutes.now += 0.5
         primary.ends()
-        time.now += 0.5
+        minutes.now += 0.5
     assert said(caplog) == 2 * [
         'db1 is away: too many connections', 'db1 answers again after 0 s.']
 

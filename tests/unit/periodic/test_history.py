@@ -3,7 +3,6 @@ import os
 
 import pytest
 
-from computed import clock
 from computed import files
 from computed import periodic
 from computed.periodic import history
@@ -117,19 +116,6 @@ def test_the_folder_is_made(tmp_path):
     kept.add(record())
     kept.save()
     assert loaded(tmp_path / 'deep' / 'down').of('_task') == [record()]
-
-
-@pytest.fixture
-def minutes():
-    class Minutes(clock.System):
-        now = 1000.0
-
-        def monotonic(self):
-            return self.now
-    made = Minutes()
-    clock.use(made)
-    yield made
-    clock.use(clock.System())
 
 
 def test_a_full_disk_is_told_once_a_minute_and_costs_nothing_saved(

@@ -9,7 +9,6 @@ from oslo_config import cfg
 from oslo_context import context as oslo_context
 from oslo_service import periodic_task as foreign
 
-from computed import clock
 from computed import conf as computed_conf
 from computed import context
 from computed import exception
@@ -549,23 +548,6 @@ def test_a_typed_error_needs_no_traceback(bench, caplog):
         'Periodic task _task failed: DriverError: The driver failed: the disk '
         'is gone.')
     assert said.exc_info is None
-
-
-class Minutes(clock.System):
-    """The clock of the log stands until it is told to go on."""
-
-    now = 1000.0
-
-    def monotonic(self):
-        return self.now
-
-
-@pytest.fixture
-def minutes():
-    made = Minutes()
-    clock.use(made)
-    yield made
-    clock.use(clock.System())
 
 
 # Each says what is wrong, where, and what to do.

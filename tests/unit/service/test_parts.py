@@ -2,7 +2,6 @@
 
 import pytest
 
-from computed import clock
 from computed.service import parts
 
 
@@ -43,21 +42,6 @@ def test_nothing_is_tried_again_once_the_end_has_begun():
     with pytest.raises(parts.Ended):
         found.until_possible(attempt, (TimeoutError,), waiting)
     assert tried == [1]
-
-
-class Minutes(clock.System):
-    now = 1000.0
-
-    def monotonic(self):
-        return self.now
-
-
-@pytest.fixture
-def minutes():
-    made = Minutes()
-    clock.use(made)
-    yield made
-    clock.use(clock.System())
 
 
 def test_a_wait_is_told_once_a_minute_and_when_it_is_over(minutes, caplog):
