@@ -173,7 +173,7 @@ def release_former(asker: claims.Claims, context: claims.Context,
     former: dict[str, list[claims.Row]] = {}
     for instance in instances:
         owner = instance.claim_owner
-        if instance.claim_id and owner and not _is_ours(asker, owner):
+        if instance.claim_id and owner and not is_ours(asker, owner):
             former.setdefault(instance.claim_id, []).append(instance)
     guests = grant_obj.Grant.get_former_guest_claims(
         context, asker.owner.host, asker.service_id, use_slave=False)
@@ -199,7 +199,7 @@ def release_former(asker: claims.Claims, context: claims.Context,
                 asker.claim_owner)
 
 
-def _is_ours(asker: claims.Claims, owner: str) -> bool:
+def is_ours(asker: claims.Claims, owner: str) -> bool:
     """Return whether the owner of a claim is any run of this service."""
     return owner.startswith(f'{asker.service_id}:')
 
@@ -210,7 +210,7 @@ def _ours(asker: claims.Claims,
     """Return one instance for each claim of this service."""
     ours: dict[str, claims.Row] = {}
     for instance in instances:
-        if instance.claim_id not in but_for and _is_ours(
+        if instance.claim_id not in but_for and is_ours(
                 asker, instance.claim_owner or ''):
             ours.setdefault(instance.claim_id, instance)
     return list(ours.values())

@@ -67,8 +67,8 @@ def begin(manager: operation.Manager, context: operation.Context) -> int:
     manager.left_marker = found.next_marker
     # An earlier run may have ended in between.
     recovery.release_orphaned(manager.claims, context, found)
-    ours = f'{manager.claims.service_id}:'
-    if any(not (row.claim_owner or ours).startswith(ours) for row in found):
+    if any(row.claim_owner and not recovery.is_ours(
+            manager.claims, row.claim_owner) for row in found):
         live = instance_obj.InstanceList.get_whole_by_host(
             context, manager.host, use_slave=False)
         recover.release_former(

@@ -51,7 +51,10 @@ class Operation(OnInstances):
 
     def _start(self, name: str,
                parsed_args: argparse.Namespace) -> instance_obj.Instance:
-        instance = lookup.instance(self.context, name)
+        return self._begin(lookup.instance(self.context, name), parsed_args)
+
+    def _begin(self, instance: instance_obj.Instance,
+               parsed_args: argparse.Namespace) -> instance_obj.Instance:
         if instance.host is None:
             raise exception.HostUnavailable(host='(none)')
         self.session.hosts.operate(
@@ -125,16 +128,14 @@ class Delete(Operation):
             help='if the host is silent, delete the record without it, too')
         return parser
 
-    def _start(self, name: str,
+    def _begin(self, instance: instance_obj.Instance,
                parsed_args: argparse.Namespace) -> instance_obj.Instance:
-        # Looked up once: the name may be that of another instance soon.
-        instance = lookup.instance(self.context, name)
         if parsed_args.force:
             # Do not wait for the answer of a host that is gone.
             with contextlib.suppress(exception.HostHeard):
                 return self._on_record(instance, force=True)
         try:
-            return super()._start(instance.uuid, parsed_args)
+            return super()._begin(instance, parsed_args)
         except exception.HostUnavailable as error:
             try:
                 return self._on_record(instance, parsed_args.force)

@@ -170,7 +170,8 @@ def _of_database(column: typing.Any) -> sa.ScalarSelect[typing.Any]:
     return sa.select(column).scalar_subquery()
 
 
-def _incarnation() -> sa.ScalarSelect[str | None]:
+def incarnation_now() -> sa.ScalarSelect[str | None]:
+    """Return a scalar query: the incarnation of the database."""
     return _of_database(models.DatabaseIdentity.incarnation)
 
 
@@ -182,7 +183,7 @@ def _look(context: computed_context.RequestContext
         database that the conductor began with
     """
     *shown, incarnation, uuid = context.session.execute(sa.select(
-        _ROW.seconds, _ROW.listened, _ROW.listened_at, _incarnation(),
+        _ROW.seconds, _ROW.listened, _ROW.listened_at, incarnation_now(),
         _of_database(models.DatabaseIdentity.uuid))).one()
     transaction.ensure_database(context, uuid)
     return Reading(*shown), incarnation
@@ -199,7 +200,7 @@ def behind(counts: witness.Seen) -> sa.ColumnElement[bool]:
 
     :param counts: at least one; counts of other incarnations do not matter
     """
-    now = sa.func.coalesce(_incarnation(), '')
+    now = sa.func.coalesce(incarnation_now(), '')
     return sa.or_(*(
         sa.and_(now == incarnation, seconds() < shown)
         for incarnation, shown in counts.items()))

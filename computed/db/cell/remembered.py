@@ -11,7 +11,6 @@ from collections import abc
 import sqlalchemy as sa
 
 from computed.db.cell import cell_clock
-from computed.db.cell import models
 
 Row = abc.Mapping[str, typing.Any]
 
@@ -36,8 +35,8 @@ def columns() -> list[sa.ColumnElement[typing.Any]]:
     write itself must not read them: MariaDB would lock the clock, and every
     conductor that counts would wait for the commit.
     """
-    return [sa.select(models.DatabaseIdentity.incarnation).scalar_subquery()
-            .label('incarnation'), cell_clock.seconds().label('seconds')]
+    return [cell_clock.incarnation_now().label('incarnation'),
+            cell_clock.seconds().label('seconds')]
 
 
 def conditions(model: typing.Any, row: Row,

@@ -14,6 +14,7 @@ from computed.db.cell import bounds
 from computed.db.cell import host as host_db
 from computed.db.cell import models
 from computed.db.cell import promised
+from computed.db.cell import retired
 from computed.db.cell import revision
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
@@ -51,11 +52,6 @@ def _live_instances(host: typing.Any) -> sa.Exists:
         models.Instance.deleted == sa.false()).exists()
 
 
-def _guests_left(host: str) -> sa.Exists:
-    row = models.Instance
-    return sa.exists().where(row.host == host, row.guest_left == sa.true())
-
-
 def _former(host: str, service_id: str) -> sa.ScalarSelect:
     node = orm.aliased(models.ComputeNode)
     return (sa.select(sa.func.min(node.host))
@@ -80,7 +76,8 @@ def get_usage(context: computed_context.RequestContext, host: str,
     found = context.session.execute(
         sa.select(models.Host.revision, models.ComputeNode,
                   dialects.utcnow().label('now'),
-                  _guests_left(host).label('guests_left'),
+                  sa.exists().where(*retired.left_by(host))
+                  .label('guests_left'),
                   _former(host, service_id).label('former'), *sums.c)
         .select_from(models.Host)
         .outerjoin(models.ComputeNode,

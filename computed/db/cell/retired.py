@@ -154,6 +154,12 @@ def _bumped(context: computed_context.RequestContext, uuid: str,
         return new, False
 
 
+def left_by(host: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions of instances whose guests a host has left."""
+    row = models.Instance
+    return row.host == host, row.guest_left == sa.true()
+
+
 @cell.read
 def get_left(context: computed_context.RequestContext, host: str,
              limit: int | None, marker: str | None) -> pages.Page:
@@ -164,6 +170,6 @@ def get_left(context: computed_context.RequestContext, host: str,
     row = models.Instance
     found = pages.read(
         context.session,
-        sa.select(row).where(row.host == host, row.guest_left == sa.true()),
+        sa.select(row).where(*left_by(host)),
         (row.uuid,), limit, marker, AT_ONCE)
     return pages.Page([one for one, in found.rows], found.next_marker)

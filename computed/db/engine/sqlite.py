@@ -20,8 +20,6 @@ writing = contextvars.ContextVar('writing', default=False)
 DAMAGE = ('malformed', 'not a database')
 # Those about a file that it cannot use now, perhaps for one of these reasons.
 LOST = (*DAMAGE, 'no such table', 'disk I/O error')
-
-
 # See :mod:`computed.db.engine.primary_check`. None: no other file can take the
 # place of the primary. A test whose servers are files sets it.
 ask: primary_check.Ask | None = None
