@@ -14,10 +14,6 @@ import time
 from tests.schedules import hub
 from tests.schedules import threads
 
-# Tables in which only heartbeats write.
-HEARTBEATS = ('replica_heartbeats', 'cell_clock', 'services',
-              'database_identity')
-
 
 @dataclasses.dataclass(frozen=True)
 class Statement:
@@ -177,9 +173,12 @@ class Cluster:
         """Called after each commit on any server."""
         if server is self.primary:
             self.on_commit(server, server.log[-1])
-            waiting, self._waiting = self._waiting, []
-            for task in waiting:
-                hub.running.wake(task)
+            self._wake_replicas()
+
+    def _wake_replicas(self):
+        waiting, self._waiting = self._waiting, []
+        for task in waiting:
+            hub.running.wake(task)
 
     def loses_answer(self, process):
         """Return whether the commit of a conductor gets no answer."""
@@ -213,9 +212,7 @@ class Cluster:
     def resume(self, place):
         """Let a stalled replica receive again."""
         self.stalled.discard(place)
-        waiting, self._waiting = self._waiting, []
-        for task in waiting:
-            hub.running.wake(task)
+        self._wake_replicas()
 
     # -- what operators do
 

@@ -16,25 +16,9 @@ from tests.schedules import machines as machines_module
 STRIDE = 1 << 20        # computed.db.routing.incarnation.STRIDE
 
 
-def _network(**chances):
-    def begin(cell):
-        for name, chance in chances.items():
-            setattr(cell.network, name, chance)
-    return begin
-
-
-def _weather(**values):
-    def begin(cell):
-        for name, value in values.items():
-            setattr(cell.weather, name, value)
-    return begin
-
-
-def _cluster(**values):
-    def begin(cell):
-        for name, value in values.items():
-            setattr(cell.cluster, name, value)
-    return begin
+def _set(part, name, value):
+    """Return what sets an attribute of a part of a cell."""
+    return lambda cell: setattr(getattr(cell, part), name, value)
 
 
 def _slow_reads(cell):
@@ -44,15 +28,15 @@ def _slow_reads(cell):
 
 
 WEATHER = {
-    'lose_request': _network(lose_request=0.05),
-    'lose_reply': _network(lose_reply=0.05),
-    'late': _network(late=0.05),
-    'twice': _network(twice=0.1),
-    'lose_commit': _cluster(lose_commits=0.05),
-    'lag': _cluster(long_lag=True),
+    'lose_request': _set('network', 'lose_request', 0.05),
+    'lose_reply': _set('network', 'lose_reply', 0.05),
+    'late': _set('network', 'late', 0.05),
+    'twice': _set('network', 'twice', 0.1),
+    'lose_commit': _set('cluster', 'lose_commits', 0.05),
+    'lag': _set('cluster', 'long_lag', True),
     'slow_reads': _slow_reads,
-    'driver': _weather(driver=0.05),
-    'slow': _weather(slow=8.0),
+    'driver': _set('weather', 'driver', 0.05),
+    'slow': _set('weather', 'slow', 8.0),
 }
 
 
@@ -232,7 +216,7 @@ class Sudden:
         if len(machines) > 2 or not (source.alive and source.ready):
             return
         copy = machines_module.Machine(self._cell, f'x{len(machines)}',
-                                   source.host, rival=source)
+                                   source.host, is_copy=True)
         source.may_be_down = True
         shutil.copytree(source.state_path, copy.state_path,
                         ignore=shutil.ignore_patterns('*.lock', '*.tmp'))
@@ -248,7 +232,7 @@ class Sudden:
         if len(machines) <= 2:
             source.may_be_down = True
             self._join(machines_module.Machine(
-                self._cell, f'y{len(machines)}', source.host, rival=source),
+                self._cell, f'y{len(machines)}', source.host, is_copy=True),
                 f'as another {source.host}')
 
     def _join(self, machine, text):

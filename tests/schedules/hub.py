@@ -153,10 +153,13 @@ class Hub:
         task.token, task.woken = self._numbers, False
         if until is not None:
             heapq.heappush(self.timers, (until, self._numbers, task))
+        self._yield()
+        return task.woken
+
+    def _yield(self):
         self._root.switch()
         if self.over:
             raise Over
-        return task.woken
 
     def wake(self, task):
         """Let a task go on that waits; any other is left alone."""
@@ -173,9 +176,7 @@ class Hub:
             raise Over
         if self.current is not None:
             self.ready.append(self.current)
-            self._root.switch()
-            if self.over:
-                raise Over
+            self._yield()
 
     def point(self, where=''):
         """Perhaps let others run here, or let time pass (1 ms to 10 s)."""
@@ -189,14 +190,11 @@ class Hub:
         elif chance > 0.5:
             self.sleep(0)
 
-    def call_at(self, when, function):
+    def after(self, seconds, function):
         """Call ``function`` then, in the scheduler: it may not wait."""
         self._numbers += 1
-        heapq.heappush(self.timers, (when, self._numbers, function))
-
-    def after(self, seconds, function):
-        """Call ``function`` in so many seconds."""
-        self.call_at(self.now + seconds, function)
+        heapq.heappush(self.timers,
+                       (self.now + seconds, self._numbers, function))
 
     # -- the loop
 
@@ -267,13 +265,6 @@ class Hub:
         """Add a line to the story."""
         self.digest.update(text.encode())
         self.story.append((self.now - BEGIN, text))
-
-
-def begin(seed, jitter=0.0):
-    """Return a new hub; from now on its time holds."""
-    global running
-    running = Hub(seed, jitter)
-    return running
 
 
 def end():

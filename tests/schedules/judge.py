@@ -31,15 +31,12 @@ class Request:
     :ivar ended: when its caller was told, or gave up; None: it still waits
     :ivar outcome: what the caller was told
     :ivar done: whether an act for it was seen
-    :ivar failed: whether that act failed
     """
 
     op: str
-    sent: float
     ended: float | None = None
     outcome: str = PENDING
     done: bool = False
-    failed: bool = False
 
     @property
     def open(self):
@@ -59,7 +56,6 @@ class Guest:
     :ivar wishes: what the guest may rightly be, by all that its user was
         told and that befell it
     :ivar machine: where its guest is
-    :ivar deaths: how often it ended by itself
     """
 
     uuid: str
@@ -68,7 +64,6 @@ class Guest:
     requests: list = dataclasses.field(default_factory=list)
     reboots: collections.Counter = dataclasses.field(
         default_factory=collections.Counter)
-    deaths: int = 0
     unborn: bool = False
 
     def __str__(self):
@@ -153,7 +148,7 @@ class Judge:
 
     def asks(self, guest, op):
         """A user sends a request."""
-        request = Request(op, self._clock())
+        request = Request(op)
         guest.requests.append(request)
         return request
 
@@ -216,7 +211,7 @@ class Judge:
             if request.open and (
                     act.serves_request and request.op == act.op or
                     act.op == 'recover' and MAKES[request.op] == state):
-                request.done, request.failed = True, failed
+                request.done = True
                 if not failed:
                     guest.wishes = {MAKES[request.op]} | {
                         MAKES[other.op] for other in guest.requests
@@ -256,7 +251,6 @@ class Judge:
         guest = self.guests.get(uuid)
         self._tell(f'guest {uuid[:4]} {what}')
         if guest is not None:
-            guest.deaths += 1
             # Our code may record that, or undo it.
             guest.wishes = guest.wishes | {OFF}
 

@@ -71,16 +71,16 @@ class Machine:
     :ivar lives: how often its daemon was started
     :ivar ready: whether the daemon has started
     :ivar may_be_down: its daemon may be refused: it is a copy, or has one
-    :ivar rival: the machine whose name it has, or None
     """
 
-    def __init__(self, cell, name, host, rival=None):
-        self.cell, self.name, self.host, self.rival = cell, name, host, rival
+    def __init__(self, cell, name, host, is_copy=False):
+        """:param is_copy: another machine has the name of this host"""
+        self.cell, self.name, self.host = cell, name, host
         self.state_path = os.path.join(cell.folder, f'state-{name}')
         self.guests = memory_guests.Guests()
         self.driver = self.process = self.service = None
         self.lives, self.wall = 0, 0.0
-        self.ready, self.may_be_down = False, rival is not None
+        self.ready, self.may_be_down = False, is_copy
         self._comes_back = False
         self.new_boot()
 
@@ -142,10 +142,14 @@ class Machine:
         hub.running.spawn(process, stop, name='stop')
 
     def _gone(self, process):
+        self._kill(process)
+        self.start_in(RESTART)
+
+    @staticmethod
+    def _kill(process):
         process.kill()
         while process.locks:
             process.locks.pop().close()
-        self.start_in(RESTART)
 
     def start_in(self, seconds):
         """Start the daemon in so many seconds, unless it runs then."""
@@ -163,9 +167,7 @@ class Machine:
         """The daemon dies as by SIGKILL."""
         if self.alive:
             hub.running.tell(f'{self.process} crashes')
-            self.process.kill()
-            while self.process.locks:
-                self.process.locks.pop().close()
+            self._kill(self.process)
             self.cell.judge.crashed(self.name)
 
 
