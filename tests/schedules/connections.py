@@ -207,19 +207,29 @@ def install():
     # oslo.db gives SQLite no pool. A server's clients have one, and much of
     # what is to be found lives in connections that stay.
     create_engine = sqlalchemy.create_engine
+    dialect = pysqlite.SQLiteDialect_pysqlite
+    compiled = None
 
     def pooled(url, **how):
+        nonlocal compiled
         if how.get('poolclass') is pool.NullPool:
             how.update(poolclass=pool.QueuePool, pool_size=5,
                        max_overflow=50, pool_timeout=30)
-        return create_engine(url, **how)
+        engine = create_engine(url, **how)
+        # A statement is compiled once, and not once a life of a conductor.
+        if compiled is None:
+            compiled = engine._compiled_cache
+        engine._compiled_cache = compiled
+        return engine
     sqlalchemy.create_engine = pooled
+    dialect.__hash__ = lambda self: 1
+    dialect.__eq__ = lambda self, other: type(self) is type(other)
 
     # oslo.db's listener for SQLite asks a broken connection for its info.
     info = engine_base.Connection.info
     engine_base.Connection.info = property(
         lambda self: {} if self.invalidated else info.__get__(self))
-    before = pysqlite.SQLiteDialect_pysqlite.is_disconnect
-    pysqlite.SQLiteDialect_pysqlite.is_disconnect = (
+    before = dialect.is_disconnect
+    dialect.is_disconnect = (
         lambda self, error, connection, cursor:
         isinstance(error, Lost) or before(self, error, connection, cursor))

@@ -77,13 +77,15 @@ class Task:
     """A thread of a process.
 
     :ivar snapshot: ``(server, commits)``: what its last read could see
+    :ivar locals: what its ``threading.local`` objects have
     """
 
     __slots__ = ('process', 'name', 'ident', 'greenlet', 'token', 'woken',
-                 'ended', 'snapshot', '__weakref__')
+                 'ended', 'snapshot', 'locals', '__weakref__')
 
     def __init__(self, process, name, ident):
         self.process, self.name, self.ident = process, name, ident
+        self.locals = {}
         self.token = self.ended = self.snapshot = None
         self.woken = False
 

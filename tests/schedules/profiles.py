@@ -16,8 +16,10 @@ class Profile:
 
     :ivar names: the faults to draw from
     :ivar chance: of each fault to be on
-    :ivar length: virtual seconds of work; ``calm``, of rest before the
-        verdict
+    :ivar length: virtual seconds of work
+    :ivar calm: the most virtual seconds of rest before the verdict
+    :ivar least_calm: the fewest. A host whose daemon is silent is given away
+        in 30 s.
     :ivar rates: virtual seconds between two sudden faults
     """
 
@@ -29,6 +31,7 @@ class Profile:
     users: tuple = (3, 4, 5)
     length: float = 60.0
     calm: float = 100.0
+    least_calm: float = 30.0
     rates: tuple = (3.0, 8.0, 20.0)
     jitters: tuple = (0.0, 0.01, 0.05)
 
@@ -44,13 +47,15 @@ class Plan:
     users: int
     length: float
     calm: float
+    least_calm: float
     rate: float
     jitter: float
 
 
-# One host and dense work: a third of the cost of a full schedule.
+# One host, a quarter of the work, a short rest.
 _SHORT = {'hosts': (1,), 'conductors': (1,), 'replicas': (0, 1),
-          'users': (2,), 'length': 15.0, 'rates': (2.0, 5.0)}
+          'users': (2,), 'length': 15.0, 'least_calm': 10.0,
+          'rates': (2.0, 5.0)}
 _FULL = {'conductors': (2,), 'replicas': (2,)}
 
 PROFILES = {
@@ -107,4 +112,5 @@ def plan(seed):
     return Plan(on, draw.choice(profile.hosts),
                 draw.choice(profile.conductors), replicas,
                 draw.choice(profile.users), profile.length, profile.calm,
-                draw.choice(profile.rates), draw.choice(profile.jitters))
+                profile.least_calm, draw.choice(profile.rates),
+                draw.choice(profile.jitters))

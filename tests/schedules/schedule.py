@@ -12,9 +12,8 @@ from tests.schedules import verdict
 
 # Virtual seconds within which a cell must be ready.
 START = 60
-# Virtual seconds of calm in each case: a host whose daemon is silent is given
-# away in this time. And the seconds between two looks after that.
-LEAST_CALM, LOOK = 30.0, 10.0
+# Virtual seconds between two looks whether all is well.
+LOOK = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,12 +84,13 @@ def _play(cell, here, seed, plan):
     for user in everybody:
         user.leaves = True
     cell.heal()
-    _rest(cell, here, here.now + plan.calm)
+    _rest(cell, here, plan)
 
 
-def _rest(cell, here, until):
-    """Run until nothing is wrong for a while, or until the calm is over."""
-    here.run(here.now + LEAST_CALM)
+def _rest(cell, here, plan):
+    """Run until all is well, or until the calm is over."""
+    until = here.now + plan.calm
+    here.run(here.now + plan.least_calm)
     while here.now < until and any(verdict.problems(cell)):
         here.run(here.now + LOOK)
     cell.judge.looks['verdict'] += 1

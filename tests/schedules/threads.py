@@ -26,6 +26,8 @@ EPOCH = 1_800_000_000.0
 AGAIN = ('threading', 'queue', 'logging', '_threading_local', 'concurrent')
 _chance = random.Random(0)
 _numbers = itertools.count()
+_locals = itertools.count()
+_main = {}              # the attributes that locals have outside schedules
 
 
 class Lock:
@@ -82,6 +84,51 @@ class Lock:
 
     def __exit__(self, *error):
         self.release()
+
+
+class Local:
+    """``threading.local``: each thread has attributes of its own."""
+
+    __slots__ = ('__dict__', '_made', '_number', '__weakref__')
+
+    def __new__(cls, *arguments, **named):
+        self = object.__new__(cls)
+        object.__setattr__(self, '_made', (arguments, named))
+        object.__setattr__(self, '_number', next(_locals))
+        # The caller runs __init__ for this thread.
+        _dicts()[self._number] = {}
+        return self
+
+    def __getattribute__(self, name):
+        _show(self)
+        return object.__getattribute__(self, name)
+
+    def __setattr__(self, name, value):
+        _show(self)
+        object.__setattr__(self, name, value)
+
+    def __delattr__(self, name):
+        _show(self)
+        object.__delattr__(self, name)
+
+
+def _show(local):
+    """Let a ``local`` have the attributes of the running thread."""
+    get, dicts = object.__getattribute__, _dicts()
+    number = get(local, '_number')
+    found = dicts.get(number)
+    if found is None:
+        found = dicts[number] = {}
+        object.__setattr__(local, '__dict__', found)
+        arguments, named = get(local, '_made')
+        local.__init__(*arguments, **named)
+    object.__setattr__(local, '__dict__', found)
+
+
+def _dicts():
+    here = hub.running
+    return (_main if here is None or here.current is None
+            else here.current.locals)
 
 
 class Handle:
@@ -152,8 +199,9 @@ def _thread_module():
         _make_thread_handle=Handle, _get_main_thread_ident=lambda: 1,
         daemon_threads_allowed=lambda: True, _shutdown=lambda: None,
         stack_size=lambda *size: 0, _count=lambda: 1)
-    # Those of Python are made of the lock of this module.
-    del made._local, made.RLock
+    made._local = Local
+    # That of Python is made of the lock of this module.
+    del made.RLock
     return made
 
 

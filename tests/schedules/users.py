@@ -15,6 +15,9 @@ from tests.schedules import judge
 # What a user does with an instance, by how often.
 ACTIONS = ('stop', 'stop', 'start', 'start', 'reboot', 'reboot_hard',
            'pause', 'unpause', 'rename', 'list', 'list')
+# At most so many seconds lie between two actions of a user; a third of it on
+# the average.
+THINKS = 4.0
 
 
 class User:
@@ -36,7 +39,7 @@ class User:
         base.use_conductor(conductor_client.ConductorAPI(transport))
         self._hosts = hostapi.HostAPI(transport)
         while True:
-            hub.running.sleep(self._random.random() ** 2 * 12)
+            hub.running.sleep(self._random.random() ** 2 * THINKS)
             if self.leaves:
                 return
             guest = self._guest
