@@ -1,6 +1,5 @@
 """A whole cell in this process, and what the judge sees of it."""
 
-import dataclasses
 import os
 import random
 import shutil
@@ -15,23 +14,8 @@ from tests.schedules import machines
 from tests.schedules import own
 from tests.schedules import reads
 from tests.schedules import threads
+from tests.schedules import weather
 from tests.schedules import wire
-
-
-@dataclasses.dataclass
-class Weather:
-    """What may go wrong now and then.
-
-    :ivar slow: up to so many seconds that an act of the driver takes longer
-    :ivar driver: the chance that the driver fails
-    """
-
-    random: random.Random
-    slow: float = 0.0
-    driver: float = 0.0
-
-    def fails(self):
-        return bool(self.driver) and self.random.random() < self.driver
 
 
 class Cell:
@@ -49,14 +33,16 @@ class Cell:
         threads.seed(seed)
         chance.seed(f'{seed}/product')
         self.random = random.Random(f'{seed}/cell')
-        self.weather = Weather(random.Random(f'{seed}/weather'))
         self.processes, self.calm = [], False
         self.judge = judge.Judge(lambda: here.now, here.tell, self._claim_of)
+        self.weather = weather.Weather(random.Random(f'{seed}/weather'),
+                                       self.judge.looks)
         self.cluster = database.Cluster(
             folder, template, replicas, random.Random(f'{seed}/database'),
-            self._committed)
+            self.weather, self._committed)
         self.reads = reads.Reads(self.cluster, lambda: here.now, self.judge)
-        self.network = wire.Network(random.Random(f'{seed}/network'))
+        self.network = wire.Network(random.Random(f'{seed}/network'),
+                                    self.weather)
         self.outside = self.process('outside')
         for place in range(replicas):
             here.spawn(self.outside, self.cluster.replicate, place,
@@ -96,14 +82,13 @@ class Cell:
         here, network, cluster = hub.running, self.network, self.cluster
         here.tell('calm')
         self.calm = True
-        here.jitter, here.bias = 0.0, {}
-        network.lose_request = network.lose_reply = 0.0
-        network.late = network.twice = 0.0
+        here.jitter = 0.0
+        self.weather.clear()
         network.cut.clear()
         cluster.cut.clear()
-        cluster.lose_commits, cluster.long_lag = 0.0, False
         cluster.primary.up = True
-        self.weather.slow = self.weather.driver = 0.0
+        for machine in self.machines:
+            machine.disk_full = False
         for place in list(cluster.stalled):
             cluster.resume(place)
         for process in self.processes:
@@ -167,6 +152,7 @@ class Cell:
                     *seen, scope.node.role, reason, age,
                     self._bound(context),
                     not context.lag_tolerant and context.after is None,
+                    reason == 'after_host' and read.covered,
                     dict(scope.revisions)))
         answers.Answers._note = note
 

@@ -6,8 +6,8 @@ answer. Every statement and every commit is a point at which others may run.
 
 import sqlite3
 
-from tests.schedules import database
 from tests.schedules import hub
+from tests.schedules import servers
 
 # Virtual seconds that a writer waits for another one.
 BUSY = 10.0
@@ -37,7 +37,7 @@ class Cursor(sqlite3.Cursor):
     def _execute(self, run, sql, parameters, many):
         link, here = self.connection, hub.running
         link.check()
-        here.point('sql')
+        here.point()
         link.check()
         word = sql.lstrip()[:6].upper()
         if word.startswith('BEGIN'):
@@ -51,7 +51,9 @@ class Cursor(sqlite3.Cursor):
             return result
         link.looks()
         result = run(sql, parameters)
-        here.point('rows' if link.is_replica else 'read')
+        if link.is_slow and link.server.cluster.weather.happens('slow_reads'):
+            here.sleep(link.server.cluster.weather.within(10.0))
+        here.point()
         return result
 
     def _in_turn(self, run, sql, parameters):
@@ -70,6 +72,8 @@ class Cursor(sqlite3.Cursor):
 class Connection(sqlite3.Connection):
     """A client's connection; a crash of either side severs it.
 
+    :ivar is_slow: whether answers may take long. Slow reads everywhere make
+        heartbeats slow, and then all tolerant reads go to the primary
     :ivar snapshot: how many commits the open transaction can see
     """
 
@@ -77,15 +81,12 @@ class Connection(sqlite3.Connection):
         """Connect to ``server`` for a thread of ``process``."""
         self.server, self.process, self.address = server, process, address
         self.severed = False
+        self.is_slow = address.endswith('replica0')
         self.forget()
         process.connections.append(self)
 
     def cursor(self, factory=Cursor):
         return super().cursor(factory)
-
-    @property
-    def is_replica(self):
-        return self.server in self.server.cluster.replicas
 
     def check(self):
         """:raises Lost: nothing arrives there"""
@@ -110,7 +111,7 @@ class Connection(sqlite3.Connection):
             hub.running.current.snapshot = self.server, self.snapshot
 
     def wrote(self, sql, parameters, many):
-        self._statements.append(database.Statement(
+        self._statements.append(servers.Statement(
             sql, parameters, self.server.wall(), many))
 
     def sever(self):
@@ -124,7 +125,7 @@ class Connection(sqlite3.Connection):
             super().commit()
             self.forget()
             return
-        hub.running.point('commit')
+        hub.running.point()
         self.check()
         if not self.server.writable:
             super().rollback()
@@ -136,7 +137,7 @@ class Connection(sqlite3.Connection):
         if self.server.cluster.loses_answer(self.process):
             self.sever()
             raise Lost('the server went away after a commit')
-        hub.running.point('committed')
+        hub.running.point()
 
     def rollback(self):
         self.forget()

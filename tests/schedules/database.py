@@ -1,132 +1,17 @@
-"""Database servers: an exact log of commits, replicas, failover, restore.
-
-Each server is an SQLite file. A replica replays the writing statements of
-each commit with the time that the primary had then. So at every moment it is
-exactly what the primary was after some commit, and its age is known.
-"""
+"""A primary and its replicas: replication, failover, restore."""
 
 import dataclasses
 import os
-import shutil
-import sqlite3
-import time
 
 from tests.schedules import hub
-from tests.schedules import threads
-
-
-@dataclasses.dataclass(frozen=True)
-class Statement:
-    """A statement that wrote.
-
-    :ivar clock: what the clock of its server showed then
-    :ivar many: whether ``parameters`` are those of several executions
-    """
-
-    sql: str
-    parameters: object
-    clock: float
-    many: bool = False
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Commit:
-    """The statements of a commit, when it was, and whose process it was."""
-
-    statements: tuple
-    at: float
-    by: str
-
-    def touches(self, table):
-        """Return whether a statement names ``table``."""
-        return any(f' {table}' in one.sql for one in self.statements)
-
-
-class Server:
-    """A database server.
-
-    :ivar log: every commit that it has, in order
-    :ivar clock: seconds by which its wall clock is wrong
-    :ivar read_only: whether it refuses writes, as a demoted primary does
-    """
-
-    def __init__(self, cluster, name, log=()):
-        self.cluster, self.name = cluster, name
-        self.path = os.path.join(cluster.folder, f'{cluster.made}.sqlite')
-        shutil.copyfile(cluster.template, self.path)
-        self.up, self.read_only = True, False
-        self.clock = 0.0
-        self.log = []
-        self._replayed = None
-        self._own = sqlite3.Connection(self.path, isolation_level=None)
-        self._own.execute('PRAGMA synchronous = OFF')
-        self.prepare(self._own)
-        self.apply(log)
-
-    def prepare(self, connection):
-        """Give a connection the functions that this server has."""
-        connection.create_function('sim_now', 0, lambda: _text(self.wall()))
-        connection.create_function('sim_server', 0, lambda: self.name)
-        connection.create_function('sim_writable', 0, lambda: self.writable)
-
-    @property
-    def writable(self):
-        return not self.read_only and self not in self.cluster.replicas
-
-    def wall(self):
-        """Return what its clock shows; while it replays, what it showed."""
-        if self._replayed is not None:
-            return self._replayed
-        return threads.EPOCH + hub.running.now + self.clock
-
-    def apply(self, commits):
-        """Replay commits of another server."""
-        for commit in commits:
-            self._execute(commit.statements)
-            self.log.append(commit)
-
-    def _execute(self, statements):
-        self._own.execute('BEGIN IMMEDIATE')
-        for one in statements:
-            self._replayed = one.clock
-            run = self._own.executemany if one.many else self._own.execute
-            run(one.sql, one.parameters)
-        self._replayed = None
-        self._own.execute('COMMIT')
-
-    def rows(self, sql, *parameters):
-        """Return rows as dicts; nobody else runs meanwhile."""
-        cursor = self._own.execute(sql, parameters)
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
-
-    def write(self, *statements):
-        """Commit ``(sql, *parameters)`` as an operator at its console."""
-        made = tuple(Statement(sql, parameters, self.wall())
-                     for sql, *parameters in statements)
-        self._execute(made)
-        self.record(made, 'operator')
-
-    def record(self, statements, by):
-        """Add a commit to the log, and tell replicas and the judge."""
-        self.log.append(Commit(tuple(statements), hub.running.now, by))
-        self.cluster.committed(self)
-
-    def close(self):
-        self._own.close()
-
-
-def _text(seconds):
-    whole, fraction = divmod(seconds, 1)
-    return (time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime(whole)) +
-            f'.{int(fraction * 1e6):06}')
+from tests.schedules import servers
 
 
 @dataclasses.dataclass
 class Span:
     """During which time a server was the primary."""
 
-    server: Server
+    server: servers.Server
     since: float
     until: float = float('inf')
 
@@ -137,21 +22,24 @@ class Cluster:
     :ivar address: ``{address: server}``; addresses are paths in URLs
     :ivar cut: ``{(process, address or '*')}``: nothing arrives there
     :ivar patience: seconds that a client waits for a silent server
-    :ivar lose_commits: the chance that a commit gets no answer
+    :ivar retired: the former primaries
     :ivar stalled: the replicas, by number, that receive nothing
     :ivar lag: returns the seconds until a replica has the next commits
+    :ivar misled: the server of another database to which the address of the
+        primary leads, or None
     :ivar reigns: which server was the primary when
     """
 
-    def __init__(self, folder, template, replicas, random, on_commit):
+    def __init__(self, folder, template, replicas, random, weather,
+                 on_commit):
         """:param template: a database file with the newest schema"""
         self.folder, self.template = folder, template
-        self.random, self.on_commit = random, on_commit
+        self.random, self.weather = random, weather
+        self.on_commit = on_commit
         self.made = 0
-        self.replicas, self.retired = [], []
+        self.replicas, self.retired, self._servers = [], [], []
         self.cut, self.stalled = set(), set()
-        self.patience, self.lose_commits = 5.0, 0.0
-        self.long_lag = False
+        self.patience, self.misled = 5.0, None
         self._waiting = []
         self.primary = self._new()
         self.reigns = [Span(self.primary, 0.0)]
@@ -167,7 +55,9 @@ class Cluster:
 
     def _new(self, log=(), name=None):
         self.made += 1
-        return Server(self, name or f's{self.made}', log)
+        made = servers.Server(self, name or f's{self.made}', log)
+        self._servers.append(made)
+        return made
 
     def committed(self, server):
         """Called after each commit on any server."""
@@ -182,15 +72,14 @@ class Cluster:
 
     def loses_answer(self, process):
         """Return whether the commit of a conductor gets no answer."""
-        return (self.lose_commits and process.name[0] == 'c' and
-                self.random.random() < self.lose_commits)
+        return process.name[0] == 'c' and self.weather.happens('lose_commit')
 
     # -- replication
 
     def lag(self):
         """Return the seconds until a replica has what is committed now."""
-        slow = self.long_lag and self.random.random() < 0.3
-        return 0.05 + self.random.random() * (12 if slow else 0.3)
+        return 0.05 + self.random.random() * (
+            12 if self.weather.happens('lag') else 0.3)
 
     def replicate(self, place):
         """Keep a replica up to date, for ever; the body of a thread."""
@@ -240,18 +129,51 @@ class Cluster:
         former = self.primary
         former.up = False
         self._take_over(self._new(former.log[:length], former.name))
-        for place, replica in enumerate(self.replicas):
-            replica.up = False
-            self.retired.append(replica)
-            self._replace(place)
+        self._replace_all()
         return len(former.log) - length
+
+    def fail_back(self, server):
+        """Make a former primary the primary again, with what it has.
+
+        :returns: how many commits are lost
+        """
+        former = self.primary
+        self.retired.remove(server)
+        server.up, server.read_only = True, False
+        shared = self.shared(server, len(server.log))
+        self._take_over(server)
+        self._replace_all()
+        return len(former.log) - shared
+
+    def mislead(self, uuid):
+        """Let the address of the primary lead to another database.
+
+        :param uuid: of that database
+        """
+        self.misled = self._new(name='other')
+        self.misled.write(
+            ('UPDATE database_identity SET uuid = ?', uuid))
+        self.address[self._path('primary')] = self.misled
+
+    def lead(self):
+        """End what :meth:`mislead` began; return the wrong server."""
+        wrong, self.misled = self.misled, None
+        self.address[self._path('primary')] = self.primary
+        return wrong
 
     def _take_over(self, server):
         now = hub.running.now
         self.retired.append(self.primary)
         self.reigns[-1].until = now
         self.reigns.append(Span(server, now))
-        self.primary = self.address[self._path('primary')] = server
+        self.primary = server
+        if self.misled is None:
+            self.address[self._path('primary')] = server
+
+    def _replace_all(self):
+        for place, replica in enumerate(self.replicas):
+            replica.up = False
+            self._replace(place)
 
     def _replace(self, place):
         fresh = self._new(self.primary.log)
@@ -276,5 +198,5 @@ class Cluster:
                      if commit is not server.log[number]), len(truth))
 
     def close(self):
-        for server in [self.primary, *self.replicas, *self.retired]:
+        for server in self._servers:
             server.close()

@@ -1,5 +1,6 @@
 """The memory driver, whose acts take time, may fail, and are seen."""
 
+import dataclasses
 import functools
 
 from computed import exception
@@ -18,15 +19,23 @@ class Driver(memory.MemoryDriver):
         self.machine.driver = self
 
     def list_instances(self):
-        self.complete = not self._cell.weather.fails()
-        return self._look(super().list_instances)
+        weather = self._cell.weather
+        self.complete = not weather.happens('driver')
+        found = self._look(super().list_instances)
+        if weather.happens('lies'):
+            found = dataclasses.replace(found, instances={
+                uuid: info for uuid, info in found.instances.items()
+                if weather.within(1.0) < 0.5})
+        return found
 
     def get_instance(self, uuid):
         return self._look(lambda: super(Driver, self).get_instance(uuid))
 
     def _look(self, call):
-        hub.running.point('look')
-        if self._cell.weather.fails():
+        weather = self._cell.weather
+        hub.running.point()
+        weather.delay()
+        if weather.happens('driver'):
             raise exception.DriverError(reason='simulated')
         return call()
 
@@ -36,9 +45,8 @@ class Driver(memory.MemoryDriver):
                         (self.machine.name, self.machine.lives),
                         claim.claim_id, claim.operation)
         cell.judge.begins(act)
-        here.point('act')
-        if what in ('destroy', 'power_off', 'reboot') and cell.weather.slow:
-            here.sleep(cell.random.random() * cell.weather.slow)
+        here.point()
+        cell.weather.delay_act()
         before, failed = self._state(claim.uuid), True
         try:
             call()
@@ -46,7 +54,7 @@ class Driver(memory.MemoryDriver):
         finally:
             if not here.over:
                 cell.judge.acted(act, before, self._state(claim.uuid), failed)
-        here.point('acted')
+        here.point()
 
     def _state(self, uuid):
         found = self.machine.guests.infos.get(uuid)

@@ -1,52 +1,27 @@
 """What may go wrong: each fault by its name.
 
-A method of :class:`Sudden` is a fault that happens at a moment. An entry of
-``WEATHER`` is one that lasts while the schedule works.
+A method of :class:`Sudden` is a fault that happens at a moment. One of
+``weather.CHANCES`` lasts while the schedule works.
 """
 
 import dataclasses
 import os
 import shutil
 
-from computed import chance as computed_chance
 from computed import states
+from tests.schedules import database_faults
 from tests.schedules import hub
 from tests.schedules import machines as machines_module
-
-STRIDE = 1 << 20        # computed.db.routing.incarnation.STRIDE
-
-
-def _set(part, name, value):
-    """Return what sets an attribute of a part of a cell."""
-    return lambda cell: setattr(getattr(cell, part), name, value)
+from tests.schedules import weather
 
 
-def _slow_reads(cell):
-    # On replicas only: slow reads everywhere make heartbeats slow, and then
-    # all tolerant reads go to the primary.
-    hub.running.bias['rows'] = 0.3
-
-
-WEATHER = {
-    'lose_request': _set('network', 'lose_request', 0.05),
-    'lose_reply': _set('network', 'lose_reply', 0.05),
-    'late': _set('network', 'late', 0.05),
-    'twice': _set('network', 'twice', 0.1),
-    'lose_commit': _set('cluster', 'lose_commits', 0.05),
-    'lag': _set('cluster', 'long_lag', True),
-    'slow_reads': _slow_reads,
-    'driver': _set('weather', 'driver', 0.05),
-    'slow': _set('weather', 'slow', 8.0),
-}
-
-
-class Sudden:
+class Sudden(database_faults.Databases):
     """The faults that happen at a moment, and heal by themselves."""
 
     def __init__(self, cell, rate):
         """:param rate: seconds between two faults, on the average"""
-        self._cell, self._cluster = cell, cell.cluster
-        self._random, self._rate = cell.random, rate
+        super().__init__(cell)
+        self._rate = rate
 
     def run(self, names):
         """Let these faults happen, for ever; the body of a thread."""
@@ -54,15 +29,28 @@ class Sudden:
             hub.running.sleep(self._random.expovariate(1 / self._rate))
             if self._cell.calm:
                 return
-            name = self._some(names)
+            self.happen(self._some(names))
+
+    def play(self, script):
+        """Let each fault happen at its time; the body of a thread.
+
+        :param script: ``((seconds of work, fault), ...)``, in order
+        """
+        began = hub.running.now
+        for at, name in script:
+            hub.running.sleep(began + at - hub.running.now)
+            self.happen(name)
+
+    def happen(self, name):
+        """Let a fault happen if it can, or begin."""
+        if name in weather.CHANCES:
+            self._cell.weather.begin(name)
+            return
+        told = len(hub.running.story)
+        getattr(self, name)()
+        # Each fault that happens is told.
+        if len(hub.running.story) > told:
             self._cell.judge.looks[f'fault:{name}'] += 1
-            getattr(self, name)()
-
-    def _some(self, things):
-        return things[int(self._random.random() * len(things))]
-
-    def _within(self, seconds):
-        return self._random.random() * seconds
 
     # -- processes and machines
 
@@ -105,12 +93,36 @@ class Sudden:
                      self._within(50))
 
     def freeze_long(self):
-        self._freeze(self._some(self._cell.machines).process,
+        self._freeze(self._some([*self._cell.machines,
+                                 *self._cell.conductors]).process,
                      40 + self._within(40))
 
     def freeze_conductor(self):
         self._freeze(self._some(self._cell.conductors).process,
-                     self._within(20))
+                     self._within(50))
+
+    def fill_disk(self):
+        machine = self._some(self._cell.machines)
+        if machine.disk_full:
+            return
+        hub.running.tell(f'the disk of {machine.name} is full')
+        machine.disk_full = True
+
+        def empty():
+            hub.running.tell(f'the disk of {machine.name} has room')
+            machine.disk_full = False
+        hub.running.after(self._within(25), empty)
+
+    def lose_state(self):
+        """A machine gets a new state path. Its guests run on."""
+        machine = self._some(self._cell.machines)
+        if not machine.ready:
+            return
+        machine.crash()
+        shutil.rmtree(machine.state_path)
+        hub.running.tell(f'the state path of {machine.name} is lost')
+        self._cell.judge.forgets(machine)
+        machine.start_in(self._within(15))
 
     # -- networks
 
@@ -131,81 +143,6 @@ class Sudden:
         address = self._some(['*', *self._cluster.address])
         self._cut(self._cluster.cut, (process, address),
                   f'the way from {process} to {os.path.basename(address)}')
-
-    # -- databases
-
-    def db_restart(self):
-        server = self._cluster.primary
-        if not server.up:
-            return
-        hub.running.tell('the primary goes down')
-        self._stop(server)
-
-        def back():
-            if server is self._cluster.primary and not server.up:
-                hub.running.tell('the primary is back')
-                server.up = True
-        hub.running.after(self._within(12), back)
-
-    def _stop(self, server):
-        server.up = False
-        for process in self._cell.processes:
-            for connection in process.connections:
-                if connection.server is server:
-                    connection.sever()
-
-    def stall_replica(self):
-        if not self._cluster.replicas:
-            return
-        place = int(self._random.random() * len(self._cluster.replicas))
-        if place not in self._cluster.stalled:
-            hub.running.tell(f'replica {place} stalls')
-            self._cluster.stalled.add(place)
-            hub.running.after(self._within(40),
-                              lambda: self._cluster.resume(place))
-
-    def fail_over(self):
-        """Nothing that was acknowledged is lost: semi-synchronous."""
-        if self._cluster.replicas:
-            replica = max(self._cluster.replicas,
-                          key=lambda one: len(one.log))
-            replica.apply(self._cluster.primary.log[len(replica.log):])
-            self._promote(replica)
-
-    def fail_over_lagging(self):
-        if self._cluster.replicas:
-            self._promote(self._some(self._cluster.replicas))
-
-    def _promote(self, replica):
-        former, lives = self._cluster.primary, self._random.random() < 0.5
-        lost = self._cluster.fail_over(replica, lives)
-        if not lives:
-            self._stop(former)
-        text = (f'failover to {replica.name}, the former primary '
-                f'{"lives on" if lives else "is dead"}')
-        self._lost(lost, text)
-        self._cluster.committed(self._cluster.primary)
-
-    def _lost(self, commits, text):
-        if commits:
-            self._cell.judge.lost(f'{text}; {commits} commits are lost')
-        else:
-            hub.running.tell(text)
-
-    def restore(self):
-        """A dump is loaded, and the operator does what the page says."""
-        cluster, length = self._cluster, len(self._cluster.primary.log)
-        if length < 20:
-            return
-        former = cluster.primary
-        lost = cluster.restore(length - 1 - int(
-            self._within(min(60, length - 10))))
-        self._stop(former)
-        number = computed_chance.uuid()
-        cluster.primary.write(
-            ('UPDATE database_identity SET incarnation = ?', number),
-            (f'UPDATE hosts SET revision = revision + {STRIDE}',))
-        self._lost(lost, 'a dump is restored')
 
     # -- copies
 
@@ -243,16 +180,16 @@ class Sudden:
     # -- clocks
 
     def wall_host(self):
-        machine = self._some(self._cell.machines)
-        machine.wall += self._some((3600, -3600, 86400))
-        if machine.process:
-            machine.process.wall = machine.wall
-        hub.running.tell(f'the clock of {machine.name} jumps')
+        self._jump(self._some(self._cell.machines))
 
-    def wall_db(self):
-        jump = self._some((3600, -3600, 86400))
-        self._cluster.primary.clock += jump
-        hub.running.tell(f'the clock of the primary jumps by {jump} s')
+    def wall_conductor(self):
+        self._jump(self._some(self._cell.conductors))
+
+    def _jump(self, one):
+        one.wall += self._some(database_faults.JUMPS)
+        if one.process:
+            one.process.wall = one.wall
+        hub.running.tell(f'the clock of {one.name} jumps')
 
     # -- guests
 
@@ -285,8 +222,9 @@ class Sudden:
                 machine.guests.infos[uuid], power_state=power_state))
 
 
-SUDDEN = tuple(name for name in vars(Sudden)
-               if not name.startswith('_') and name != 'run')
-ALL = (*SUDDEN, *WEATHER)
+SUDDEN = tuple(
+    name for kind in reversed(Sudden.__mro__[:-1]) for name in vars(kind)
+    if name[0] != '_' and name not in ('run', 'play', 'happen'))
+ALL = (*SUDDEN, *weather.CHANCES)
 NEED_REPLICA = {'stall_replica', 'fail_over', 'fail_over_lagging',
-                'slow_reads', 'lag'}
+                'switch_over', 'fail_back', 'slow_reads', 'lag'}

@@ -98,14 +98,13 @@ class Hub:
 
     :ivar now: what the monotonic clock of every machine shows
     :ivar jitter: the chance that a point of a switch takes some time
-    :ivar bias: ``{point: its own chance}``
     :ivar digest: a hash of each turn and each line of the story
     :ivar story: ``(time, text)``: what happened, for people
     """
 
     def __init__(self, seed, jitter=0.0):
         self.random = random.Random(f'{seed}/hub')
-        self.jitter, self.bias = jitter, {}
+        self.jitter = jitter
         self.now = BEGIN
         self.ready, self.timers, self.graveyard = [], [], []
         self.current = self.loaded = None
@@ -180,14 +179,12 @@ class Hub:
             self.ready.append(self.current)
             self._yield()
 
-    def point(self, where=''):
+    def point(self):
         """Perhaps let others run here, or let time pass (1 ms to 10 s)."""
         if self.current is None:
             return
         chance = self.random.random()
-        if self.bias and chance < self.bias.get(where, 0):
-            self.sleep(self.random.random() * 10)
-        elif chance < self.jitter:
+        if chance < self.jitter:
             self.sleep(10 ** (self.random.random() * 4 - 3))
         elif chance > 0.5:
             self.sleep(0)

@@ -24,6 +24,15 @@ PENDING, ACCEPTED, REFUSED, UNKNOWN = (
     'pending', 'accepted', 'refused', 'unknown')
 
 
+def state_of(info):
+    """Return what a guest is.
+
+    :param info: of the driver, or None
+    """
+    return (GONE if info is None else
+            ON if info.power_state in states.ON else OFF)
+
+
 @dataclasses.dataclass(eq=False)
 class Request:
     """A request of a user.
@@ -253,6 +262,13 @@ class Judge:
         if guest is not None:
             # Our code may record that, or undo it.
             guest.wishes = guest.wishes | {OFF}
+
+    def forgets(self, machine):
+        """A machine has lost its state: what was begun may stay undone."""
+        for guest in self.guests.values():
+            if guest.machine is machine:
+                guest.wishes = guest.wishes | {state_of(
+                    machine.guests.infos.get(guest.uuid))}
 
     def crashed(self, machine):
         """A daemon has died; what it did has no end."""

@@ -4,6 +4,7 @@ They get a transport, a connection to the database, a driver and a lock from
 here.
 """
 
+import errno
 import os
 
 from oslo_config import cfg
@@ -29,7 +30,8 @@ OPTIONS = {
            'periodic_workers': 2, 'operation_workers': 3},
     'tasks': {'sync_power_state_interval': 20, 'bandwidth_poll_interval': 0,
               'update_resources_interval': 30, 'max_repairs_per_pass': 100},
-    'virt': {'stopped_event_delay': 5.0, 'shutdown_timeout': 10},
+    'virt': {'stopped_event_delay': 5.0, 'shutdown_timeout': 10,
+             'driver_call_timeout': 10.0},
     'database': {'replica_heartbeat_interval': 4.0,
                  'replica_probe_interval': 4.0, 'max_replica_lag': 10.0,
                  'replica_good_samples': 2, 'replica_ramp': 0.0,
@@ -65,6 +67,20 @@ def make_conf(name, state_path, cluster=None):
     return conf
 
 
+def at_file(step, path):
+    """Stand between the steps of a write of our code."""
+    here = hub.running
+    if here is None or here.current is None:
+        return
+    machine = here.current.process.machine
+    if step == 'before write' and machine is not None and (
+            machine.disk_full and os.path.exists(f'{path}.tmp')):
+        # The blocks of the reserve are allocated; a new file gets none.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    if step in ('after rename', 'after unlink'):
+        here.point()
+
+
 class Machine:
     """A host: its disk and its guests, which outlive its daemon.
 
@@ -81,6 +97,7 @@ class Machine:
         self.driver = self.process = self.service = None
         self.lives, self.wall = 0, 0.0
         self.ready, self.may_be_down = False, is_copy
+        self.disk_full = False
         self._comes_back = False
         self.new_boot()
 
@@ -176,12 +193,13 @@ class Conductor:
 
     def __init__(self, cell, name):
         self.cell, self.name, self.lives = cell, name, 0
-        self.process = None
+        self.process, self.wall = None, 0.0
 
     def start(self):
         self.lives += 1
         cell = self.cell
         self.process = cell.process(f'{self.name}.{self.lives}')
+        self.process.wall = self.wall
         service = conductor_service.ConductorService(
             make_conf(self.name, cell.folder, cell.cluster),
             surroundings.Surroundings(

@@ -90,7 +90,23 @@ ALL = {
     'what was done is done again after a crash': Mutation(
         'claims/recovery.py', 'ended.add(entry.claim_id)', 'pass',
         'crashes'),
+    'a claim that nobody remembers is finished': Mutation(
+        'operations/recover.py',
+        'if recovery.is_journaled(manager.claims, instance):', 'if True:',
+        'losses'),
+    'a build that was interrupted is forgotten': Mutation(
+        'operations/recover.py', '    if built:\n        return',
+        '    if built:\n        raise '
+        'exception.DriverError(reason=claim.uuid)\n        return', 'crashes'),
+    'claims of a former service stay': Mutation(
+        'operations/recover.py',
+        '        recovery.release_former(manager.claims, context, instances,\n'
+        '                                functools.partial(_guests, manager))',
+        '        pass', 'crashes'),
     # rows
+    'a repeated create is refused': Mutation(
+        'db/cell/instance.py', '        return _inserted(context, values)',
+        '        raise', 'crashes'),
     'an object overwrites a newer row': Mutation(
         'db/cell/instance.py',
         'models.Instance.revision == expected_revision,\n', '', 'swarm'),
@@ -131,7 +147,14 @@ ALL = {
     'an answer of another server counts': Mutation(
         'db/routing/answers.py', 'if scope.identity != server:',
         'if False:', 'failovers'),
+    'every read after a host is exact': Mutation(
+        'db/routing/exact.py', 'began if read.covered else None)', 'began)',
+        'replicas'),
     # which server is the primary
+    'another database is not noticed': Mutation(
+        'db/routing/transaction.py',
+        "if context.db_scope.node.database_id() not in ('', found):",
+        'if False:', 'failovers'),
     'a demoted primary answers': Mutation(
         'db/engine/primary_check.py',
         'if tuple(answer) == (server, True):', 'if True:', 'failovers'),
@@ -150,6 +173,9 @@ ALL = {
         'if number is None or former not in (None, lineage):',
         'if number is None:', 'losses'),
     # what the database has lost
+    'a clock that went back is not noticed': Mutation(
+        'db/cell/cell_clock.py', '        now.seconds < counts.get('
+        'incarnation, 0))', '        now.seconds < 0)', 'losses'),
     'what a host remembers is not compared': Mutation(
         'db/cell/remembered.py', 'return [sa.or_(*either)]', 'return []',
         'losses', also='a regressed row is judged'),
@@ -158,6 +184,12 @@ ALL = {
         'return one is not None and (one.held or self.is_doubtful(row))',
         'return False', 'losses'),
     # hosts and requests
+    'the clock of the database tells who is silent': Mutation(
+        'db/cell/host.py', '    return max(now.hear().listened - '
+        '_known(service.heard_listened) - 1,\n               0)',
+        '    return (sa.inspect(service).session.scalar(sa.select(\n'
+        '        dialects.utcnow())) - service.last_seen).total_seconds()',
+        'copies'),
     'a late request is carried out': Mutation(
         'rpc/dispatch.py', "if getattr(method, 'needs_ticket', False):",
         'if False:', 'lateness'),

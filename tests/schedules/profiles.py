@@ -1,13 +1,15 @@
 """The swarms: what their schedules are drawn from. A seed is ``NAME:NUMBER``.
 
 ``swarm`` draws a random subset of all faults. ``alone-FAULT`` has one fault
-only. Each other profile aims at a gap.
+only, ``former-NAME`` a script (:mod:`.former`). Each other profile aims at a
+gap.
 """
 
 import dataclasses
 import random
 
 from tests.schedules import faults
+from tests.schedules import former
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Profile:
     :ivar least_calm: the fewest. A host whose daemon is silent is given away
         in 30 s.
     :ivar rates: virtual seconds between two sudden faults
+    :ivar script: ``((seconds of work, fault), ...)``: what happens when, in
+        order
     """
 
     names: tuple
@@ -34,6 +38,7 @@ class Profile:
     least_calm: float = 30.0
     rates: tuple = (3.0, 8.0, 20.0)
     jitters: tuple = (0.0, 0.01, 0.05)
+    script: tuple = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Plan:
     least_calm: float
     rate: float
     jitter: float
+    script: tuple = ()
 
 
 # One host, a quarter of the work, a short rest.
@@ -64,11 +70,12 @@ PROFILES = {
     'short': Profile(faults.ALL, chance=0.3, **_SHORT),
     'quiet': Profile(()),
     'failovers': Profile(
-        ('fail_over', 'db_restart', 'crash_conductor', 'lose_commit',
-         'cut_db'), chance=0.6, replicas=(1, 2), conductors=(2,),
-        rates=(3.0, 8.0)),
+        ('fail_over', 'switch_over', 'db_restart', 'crash_conductor',
+         'lose_commit', 'cut_db', 'wrong_database'), chance=0.6,
+        replicas=(1, 2), conductors=(2,), rates=(3.0, 8.0)),
     'losses': Profile(
-        ('fail_over_lagging', 'restore', 'lag', 'crash_host'), chance=0.7,
+        ('fail_over_lagging', 'restore', 'restore_unsaid', 'fail_back',
+         'lag', 'crash_host'), chance=0.7,
         replicas=(1, 2)),
     'copies': Profile(
         ('clone', 'second', 'crash_host', 'freeze_host', 'cut_rpc', 'late'),
@@ -81,9 +88,13 @@ PROFILES = {
         chance=0.8, replicas=(1, 2), jitters=(0.01, 0.05)),
     'crashes': Profile(
         ('crash_host', 'crash_conductor', 'reboot_machine', 'slow',
-         'lose_commit', 'lose_reply', 'driver'), chance=0.6,
+         'lose_commit', 'lose_reply', 'driver', 'hang', 'lies', 'fill_disk',
+         'lose_state'), chance=0.5,
         rates=(3.0, 8.0)),
     **{f'alone-{name}': Profile((name,)) for name in faults.ALL},
+    **{f'former-{name}': Profile((), script=one.script, **{
+        **_SHORT, 'length': 35.0, 'replicas': (0,), **one.cell})
+       for name, one in former.ALL.items()},
 }
 
 
@@ -113,4 +124,4 @@ def plan(seed):
                 draw.choice(profile.conductors), replicas,
                 draw.choice(profile.users), profile.length, profile.calm,
                 profile.least_calm, draw.choice(profile.rates),
-                draw.choice(profile.jitters))
+                draw.choice(profile.jitters), profile.script)

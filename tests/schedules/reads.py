@@ -15,6 +15,7 @@ class Answer:
     :ivar age: the greatest age that it claims, in seconds
     :ivar bound: the greatest age that the caller accepts
     :ivar strict: whether the caller accepts no age at all
+    :ivar exact: whether a revision of a host covers all that was read
     :ivar revisions: ``{host: revision}`` of what was read
     """
 
@@ -25,6 +26,7 @@ class Answer:
     age: float
     bound: float
     strict: bool
+    exact: bool
     revisions: dict
 
 
@@ -59,7 +61,7 @@ class Reads:
         stale = now - truth[seen].at if seen < len(truth) else 0.0
         if answer.reason == 'after_host':
             self._judge_exact(answer, now)
-        elif stale > answer.age + NOISE:
+        if not answer.exact and stale > answer.age + NOISE:
             self._judge.fail('understated', f'{stale:.2f} s, it says '
                              f'{answer.age:.2f} s ({answer.reason})')
         if answer.reason == 'lag_tolerant' and stale > answer.bound + NOISE:

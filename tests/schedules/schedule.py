@@ -9,6 +9,7 @@ from tests.schedules import faults
 from tests.schedules import hub
 from tests.schedules import users
 from tests.schedules import verdict
+from tests.schedules import weather
 
 # Virtual seconds within which a cell must be ready.
 START = 60
@@ -47,7 +48,7 @@ def run(seed, plan, folder):
         seed, os.path.join(folder, seed), os.path.join(folder, 'template'),
         plan.hosts, plan.conductors, plan.replicas, plan.jitter)
     here = hub.running
-    here.tell(f'faults: {", ".join(plan.faults) or "none"}; {plan}')
+    here.tell(str(plan))
     try:
         _play(cell, here, seed, plan)
     except Exception as error:      # a task that spins, or a fault of ours
@@ -73,13 +74,14 @@ def _play(cell, here, seed, plan):
                  for number in range(plan.users)]
     for user in everybody:
         user.start()
+    sudden = faults.Sudden(cell, plan.rate)
     for name in plan.faults:
-        if name in faults.WEATHER:
-            faults.WEATHER[name](cell)
-            cell.judge.looks[f'fault:{name}'] += 1
-    here.spawn(cell.outside, faults.Sudden(cell, plan.rate).run,
+        if name in weather.CHANCES:
+            sudden.happen(name)
+    here.spawn(cell.outside, sudden.run,
                [name for name in plan.faults if name in faults.SUDDEN],
                name='faults')
+    here.spawn(cell.outside, sudden.play, plan.script, name='script')
     here.run(here.now + plan.length)
     for user in everybody:
         user.leaves = True

@@ -32,9 +32,10 @@ def shorten(result, folder):
 
 def _smaller(plan, failed_at):
     """Yield plans that lack one part of ``plan``."""
-    for name in plan.faults:
-        yield dataclasses.replace(plan, faults=tuple(
-            other for other in plan.faults if other != name))
+    for part in ('faults', 'script'):
+        for one in getattr(plan, part):
+            yield dataclasses.replace(plan, **{part: tuple(
+                other for other in getattr(plan, part) if other != one)})
     for part in ('users', 'hosts', 'conductors'):
         if getattr(plan, part) > 1:
             yield dataclasses.replace(plan, **{part: getattr(plan, part) - 1})

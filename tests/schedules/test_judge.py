@@ -83,6 +83,14 @@ def test_recovery_may_finish_what_a_user_asked_for(scene):
     assert scene.guest.wishes == {judge_module.OFF}
 
 
+def test_a_machine_that_has_lost_its_state_leaves_things_undone(scene):
+    scene.machine.guests = types.SimpleNamespace(infos={
+        UUID: types.SimpleNamespace(power_state=states.RUNNING)})
+    scene.request('stop')
+    scene.judge.forgets(scene.machine)
+    assert scene.guest.wishes == {judge_module.ON, judge_module.OFF}
+
+
 def test_what_nobody_asked_for(scene):
     scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
     assert scene.kinds() == ['unasked']
@@ -162,15 +170,18 @@ class Log:
 @pytest.mark.parametrize('change, kind', [
     ({}, None),
     ({'age': 2.0}, 'understated'),
+    ({'age': 2.0, 'reason': 'after_host'}, 'understated'),
+    ({'age': 2.0, 'reason': 'after_host', 'exact': True}, None),
     ({'bound': 3.0}, 'too-old'),
     ({'strict': True}, 'strict-from-replica')])
 def test_an_answer_of_a_replica(scene, change, kind):
     # It lacks the commit at 6, and the read is at 10.
     log, scene.now = Log([1.0, 6.0], split=1), 10.0
-    values = {'age': 5.0, 'bound': 8.0, 'strict': False, **change}
+    values = {'age': 5.0, 'bound': 8.0, 'strict': False,
+              'exact': False, 'reason': 'lag_tolerant', **change}
     reads_module.Reads(log, lambda: scene.now, scene.judge).answered(
-        reads_module.Answer(log.replica, 1, 'replica', 'lag_tolerant',
-                            revisions={}, **values))
+        reads_module.Answer(log.replica, 1, 'replica', revisions={},
+                            **values))
     assert scene.kinds() == ([kind] if kind else [])
 
 
@@ -180,7 +191,7 @@ def test_a_strict_answer_has_all_that_came_before_the_question(
     log, scene.now = Log([1.0, 6.0], split=1), 10.0
     reads_module.Reads(log, lambda: scene.now, scene.judge).answered(
         reads_module.Answer(log.replica, 1, 'primary', 'strict', age, 0.0,
-                            True, {}))
+                            True, False, {}))
     assert scene.kinds() == kinds
 
 
@@ -194,7 +205,7 @@ def test_an_exact_answer_has_every_change_of_its_host(scene):
     for revision, kinds in ((7, []), (6, ['after-host'])):
         found.answered(reads_module.Answer(
             log.replica, 1, 'replica', 'after_host', 1.0, 0.0, False,
-            {'h0': revision}))
+            True, {'h0': revision}))
         assert scene.kinds() == kinds
 
 
@@ -217,9 +228,9 @@ def _kinds(cell):
 
 def _row(**values):
     return {'uuid': UUID, 'claim_id': None, 'claim_owner': None,
-            'task_state': None, 'deleted': False, 'fault': None,
-            'vm_state': states.ACTIVE, 'power_state': states.RUNNING,
-            **values}
+            'task_state': None, 'launched_at': 'then', 'deleted': False,
+            'fault': None, 'vm_state': states.ACTIVE,
+            'power_state': states.RUNNING, 'host': 'h0', **values}
 
 
 def _cell(scene, tmp_path, rows, guests, guest_claims=()):
@@ -228,7 +239,7 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
              for uuid, power in guests.items()}
     service = types.SimpleNamespace(
         claims=types.SimpleNamespace(
-            in_hand=set(),
+            in_hand=set(), service_id='s1',
             settled=types.SimpleNamespace(held=dict)),
         runner=types.SimpleNamespace(
             digest=lambda: {'overdue': [], 'failing': []}))
@@ -250,12 +261,22 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
     ({'task_state': 'powering-off'}, {UUID: states.RUNNING},
      ['task-state-left']),
     ({}, {UUID: states.SHUTDOWN}, ['disagree', 'lost-request']),
+    ({'vm_state': states.ERROR, 'launched_at': None},
+     {UUID: states.RUNNING}, ['runs-in-error']),
     ({'power_state': states.SHUTDOWN}, {UUID: states.RUNNING},
      ['power-state']),
     ({'vm_state': states.STOPPED, 'power_state': states.SHUTDOWN},
      {UUID: states.SHUTDOWN}, ['lost-request'])])
 def test_what_is_found_in_the_end(scene, tmp_path, row, guests, kinds):
     assert _kinds(_cell(scene, tmp_path, [_row(**row)], guests)) == kinds
+
+
+def test_a_claim_of_a_former_service_on_a_guest_that_is_elsewhere(
+        scene, tmp_path):
+    row = _row(claim_id='c1', claim_owner='s0:run', vm_state=states.BUILDING)
+    assert _kinds(_cell(scene, tmp_path, [row], {})) == ['lost-request']
+    row = {**row, 'claim_owner': 's1:run'}
+    assert 'claim-left' in _kinds(_cell(scene, tmp_path, [row], {}))
 
 
 def test_a_row_that_is_gone(scene, tmp_path):

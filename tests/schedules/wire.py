@@ -23,28 +23,19 @@ class Network:
     """What is between the processes of a schedule.
 
     :ivar servers: ``{topic: [server]}``
-    :ivar lose_request: the chance that a request is lost; ``lose_reply``,
-        ``late`` (by up to ``late_by`` seconds) and ``twice`` (a request to a
-        conductor arrives twice) likewise
     :ivar cut: pairs of processes that cannot reach each other
     """
 
-    late_by = 60.0
-
-    def __init__(self, random):
-        self.random = random
+    def __init__(self, random, weather):
+        self.random, self.weather = random, weather
         self.servers = {}
-        self.lose_request = self.lose_reply = self.late = self.twice = 0.0
         self.cut = set()
         self.calls = 0
 
-    def happens(self, chance):
-        return bool(chance) and self.random.random() < chance
-
     def delay(self):
         """Return the seconds that a message takes: 0.3 ms to 0.1 s."""
-        if self.happens(self.late):
-            return self.random.random() * self.late_by
+        if self.weather.happens('late'):
+            return self.weather.within(60.0)
         return 10 ** (self.random.random() * 2.5 - 3.5)
 
     def are_apart(self, one, other):
@@ -109,14 +100,14 @@ class Client:
 
     def call(self, ctxt, method, **arguments):
         here, network = hub.running, self._transport.network
-        here.point('call')
+        here.point()
         request = json.dumps({
             'context': self._serializer.serialize_context(ctxt),
             'method': method, 'version': self._target.version,
             'args': {name: self._serializer.serialize_entity(ctxt, value)
                      for name, value in arguments.items()}})
         kind, value = self._answer(here, network, method, request)
-        here.point('answer')
+        here.point()
         if kind == 'error':
             raise failures.rebuilt(value, rpc_transport.ERROR_MODULES)
         return self._serializer.deserialize_entity(ctxt, json.loads(value))
@@ -129,11 +120,11 @@ class Client:
         network.calls += 1
         box = Box(here.current)
         if not (network.are_apart(box.process, server.process) or
-                network.happens(network.lose_request)):
+                network.weather.happens('lose_request')):
             here.after(network.delay(),
                        lambda: server.arrive(request, box))
             if (self._target.topic == 'conductor' and
-                    network.happens(network.twice)):
+                    network.weather.happens('twice')):
                 other = network.find('conductor', None)
                 here.after(network.delay() * 5,
                            lambda: other.arrive(request, box))
@@ -181,7 +172,7 @@ class Server:
 
     def _serve(self, request, box):
         here, network = hub.running, self._network
-        here.point('dispatch')
+        here.point()
         try:
             reply = self._dispatcher.dispatch(types.SimpleNamespace(
                 ctxt=request['context'], message=request,
@@ -190,7 +181,7 @@ class Server:
         except messaging.ExpectedException as error:
             answer = 'error', common.serialize_remote_exception(
                 error.exc_info)
-        here.point('reply')
+        here.point()
         if not (network.are_apart(self.process, box.process) or
-                network.happens(network.lose_reply)):
+                network.weather.happens('lose_reply')):
             here.after(network.delay(), lambda: box.deliver(answer))

@@ -60,6 +60,11 @@ def _seeds(options):
         left = left if left is None else left - 1
 
 
+def _tuples(value):
+    return (tuple(map(_tuples, value)) if isinstance(value, list)
+            else value)
+
+
 def _tell(result, story, cpu):
     found = dataclasses.asdict(result)
     if not story and not result.wrong:
@@ -75,8 +80,7 @@ def main():
     for number, seed in enumerate(_seeds(options), 1):
         began = time.process_time()
         plan = dataclasses.replace(profiles.plan(seed), **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in options.plan.items()})
+            name: _tuples(value) for name, value in options.plan.items()})
         result = schedule.run(seed, plan, FOLDER)
         if options.shorten and result.wrong:
             result = shorten.shorten(result, FOLDER)

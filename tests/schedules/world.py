@@ -23,10 +23,12 @@ def begin():
     import tempfile
 
     from computed import clock
+    from computed import files
     from computed import objects
     from computed.db.cell import migration
     from tests.schedules import connections
     from tests.schedules import faulty
+    from tests.schedules import machines
     from tests.support import scratch
     scratch.choose()
     clock.use(threads.Clock())
@@ -37,6 +39,7 @@ def begin():
     _make_template(f'{folder}/template')
     # Only now: the migrations use a plain file.
     connections.install()
+    files.use_hook(machines.at_file)
     migration.check = lambda url: None
     return folder
 

@@ -1,0 +1,90 @@
+"""Faults that our code had, and for each a scenario that shows it again.
+
+A scenario is a small schedule whose faults have their times. Its seeds are
+``former-NAME:0`` and so on. They are right now, and go wrong when the guard
+that mends the fault is removed: see :data:`.mutations.ALL`.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Former:
+    """A fault that was found once.
+
+    :ivar fault: what was wrong, in plain words
+    :ivar mutation: which removed guard brings it back
+    :ivar script: ``((seconds of work, fault), ...)``
+    :ivar cell: what the cell has beside one host, one conductor and two users
+    """
+
+    fault: str
+    mutation: str
+    script: tuple
+    cell: dict = dataclasses.field(default_factory=dict)
+
+
+ALL = {
+    'clone': Former(
+        "A copy of a host's disk took the live host at once. The first "
+        'daemon then ended its guests.',
+        'a copy of a disk is the same run', ((12, 'clone'),)),
+    'database-clock': Former(
+        'The clock of the database jumped by an hour, and a second daemon '
+        'took a live host.',
+        'the clock of the database tells who is silent',
+        ((5, 'second'), (8, 'wall_db'), (16, 'wall_db'))),
+    'restore': Former(
+        'A dump was restored, and the sync of power states switched a '
+        'wanted guest off.',
+        'a regressed row is judged', ((25, 'restore'),)),
+    'restore-crash': Former(
+        'A dump was restored, and a restart finished a claim that the dump '
+        'had revived.',
+        'a claim that nobody remembers is finished',
+        ((0, 'slow'), (25, 'restore'), (26, 'crash_host'))),
+    'restore-unsaid': Former(
+        'A dump was restored, nobody began a new incarnation, and nothing '
+        'noticed it.',
+        'a clock that went back is not noticed', ((25, 'restore_unsaid'),)),
+    'lagging-replica': Former(
+        'A failover to a replica that lagged switched guests off that had '
+        'been started.',
+        'what a host remembers is not compared',
+        ((5, 'stall_replica'), (25, 'fail_over_lagging')),
+        {'replicas': (1,)}),
+    'asleep': Former(
+        'A host that had slept carried out what its user had given up.',
+        'a late request is carried out', ((8, 'freeze_host'),),
+        {'length': 60.0}),
+    'late': Former(
+        'A message that arrived late was carried out after its user had '
+        'given it up.',
+        'a late request is carried out', ((0, 'late'),)),
+    'killed-build': Former(
+        'A daemon that was killed during a build left the guest running, '
+        'and its instance in the state error.',
+        'a build that was interrupted is forgotten',
+        ((0, 'slow'), (1, 'crash_host'), (6, 'crash_host'),
+         (12, 'crash_host'))),
+    'demoted-primary': Former(
+        'A strict read lacked a write, because the former primary lived on '
+        'with open sessions.',
+        'a demoted primary answers', ((10, 'switch_over'),),
+        {'conductors': (2,), 'replicas': (1,)}),
+    'former-service': Former(
+        'A host that was taken over kept the claims of its former service.',
+        'claims of a former service stay', ((0, 'slow'), (12, 'lose_state')),
+        {'length': 50.0}),
+    'create-twice': Former(
+        'The second delivery of a create failed, though its row was there.',
+        'a repeated create is refused', ((0, 'twice'),)),
+    'exact-read': Former(
+        'A read of sums over all hosts said that it was exact, and was as '
+        'old as its replica.',
+        'every read after a host is exact', ((0, 'lag'),),
+        {'hosts': (2,), 'replicas': (1,)}),
+    'wrong-database': Former(
+        'The address led to another database, and it was used.',
+        'another database is not noticed', ((15, 'wrong_database'),)),
+}
