@@ -54,6 +54,7 @@ class Driver(memory.MemoryDriver):
         finally:
             if not here.over:
                 cell.judge.acted(act, before, self._state(claim.uuid), failed)
+        cell.weather.delay_act()
         here.point()
 
     def _state(self, uuid):

@@ -37,12 +37,13 @@ ALL = {
     'restore': Former(
         'A dump was restored, and the sync of power states switched a '
         'wanted guest off.',
-        'a regressed row is judged', ((25, 'restore'),)),
+        'a regressed row is not noticed', ((25, 'restore'),)),
     'restore-crash': Former(
         'A dump was restored, and a restart finished a claim that the dump '
         'had revived.',
         'a claim that nobody remembers is finished',
-        ((0, 'slow'), (25, 'restore'), (26, 'crash_host'))),
+        ((0, 'slow'), (12, 'restore'), (13, 'crash_host'),
+         (33, 'restore'), (34, 'crash_host')), {'users': (4,)}),
     'restore-unsaid': Former(
         'A dump was restored, nobody began a new incarnation, and nothing '
         'noticed it.',
@@ -50,27 +51,28 @@ ALL = {
     'lagging-replica': Former(
         'A failover to a replica that lagged switched guests off that had '
         'been started.',
-        'what a host remembers is not compared',
+        'a regressed row is not noticed',
         ((5, 'stall_replica'), (25, 'fail_over_lagging')),
         {'replicas': (1,)}),
     'asleep': Former(
         'A host that had slept carried out what its user had given up.',
-        'a late request is carried out', ((8, 'freeze_host'),),
-        {'length': 60.0}),
+        'a request to a host has no ticket', ((5, 'freeze_long'),),
+        {'length': 70.0, 'conductors': (1,)}),
     'late': Former(
         'A message that arrived late was carried out after its user had '
         'given it up.',
-        'a late request is carried out', ((0, 'late'),)),
+        'a late request is carried out', ((0, 'late'),),
+        {'users': (5,), 'length': 60.0}),
     'killed-build': Former(
         'A daemon that was killed during a build left the guest running, '
         'and its instance in the state error.',
         'a build that was interrupted is forgotten',
-        ((0, 'slow'), (1, 'crash_host'), (6, 'crash_host'),
-         (12, 'crash_host'))),
+        ((0, 'slow'), (3, 'crash_host'), (6, 'crash_host'))),
     'demoted-primary': Former(
         'A strict read lacked a write, because the former primary lived on '
         'with open sessions.',
-        'a demoted primary answers', ((10, 'switch_over'),),
+        'a demoted primary answers',
+        tuple((at, 'switch_over') for at in range(4, 34, 3)),
         {'conductors': (2,), 'replicas': (1,)}),
     'former-service': Former(
         'A host that was taken over kept the claims of its former service.',
@@ -78,7 +80,8 @@ ALL = {
         {'length': 50.0}),
     'create-twice': Former(
         'The second delivery of a create failed, though its row was there.',
-        'a repeated create is refused', ((0, 'twice'),)),
+        'a repeated create is refused',
+        ((0, 'twice'), (0, 'lose_reply')), {'users': (5,)}),
     'exact-read': Former(
         'A read of sums over all hosts said that it was exact, and was as '
         'old as its replica.',

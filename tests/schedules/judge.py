@@ -65,6 +65,7 @@ class Guest:
     :ivar wishes: what the guest may rightly be, by all that its user was
         told and that befell it
     :ivar machine: where its guest is
+    :ivar born: what its user was told when it was created
     """
 
     uuid: str
@@ -73,7 +74,7 @@ class Guest:
     requests: list = dataclasses.field(default_factory=list)
     reboots: collections.Counter = dataclasses.field(
         default_factory=collections.Counter)
-    unborn: bool = False
+    born: str = PENDING
 
     def __str__(self):
         return self.uuid[:4]
@@ -152,7 +153,7 @@ class Judge:
         return self.guests[uuid]
 
     def created(self, guest, outcome):
-        guest.unborn = outcome != ACCEPTED
+        guest.born = outcome
         self.looks[f'create:{outcome}'] += 1
 
     def asks(self, guest, op):
@@ -234,7 +235,8 @@ class Judge:
                  if one.op == act.op and one.outcome != REFUSED]
         if not asked:
             self.fail('unasked', f'{act.what} of {guest} under {act.op}')
-        elif not any(one.may_begin(now) for one in asked):
+        elif not any(one.may_begin(now) for one in (
+                [one for one in asked if not one.done] or asked)):
             self.fail('late', f'{act.op} of {guest} begun '
                       f'{now - max(one.ended for one in asked):.0f} s after '
                       'it was given up')

@@ -1,19 +1,18 @@
 """Guards of the product, removed one at a time: is it noticed, and how soon?
 
-``python -m tests.schedules.mutations`` tries all of them. A guard whose loss
-no schedule shows is a second line: ``also`` names the first one.
+``python -m tests.schedules.mutations`` tries all of them, each in the profile
+that aims at it, and in the scenarios of :mod:`.former` that name it. A guard
+whose loss no schedule shows is a second line: ``also`` names the first one.
 """
 
 import argparse
 import dataclasses
-import importlib.machinery
 import json
-import pathlib
 import sys
 
+from tests.schedules import changed
+from tests.schedules import former
 from tests.schedules import start
-
-ROOT = start.ROOT / 'computed'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +22,7 @@ class Mutation:
     :ivar was: text that stands exactly once in ``file``
     :ivar profile: the swarm that must notice it
     :ivar also: the name of another mutation that is applied too, because
-        that guard covers this one
+        that guard covers this one. What is named there is applied, too
     """
 
     file: str
@@ -173,6 +172,11 @@ ALL = {
         'if number is None or former not in (None, lineage):',
         'if number is None:', 'losses'),
     # what the database has lost
+    'a regressed row is not noticed': Mutation(
+        'claims/settled.py',
+        '            return {row.uuid: row.vm_state for row in rows\n',
+        '            return {} and {row.uuid: row.vm_state for row in rows\n',
+        'losses', also='what a host remembers is not compared'),
     'a clock that went back is not noticed': Mutation(
         'db/cell/cell_clock.py', '        now.seconds < counts.get('
         'incarnation, 0))', '        now.seconds < 0)', 'losses'),
@@ -192,7 +196,14 @@ ALL = {
         'copies'),
     'a late request is carried out': Mutation(
         'rpc/dispatch.py', "if getattr(method, 'needs_ticket', False):",
-        'if False:', 'lateness'),
+        'if False:', 'lateness', also='a late grant counts'),
+    'a late grant counts': Mutation(
+        'claims/claims.py', 'if context.wanted_until is not None and (',
+        'if False and (', 'lateness'),
+    'a request to a host has no ticket': Mutation(
+        'rpc/hostapi.py', "self._call(context, host, 'get_ticket',\n"
+        '                                    timeout=time_left(last))',
+        "{'issued': 0.0}", 'lateness', also='a late request is carried out'),
     'a host may be taken at once': Mutation(
         'db/cell/succession.py',
         'return max(0.0, down_after - silent)', 'return 0.0', 'copies'),
@@ -216,53 +227,23 @@ ALL = {
 }
 
 
-class _Loader(importlib.machinery.SourceFileLoader):
-    """Loads a module whose source is changed; no compiled file counts."""
-
-    changes: tuple = ()
-
-    def get_code(self, fullname):
-        source = pathlib.Path(self.path).read_text(encoding='utf-8')
-        for change in self.changes:
-            if source.count(change.was) != 1:
-                raise ValueError(f'{change.was!r} stands '
-                                 f'{source.count(change.was)} times in '
-                                 f'{change.file}')
-            source = source.replace(change.was, change.becomes)
-        return compile(source, self.path, 'exec')
-
-
-class _Finder:
-    """Finds the modules that are changed."""
-
-    def __init__(self, changes):
-        self._changes = changes
-
-    def find_spec(self, name, path=None, target=None):
-        found = importlib.machinery.PathFinder.find_spec(name, path, target)
-        changes = tuple(one for one in self._changes if found is not None and
-                        found.origin == str(ROOT / one.file))
-        if not changes:
-            return None
-        found.loader = _Loader(name, found.origin)
-        found.loader.changes = changes
-        return found
-
-
 def apply(name):
     """Remove a guard; call it before our code is imported."""
     found = ALL[name]
-    changes = [found, *([ALL[found.also]] if found.also else [])]
-    sys.meta_path.insert(0, _Finder(changes))
+    changes = [found]
+    while found.also:
+        found = ALL[found.also]
+        changes.append(found)
+    changed.apply(changes)
 
 
-def _schedules_until_noticed(name, limit):
+def _schedules_until_noticed(name, profile, limit):
     """Return after how many schedules it is noticed, and the first failure.
 
     :returns: ``(limit, None)``: it is not
     """
     with start.program(
-            'worker', '--without', name, '--profile', ALL[name].profile,
+            'worker', '--without', name, '--profile', profile,
             '--count', str(limit), '--until-wrong') as worker:
         results = [json.loads(line) for line in worker.stdout]
     if worker.returncode or not results:
@@ -280,15 +261,18 @@ def main():
     parser.add_argument('--limit', type=int, default=100)
     options = parser.parse_args()
     survivors = 0
-    for name in ALL:
-        if options.names and not any(part in name for part in options.names):
+    for name, profile in (
+            *((name, one.profile) for name, one in ALL.items()),
+            *((one.mutation, f'former-{scenario}')
+              for scenario, one in former.ALL.items())):
+        if options.names and not any(part in f'{name}: {profile}'
+                                     for part in options.names):
             continue
-        count, wrong = _schedules_until_noticed(name, options.limit)
+        count, wrong = _schedules_until_noticed(name, profile, options.limit)
         survivors += wrong is None
-        print(f'{name}: ' + (
-            f'{wrong[0]} after {count} schedules of {ALL[name].profile}'
-            if wrong else f'SURVIVES {count} schedules of '
-            f'{ALL[name].profile}'), flush=True)
+        print(f'{name}: {profile}: ' + (
+            f'{wrong[0]} after {count} schedules' if wrong else
+            f'SURVIVES {count} schedules'), flush=True)
     return survivors > 0
 
 

@@ -100,6 +100,12 @@ class Server:
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
+    def history(self):
+        """Return the incarnation, and what the clock of the cell shows."""
+        [row] = self.rows('SELECT incarnation, seconds '
+                          'FROM database_identity, cell_clock')
+        return tuple(row.values())
+
     def write(self, *statements):
         """Commit ``(sql, *parameters)`` as an operator at its console."""
         made = tuple(Statement(sql, parameters, self.wall())

@@ -103,6 +103,15 @@ def test_a_request_that_was_given_up_long_ago_is_begun(scene):
     assert scene.kinds() == ['late']
 
 
+def test_an_earlier_request_does_not_excuse_a_late_one(scene):
+    scene.request('reboot')
+    scene.act('reboot', 'reboot', states.RUNNING, states.RUNNING)
+    scene.request('reboot', judge_module.UNKNOWN)
+    scene.now = judge_module.LATE + 1
+    scene.act('reboot', 'reboot', states.RUNNING, states.RUNNING)
+    assert scene.kinds() == ['late']
+
+
 def test_a_request_that_was_claimed_in_time_may_end_late(scene):
     scene.request('stop', judge_module.UNKNOWN)
     scene.judge.claimed('c1')
@@ -247,11 +256,12 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
         alive=True, ready=True, may_be_down=False, service=service,
         state_path=str(tmp_path),
         guests=types.SimpleNamespace(infos=infos))
-    primary = types.SimpleNamespace(rows=lambda sql: (
-        list(rows) if 'instances' in sql else list(guest_claims)))
+    primary = types.SimpleNamespace(history=lambda: ('i1', 5))
+    primary.rows = lambda sql: (
+        list(rows) if 'instances' in sql else list(guest_claims))
     return types.SimpleNamespace(
         judge=scene.judge, machines=[scene.machine], processes=[],
-        cluster=types.SimpleNamespace(primary=primary))
+        cluster=types.SimpleNamespace(primary=primary, ended=set()))
 
 
 @pytest.mark.parametrize('row, guests, kinds', [
@@ -274,14 +284,28 @@ def test_what_is_found_in_the_end(scene, tmp_path, row, guests, kinds):
 def test_a_claim_of_a_former_service_on_a_guest_that_is_elsewhere(
         scene, tmp_path):
     row = _row(claim_id='c1', claim_owner='s0:run', vm_state=states.BUILDING)
-    assert _kinds(_cell(scene, tmp_path, [row], {})) == ['lost-request']
+    assert _kinds(_cell(scene, tmp_path, [row], {})) == []
     row = {**row, 'claim_owner': 's1:run'}
     assert 'claim-left' in _kinds(_cell(scene, tmp_path, [row], {}))
+
+
+@pytest.mark.parametrize('born, kinds', [
+    (judge_module.REFUSED, ['refused-but-done']), (judge_module.UNKNOWN, [])])
+def test_a_create_that_was_refused(scene, tmp_path, born, kinds):
+    scene.judge.created(scene.guest, born)
+    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
+    assert _kinds(cell) == kinds
 
 
 def test_a_row_that_is_gone(scene, tmp_path):
     cell = _cell(scene, tmp_path, [], {UUID: states.RUNNING})
     assert _kinds(cell) == ['row-lost']
+
+
+def test_an_incarnation_that_goes_on_after_a_dump(scene, tmp_path):
+    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
+    cell.cluster.ended.add('i1')
+    assert _kinds(cell) == ['old-incarnation']
 
 
 def test_a_claim_on_a_guest_without_a_row(scene, tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.schedules import changed
 from tests.schedules import mutations
 from tests.schedules import profiles
 
@@ -9,7 +10,7 @@ from tests.schedules import profiles
 @pytest.mark.parametrize('name', mutations.ALL)
 def test_the_guard_is_there(name):
     found = mutations.ALL[name]
-    source = (mutations.ROOT / found.file).read_text(encoding='utf-8')
+    source = (changed.ROOT / found.file).read_text(encoding='utf-8')
     assert source.count(found.was) == 1
     compile(source.replace(found.was, found.becomes), found.file, 'exec')
     assert found.profile in profiles.PROFILES

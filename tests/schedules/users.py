@@ -68,6 +68,9 @@ class User:
             host=self._machine.host, vm_state='building', power_state=0,
             command='x', vcpus=1, memory_mb=1, disk_gb=0, network='host')
         outcome = self._ask(row.create)
+        if outcome == judge.UNKNOWN:
+            self._say(f'{guest} {outcome}, creates it again')
+            outcome = self._ask(row.create)
         self._say(f'{guest} {outcome}')
         self._judge.created(guest, outcome)
         if outcome == judge.ACCEPTED:

@@ -20,11 +20,15 @@ def problems(cell):
     yield from _claims(rows, serving, cell.cluster.primary.rows(
         'SELECT uuid FROM guest_claims'))
     yield from _lives(cell.machines)
+    incarnation, _ = cell.cluster.primary.history()
+    if incarnation in cell.cluster.ended:
+        yield 'old-incarnation', incarnation
     for guest in cell.judge.guests.values():
+        row = rows.get(guest.uuid)
         # If another machine has the host now, the guest is not there.
-        if serving.get(guest.machine.host) is guest.machine:
-            yield from _guest(guest, rows.get(guest.uuid),
-                              bool(cell.judge.losses))
+        if serving.get(guest.machine.host) is guest.machine and not (
+                row and _is_for_operators(row, serving)):
+            yield from _guest(guest, row, bool(cell.judge.losses))
     for machine in cell.machines:
         yield from _machine(machine, bool(cell.judge.losses))
     for process in cell.processes:
@@ -36,7 +40,7 @@ def problems(cell):
 def _claims(rows, serving, guest_claims):
     """No claim is left."""
     for row in rows.values():
-        if row['claim_id'] and _is_for_operators(row, serving):
+        if _is_for_operators(row, serving):
             continue
         if row['claim_id']:
             yield 'claim-left', (f'{row["uuid"][:4]} {row["task_state"]} '
@@ -54,8 +58,9 @@ def _is_for_operators(row, serving):
     release`` is for an operator who does.
     """
     machine, owner = serving.get(row['host']), row['claim_owner']
-    return (machine is not None and row['uuid'] not in machine.guests.infos
-            and not owner.startswith(machine.service.claims.service_id))
+    return (row['claim_id'] is not None and machine is not None and
+            row['uuid'] not in machine.guests.infos and
+            not owner.startswith(machine.service.claims.service_id))
 
 
 def _lives(machines):
@@ -78,9 +83,11 @@ def _guest(guest, row, lossy):
     info = guest.machine.guests.infos.get(guest.uuid)
     power = info.power_state if info else states.NOSTATE
     if row is None:
-        if not lossy and not guest.unborn:
+        if not lossy and guest.born == judge.ACCEPTED:
             yield 'row-lost', str(guest)
         return
+    if guest.born == judge.REFUSED and not lossy:
+        yield 'refused-but-done', f'create of {guest}'
     held = guest.uuid in guest.machine.service.claims.settled.held()
     if lossy and (info is None or row['deleted'] or held):
         return      # what is lost is lost; nobody may act on it
@@ -98,7 +105,7 @@ def _guest(guest, row, lossy):
                                   f'recorded, the guest has {power}')
     is_ = judge.state_of(info)
     if not (lossy or row['fault'] or state == states.ERROR or
-            guest.unborn or is_ in guest.wishes):
+            guest.born != judge.ACCEPTED or is_ in guest.wishes):
         yield 'lost-request', (f'{guest} is {is_}, its user was told '
                                f'{sorted(guest.wishes)}')
 

@@ -4,8 +4,8 @@ from tests.schedules import hub
 
 # The chance of each fault, each time that it could happen.
 CHANCES = {
-    # A message is lost or up to a minute late; a request to a conductor
-    # arrives twice.
+    # A message is lost; a request is up to a minute late, or arrives twice
+    # at conductors.
     'lose_request': 0.05, 'lose_reply': 0.05, 'late': 0.05, 'twice': 0.1,
     # A commit gets no answer; a replica gets what was committed up to 12 s
     # later; one replica takes up to 10 s to answer.
@@ -30,7 +30,7 @@ class Weather:
         self._on.add(name)
 
     def clear(self):
-        """Let nothing go wrong any more."""
+        """End all of them."""
         self._on.clear()
 
     def happens(self, name):
@@ -54,7 +54,7 @@ class Weather:
                 here.sleep(1.0)
 
     def delay_act(self):
-        """Let the time pass that an act takes."""
+        """Let time pass before an act, or after it."""
         self.delay()
         if self.happens('slow'):
-            hub.running.sleep(self.within(8.0))
+            hub.running.sleep(self.within(5.0))

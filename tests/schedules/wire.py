@@ -34,8 +34,6 @@ class Network:
 
     def delay(self):
         """Return the seconds that a message takes: 0.3 ms to 0.1 s."""
-        if self.weather.happens('late'):
-            return self.weather.within(60.0)
         return 10 ** (self.random.random() * 2.5 - 3.5)
 
     def are_apart(self, one, other):
@@ -121,7 +119,9 @@ class Client:
         box = Box(here.current)
         if not (network.are_apart(box.process, server.process) or
                 network.weather.happens('lose_request')):
-            here.after(network.delay(),
+            late = (20 + network.weather.within(40.0)
+                    if network.weather.happens('late') else 0.0)
+            here.after(network.delay() + late,
                        lambda: server.arrive(request, box))
             if (self._target.topic == 'conductor' and
                     network.weather.happens('twice')):
