@@ -238,9 +238,9 @@ class RequestContext(context.RequestContext):
         this process, where it stays; None: not known
     """
 
-    # They exist only where there is a database: the session and the scope of
-    # the open transaction; see computed.db.routing.
-    session: typing.Any
+    # They exist only where there is a database: the connection and the scope
+    # of the open transaction; see computed.db.routing.
+    connection: typing.Any
     db_scope: typing.Any
 
     FROM_DICT_EXTRA_KEYS = ['lag_tolerant', 'max_staleness', 'availability',

@@ -1,7 +1,6 @@
 """Claims as they travel: requests to the primary and the rows it returns."""
 
 import typing
-from collections import abc
 
 from oslo_versionedobjects import fields
 
@@ -40,14 +39,14 @@ class Grant(base.ComputedObject):
 
     @classmethod
     def _of(cls, context: computed_context.RequestContext,
-            rows: abc.Iterable[typing.Any],
+            rows: 'db.claim.Fresh',
             revision: int | None = None) -> typing.Self:
         """Make a Grant of rows of any kinds; leave out a row that is None."""
         lists: dict[str, list[base.ComputedObject]] = {
             field: [] for field, _ in KINDS.values()}
-        for row in rows:
+        for name, row in rows:
             if row is not None:
-                field, kind = KINDS[db.claim.kind_of(row)]
+                field, kind = KINDS[name]
                 lists[field].append(kind.from_row(context, row))
         return cls(context, revision=revision, **lists)
 
@@ -79,7 +78,7 @@ class Grant(base.ComputedObject):
             ``database_id``
         """
         db.database.ensure_is(context, database_id)
-        return cls._of(context, (), db.guest_claim.grant(
+        return cls._of(context, [], db.guest_claim.grant(
             context, uuid, host, listed, claim_id, owner, operation))
 
     @classmethod

@@ -16,7 +16,7 @@ def get(context, uuid):
     :raises computed.exception.InstanceNotFound: there is no instance
     """
     instance, host = models.Instance, models.Host
-    found = context.session.execute(
+    found = context.connection.execute(
         sa.select(instance.uuid, instance.host, instance.fault,
                   instance.revision, host.revision.label('host_revision'))
         .join(host, host.name == sa.func.coalesce(
@@ -38,13 +38,12 @@ def clear(context, uuid, host, expected_revision):
     """
     new = revision.bump(context, host, sa.literal(expected_revision))
     instance = models.Instance
-    changed = context.session.execute(
+    changed = context.connection.execute(
         sa.update(instance)
         .where(instance.uuid == uuid, instance.host == host,
                instance.revision == expected_revision,
                instance.claim_id.is_(None))
-        .values(fault=None, revision=new, updated_at=dialects.utcnow())
-        .execution_options(synchronize_session=False))
+        .values(fault=None, revision=new, updated_at=dialects.utcnow()))
     if not changed.rowcount:
         # The error rolls the revision of the host back, too.
         raise exception.InstanceChanged(

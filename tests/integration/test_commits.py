@@ -109,7 +109,7 @@ def read(bound):
 def change(ctxt, before, after):
     """Set the counter to 1; call the one before and the other after it."""
     before()
-    ctxt.session.execute(sa.update(models.Instance).values(vcpus=1))
+    ctxt.connection.execute(sa.update(models.Instance).values(vcpus=1))
     after()
 
 
@@ -153,7 +153,7 @@ def test_a_write_that_is_undone_again_and_again_says_so(schema, settings):
     def meet_another(ctxt):
         tries.append(ctxt)
         # What the server answers to the second of two commits.
-        ctxt.session.execute(sa.text(
+        ctxt.connection.execute(sa.text(
             "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, "
             "MESSAGE_TEXT = 'Deadlock found when trying to get lock'"))
     with router_on(settings, schema.url), \
@@ -169,12 +169,12 @@ def test_a_write_on_a_row_that_was_changed_since_it_was_read_is_repeated(
 
     @cell.write
     def add_one(ctxt):
-        found = ctxt.session.execute(
+        found = ctxt.connection.execute(
             sa.text('SELECT vcpus FROM instances')).scalar_one()
         read.append(found)
         if len(read) == 1:
             schema.sql('UPDATE instances SET vcpus = 5')
-        ctxt.session.execute(
+        ctxt.connection.execute(
             sa.text(f'UPDATE instances SET vcpus = {found + 1}'))
     with router_on(settings, schema.url):
         add_one(context.new())

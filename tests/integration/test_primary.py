@@ -164,7 +164,7 @@ def write_twice(ctxt, between):
 
 
 def touch(ctxt):
-    ctxt.session.execute(sa.text('UPDATE hosts SET revision = revision'))
+    ctxt.connection.execute(sa.text('UPDATE hosts SET revision = revision'))
 
 
 def test_a_demotion_and_writes_under_way_do_not_wait_for_each_other(

@@ -53,12 +53,13 @@ class Read:
         self.run = cell.read(self._run)
 
     def _run(self, ctxt):
-        self.ports.append(ctxt.session.scalar(
+        self.ports.append(ctxt.connection.scalar(
             sa.text('SELECT inet_server_port()')))
         if len(self.ports) > 1:
-            return ctxt.session.scalar(sa.text('SELECT count(*) FROM hosts'))
+            return ctxt.connection.scalar(
+                sa.text('SELECT count(*) FROM hosts'))
         try:
-            return ctxt.session.execute(
+            return ctxt.connection.execute(
                 sa.text('SELECT name, pg_sleep(30) FROM hosts')).all()
         except Exception as error:
             self.errors.append(error)

@@ -57,10 +57,10 @@ ALL = {
         'held = [model.claim_id == claim_id, fence.stands(owner, new)]',
         'held = [model.claim_id == claim_id]', 'copies'),
     'a repeated grant is not found': Mutation(
-        'db/cell/claim.py', '        if rows is None:\n            raise\n'
-        '        return rows', '        raise', 'crashes'),
+        'db/cell/claim.py', '        if rows is None:\n            raise\n',
+        '        raise\n', 'crashes'),
     'a repeated settlement is not found': Mutation(
-        'db/cell/claim.py', 'if None not in settled:', 'if True:',
+        'db/cell/claim.py', 'if None in settled:', 'if False:',
         'crashes'),
     'no lock of an instance': Mutation(
         'claims/locks.py', 'return lock if free else None',

@@ -36,19 +36,20 @@ def get_by_uuids(context: computed_context.RequestContext,
         exist, in seconds since 1970 or None
     """
     usage, instance = models.BandwidthUsage, models.Instance
-    query = (sa.select(instance.uuid, instance.launched_at, usage)
+    query = (sa.select(instance.uuid.label('instance'), instance.launched_at,
+                       usage)
              .outerjoin(usage, sa.and_(
                  usage.uuid == instance.uuid,
                  usage.start_period.in_([_moment(start)
                                          for start in periods])))
              .where(instance.uuid.in_(uuids)))
-    rows: list[models.BandwidthUsage] = []
+    rows: list[typing.Any] = []
     launched: dict[str, int | None] = {}
-    for uuid, launched_at, row in context.session.execute(query):
-        launched[uuid] = (calendar.timegm(launched_at.timetuple())
-                          if isinstance(launched_at, datetime.datetime)
-                          else None)
-        if row is not None:
+    for row in context.connection.execute(query):
+        launched[row.instance] = (
+            calendar.timegm(row.launched_at.timetuple())
+            if isinstance(row.launched_at, datetime.datetime) else None)
+        if row.uuid is not None:
             rows.append(row)
     return rows, launched
 
@@ -62,7 +63,7 @@ def get_by_uuid(context: computed_context.RequestContext, uuid: str,
     :raises computed.exception.InvalidLimit: it is below 1
     """
     row = models.BandwidthUsage
-    return context.session.scalars(
+    return context.connection.execute(
         sa.select(row).where(row.uuid == uuid)
         .order_by(row.start_period.desc(), row.mac_address)
         .limit(pages.length(limit, cell.max_page()))).all()
@@ -84,7 +85,7 @@ def record(context: computed_context.RequestContext,
         # PostgreSQL refuses a statement that has a row twice.
         newest[row['uuid'], row['mac_address'], row['start_period']] = row
     if newest:
-        context.session.execute(upsert.newer(
-            context.session.get_bind().dialect.name,
+        context.connection.execute(upsert.newer(
+            context.connection.dialect.name,
             models.BandwidthUsage.__table__, [*newest.values()],
             'last_refreshed'))

@@ -104,7 +104,7 @@ def listened() -> sa.ScalarSelect[int]:
 
 def read(context: computed_context.RequestContext) -> Reading:
     """Return what the clock shows, in the open transaction."""
-    return Reading(*context.session.execute(sa.select(
+    return Reading(*context.connection.execute(sa.select(
         _ROW.seconds, _ROW.listened, _ROW.listened_at)).one())
 
 
@@ -150,7 +150,7 @@ def _swap(context: computed_context.RequestContext, old: Reading,
     names = [field.name for field in dataclasses.fields(Reading)]
     identity = models.DatabaseIdentity.incarnation
     expected = cell.database_id
-    return bool(context.session.execute(
+    return bool(context.connection.execute(
         sa.update(_ROW)
         .where(*(getattr(_ROW, name) == getattr(old, name)
                  for name in (names if whole else names[:1])),
@@ -160,8 +160,7 @@ def _swap(context: computed_context.RequestContext, old: Reading,
                    *([models.DatabaseIdentity.uuid == expected]
                      if expected else [])))
         .values({name: getattr(new, name)
-                 for name in (names if whole else names[:1])})
-        .execution_options(synchronize_session=False)).rowcount)
+                 for name in (names if whole else names[:1])})).rowcount)
 
 
 # -- a database that went back in time
@@ -182,7 +181,7 @@ def _look(context: computed_context.RequestContext
     :raises computed.db.routing.transaction.AnotherDatabase: this is not the
         database that the conductor began with
     """
-    *shown, incarnation, uuid = context.session.execute(sa.select(
+    *shown, incarnation, uuid = context.connection.execute(sa.select(
         _ROW.seconds, _ROW.listened, _ROW.listened_at, incarnation_now(),
         _of_database(models.DatabaseIdentity.uuid))).one()
     transaction.ensure_database(context, uuid)

@@ -20,6 +20,7 @@ from computed.db.cell import models
 from computed.db.cell import remembered
 from computed.db.cell import requested
 from computed.db.cell import revision
+from computed.db.cell import rows as rows_db
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
@@ -61,10 +62,13 @@ KINDS = {
 }
 
 
-def kind_of(row: typing.Any) -> str:
-    """Return the name of the kind of a row from :func:`grant`."""
-    return next(name for name, kind in KINDS.items()
-                if isinstance(row, kind.model))
+# The fresh rows of a claim, each with its kind.
+Fresh: typing.TypeAlias = list[tuple[str, typing.Any]]
+
+
+def _with_kinds(rows: Rows, found: abc.Iterable[typing.Any]) -> Fresh:
+    return [(row['kind'], fresh)
+            for row, fresh in zip(rows, found, strict=True)]
 
 
 def _conditions(kind: Kind, expected: dict[str, typing.Any]
@@ -121,14 +125,13 @@ def _update(context: computed_context.RequestContext, row: Row,
     top = max(new[row['host']], new[values.get('host', row['host'])])
     values = requested.resolved(values)
     bounds.ensure_fit(kind.model, values)
-    changed = context.session.execute(
+    changed = context.connection.execute(
         sa.update(kind.model)
         .where(kind.column == row['key'], same_host, *conditions)
-        .values(revision=top, updated_at=dialects.utcnow(), **values)
-        .execution_options(synchronize_session=False))
+        .values(revision=top, updated_at=dialects.utcnow(), **values))
     if not changed.rowcount:
         return None
-    return context.session.get(kind.model, row['key'])
+    return rows_db.get(context, kind.model, row['key'])
 
 
 def _held_by(claim_id: str, owner: str) -> dict[str, typing.Any]:
@@ -169,14 +172,15 @@ def _held(context: computed_context.RequestContext, claim_id: str,
     found = []
     for row in wanted:
         kind = KINDS[row['kind']]
-        found.append(context.session.scalar(
-            sa.select(kind.model).where(kind.column == row['key'],
-                                        kind.model.claim_id == claim_id)))
+        found.append(context.connection.execute(
+            sa.select(kind.model).where(
+                kind.column == row['key'],
+                kind.model.claim_id == claim_id)).one_or_none())
     return None if None in found else found
 
 
 def grant(context: computed_context.RequestContext, claim_id: str,
-          owner: str, operation: str, wanted: Rows) -> list:
+          owner: str, operation: str, wanted: Rows) -> Fresh:
     """Grant a claim; a repeat of the request is harmless.
 
     :param wanted: ``[{'kind', 'key', 'host', 'expected', 'values'}]``.
@@ -195,17 +199,18 @@ def grant(context: computed_context.RequestContext, claim_id: str,
         registered for these hosts
     """
     requested.ensure(KINDS, wanted)
+    rows: list | None
     try:
-        return _grant(context, claim_id, owner, operation, wanted)
+        rows = _grant(context, claim_id, owner, operation, wanted)
     except (exception.ClaimLost, exception.Frozen):
         rows = _held(context, claim_id, wanted)
         if rows is None:
             raise
-        return rows
+    return _with_kinds(wanted, rows)
 
 
 def settle(context: computed_context.RequestContext, claim_id: str,
-           rows: Rows, owner: str) -> list:
+           rows: Rows, owner: str) -> Fresh:
     """End a claim and write its result.
 
     Only the holder changes a claimed row, so the row has the revision of the
@@ -226,13 +231,13 @@ def settle(context: computed_context.RequestContext, claim_id: str,
     """
     requested.ensure(KINDS, rows)
     settled = _settle(context, claim_id, rows, owner)
-    if None not in settled:
-        return settled
-    # Perhaps the reply to an earlier call was lost.
-    before = _settled(context, claim_id, [row for row, found in zip(
-        rows, settled, strict=True) if found is None])
-    return [found or before.get((row['kind'], row['key']))
-            for row, found in zip(rows, settled, strict=True)]
+    if None in settled:
+        # Perhaps the reply to an earlier call was lost.
+        before = _settled(context, claim_id, [row for row, found in zip(
+            rows, settled, strict=True) if found is None])
+        settled = [found or before.get((row['kind'], row['key']))
+                   for row, found in zip(rows, settled, strict=True)]
+    return _with_kinds(rows, settled)
 
 
 @cell.read
@@ -242,10 +247,10 @@ def _settled(context: computed_context.RequestContext, claim_id: str,
     found = {}
     for row in rows:
         kind = KINDS[row['kind']]
-        found[row['kind'], row['key']] = context.session.scalar(
+        found[row['kind'], row['key']] = context.connection.execute(
             sa.select(kind.model).where(
                 kind.column == row['key'],
-                kind.model.settled_claim_id == claim_id))
+                kind.model.settled_claim_id == claim_id)).one_or_none()
     return found
 
 
@@ -277,7 +282,7 @@ def _members(context: computed_context.RequestContext, claim_id: str,
     """Return the rows that a service holds under a claim."""
     found: list[Row] = []
     for name, kind in KINDS.items():
-        rows = context.session.execute(
+        rows = context.connection.execute(
             sa.select(kind.column, kind.model.host)
             .where(of_service(kind.model.claim_owner, service_id),
                    kind.model.claim_id == claim_id)
@@ -295,7 +300,7 @@ def of_service(column: typing.Any,
 
 def adopt(context: computed_context.RequestContext, uuid: str,
           old_claim_id: str, service_id: str, claim_id: str,
-          owner: str) -> list:
+          owner: str) -> Fresh:
     """Take over a claim with all its rows.
 
     A repeat is harmless.
@@ -310,13 +315,14 @@ def adopt(context: computed_context.RequestContext, uuid: str,
     # The reads are strict, and the write compares the claim again.
     members = _members(context, old_claim_id, service_id)
     if members:
-        return _adopt(context, uuid, members, old_claim_id, service_id,
-                      claim_id, owner)
+        return _with_kinds(members, _adopt(
+            context, uuid, members, old_claim_id, service_id, claim_id,
+            owner))
     members = _members(context, claim_id, owner.partition(':')[0])
     rows = members and _held(context, claim_id, members)
     if not rows:
         raise exception.ClaimLost(uuid=uuid, operation='adopt')
-    return rows
+    return _with_kinds(members, rows)
 
 
 @cell.write

@@ -13,7 +13,7 @@ cell = database.Database('cell')
 @cell.read
 def get_id(context: computed_context.RequestContext) -> str | None:
     """Return the uuid of the database, drawn when its schema was created."""
-    return context.session.scalar(sa.select(models.DatabaseIdentity.uuid))
+    return context.connection.scalar(sa.select(models.DatabaseIdentity.uuid))
 
 
 def ensure_here(context: computed_context.RequestContext,
@@ -22,7 +22,7 @@ def ensure_here(context: computed_context.RequestContext,
 
     :raises computed.exception.WrongDatabase: this is not ``database_id``
     """
-    found = context.session.scalar(sa.select(models.DatabaseIdentity.uuid))
+    found = context.connection.scalar(sa.select(models.DatabaseIdentity.uuid))
     if found != database_id:
         raise exception.WrongDatabase(expected=database_id, found=found)
 

@@ -91,16 +91,16 @@ def explain(context: computed_context.RequestContext,
     """
     known_as = _names(hosts)
     row, known = models.Freeze, models.Service
-    found = context.session.execute(
-        sa.select(known.host, row, *remembered.columns())
+    found = context.connection.execute(
+        sa.select(row, *remembered.columns()).select_from(known)
         .outerjoin(row, row.host.in_([models.ALL_HOSTS, *known_as]))
         .where(known.host.in_(known_as), *_is(owner))
         .order_by(row.host)).first()
     if found is None:
         raise exception.Replaced(operation=operation)
-    if freezes and found.Freeze is not None:
+    if freezes and found.host is not None:
         raise exception.Frozen(operation=operation,
-                               **freeze.described(found.Freeze))
+                               **freeze.described(found))
     if unmet is not None and unmet.row.get('remembered'):
         _ensure_remembered(context, unmet)
     return remembered.History(found.incarnation, found.seconds)
@@ -108,9 +108,10 @@ def explain(context: computed_context.RequestContext,
 
 def _ensure_remembered(context: computed_context.RequestContext,
                        unmet: Unmet) -> None:
-    found = context.session.scalar(
+    found = context.connection.execute(
         sa.select(unmet.model).where(
-            unmet.model.uuid == unmet.row['key'], *unmet.others))
+            unmet.model.uuid == unmet.row['key'], *unmet.others)
+        ).one_or_none()
     if found is not None:
         raise exception.InstanceRegressed(
             instance=found.name, uuid=found.uuid, vm_state=found.vm_state,

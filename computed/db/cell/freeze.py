@@ -13,6 +13,7 @@ from computed import context as computed_context
 from computed import exception
 from computed.db.cell import bounds
 from computed.db.cell import models
+from computed.db.cell import rows
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
@@ -48,31 +49,28 @@ def impose(context: computed_context.RequestContext, host: str | None,
     :raises computed.exception.HostNotFound: there is no such host
     :raises computed.exception.InvalidValue: a text does not fit
     """
-    bounds.ensure_fit(models.Freeze, {
-        'reason': reason, 'frozen_by': by, 'freeze_id': freeze_id})
-    session, row = context.session, models.Host
+    values = {'reason': reason, 'frozen_by': by, 'freeze_id': freeze_id}
+    bounds.ensure_fit(models.Freeze, values)
+    connection, row = context.connection, models.Host
     affected = sa.true() if host is None else sa.and_(
         row.name == host, row.name != models.NO_HOST)
     # Claims lock them in the same order.
-    names = session.scalars(sa.select(row.name).where(affected)
-                            .order_by(row.name).with_for_update()).all()
+    names = connection.scalars(sa.select(row.name).where(affected)
+                               .order_by(row.name).with_for_update()).all()
     if host is not None and not names:
         raise exception.HostNotFound(host=host)
     # On Galera a lock holds on one node only; a write conflicts with the
     # claims of all nodes.
-    session.execute(sa.update(row).where(affected)
-                    .values(revision=row.revision + 1)
-                    .execution_options(synchronize_session=False))
+    connection.execute(sa.update(row).where(affected)
+                       .values(revision=row.revision + 1))
     name = _name(host)
-    found = session.get(models.Freeze, name)
-    if found is None:
-        found = models.Freeze(host=name, frozen_at=dialects.utcnow())
-        session.add(found)
-    found.reason, found.frozen_by = reason, by
-    found.freeze_id = freeze_id
-    session.flush()
-    session.refresh(found)
-    return found
+    if rows.get(context, models.Freeze, name) is None:
+        connection.execute(sa.insert(models.Freeze).values(
+            host=name, frozen_at=dialects.utcnow(), **values))
+    else:
+        connection.execute(sa.update(models.Freeze).where(
+            models.Freeze.host == name).values(**values))
+    return rows.get(context, models.Freeze, name)
 
 
 @cell.read
@@ -83,9 +81,9 @@ def get(context: computed_context.RequestContext, host: str | None
     :param host: None: the freeze of all hosts, not those of single hosts
     :raises computed.exception.HostNotFound: there is no such host
     """
-    if host is not None and context.session.get(models.Host, host) is None:
+    if host is not None and rows.get(context, models.Host, host) is None:
         raise exception.HostNotFound(host=host)
-    return context.session.get(models.Freeze, _name(host))
+    return rows.get(context, models.Freeze, _name(host))
 
 
 @cell.write
@@ -100,12 +98,11 @@ def lift(context: computed_context.RequestContext, host: str | None,
     :raises computed.exception.FreezeChanged: there is another one
     """
     row = models.Freeze
-    if context.session.execute(
+    if context.connection.execute(
             sa.delete(row).where(row.host == _name(host),
-                                 row.freeze_id == freeze_id)
-            .execution_options(synchronize_session=False)).rowcount:
+                                 row.freeze_id == freeze_id)).rowcount:
         return True
-    found = context.session.get(row, _name(host))
+    found = rows.get(context, row, _name(host))
     if found is None:
         return False
     raise exception.FreezeChanged(**described(found))

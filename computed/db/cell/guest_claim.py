@@ -15,6 +15,7 @@ from computed.db.cell import claim
 from computed.db.cell import fence
 from computed.db.cell import models
 from computed.db.cell import revision
+from computed.db.cell import rows
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
@@ -59,25 +60,25 @@ def _grant(context: computed_context.RequestContext, uuid: str, host: str,
     values = {'uuid': uuid, 'host': host, 'claim_id': claim_id,
               'claim_owner': owner}
     bounds.ensure_fit(models.GuestClaim, values)
-    context.session.execute(sa.insert(models.GuestClaim).values(
+    context.connection.execute(sa.insert(models.GuestClaim).values(
         claimed_at=dialects.utcnow(), **values))
     return now
 
 
 def _taken(context: computed_context.RequestContext, uuid: str) -> bool:
     """Return whether a live instance or a claim has this uuid."""
-    instance = context.session.scalar(
+    instance = context.connection.scalar(
         sa.select(models.Instance.uuid)
         .where(models.Instance.uuid == uuid,
                models.Instance.deleted == sa.false()))
     return (instance is not None or
-            context.session.get(models.GuestClaim, uuid) is not None)
+            rows.get(context, models.GuestClaim, uuid) is not None)
 
 
 @cell.read
 def _held(context: computed_context.RequestContext, uuid: str, host: str,
           claim_id: str) -> int | None:
-    found = context.session.execute(
+    found = context.connection.execute(
         sa.select(models.Host.revision)
         .join(models.GuestClaim, models.GuestClaim.host == models.Host.name)
         .where(models.Host.name == host, models.GuestClaim.uuid == uuid,
@@ -99,11 +100,11 @@ def settle(context: computed_context.RequestContext, uuid: str,
     """
     row = models.GuestClaim
     same = row.uuid == uuid, row.claim_id == claim_id
-    if context.session.execute(
-            sa.delete(row).where(*same, fence.stands_for(owner, row.host))
-            .execution_options(synchronize_session=False)).rowcount:
+    if context.connection.execute(
+            sa.delete(row).where(
+                *same, fence.stands_for(owner, row.host))).rowcount:
         return True
-    host = context.session.scalar(sa.select(row.host).where(*same))
+    host = context.connection.scalar(sa.select(row.host).where(*same))
     if host is not None:
         fence.explain(context, [host], owner, 'the end of a claim',
                         freezes=False)
@@ -115,7 +116,7 @@ def get_all_of(context: computed_context.RequestContext,
                service_id: str) -> dict[str, str]:
     """Return ``{claim_id: uuid}`` of all claims that a service holds."""
     row = models.GuestClaim
-    found = context.session.execute(
+    found = context.connection.execute(
         sa.select(row.claim_id, row.uuid)
         .where(claim.of_service(row.claim_owner, service_id)))
     return dict(row for row in found)
@@ -129,7 +130,7 @@ def get_former(context: computed_context.RequestContext, host: str,
     :param service_id: the service that has the host now
     """
     row = models.GuestClaim
-    found = context.session.execute(
+    found = context.connection.execute(
         sa.select(row.claim_id, row.uuid)
         .where(row.host == host,
                ~claim.of_service(row.claim_owner, service_id)))

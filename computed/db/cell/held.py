@@ -96,7 +96,7 @@ def get_all(context: computed_context.RequestContext,
     :param limit: the most rows to return, within ``[conductor] max_page``
     :raises computed.exception.InvalidLimit: it is below 1
     """
-    return [_held(found) for found in context.session.execute(
+    return [_held(found) for found in context.connection.execute(
         _all().limit(pages.length(limit, cell.max_page())))]
 
 
@@ -134,7 +134,7 @@ def _hosts(context: computed_context.RequestContext,
     It is a transaction of its own, because the one that writes must lock the
     hosts before it reads anything.
     """
-    return {found.host for found in context.session.execute(_of(claim_id))}
+    return {found.host for found in context.connection.execute(_of(claim_id))}
 
 
 @cell.write
@@ -142,7 +142,8 @@ def _release(context: computed_context.RequestContext, claim_id: str,
              hosts: set[str | None]) -> list[Held]:
     # After this no holder can register, and none can end the claim.
     new = revision.bump_all(context, dict.fromkeys(hosts, sa.literal(0)))
-    rows = [_held(found) for found in context.session.execute(_of(claim_id))]
+    rows = [_held(found)
+            for found in context.connection.execute(_of(claim_id))]
     if not rows or {row.host for row in rows} != hosts:
         raise exception.ClaimNotFound(claim_id=claim_id)
     for row in rows:
@@ -162,7 +163,7 @@ def of_host(context: computed_context.RequestContext,
 
     Call it in a transaction that has locked the row of the host.
     """
-    return [_held(found) for found in context.session.execute(
+    return [_held(found) for found in context.connection.execute(
         _all(lambda model: model.host == host))]
 
 
@@ -173,14 +174,12 @@ def free(context: computed_context.RequestContext, row: Held,
     :param new: the revision that the row gets
     """
     if row.kind == GUEST:
-        context.session.execute(
+        context.connection.execute(
             sa.delete(models.GuestClaim)
-            .where(models.GuestClaim.uuid == row.key)
-            .execution_options(synchronize_session=False))
+            .where(models.GuestClaim.uuid == row.key))
         return
     kind = claim.KINDS[row.kind]
-    context.session.execute(
+    context.connection.execute(
         sa.update(kind.model).where(kind.column == row.key)
         .values(revision=new, updated_at=dialects.utcnow(), task_state=None,
-                **claim.FREE)
-        .execution_options(synchronize_session=False))
+                **claim.FREE))

@@ -1,6 +1,8 @@
 """Queries on hosts, their services and their compute nodes."""
 
 import dataclasses
+import functools
+import types
 import typing
 
 import sqlalchemy as sa
@@ -17,6 +19,7 @@ from computed.db.cell import database
 from computed.db.cell import models
 from computed.db.cell import promised
 from computed.db.cell import revision
+from computed.db.cell import rows
 from computed.db.cell import succession
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
@@ -42,20 +45,27 @@ class HostRow:
     promised: dict[str, int] | None = None
 
 
+_frozen = orm.aliased(models.Freeze)
+# The tables that have a part in each row of :func:`_query`.
+PARTS = (models.Host, models.Service, models.ComputeNode, _frozen,
+         models.Freeze)
+
+
+@functools.cache
 def _query() -> sa.Select:
     # Correlated, so that the engine counts for the chosen hosts only.
     counted = (sa.select(sa.func.count()).select_from(models.Instance)
                .where(models.Instance.host == models.Host.name,
                       models.Instance.deleted == sa.false())
                .correlate(models.Host).scalar_subquery())
-    frozen, all_frozen = orm.aliased(models.Freeze), models.Freeze
-    return (sa.select(models.Host, models.Service, models.ComputeNode,
-                      counted, cell_clock.seconds(), frozen, all_frozen)
+    all_frozen = models.Freeze
+    return (sa.select(*PARTS, counted.label('instances'),
+                      cell_clock.seconds().label('now'))
             .outerjoin(models.Service,
                        models.Service.host == models.Host.name)
             .outerjoin(models.ComputeNode,
                        models.ComputeNode.host == models.Host.name)
-            .outerjoin(frozen, frozen.host == models.Host.name)
+            .outerjoin(_frozen, _frozen.host == models.Host.name)
             # The second condition is always true. Without it SQLAlchemy
             # warns of a cartesian product.
             .outerjoin(all_frozen, sa.and_(
@@ -64,15 +74,23 @@ def _query() -> sa.Select:
             .where(models.Host.name != models.NO_HOST))
 
 
-def _row(context: computed_context.RequestContext,
-         found: typing.Any) -> HostRow:
-    (host, service, compute_node, instances, now, frozen,
-     all_frozen) = found[:7]
+def _part(found: sa.Row, table: typing.Any) -> typing.Any:
+    """Return the part of a row that is of one table; None: it has no row."""
+    columns = sa.inspect(table).selectable.c
+    # The columns of several tables have the same name.
+    values = {column.key: found._mapping[column] for column in columns}
+    key = columns[0].key
+    return None if values[key] is None else types.SimpleNamespace(**values)
+
+
+def _row(context: computed_context.RequestContext, found: sa.Row) -> HostRow:
+    host, service, compute_node, frozen, all_frozen = (
+        _part(found, table) for table in PARTS)
     cell.record_revision(context, host.name, host.revision)
     silent_for = None
     if service is not None:
-        silent_for = float(max(now - _known(service.heard_at), 0))
-    return HostRow(host, service, compute_node, instances, silent_for,
+        silent_for = float(max(found.now - _known(service.heard_at), 0))
+    return HostRow(host, service, compute_node, found.instances, silent_for,
                    all_frozen or frozen)
 
 
@@ -80,8 +98,8 @@ def _row(context: computed_context.RequestContext,
 def get_page(context: computed_context.RequestContext, limit: int | None,
              marker: str | None) -> pages.Page:
     """Return a page of hosts, by name; see :func:`pages.read`."""
-    found = pages.read(context.session, _query(), (models.Host.name,),
-                       limit, marker, cell.max_page())
+    found = pages.read(context.connection, _query(), (models.Host.name,),
+                       limit, marker, cell.max_page(), len(PARTS))
     return pages.Page([_row(context, row) for row in found.rows],
                       found.next_marker)
 
@@ -92,13 +110,13 @@ def get_compute_nodes_page(context: computed_context.RequestContext,
                            marker: str | None) -> pages.Page:
     """Return a page of compute nodes, by host; see :func:`pages.read`."""
     node = models.ComputeNode
-    query = (sa.select(node, models.Host.revision)
+    query = (sa.select(node, models.Host.revision.label('host_revision'))
              .join(models.Host, models.Host.name == node.host))
-    found = pages.read(context.session, query, (node.host,), limit, marker,
+    found = pages.read(context.connection, query, (node.host,), limit, marker,
                        cell.max_page())
-    for row, revision_ in found.rows:
-        cell.record_revision(context, row.host, revision_)
-    return pages.Page([row for row, _ in found.rows], found.next_marker)
+    for row in found.rows:
+        cell.record_revision(context, row.host, row.host_revision)
+    return found
 
 
 @cell.read
@@ -108,7 +126,7 @@ def get(context: computed_context.RequestContext, name: str) -> HostRow:
     :raises computed.exception.HostNotFound: there is no such host
     """
     sums = promised.sums(name)
-    found = context.session.execute(
+    found = context.connection.execute(
         _query().add_columns(*sums.c)
         .join(sums, sums.c.of_host == models.Host.name)
         .where(models.Host.name == name)).one_or_none()
@@ -154,16 +172,15 @@ def _register(context: computed_context.RequestContext, host: str,
     if database_id is not None:
         database.ensure_here(context, database_id)
     loss = cell_clock.ensure_forward(context, seen)
-    session = context.session
     # The row lock stops a second service that registers at the same time.
-    if session.get(models.Host, host, with_for_update=True) is None:
+    if rows.get(context, models.Host, host, lock=True) is None:
         _add(context, host)
-    former = session.get(models.Service, host, with_for_update=True)
+    former = rows.get(context, models.Service, host, lock=True)
     values = {**dataclasses.asdict(life), 'version': version, 'digest': '{}',
               **_heard()}
     bounds.ensure_fit(models.Service, {'host': host, **values})
     if former is None:
-        session.execute(sa.insert(models.Service).values(
+        context.connection.execute(sa.insert(models.Service).values(
             host=host, **{**values, 'heartbeat': 1}))
         return loss
     if (former.service_id, former.boot_id) != (
@@ -172,9 +189,9 @@ def _register(context: computed_context.RequestContext, host: str,
         # Every claim raises it too. So also on Galera, where locks hold on
         # one node only, no claim of the former is granted from now on.
         revision.bump(context, host)
-    session.execute(sa.update(models.Service)
-                    .where(models.Service.host == host).values(**values)
-                    .execution_options(synchronize_session=False))
+    context.connection.execute(
+        sa.update(models.Service).where(models.Service.host == host)
+        .values(**values))
     return loss
 
 
@@ -220,7 +237,7 @@ def heard(context: computed_context.RequestContext,
 
     :returns: None: the host has no service that may be alive
     """
-    service = context.session.get(models.Service, host, with_for_update=True)
+    service = rows.get(context, models.Service, host, lock=True)
     if service is None:
         return None
     now = cell_clock.read(context)
@@ -236,7 +253,7 @@ def _known(value: typing.Any) -> int:
 
 def _add(context: computed_context.RequestContext, host: str) -> None:
     try:
-        context.session.execute(sa.insert(models.Host).values(
+        context.connection.execute(sa.insert(models.Host).values(
             name=host, revision=revision.first(context),
             created_at=dialects.utcnow()))
     except db_exc.DBDuplicateEntry as error:
@@ -270,10 +287,9 @@ def _report(context: computed_context.RequestContext,
             ours: tuple[sa.ColumnElement[bool], ...], digest: str,
             seen: witness.Seen) -> tuple[bool, cell_clock.Loss | None]:
     def reported(*conditions: sa.ColumnElement[bool]) -> bool:
-        return bool(context.session.execute(
+        return bool(context.connection.execute(
             sa.update(models.Service).where(*ours, *conditions)
-            .values(digest=digest, **_heard())
-            .execution_options(synchronize_session=False)).rowcount)
+            .values(digest=digest, **_heard())).rowcount)
     if not seen:
         return reported(), None
     if reported(~cell_clock.behind(seen)):

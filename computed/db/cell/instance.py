@@ -13,6 +13,7 @@ from computed.db.cell import fence
 from computed.db.cell import models
 from computed.db.cell import promised
 from computed.db.cell import revision
+from computed.db.cell import rows
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 from computed.db.engine import pages
@@ -46,14 +47,15 @@ def get_all_by_host(context: computed_context.RequestContext,
     joined = [models.Instance.host == models.Host.name, _live()]
     if beyond:
         joined.append(models.Instance.uuid > beyond)
-    query = (sa.select(models.Host.revision, models.Instance)
+    query = (sa.select(models.Host.revision.label('host_revision'),
+                       models.Instance)
              .outerjoin(models.Instance, sa.and_(*joined))
              .where(models.Host.name == host)
              .order_by(models.Instance.uuid).limit(limit))
-    found = context.session.execute(query).all()
+    found = context.connection.execute(query).all()
     if found:
-        cell.record_revision(context, host, found[0][0])
-    return [row for _, row in found if row is not None]
+        cell.record_revision(context, host, found[0].host_revision)
+    return [row for row in found if row.uuid is not None]
 
 
 def get_part_by_host(context: computed_context.RequestContext, host: str,
@@ -64,7 +66,7 @@ def get_part_by_host(context: computed_context.RequestContext, host: str,
     :returns: a part of :func:`get_all_by_host`
     """
     found = get_all_by_host(context, host, beyond, PART + 1)
-    kept = [row for row, in pages.cut([(row,) for row in found], PART)]
+    kept = pages.cut(found, PART)
     return pages.Page(kept, kept[-1].uuid if len(kept) < len(found) else None)
 
 
@@ -87,9 +89,8 @@ def get_page(context: computed_context.RequestContext, limit: int | None,
         query = query.with_hint(
             row, f'FORCE INDEX ({_page_index(wanted)})', dialect)
     columns = (row.uuid,) if 'name' in wanted else (row.name, row.uuid)
-    found = pages.read(context.session, query, columns, limit, marker,
-                       cell.max_page())
-    return pages.Page([row for row, in found.rows], found.next_marker)
+    return pages.read(context.connection, query, columns, limit, marker,
+                      cell.max_page())
 
 
 def _page_index(wanted: dict[str, str]) -> str:
@@ -102,7 +103,8 @@ def _page_index(wanted: dict[str, str]) -> str:
 
 
 def _with_host_revision(uuid: str) -> sa.Select:
-    return (sa.select(models.Instance, models.Host.revision)
+    return (sa.select(models.Instance, models.Host.revision.label(
+        'host_revision'))
             .outerjoin(models.Host, models.Host.name == sa.func.coalesce(
                 models.Instance.host, models.NO_HOST))
             .where(models.Instance.uuid == uuid))
@@ -115,12 +117,12 @@ def get(context: computed_context.RequestContext,
 
     :raises computed.exception.InstanceNotFound: there is no such instance
     """
-    found = context.session.execute(_with_host_revision(uuid)).one_or_none()
+    found = context.connection.execute(_with_host_revision(uuid)).one_or_none()
     if found is None:
         raise exception.InstanceNotFound(instance=uuid)
-    row, host_revision = found
-    cell.record_revision(context, row.host or models.NO_HOST, host_revision)
-    return row
+    cell.record_revision(
+        context, found.host or models.NO_HOST, found.host_revision)
+    return found
 
 
 # Raises an error unless a host can bear its instances: given the row of its
@@ -162,14 +164,15 @@ def create(context: computed_context.RequestContext,
 def _inserted(context: computed_context.RequestContext,
               values: dict[str, typing.Any]) -> models.Instance:
     """Return the row that an earlier call with these values inserted."""
-    row, host_revision = context.session.execute(
+    row = context.connection.execute(
         _with_host_revision(values['uuid'])).one()
     other = [name for name in ORDERED
              if getattr(row, name) != values.get(name)]
     if other:
         raise exception.InstanceExists(
             uuid=row.uuid, name=row.name, differing=', '.join(other))
-    cell.record_revision(context, row.host or models.NO_HOST, host_revision)
+    cell.record_revision(
+        context, row.host or models.NO_HOST, row.host_revision)
     return row
 
 
@@ -182,20 +185,17 @@ def _create(context: computed_context.RequestContext,
            'updated_at': dialects.utcnow(), 'deleted': False,
            'revision': new}
     bounds.ensure_whole(models.Instance, row)
-    if context.session.get(models.GuestClaim, values['uuid']) is not None:
+    if rows.get(context, models.GuestClaim, values['uuid']) is not None:
         raise exception.InstanceBusy(
             instance=values['uuid'],
             task_state='a guest that had no instance is being removed')
-    made = models.Instance(**row)
-    context.session.add(made)
     # A repeat ends here: its own row must not count twice.
-    context.session.flush()
-    if admit is not None and made.host is not None:
-        found = promised.read(context, made.host)
+    context.connection.execute(sa.insert(models.Instance).values(**row))
+    if admit is not None and row.get('host') is not None:
+        found = promised.read(context, row['host'])
         if found is not None:
             admit(*found)
-    context.session.refresh(made)
-    return made
+    return rows.get(context, models.Instance, row['uuid'])
 
 
 @cell.write
@@ -217,14 +217,13 @@ def update(context: computed_context.RequestContext, uuid: str,
     new = revision.bump(context, host, sa.literal(expected_revision))
     same_host = (models.Instance.host.is_(None) if host is None
                  else models.Instance.host == host)
-    changed = context.session.execute(
+    changed = context.connection.execute(
         sa.update(models.Instance)
         .where(models.Instance.uuid == uuid, same_host,
                models.Instance.revision == expected_revision,
                models.Instance.claim_id.is_(None))
-        .values(revision=new, updated_at=dialects.utcnow(), **values)
-        .execution_options(synchronize_session=False))
-    row = context.session.get(models.Instance, uuid)
+        .values(revision=new, updated_at=dialects.utcnow(), **values))
+    row = rows.get(context, models.Instance, uuid)
     if changed.rowcount:
         return row
     if row is not None and row.claim_id and (
@@ -262,15 +261,14 @@ def record_power_states(context: computed_context.RequestContext, host: str,
     row = models.Instance
     for (vm_state, old, new), members in groups.items():
         for start in range(0, len(members), CHUNK):
-            done += context.session.execute(
+            done += context.connection.execute(
                 sa.update(row)
                 .where(row.uuid.in_(members[start:start + CHUNK]),
                        row.host == host, _live(), row.vm_state == vm_state,
                        row.power_state == old, row.task_state.is_(None),
                        row.claim_id.is_(None), fence.stands(owner, [host]))
                 .values(power_state=new, revision=new_revision,
-                        updated_at=dialects.utcnow())
-                .execution_options(synchronize_session=False)).rowcount
+                        updated_at=dialects.utcnow())).rowcount
     if not done:
         fence.explain(context, [host], owner, 'a record', freezes=False)
         cell.undo(context)

@@ -1,4 +1,9 @@
-"""The tables. The migrations create them; a test compares the two."""
+"""The tables. The migrations create them; a test compares the two.
+
+Queries run on a connection, not in a session of the ORM: they return rows with
+the columns of a class here, and no objects of it. The types of functions name
+the class.
+"""
 
 import datetime
 import typing

@@ -29,9 +29,9 @@ def assigned(host: typing.Any) -> sa.ColumnElement[bool]:
 
 
 def sums(host: str) -> sa.Subquery:
-    """Return one row: ``of_host``, and ``*_used`` and ``*_claimed``.
+    """Return one row: ``of_host``, ``promised_*_used`` and ``_claimed``.
 
-    ``*_claimed`` is the part of the instances that are being built.
+    ``promised_*_claimed`` is the part of the instances that are being built.
     """
     row = models.Instance
     building = sa.or_(row.vm_state == states.BUILDING,
@@ -41,9 +41,10 @@ def sums(host: str) -> sa.Subquery:
         amount = getattr(row, name)
         claimed = sa.case((building, amount), else_=0)
         columns += [
-            sa.func.coalesce(sa.func.sum(amount), 0).label(f'{name}_used'),
+            sa.func.coalesce(sa.func.sum(amount), 0).label(
+                f'promised_{name}_used'),
             sa.func.coalesce(sa.func.sum(claimed), 0).label(
-                f'{name}_claimed')]
+                f'promised_{name}_claimed')]
     return sa.select(sa.literal(host).label('of_host'), *columns).where(
         assigned(host)).subquery()
 
@@ -53,7 +54,7 @@ def figures(found: typing.Any) -> dict[str, int]:
 
     On MariaDB the sum of integers is a decimal number.
     """
-    return {f'{name}_{kind}': int(getattr(found, f'{name}_{kind}'))
+    return {f'{name}_{kind}': int(getattr(found, f'promised_{name}_{kind}'))
             for name in CLASSES for kind in ('used', 'claimed')}
 
 
@@ -68,7 +69,7 @@ def read(context: computed_context.RequestContext, host: str,
     :returns: None if the host has recorded nothing
     """
     promised, node = sums(host), models.ComputeNode
-    found = context.session.execute(
+    found = context.connection.execute(
         sa.select(node, *promised.c)
         .join(promised, promised.c.of_host == node.host)).one_or_none()
-    return found and (found.ComputeNode, figures(found))
+    return found and (found, figures(found))

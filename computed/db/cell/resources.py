@@ -16,6 +16,7 @@ from computed.db.cell import models
 from computed.db.cell import promised
 from computed.db.cell import retired
 from computed.db.cell import revision
+from computed.db.cell import rows
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 
@@ -73,9 +74,9 @@ def get_usage(context: computed_context.RequestContext, host: str,
     :raises computed.exception.HostNotFound: there is no such host
     """
     sums = promised.sums(host)
-    found = context.session.execute(
-        sa.select(models.Host.revision, models.ComputeNode,
-                  dialects.utcnow().label('now'),
+    found = context.connection.execute(
+        sa.select(models.Host.revision.label('host_revision'),
+                  models.ComputeNode, dialects.utcnow().label('now'),
                   sa.exists().where(*retired.left_by(host))
                   .label('guests_left'),
                   _former(host, service_id).label('former'), *sums.c)
@@ -86,8 +87,8 @@ def get_usage(context: computed_context.RequestContext, host: str,
         .where(models.Host.name == host)).one_or_none()
     if found is None:
         raise exception.HostNotFound(host=host)
-    cell.record_revision(context, host, found.revision)
-    node, age = found.ComputeNode, None
+    cell.record_revision(context, host, found.host_revision)
+    node, age = (None if found.host is None else found), None
     # Without an age the host writes the record, which mends a damaged one.
     if node and isinstance(node.updated_at, datetime.datetime):
         age = max((found.now - node.updated_at).total_seconds(), 0.0)
@@ -103,7 +104,7 @@ def _insert(context: computed_context.RequestContext, host: str,
            'generation': 1, 'revision': revision.bump(context, host)}
     bounds.ensure_whole(models.ComputeNode, row)
     try:
-        context.session.execute(sa.insert(models.ComputeNode).values(**row))
+        context.connection.execute(sa.insert(models.ComputeNode).values(**row))
     except db_exc.DBDuplicateEntry as error:
         # The same call is under way a second time, and was faster. After a
         # deadlock the transaction is repeated: it then sees the row.
@@ -128,7 +129,7 @@ def record(context: computed_context.RequestContext, host: str,
     """
     row = models.ComputeNode
     bounds.ensure_may_write(row, values, ('host',))
-    found = context.session.get(row, host)
+    found = rows.get(context, row, host)
     if found is None:
         _insert(context, host, values)
         return True
@@ -139,12 +140,11 @@ def record(context: computed_context.RequestContext, host: str,
     if changed.intersection(IDENTITY):
         values = {**values, 'revision': revision.bump(
             context, host, sa.literal(found.revision))}
-    done = context.session.execute(
+    done = context.connection.execute(
         sa.update(row)
         .where(row.host == host, row.generation == found.generation)
         .values(updated_at=dialects.utcnow(), generation=row.generation + 1,
-                **values)
-        .execution_options(synchronize_session=False)).rowcount
+                **values)).rowcount
     if not done:
         cell.undo(context)
     return bool(done)
@@ -165,11 +165,10 @@ def delete_former(context: computed_context.RequestContext, host: str,
     revision.bump(context, former)
     row = models.ComputeNode
     silent = host_db.heard(context, former) is None
-    deleted = silent and former != host and context.session.execute(
+    deleted = silent and former != host and context.connection.execute(
         sa.delete(row)
         .where(row.host == former, row.service_id == service_id,
-               ~_live_instances(former))
-        .execution_options(synchronize_session=False)).rowcount
+               ~_live_instances(former))).rowcount
     if not deleted:
         cell.undo(context)
     return bool(deleted)

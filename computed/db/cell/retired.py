@@ -23,6 +23,7 @@ from computed.db.cell import held
 from computed.db.cell import host as host_db
 from computed.db.cell import models
 from computed.db.cell import revision
+from computed.db.cell import rows
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 from computed.db.engine import pages
@@ -71,8 +72,8 @@ def _delete_host(context: computed_context.RequestContext, host: str,
                  force: bool) -> Retired:
     new = revision.retire(context, host)
     _ensure_silent(context, host)
-    row, session = models.Instance, context.session
-    instances = session.execute(
+    row, connection = models.Instance, context.connection
+    instances = connection.execute(
         sa.select(sa.func.count()).select_from(row).where(
             row.host == host, row.deleted == sa.false())).scalar_one()
     if instances and not force:
@@ -80,9 +81,8 @@ def _delete_host(context: computed_context.RequestContext, host: str,
     claimed = held.of_host(context, host)
     for one in claimed:
         held.free(context, one, new)
-    deleted = {model: session.execute(
-        sa.delete(model).where(column == host)
-        .execution_options(synchronize_session=False)).rowcount
+    deleted = {model: connection.execute(
+        sa.delete(model).where(column == host)).rowcount
         for model, column in (
             (models.Service, models.Service.host),
             (models.ComputeNode, models.ComputeNode.host),
@@ -116,8 +116,8 @@ def delete_instance(context: computed_context.RequestContext, uuid: str,
         ``force`` is not given
     """
     new, known = _bumped(context, uuid, host)
-    session, row = context.session, models.Instance
-    found = session.get(row, uuid)
+    row = models.Instance
+    found = rows.get(context, row, uuid)
     if found is None:
         raise exception.InstanceNotFound(instance=uuid)
     if found.host != host:
@@ -128,15 +128,13 @@ def delete_instance(context: computed_context.RequestContext, uuid: str,
         _ensure_silent(context, host)
         if not force:
             raise exception.HostMayReturn(instance=found.name, host=host)
-    session.execute(
+    context.connection.execute(
         sa.update(row).where(row.uuid == uuid).values(
             revision=new, updated_at=dialects.utcnow(), deleted=True,
             deleted_at=dialects.utcnow(), vm_state=states.DELETED,
             power_state=states.NOSTATE, task_state=None, fault=None,
-            guest_left=host is not None, **claim.FREE)
-        .execution_options(synchronize_session=False))
-    session.refresh(found)
-    return found
+            guest_left=host is not None, **claim.FREE))
+    return rows.get(context, row, uuid)
 
 
 def _bumped(context: computed_context.RequestContext, uuid: str,
@@ -148,7 +146,7 @@ def _bumped(context: computed_context.RequestContext, uuid: str,
     except exception.HostNotFound as error:
         new = revision.bump(context, None, floor)
         # A host that registers waits for the row of no host.
-        if context.session.get(models.Host, host) is not None:
+        if rows.get(context, models.Host, host) is not None:
             # It was faster. The repeated transaction sees it.
             raise db_exc.DBDeadlock(error) from error
         return new, False
@@ -168,8 +166,7 @@ def get_left(context: computed_context.RequestContext, host: str,
     See :func:`pages.read`. A page has at most ``AT_ONCE`` rows.
     """
     row = models.Instance
-    found = pages.read(
-        context.session,
+    return pages.read(
+        context.connection,
         sa.select(row).where(*left_by(host)),
         (row.uuid,), limit, marker, AT_ONCE)
-    return pages.Page([one for one, in found.rows], found.next_marker)

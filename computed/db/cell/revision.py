@@ -56,7 +56,7 @@ def bump_all(context: computed_context.RequestContext,
 
 def _raised(context: computed_context.RequestContext, name: str,
             floor: typing.Any) -> int:
-    revision, floor = context.session.execute(
+    revision, floor = context.connection.execute(
         sa.select(models.Host.revision, floor)
         .where(models.Host.name == name)).one()
     if revision <= floor:
@@ -90,7 +90,7 @@ def first(context: computed_context.RequestContext) -> int:
 
     It locks the row of no host, so that a host that is being deleted counts.
     """
-    return context.session.execute(
+    return context.connection.execute(
         sa.select(models.Host.revision)
         .where(models.Host.name == models.NO_HOST)
         .with_for_update()).scalar_one()
@@ -102,11 +102,10 @@ def bump_if(context: computed_context.RequestContext, host: str,
 
     :returns: the new revision; None if it was not ``expected``
     """
-    changed = context.session.execute(
+    changed = context.connection.execute(
         sa.update(models.Host)
         .where(models.Host.name == host, models.Host.revision == expected)
-        .values(revision=expected + 1)
-        .execution_options(synchronize_session=False)).rowcount
+        .values(revision=expected + 1)).rowcount
     if not changed:
         return None
     cell.record_revision(context, host, expected + 1)
@@ -115,10 +114,9 @@ def bump_if(context: computed_context.RequestContext, host: str,
 
 def _set(context: computed_context.RequestContext, name: str,
          revision: typing.Any) -> int:
-    return context.session.execute(
+    return context.connection.execute(
         sa.update(models.Host).where(models.Host.name == name)
-        .values(revision=revision)
-        .execution_options(synchronize_session=False)).rowcount
+        .values(revision=revision)).rowcount
 
 
 def of_rows(uuids: list[str]) -> sa.ColumnElement[int]:

@@ -13,7 +13,6 @@ import typing
 from collections import abc
 
 import sqlalchemy as sa
-from sqlalchemy import orm
 
 from computed import exception
 
@@ -81,73 +80,72 @@ def length(limit: int | None, max_page: int) -> int:
     return min(limit, max_page)
 
 
-def cut(rows: abc.Sequence[typing.Any], limit: int) -> list[typing.Any]:
+def cut(rows: abc.Sequence[typing.Any], limit: int,
+        objects: int = 1) -> list[typing.Any]:
     """Return the first rows that fit into a page.
 
     A page has at most ``limit`` rows, which take at most ``PAGE_BYTES`` on
     the wire. The first row always fits.
+
+    :param objects: how many objects are made of a row at most
     """
     kept = list(rows[:limit])
-    if sum(map(most_bytes, kept)) <= PAGE_BYTES:
+    if sum(most_bytes(row, objects) for row in kept) <= PAGE_BYTES:
         return kept
-    sums = itertools.accumulate(map(wire_bytes, kept))
+    sums = itertools.accumulate(wire_bytes(row, objects) for row in kept)
     return [row for number, (row, size) in enumerate(
         zip(kept, sums, strict=True)) if not number or size <= PAGE_BYTES]
 
 
-def wire_bytes(row: typing.Any) -> int:
+def wire_bytes(row: sa.Row, objects: int = 1) -> int:
     """Return how many bytes a row takes on the wire at most.
 
-    :param row: of a result: models, and values that are not in a model
+    :param objects: see :func:`cut`
     """
-    size, texts = _parts(row)
+    size, texts = _parts(row, objects)
     return size + sum(len(json.dumps(json.dumps(text))) for text in texts)
 
 
-def most_bytes(row: typing.Any) -> int:
+def most_bytes(row: sa.Row, objects: int = 1) -> int:
     """Return the same without a look at the characters; it is much quicker.
     """
-    size, texts = _parts(row)
+    size, texts = _parts(row, objects)
     return size + CHARACTER_BYTES * sum(map(len, texts))
 
 
-def _parts(row: typing.Any) -> tuple[int, list[str]]:
+def _parts(row: sa.Row, objects: int) -> tuple[int, list[str]]:
     """Return the bytes of all but the texts, and the texts."""
-    size, texts = 0, []
-    for one in row:
-        fields = {'': one}
-        if hasattr(type(one), '__table__'):
-            size += OBJECT_BYTES
-            fields = vars(one)
-        for name, value in fields.items():
-            size += FIELD_BYTES + len(name)
-            if isinstance(value, str):
-                texts.append(value)
-    return size, texts
+    size = objects * OBJECT_BYTES + sum(
+        FIELD_BYTES + len(name) for name in row._fields)
+    return size, [value for value in row if isinstance(value, str)]
 
 
-def read(session: orm.Session, query: sa.Select, columns: tuple,
-         limit: int | None, marker: str | None, max_page: int) -> Page:
-    """Read a page of ``query``, sorted by ``columns`` of its first entity.
+def read(connection: sa.Connection, query: sa.Select, columns: tuple,
+         limit: int | None, marker: str | None, max_page: int,
+         objects: int = 1) -> Page:
+    """Read a page of ``query``, sorted by ``columns``.
 
-    :param columns: one or two text columns, together unique and never NULL
+    :param columns: one or two text columns, together unique and never NULL.
+        The query has each of them by its own name.
     :param limit: see :func:`length`
     :param marker: the ``next_marker`` of the page before; None: the first
         page
     :param max_page: see :func:`length`
+    :param objects: see :func:`cut`
     :raises computed.exception.InvalidMarker: see :func:`key_of`
     :raises computed.exception.InvalidLimit: see :func:`length`
     """
     limit = length(limit, max_page)
     if marker is not None:
-        query = query.where(beyond(session.get_bind().dialect.name, columns,
+        query = query.where(beyond(connection.dialect.name, columns,
                                    key_of(marker, len(columns))))
-    found = session.execute(query.order_by(*columns).limit(limit + 1)).all()
-    rows = cut(found, limit)
+    found = connection.execute(
+        query.order_by(*columns).limit(limit + 1)).all()
+    rows = cut(found, limit, objects)
     if len(rows) == len(found):
         return Page(rows, None)
     return Page(rows, marker_of([
-        getattr(rows[-1][0], column.key) for column in columns]))
+        getattr(rows[-1], column.key) for column in columns]))
 
 
 def beyond(dialect: str, columns: tuple,

@@ -3,7 +3,6 @@
 import os
 
 import sqlalchemy as sa
-from sqlalchemy import orm
 
 # Distinguishes two servers behind the same address.
 IDENTITY = {
@@ -66,10 +65,9 @@ def lineage(engine: sa.Engine) -> str:
     return LINEAGE[_family(engine)]
 
 
-def column(session: orm.Session) -> sa.Label[str]:
-    """Return a column that names the server that answers ``session``."""
-    return sa.literal_column(
-        identity(session.connection().engine)).label('server')
+def column(connection: sa.Connection) -> sa.Label[str]:
+    """Return a column that names the server of a connection."""
+    return sa.literal_column(identity(connection.engine)).label('server')
 
 
 def _family(engine: sa.Engine) -> str:

@@ -1,8 +1,8 @@
 """A database, as its query functions see it.
 
 Query functions are decorated with :meth:`Database.read`, ``write`` or
-``liveness``. They find ``context.session`` open on the server that the router
-chooses.
+``liveness``. They find ``context.connection`` open on the server that the
+router chooses.
 """
 
 import functools
@@ -139,7 +139,7 @@ class Database:
         Its revisions are forgotten too: no node ever reaches a revision that
         was rolled back.
         """
-        context.session.rollback()
+        context.db_scope.undone = True
         context.db_scope.revisions.clear()
 
 

@@ -72,5 +72,5 @@ def current_revision(context: computed_context.RequestContext,
                      host: str) -> int | None:
     """Return the revision that ``host`` has now, or None for no such host.
     """
-    return context.session.scalar(
+    return context.connection.scalar(
         sa.select(tables.hosts.c.revision).where(tables.hosts.c.name == host))

@@ -43,16 +43,16 @@ def send(context: computed_context.RequestContext, conductor_id: str,
         writes
     """
     values = {'heartbeat': number, 'sent_at': dialects.utcnow()}
-    changed = context.session.execute(
+    changed = context.connection.execute(
         sa.update(TABLE).where(ROW.conductor_id == conductor_id)
         .values(**values))
     if not changed.rowcount:
-        context.session.execute(
+        context.connection.execute(
             sa.insert(TABLE).values(conductor_id=conductor_id, **values))
-    known = context.session.execute(
+    known = context.connection.execute(
         sa.select(ROW.conductor_id, ROW.heartbeat,
                   dialects.exact_utcnow().label('now'),
-                  server_sql.column(context.session))).all()
+                  server_sql.column(context.connection))).all()
     transaction.ensure_undivided(context, known[0].server)
     now = known[0].now.replace(tzinfo=datetime.UTC).timestamp()
     return Reply(incarnation.current(context),
@@ -67,6 +67,6 @@ def purge(context: computed_context.RequestContext,
         heartbeat stays
     """
     for conductor_id, heartbeat in dead.items():
-        context.session.execute(
+        context.connection.execute(
             sa.delete(TABLE).where(ROW.conductor_id == conductor_id,
                                    ROW.heartbeat == heartbeat))

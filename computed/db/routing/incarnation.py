@@ -106,23 +106,23 @@ def current(context: computed_context.RequestContext) -> str:
     :raises computed.db.routing.transaction.AnotherDatabase: this is not the
         database that the conductor began with
     """
-    session = context.session
-    lineage = lineage_of(session.connection())
-    uuid, *row = session.execute(
+    connection = context.connection
+    lineage = lineage_of(connection)
+    uuid, *row = connection.execute(
         sa.select(ROW.uuid, ROW.incarnation, ROW.lineage)).one()
     transaction.ensure_database(context, uuid)
     known = tuple(row)
     wanted = verdict(known, lineage, chance.uuid())
     if wanted != known:
         # With the lock, only one conductor begins it. The others see it.
-        known = tuple(session.execute(sa.select(
+        known = tuple(connection.execute(sa.select(
             ROW.incarnation, ROW.lineage).with_for_update()).one())
         wanted = verdict(known, lineage, wanted[0])
-        session.execute(
+        connection.execute(
             sa.update(tables.database_identity).values(
                 incarnation=wanted[0], lineage=lineage))
         if known[0] not in (None, wanted[0]):
-            session.execute(stride())
+            connection.execute(stride())
     return wanted[0]
 
 
@@ -133,14 +133,14 @@ def begin(context: computed_context.RequestContext,
     :param former: the one that ends
     :returns: the new one; None: another conductor has begun it
     """
-    session = context.session
-    found = session.scalar(sa.select(ROW.incarnation).with_for_update())
+    connection = context.connection
+    found = connection.scalar(sa.select(ROW.incarnation).with_for_update())
     if found != former:
         return None
     number = chance.uuid()
-    session.execute(sa.update(tables.database_identity).values(
+    connection.execute(sa.update(tables.database_identity).values(
         incarnation=number))
-    session.execute(stride())
+    connection.execute(stride())
     return number
 
 
@@ -159,10 +159,10 @@ def confirm(context: computed_context.RequestContext) -> str:
     :raises computed.db.routing.transaction.Divided: a proxy splits reads from
         writes
     """
-    context.session.execute(
+    context.connection.execute(
         sa.update(tables.database_identity).values(id=ROW.id))
-    transaction.ensure_undivided(context, context.session.scalar(
-        sa.select(server_sql.column(context.session))))
+    transaction.ensure_undivided(context, context.connection.scalar(
+        sa.select(server_sql.column(context.connection))))
     return current(context)
 
 

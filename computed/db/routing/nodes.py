@@ -22,6 +22,8 @@ class Node:
     :ivar name: the address, without credentials
     :ivar identity: the server last seen there; None if it is not known. A
         connection to any other server is not used.
+    :ivar writer: opens a transaction that may write; ``reader``: one that
+        ends by a rollback
     :ivar database_id: returns the only database to use there; empty: any
     """
 
@@ -49,6 +51,8 @@ class Node:
             # A node that is down must not delay the others.
             max_retries=0)
         self.facade.append_on_engine_create(self.prepare)
+        self.writer = self.facade.writer.connection
+        self.reader = self.facade.reader.connection
 
     def prepare(self, engine: sa.Engine) -> None:
         """Prepare the connections of an engine to this node."""

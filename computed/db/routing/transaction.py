@@ -44,6 +44,10 @@ class Divided(Exception):
     """The connection reads from another server than it writes to."""
 
 
+class _Undone(Exception):
+    """Rolls back a transaction of which no part was needed."""
+
+
 @contextlib.contextmanager
 def place(places: threading.Semaphore,
           refusal: Exception) -> abc.Iterator[None]:
@@ -64,6 +68,7 @@ class Scope:
 
     :ivar revisions: ``{host: revision}`` of what was read or written in it
     :ivar identity: of the server that it is open on
+    :ivar undone: whether it ends by a rollback, as if it had never been
     """
 
     def __init__(self, node: 'nodes.Node', writes: bool) -> None:
@@ -72,6 +77,7 @@ class Scope:
         self.revisions: dict[str, int] = {}
         self.identity: str | None = None
         self.open = True
+        self.undone = False
 
 
 def open_scope(context: computed_context.RequestContext) -> Scope | None:
@@ -85,7 +91,8 @@ def opened(context: computed_context.RequestContext, node: 'nodes.Node',
            writes: bool = False) -> abc.Iterator[Scope]:
     """Open a transaction on ``node`` for functions called with ``context``.
 
-    It ends with the body: by a commit, or by a rollback if the body raises.
+    They find its connection at ``context.connection``. It ends with the body:
+    by a commit, or by a rollback if the body raises.
 
     The primary was asked whether it takes writes when its connection left the
     pool, so no former primary answers.
@@ -97,13 +104,12 @@ def opened(context: computed_context.RequestContext, node: 'nodes.Node',
     :raises computed.exception.CommitUnknown: the connection broke during the
         commit
     """
-    facade = node.facade.writer if writes else node.facade.reader
+    facade = node.writer if writes else node.reader
     scope = context.db_scope = Scope(node, writes)
     committing = False
     token = sqlite.writing.set(writes)
     try:
-        with facade.using(context):
-            connection = context.session.connection()
+        with facade.using(context) as connection:
             scope.identity = connection.info.get('identity')
             try:
                 ensure_database(context, connection.info.get('database'))
@@ -117,7 +123,11 @@ def opened(context: computed_context.RequestContext, node: 'nodes.Node',
                 connection.detach()
                 raise ReadOnlyServer(node.name)
             yield scope
+            if scope.undone:
+                raise _Undone
             committing = writes
+    except _Undone:
+        pass
     except ERRORS as error:
         if committing and is_lost(error):
             raise exception.CommitUnknown() from error
@@ -146,7 +156,7 @@ def ensure_undivided(context: computed_context.RequestContext,
         transaction. Even such a proxy asks the server that took the write.
     :raises Divided: another server answered when the connection was made
     """
-    if context.session.connection().info['cluster']:
+    if context.connection.info['cluster']:
         return      # each node is a primary; reads wait for the others
     if identity != context.db_scope.identity:
         raise Divided(f'{context.db_scope.identity} answers reads, '

@@ -16,7 +16,8 @@ def test_rows_come_in_the_field_of_their_kind_without_those_that_are_lost():
     row = models.Instance(**{
         name: getattr(instance, name) for name in instance.fields
         if instance.obj_attr_is_set(name)})
-    made = grant.Grant._of(context.new(), [None, row])
+    made = grant.Grant._of(
+        context.new(), [('instance', None), ('instance', row)])
     assert [one.uuid for one in made.instances] == [instance.uuid]
     assert made.revision is None
 

@@ -1,3 +1,4 @@
+import collections
 import datetime
 import json
 import uuid
@@ -14,6 +15,11 @@ from computed.rpc import serializer
 
 MIB = 1 << 20
 NOW = datetime.datetime(2026, 1, 1, 0, 0, 0, 123456)
+
+
+def row(**values):
+    """Return a row of a result with these columns."""
+    return collections.namedtuple('Row', values)(**values)
 
 
 @pytest.mark.parametrize('key', [
@@ -60,7 +66,7 @@ def test_what_is_no_limit_is_refused(limit):
     (['\u00fc' * MIB] * 20, 30, 2), (['\U0001f600' * MIB] * 20, 30, 1)])
 def test_very_long_texts_make_a_page_shorter_but_never_empty(
         texts, limit, kept):
-    rows = [(text,) for text in texts]
+    rows = [row(text=text) for text in texts]
     assert pages.cut(rows, limit) == rows[:kept]
 
 
@@ -70,7 +76,7 @@ def test_very_long_texts_make_a_page_shorter_but_never_empty(
 def test_a_row_takes_no_more_on_the_wire_than_it_is_counted_with(letter):
     """As the broker gets it; the answer holds little else."""
     text = letter * 100
-    row = models.Instance(
+    one = row(
         uuid=str(uuid.UUID(int=1)), name=text, host=text, vm_state=text,
         task_state=text, power_state=1, command=text * 100, vcpus=1,
         memory_mb=2 ** 31, disk_gb=2 ** 31, network=text, exit_code=-1,
@@ -79,12 +85,12 @@ def test_a_row_takes_no_more_on_the_wire_than_it_is_counted_with(letter):
         claim_owner=text, settled_claim_id=text)
     ctxt = context.new()
     found = instance.InstanceList.of(
-        ctxt, pages.Page([row], None), instance.Instance.from_row)
+        ctxt, pages.Page([one], None), instance.Instance.from_row)
     message = json.dumps(common.serialize_msg(
         serializer.Serializer().serialize_entity(ctxt, found)))
-    size = pages.wire_bytes((row,))
+    size = pages.wire_bytes(one)
     assert len(message) <= size + 1000
-    assert size <= pages.most_bytes((row,))
+    assert size <= pages.most_bytes(one)
     # A page is not shorter than it must be.
     assert size <= len(message) + 3000
 
