@@ -36,7 +36,8 @@ def clear(context, uuid, host, expected_revision):
     :raises computed.exception.InstanceChanged: the instance has changed since
         it was read, or is claimed
     """
-    new = revision.bump(context, host, sa.literal(expected_revision))
+    new = revision.bump(
+        context, host, revision.number(expected_revision))
     instance = models.Instance
     changed = context.connection.execute(
         sa.update(instance)

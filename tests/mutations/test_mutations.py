@@ -51,7 +51,8 @@ FAULTS = [
           'functional/test_read_over_rpc.py::'
           'test_a_replica_that_stands_still_is_left_within_the_bound'),
     Fault('a stale object may overwrite a newer row', 'db/cell/instance.py',
-          'models.Instance.revision == expected_revision', 'sa.true()',
+          'prepared.equals(models.Instance.revision, expected_revision)',
+          'prepared.Part(sa.true())',
           'functional/test_read_over_rpc.py::'
           'test_an_object_from_a_stale_replica_cannot_overwrite_a_newer_row'),
     Fault('a tolerant object may be saved', 'objects/base.py',
@@ -75,8 +76,9 @@ FAULTS = [
           'functional/test_freeze.py::'
           'test_users_are_refused_with_the_reason'),
     Fault('a run that was replaced ends claims', 'db/cell/claim.py',
-          'held = [model.claim_id == claim_id, fence.stands(owner, new)]',
-          'held = [model.claim_id == claim_id]',
+          'held = [prepared.equals(model.claim_id, claim_id),\n'
+          '                fence.stands(owner, new)]',
+          'held = [prepared.equals(model.claim_id, claim_id)]',
           'functional/test_heartbeat.py::'
           'test_a_replaced_run_that_does_not_know_gets_nothing'),
     Fault('a copied file is an identity', 'db/cell/succession.py',
@@ -91,7 +93,8 @@ FAULTS = [
           'if tuple(answer) == (server, True):', 'if True:',
           'unit/db/engine/test_primary_check.py'),
     Fault('what a host remembers is not compared', 'db/cell/remembered.py',
-          'return [sa.or_(*either)]', 'return []',
+          'return [prepared.Part(_has(',
+          'return [] and [prepared.Part(_has(',
           'functional/test_regress.py::'
           'test_what_a_user_asks_for_is_refused_with_one_clear_error'),
     Fault('a database that went back is believed', 'db/cell/remembered.py',

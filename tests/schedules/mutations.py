@@ -35,7 +35,8 @@ class Mutation:
 ALL = {
     # claims
     'a claim is granted while there is another': Mutation(
-        'db/cell/claim.py', 'return [kind.model.claim_id.is_(None),\n'
+        'db/cell/claim.py',
+        'return [prepared.equals(kind.model.claim_id, None),\n'
         '            *(', 'return [*(', 'copies'),
     'a claim rests on no state': Mutation(
         'db/cell/claim.py', 'for name, value in facts.items())]',
@@ -47,15 +48,17 @@ ALL = {
         'crashes', also='a claim is granted while there is another'),
     'a claim is settled by anybody': Mutation(
         'db/cell/claim.py',
-        'held = [model.claim_id == claim_id, fence.stands(owner, new)]',
+        'held = [prepared.equals(model.claim_id, claim_id),\n'
+        '                fence.stands(owner, new)]',
         'held = [fence.stands(owner, new)]', 'lateness'),
     'a claim is settled at any revision': Mutation(
         'db/cell/claim.py', "if row.get('revision') is not None:",
         'if False:', 'lateness'),
     'a run that was replaced settles claims': Mutation(
         'db/cell/claim.py',
-        'held = [model.claim_id == claim_id, fence.stands(owner, new)]',
-        'held = [model.claim_id == claim_id]', 'copies'),
+        'held = [prepared.equals(model.claim_id, claim_id),\n'
+        '                fence.stands(owner, new)]',
+        'held = [prepared.equals(model.claim_id, claim_id)]', 'copies'),
     'a repeated grant is not found': Mutation(
         'db/cell/claim.py', '        if rows is None:\n            raise\n',
         '        raise\n', 'crashes'),
@@ -108,7 +111,8 @@ ALL = {
         '        raise', 'crashes'),
     'an object overwrites a newer row': Mutation(
         'db/cell/instance.py',
-        'models.Instance.revision == expected_revision,\n', '', 'swarm'),
+        '            prepared.equals(models.Instance.revision, '
+        'expected_revision),\n', '', 'swarm'),
     'a power state is recorded during a claim': Mutation(
         'db/cell/instance.py',
         'row.power_state == old, row.task_state.is_(None),\n'
@@ -181,7 +185,8 @@ ALL = {
         'db/cell/cell_clock.py', '        now.seconds < counts.get('
         'incarnation, 0))', '        now.seconds < 0)', 'losses'),
     'what a host remembers is not compared': Mutation(
-        'db/cell/remembered.py', 'return [sa.or_(*either)]', 'return []',
+        'db/cell/remembered.py', 'return [prepared.Part(_has(',
+        'return [] and [prepared.Part(_has(',
         'losses', also='a regressed row is judged'),
     'a regressed row is judged': Mutation(
         'claims/settled.py',

@@ -63,16 +63,16 @@ def ensure_may_write(table: typing.Any, values: Values,
             raise _refused(table, name, value, 'it cannot be chosen')
 
 
-def ensure_whole(table: typing.Any, values: Values) -> None:
+def ensure_whole(table: typing.Any, names: abc.Container[str]) -> None:
     """Refuse a row that lacks a value.
 
     :param table: a model
-    :param values: all that is about to be inserted
+    :param names: the columns that are about to be inserted
     :raises computed.exception.InvalidValue: one is missing
     """
     for column in table.__table__.columns:
         if not (column.nullable or column.server_default is not None or
-                column.name in values):
+                column.name in names):
             raise _refused(table, column.name, None, 'it must have a value')
 
 

@@ -13,6 +13,7 @@ away. Only by ``listened`` may a service lose its host.
 """
 
 import dataclasses
+import functools
 import typing
 
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ from computed import exception
 from computed.db import witness
 from computed.db.cell import models
 from computed.db.cell.database import cell
+from computed.db.engine import prepared
 from computed.db.routing import incarnation as incarnation_module
 from computed.db.routing import transaction
 
@@ -60,6 +62,9 @@ class Reading:
             self.seconds)
 
 
+FIELDS = tuple(field.name for field in dataclasses.fields(Reading))
+
+
 @dataclasses.dataclass(frozen=True)
 class Turn:
     """What became of the turn of a conductor.
@@ -90,11 +95,13 @@ class Loss:
     error: exception.DatabaseWentBack
 
 
+@functools.cache
 def seconds() -> sa.ScalarSelect[int]:
     """Return a scalar query: the seconds that were counted."""
     return sa.select(_ROW.seconds).scalar_subquery()
 
 
+@functools.cache
 def listened() -> sa.ScalarSelect[int]:
     """Return a scalar query: ``listened`` if a host is heard now."""
     since = _ROW.seconds - _ROW.listened_at
@@ -104,8 +111,12 @@ def listened() -> sa.ScalarSelect[int]:
 
 def read(context: computed_context.RequestContext) -> Reading:
     """Return what the clock shows, in the open transaction."""
-    return Reading(*context.connection.execute(sa.select(
-        _ROW.seconds, _ROW.listened, _ROW.listened_at)).one())
+    return Reading(*context.connection.execute(_reading()).one())
+
+
+@functools.cache
+def _reading() -> sa.Select:
+    return sa.select(_ROW.seconds, _ROW.listened, _ROW.listened_at)
 
 
 @cell.liveness
@@ -147,20 +158,24 @@ def _swap(context: computed_context.RequestContext, old: Reading,
 
     :param whole: False: only the seconds are compared and written
     """
-    names = [field.name for field in dataclasses.fields(Reading)]
-    identity = models.DatabaseIdentity.incarnation
-    expected = cell.database_id
+    names = FIELDS if whole else FIELDS[:1]
+    here = [prepared.equals(models.DatabaseIdentity.incarnation, incarnation)]
+    if cell.database_id:
+        here.append(prepared.equals(
+            models.DatabaseIdentity.uuid, cell.database_id))
     return bool(context.connection.execute(
-        sa.update(_ROW)
-        .where(*(getattr(_ROW, name) == getattr(old, name)
-                 for name in (names if whole else names[:1])),
-               sa.exists().where(
-                   identity == incarnation if incarnation is not None
-                   else identity.is_(None),
-                   *([models.DatabaseIdentity.uuid == expected]
-                     if expected else [])))
-        .values({name: getattr(new, name)
-                 for name in (names if whole else names[:1])})).rowcount)
+        _swapping(names, prepared.texts(here)),
+        {**{f'the_{name}': getattr(old, name) for name in names},
+         **{name: getattr(new, name) for name in names},
+         **prepared.values(here)}).rowcount)
+
+
+@functools.cache
+def _swapping(names: tuple[str, ...], here: tuple[typing.Any, ...]
+              ) -> sa.Update:
+    return sa.update(_ROW).where(
+        *(getattr(_ROW, name) == prepared.value(name) for name in names),
+        sa.exists().where(*here))
 
 
 # -- a database that went back in time
@@ -169,6 +184,7 @@ def _of_database(column: typing.Any) -> sa.ScalarSelect[typing.Any]:
     return sa.select(column).scalar_subquery()
 
 
+@functools.cache
 def incarnation_now() -> sa.ScalarSelect[str | None]:
     """Return a scalar query: the incarnation of the database."""
     return _of_database(models.DatabaseIdentity.incarnation)
@@ -181,11 +197,15 @@ def _look(context: computed_context.RequestContext
     :raises computed.db.routing.transaction.AnotherDatabase: this is not the
         database that the conductor began with
     """
-    *shown, incarnation, uuid = context.connection.execute(sa.select(
-        _ROW.seconds, _ROW.listened, _ROW.listened_at, incarnation_now(),
-        _of_database(models.DatabaseIdentity.uuid))).one()
+    *shown, incarnation, uuid = context.connection.execute(_looking()).one()
     transaction.ensure_database(context, uuid)
     return Reading(*shown), incarnation
+
+
+@functools.cache
+def _looking() -> sa.Select:
+    return _reading().add_columns(
+        incarnation_now(), _of_database(models.DatabaseIdentity.uuid))
 
 
 def _lacks(now: Reading, incarnation: str | None,
@@ -194,15 +214,24 @@ def _lacks(now: Reading, incarnation: str | None,
         now.seconds < counts.get(incarnation, 0))
 
 
-def behind(counts: witness.Seen) -> sa.ColumnElement[bool]:
-    """Return a condition: the clock shows less than was seen.
+def not_behind(counts: witness.Seen) -> prepared.Part:
+    """Return a condition: the clock shows no less than was seen.
 
     :param counts: at least one; counts of other incarnations do not matter
     """
+    return prepared.Part(_not_behind(len(counts)), {
+        f'the_{name}_{number}': value
+        for number, seen in enumerate(counts.items())
+        for name, value in zip(('incarnation', 'shown'), seen, strict=True)})
+
+
+@functools.cache
+def _not_behind(count: int) -> sa.ColumnElement[bool]:
     now = sa.func.coalesce(incarnation_now(), '')
-    return sa.or_(*(
-        sa.and_(now == incarnation, seconds() < shown)
-        for incarnation, shown in counts.items()))
+    return ~sa.or_(*(
+        sa.and_(now == prepared.value(f'incarnation_{number}'),
+                seconds() < prepared.value(f'shown_{number}'))
+        for number in range(count)))
 
 
 def ensure_forward(context: computed_context.RequestContext,

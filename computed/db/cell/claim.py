@@ -6,7 +6,7 @@ only its holder ends it, or the same service after a restart. A claim may name
 several rows of several kinds and hosts: it is granted on all or on none.
 """
 
-import dataclasses
+import functools
 import typing
 from collections import abc
 
@@ -16,50 +16,17 @@ from computed import context as computed_context
 from computed import exception
 from computed.db.cell import bounds
 from computed.db.cell import fence
-from computed.db.cell import models
 from computed.db.cell import remembered
 from computed.db.cell import requested
 from computed.db.cell import revision
-from computed.db.cell import rows as rows_db
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
+from computed.db.engine import prepared
 
 # The wire form of a row of a claim: see grant() and settle().
 Row = requested.Row
 Rows = abc.Sequence[Row]
-
-
-@dataclasses.dataclass(frozen=True)
-class Kind:
-    """A table whose rows can be claimed.
-
-    It has the columns ``host``, ``revision``, ``updated_at``,
-    ``settled_claim_id`` and the three columns of a claim.
-
-    :ivar key: the column that identifies a row
-    :ivar facts: columns that a claim may rest on
-    :ivar defaults: facts that must hold unless the claim expects others
-    """
-
-    model: typing.Any
-    key: str
-    facts: frozenset[str]
-    defaults: dict[str, typing.Any]
-
-    @property
-    def column(self) -> typing.Any:
-        """Return the key column, for conditions."""
-        return getattr(self.model, self.key)
-
-
-KINDS = {
-    'instance': Kind(
-        models.Instance, 'uuid', frozenset([
-            'vm_state', 'task_state', 'power_state', 'revision', 'deleted',
-            'created_at', 'launched_at', 'updated_at', 'deleted_at',
-            'guest_left']),
-        {'deleted': False}),
-}
+KINDS = requested.KINDS
 
 
 # The fresh rows of a claim, each with its kind.
@@ -71,10 +38,10 @@ def _with_kinds(rows: Rows, found: abc.Iterable[typing.Any]) -> Fresh:
             for row, fresh in zip(rows, found, strict=True)]
 
 
-def _conditions(kind: Kind, expected: dict[str, typing.Any]
-                ) -> list[sa.ColumnElement[bool]]:
+def _conditions(kind: requested.Kind, expected: dict[str, typing.Any]
+                ) -> list[prepared.Part]:
     facts = {**kind.defaults, **expected}
-    return [kind.model.claim_id.is_(None),
+    return [prepared.equals(kind.model.claim_id, None),
             *(requested.holds(kind, name, value)
               for name, value in facts.items())]
 
@@ -96,14 +63,21 @@ def _bumped(context: computed_context.RequestContext,
         host: _highest(keys) for host, keys in floors.items()})
 
 
-def _highest(keys: dict[str, list[str]]) -> sa.ColumnElement[int]:
+def _highest(keys: dict[str, list[str]]) -> prepared.Part:
     """Return a scalar query: the highest revision of these rows, or 0.
 
     :param keys: ``{kind: keys}``
     """
+    return prepared.Part(_highest_of(tuple(sorted(keys))), {
+        f'the_keys_of_{kind}': some for kind, some in keys.items()})
+
+
+@functools.cache
+def _highest_of(kinds: tuple[str, ...]) -> sa.ColumnElement[int]:
     parts = [sa.select(sa.func.max(KINDS[kind].model.revision).label('top'))
-             .where(KINDS[kind].column.in_(some))
-             for kind, some in sorted(keys.items())]
+             .where(KINDS[kind].column.in_(
+                 prepared.several(f'keys_of_{kind}')))
+             for kind in kinds]
     if len(parts) > 1:
         all_kinds = sa.union_all(*parts).subquery()
         parts = [sa.select(sa.func.max(all_kinds.c.top))]
@@ -111,7 +85,7 @@ def _highest(keys: dict[str, list[str]]) -> sa.ColumnElement[int]:
 
 
 def _update(context: computed_context.RequestContext, row: Row,
-            conditions: list[sa.ColumnElement[bool]],
+            conditions: list[prepared.Part],
             new: dict[str | None, int],
             claim: dict[str, typing.Any]) -> typing.Any:
     """Write one row and its claim, and return the fresh row.
@@ -120,18 +94,34 @@ def _update(context: computed_context.RequestContext, row: Row,
     :returns: None if a condition does not hold
     """
     kind, values = KINDS[row['kind']], {**row['values'], **claim}
-    same_host = (kind.model.host.is_(None) if row['host'] is None
-                 else kind.model.host == row['host'])
+    same = [prepared.equals(kind.column, row['key']),
+            prepared.equals(kind.model.host, row['host']), *conditions]
     top = max(new[row['host']], new[values.get('host', row['host'])])
     values = requested.resolved(values)
     bounds.ensure_fit(kind.model, values)
+    now = {name for name, value in values.items()
+           if isinstance(value, dialects.utcnow)}
     changed = context.connection.execute(
-        sa.update(kind.model)
-        .where(kind.column == row['key'], same_host, *conditions)
-        .values(revision=top, updated_at=dialects.utcnow(), **values))
+        _updating(kind.model, prepared.texts(same), frozenset(now)),
+        {**prepared.values(same), 'revision': top,
+         **{name: value for name, value in values.items()
+            if name not in now}})
     if not changed.rowcount:
         return None
-    return rows_db.get(context, kind.model, row['key'])
+    return prepared.get(context, kind.model, row['key'])
+
+
+# Peers choose the facts, and the columns that get the time.
+@functools.lru_cache(maxsize=500)
+def _updating(model: typing.Any, same: tuple[typing.Any, ...],
+              now: frozenset[str]) -> sa.Update:
+    return sa.update(model).where(*same).values(
+        dict.fromkeys({*now, 'updated_at'}, dialects.utcnow()))
+
+
+@functools.cache
+def _selecting(model: typing.Any, same: tuple[typing.Any, ...]) -> sa.Select:
+    return sa.select(model).where(*same)
 
 
 def _held_by(claim_id: str, owner: str) -> dict[str, typing.Any]:
@@ -165,6 +155,15 @@ def _grant(context: computed_context.RequestContext, claim_id: str,
     return [granted[row['kind'], row['key']] for row in wanted]
 
 
+def _find(context: computed_context.RequestContext, kind: requested.Kind,
+          row: Row, condition: prepared.Part) -> typing.Any:
+    """Return a row if it meets a condition, else None."""
+    same = [prepared.equals(kind.column, row['key']), condition]
+    return context.connection.execute(
+        _selecting(kind.model, prepared.texts(same)),
+        prepared.values(same)).one_or_none()
+
+
 @cell.read
 def _held(context: computed_context.RequestContext, claim_id: str,
           wanted: Rows) -> list | None:
@@ -172,10 +171,8 @@ def _held(context: computed_context.RequestContext, claim_id: str,
     found = []
     for row in wanted:
         kind = KINDS[row['kind']]
-        found.append(context.connection.execute(
-            sa.select(kind.model).where(
-                kind.column == row['key'],
-                kind.model.claim_id == claim_id)).one_or_none())
+        found.append(_find(context, kind, row, prepared.equals(
+            kind.model.claim_id, claim_id)))
     return None if None in found else found
 
 
@@ -198,7 +195,7 @@ def grant(context: computed_context.RequestContext, claim_id: str,
     :raises computed.exception.Replaced: another run of a service is
         registered for these hosts
     """
-    requested.ensure(KINDS, wanted)
+    requested.ensure(wanted)
     rows: list | None
     try:
         rows = _grant(context, claim_id, owner, operation, wanted)
@@ -229,7 +226,7 @@ def settle(context: computed_context.RequestContext, claim_id: str,
     :raises computed.exception.Replaced: another run of a service is
         registered for these hosts
     """
-    requested.ensure(KINDS, rows)
+    requested.ensure(rows)
     settled = _settle(context, claim_id, rows, owner)
     if None in settled:
         # Perhaps the reply to an earlier call was lost.
@@ -247,10 +244,9 @@ def _settled(context: computed_context.RequestContext, claim_id: str,
     found = {}
     for row in rows:
         kind = KINDS[row['kind']]
-        found[row['kind'], row['key']] = context.connection.execute(
-            sa.select(kind.model).where(
-                kind.column == row['key'],
-                kind.model.settled_claim_id == claim_id)).one_or_none()
+        found[row['kind'], row['key']] = _find(
+            context, kind, row, prepared.equals(
+                kind.model.settled_claim_id, claim_id))
     return found
 
 
@@ -262,9 +258,10 @@ def _settle(context: computed_context.RequestContext, claim_id: str,
     settled = {}
     for row in _order(rows):
         model = KINDS[row['kind']].model
-        held = [model.claim_id == claim_id, fence.stands(owner, new)]
+        held = [prepared.equals(model.claim_id, claim_id),
+                fence.stands(owner, new)]
         if row.get('revision') is not None:
-            held.append(model.revision == row['revision'])
+            held.append(prepared.equals(model.revision, row['revision']))
         settled[row['kind'], row['key']] = _update(
             context, row, held, new,
             {**FREE, 'settled_claim_id': claim_id} if row.get('acted')
@@ -333,10 +330,10 @@ def _adopt(context: computed_context.RequestContext, uuid: str,
     may = [fence.stands(owner, new)]
     if service_id != owner.partition(':')[0]:
         may.append(fence.is_gone(service_id, new))
-    adopted = [_update(context, row,
-                       [KINDS[row['kind']].model.claim_id == old_claim_id,
-                        *may], new, _held_by(claim_id, owner))
-               for row in members]
+    adopted = [_update(
+        context, row, [prepared.equals(KINDS[row['kind']].model.claim_id,
+                                       old_claim_id), *may],
+        new, _held_by(claim_id, owner)) for row in members]
     if None in adopted:
         fence.explain(context, new, owner, 'adopt', freezes=False)
         raise exception.ClaimLost(uuid=uuid, operation='adopt')

@@ -9,6 +9,7 @@ reason has one text.
 """
 
 import dataclasses
+import functools
 import typing
 from collections import abc
 
@@ -19,40 +20,59 @@ from computed import exception
 from computed.db.cell import freeze
 from computed.db.cell import models
 from computed.db.cell import remembered
+from computed.db.engine import prepared
 
 
 def _names(hosts: abc.Iterable[str | None]) -> list[str]:
     return sorted({host or models.NO_HOST for host in hosts})
 
 
-def _is(owner: str) -> tuple[sa.ColumnElement[bool], ...]:
+def _values(owner: str) -> prepared.Values:
     service_id, _, boot_id = owner.partition(':')
-    row = models.Service
-    return row.service_id == service_id, row.boot_id == boot_id
+    return {'the_owner_service': service_id, 'the_owner_boot': boot_id}
 
 
-def stands(owner: str, hosts: abc.Iterable[str | None]
-           ) -> sa.ColumnElement[bool]:
+def _is_owner() -> tuple[sa.ColumnElement[bool], ...]:
+    return (models.Service.service_id == prepared.value('owner_service'),
+            models.Service.boot_id == prepared.value('owner_boot'))
+
+
+def stands(owner: str, hosts: abc.Iterable[str | None]) -> prepared.Part:
     """Return a condition: this run is registered for one of these hosts.
 
     :param owner: ``service_id:boot_id``
     """
+    return prepared.Part(
+        _stands(), {'the_hosts': _names(hosts), **_values(owner)})
+
+
+@functools.cache
+def _stands() -> sa.ColumnElement[bool]:
     return sa.exists().where(
-        models.Service.host.in_(_names(hosts)), *_is(owner))
+        models.Service.host.in_(prepared.several('hosts')), *_is_owner())
 
 
 def is_gone(service_id: str, hosts: abc.Iterable[str | None]
-            ) -> sa.ColumnElement[bool]:
+            ) -> prepared.Part:
     """Return a condition: no run of a service has any of these hosts."""
+    return prepared.Part(_is_gone(), {
+        'the_former_hosts': _names(hosts), 'the_former_service': service_id})
+
+
+@functools.cache
+def _is_gone() -> sa.ColumnElement[bool]:
     row = models.Service
-    return ~sa.exists().where(row.host.in_(_names(hosts)),
-                              row.service_id == service_id)
+    return ~sa.exists().where(
+        row.host.in_(prepared.several('former_hosts')),
+        row.service_id == prepared.value('former_service'))
 
 
-def stands_for(owner: str, host: typing.Any) -> sa.ColumnElement[bool]:
+def stands_for(owner: str, host: typing.Any) -> prepared.Part:
     """Return a condition: this run is registered for the host in a column.
     """
-    return sa.exists().where(models.Service.host == host, *_is(owner))
+    return prepared.Part(
+        sa.exists().where(models.Service.host == host, *_is_owner()),
+        _values(owner))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +87,7 @@ class Unmet:
 
     model: typing.Any
     row: abc.Mapping[str, typing.Any]
-    others: abc.Sequence[sa.ColumnElement[bool]]
+    others: abc.Sequence[prepared.Part]
 
 
 def explain(context: computed_context.RequestContext,
@@ -90,12 +110,9 @@ def explain(context: computed_context.RequestContext,
         remembers, and only that
     """
     known_as = _names(hosts)
-    row, known = models.Freeze, models.Service
-    found = context.connection.execute(
-        sa.select(row, *remembered.columns()).select_from(known)
-        .outerjoin(row, row.host.in_([models.ALL_HOSTS, *known_as]))
-        .where(known.host.in_(known_as), *_is(owner))
-        .order_by(row.host)).first()
+    found = context.connection.execute(_explaining(), {
+        'the_hosts': known_as, 'the_frozen': [models.ALL_HOSTS, *known_as],
+        **_values(owner)}).first()
     if found is None:
         raise exception.Replaced(operation=operation)
     if freezes and found.host is not None:
@@ -106,12 +123,22 @@ def explain(context: computed_context.RequestContext,
     return remembered.History(found.incarnation, found.seconds)
 
 
+@functools.cache
+def _explaining() -> sa.Select:
+    row, known = models.Freeze, models.Service
+    return (sa.select(row, *remembered.columns()).select_from(known)
+            .outerjoin(row, row.host.in_(prepared.several('frozen')))
+            .where(known.host.in_(prepared.several('hosts')), *_is_owner())
+            .order_by(row.host))
+
+
 def _ensure_remembered(context: computed_context.RequestContext,
                        unmet: Unmet) -> None:
+    same = [prepared.equals(unmet.model.uuid, unmet.row['key']),
+            *unmet.others]
     found = context.connection.execute(
-        sa.select(unmet.model).where(
-            unmet.model.uuid == unmet.row['key'], *unmet.others)
-        ).one_or_none()
+        sa.select(unmet.model).where(*prepared.texts(same)),
+        prepared.values(same)).one_or_none()
     if found is not None:
         raise exception.InstanceRegressed(
             instance=found.name, uuid=found.uuid, vm_state=found.vm_state,

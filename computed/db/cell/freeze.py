@@ -13,9 +13,9 @@ from computed import context as computed_context
 from computed import exception
 from computed.db.cell import bounds
 from computed.db.cell import models
-from computed.db.cell import rows
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
+from computed.db.engine import prepared
 
 # What stands for a value that is damaged.
 DAMAGED = 'damaged'
@@ -64,13 +64,13 @@ def impose(context: computed_context.RequestContext, host: str | None,
     connection.execute(sa.update(row).where(affected)
                        .values(revision=row.revision + 1))
     name = _name(host)
-    if rows.get(context, models.Freeze, name) is None:
+    if prepared.get(context, models.Freeze, name) is None:
         connection.execute(sa.insert(models.Freeze).values(
             host=name, frozen_at=dialects.utcnow(), **values))
     else:
         connection.execute(sa.update(models.Freeze).where(
             models.Freeze.host == name).values(**values))
-    return rows.get(context, models.Freeze, name)
+    return prepared.get(context, models.Freeze, name)
 
 
 @cell.read
@@ -81,9 +81,9 @@ def get(context: computed_context.RequestContext, host: str | None
     :param host: None: the freeze of all hosts, not those of single hosts
     :raises computed.exception.HostNotFound: there is no such host
     """
-    if host is not None and rows.get(context, models.Host, host) is None:
+    if host is not None and prepared.get(context, models.Host, host) is None:
         raise exception.HostNotFound(host=host)
-    return rows.get(context, models.Freeze, _name(host))
+    return prepared.get(context, models.Freeze, _name(host))
 
 
 @cell.write
@@ -102,7 +102,7 @@ def lift(context: computed_context.RequestContext, host: str | None,
             sa.delete(row).where(row.host == _name(host),
                                  row.freeze_id == freeze_id)).rowcount:
         return True
-    found = rows.get(context, row, _name(host))
+    found = prepared.get(context, row, _name(host))
     if found is None:
         return False
     raise exception.FreezeChanged(**described(found))

@@ -15,9 +15,9 @@ from computed.db.cell import claim
 from computed.db.cell import fence
 from computed.db.cell import models
 from computed.db.cell import revision
-from computed.db.cell import rows
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
+from computed.db.engine import prepared
 
 
 def grant(context: computed_context.RequestContext, uuid: str, host: str,
@@ -72,7 +72,7 @@ def _taken(context: computed_context.RequestContext, uuid: str) -> bool:
         .where(models.Instance.uuid == uuid,
                models.Instance.deleted == sa.false()))
     return (instance is not None or
-            rows.get(context, models.GuestClaim, uuid) is not None)
+            prepared.get(context, models.GuestClaim, uuid) is not None)
 
 
 @cell.read
@@ -100,9 +100,9 @@ def settle(context: computed_context.RequestContext, uuid: str,
     """
     row = models.GuestClaim
     same = row.uuid == uuid, row.claim_id == claim_id
+    stands = fence.stands_for(owner, row.host)
     if context.connection.execute(
-            sa.delete(row).where(
-                *same, fence.stands_for(owner, row.host))).rowcount:
+            sa.delete(row).where(*same, stands.sql), stands.values).rowcount:
         return True
     host = context.connection.scalar(sa.select(row.host).where(*same))
     if host is not None:

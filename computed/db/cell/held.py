@@ -141,7 +141,7 @@ def _hosts(context: computed_context.RequestContext,
 def _release(context: computed_context.RequestContext, claim_id: str,
              hosts: set[str | None]) -> list[Held]:
     # After this no holder can register, and none can end the claim.
-    new = revision.bump_all(context, dict.fromkeys(hosts, sa.literal(0)))
+    new = revision.bump_all(context, dict.fromkeys(hosts, revision.ZERO))
     rows = [_held(found)
             for found in context.connection.execute(_of(claim_id))]
     if not rows or {row.host for row in rows} != hosts:

@@ -19,11 +19,11 @@ from computed.db.cell import database
 from computed.db.cell import models
 from computed.db.cell import promised
 from computed.db.cell import revision
-from computed.db.cell import rows
 from computed.db.cell import succession
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 from computed.db.engine import pages
+from computed.db.engine import prepared
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,17 +119,22 @@ def get_compute_nodes_page(context: computed_context.RequestContext,
     return found
 
 
+@functools.cache
+def _query_of_one() -> sa.Select:
+    sums = promised.sums()
+    return (_query().add_columns(*sums.c)
+            .join(sums, sums.c.of_host == models.Host.name)
+            .where(models.Host.name == prepared.value('host')))
+
+
 @cell.read
 def get(context: computed_context.RequestContext, name: str) -> HostRow:
     """Return one host, with what it has promised as of now.
 
     :raises computed.exception.HostNotFound: there is no such host
     """
-    sums = promised.sums(name)
     found = context.connection.execute(
-        _query().add_columns(*sums.c)
-        .join(sums, sums.c.of_host == models.Host.name)
-        .where(models.Host.name == name)).one_or_none()
+        _query_of_one(), {'the_host': name}).one_or_none()
     if found is None:
         raise exception.HostNotFound(host=name)
     return dataclasses.replace(
@@ -173,15 +178,14 @@ def _register(context: computed_context.RequestContext, host: str,
         database.ensure_here(context, database_id)
     loss = cell_clock.ensure_forward(context, seen)
     # The row lock stops a second service that registers at the same time.
-    if rows.get(context, models.Host, host, lock=True) is None:
+    if prepared.get(context, models.Host, host, lock=True) is None:
         _add(context, host)
-    former = rows.get(context, models.Service, host, lock=True)
-    values = {**dataclasses.asdict(life), 'version': version, 'digest': '{}',
-              **_heard()}
+    former = prepared.get(context, models.Service, host, lock=True)
+    values = {**dataclasses.asdict(life), 'version': version, 'digest': '{}'}
     bounds.ensure_fit(models.Service, {'host': host, **values})
     if former is None:
         context.connection.execute(sa.insert(models.Service).values(
-            host=host, **{**values, 'heartbeat': 1}))
+            host=host, **values, **{**_heard(), 'heartbeat': 1}))
         return loss
     if (former.service_id, former.boot_id) != (
             life.service_id, life.boot_id):
@@ -189,10 +193,15 @@ def _register(context: computed_context.RequestContext, host: str,
         # Every claim raises it too. So also on Galera, where locks hold on
         # one node only, no claim of the former is granted from now on.
         revision.bump(context, host)
-    context.connection.execute(
-        sa.update(models.Service).where(models.Service.host == host)
-        .values(**values))
+    context.connection.execute(_renewing(), {'the_host': host, **values})
     return loss
+
+
+@functools.cache
+def _renewing() -> sa.Update:
+    return (sa.update(models.Service)
+            .where(models.Service.host == prepared.value('host'))
+            .values(**_heard()))
 
 
 def _heard() -> dict[str, typing.Any]:
@@ -237,7 +246,7 @@ def heard(context: computed_context.RequestContext,
 
     :returns: None: the host has no service that may be alive
     """
-    service = rows.get(context, models.Service, host, lock=True)
+    service = prepared.get(context, models.Service, host, lock=True)
     if service is None:
         return None
     now = cell_clock.read(context)
@@ -274,25 +283,34 @@ def report(context: computed_context.RequestContext, host: str,
     """
     bounds.ensure_fit(models.Service, {'digest': digest})
     cell_clock.hearing.note()
-    row = models.Service
     ours, loss = _report(
-        context, (row.host == host, row.service_id == service_id,
-                  row.boot_id == boot_id), digest, _believed(seen))
+        context, {'the_host': host, 'the_service_id': service_id,
+                  'the_boot_id': boot_id, 'digest': digest}, _believed(seen))
     cell_clock.tell(loss)
     return ours
 
 
 @cell.liveness
 def _report(context: computed_context.RequestContext,
-            ours: tuple[sa.ColumnElement[bool], ...], digest: str,
-            seen: witness.Seen) -> tuple[bool, cell_clock.Loss | None]:
-    def reported(*conditions: sa.ColumnElement[bool]) -> bool:
+            values: prepared.Values, seen: witness.Seen
+            ) -> tuple[bool, cell_clock.Loss | None]:
+    def reported(*conditions: prepared.Part) -> bool:
         return bool(context.connection.execute(
-            sa.update(models.Service).where(*ours, *conditions)
-            .values(digest=digest, **_heard())).rowcount)
+            _reporting(*prepared.texts(conditions)),
+            {**values, **prepared.values(conditions)}).rowcount)
     if not seen:
         return reported(), None
-    if reported(~cell_clock.behind(seen)):
+    if reported(cell_clock.not_behind(seen)):
         return True, None
     loss = cell_clock.ensure_forward(context, seen)
     return reported(), loss
+
+
+@functools.cache
+def _reporting(*conditions: typing.Any) -> sa.Update:
+    row = models.Service
+    return (sa.update(row)
+            .where(row.host == prepared.value('host'),
+                   row.service_id == prepared.value('service_id'),
+                   row.boot_id == prepared.value('boot_id'), *conditions)
+            .values(**_heard()))

@@ -1,5 +1,6 @@
 """Queries on the ``instances`` table, except claims."""
 
+import functools
 import typing
 from collections import abc
 
@@ -13,16 +14,18 @@ from computed.db.cell import fence
 from computed.db.cell import models
 from computed.db.cell import promised
 from computed.db.cell import revision
-from computed.db.cell import rows
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 from computed.db.engine import pages
+from computed.db.engine import prepared
 
 # The maximum number of uuids in one statement.
 CHUNK = 500
 # No more instances fit into an answer, even if their texts are empty.
 PART = pages.PAGE_BYTES // (pages.OBJECT_BYTES + pages.FIELD_BYTES * len(
     models.Instance.__table__.columns))
+# The times of a row that is new.
+TIMES = ('created_at', 'updated_at')
 # What the user of an instance ordered. All else changes while it lives.
 ORDERED = ('name', 'host', 'command', 'vcpus', 'memory_mb', 'disk_gb',
            'network')
@@ -44,18 +47,26 @@ def get_all_by_host(context: computed_context.RequestContext,
     :param beyond: return only those with a higher uuid
     :param limit: the most rows to return; None: all
     """
-    joined = [models.Instance.host == models.Host.name, _live()]
-    if beyond:
-        joined.append(models.Instance.uuid > beyond)
-    query = (sa.select(models.Host.revision.label('host_revision'),
-                       models.Instance)
-             .outerjoin(models.Instance, sa.and_(*joined))
-             .where(models.Host.name == host)
-             .order_by(models.Instance.uuid).limit(limit))
-    found = context.connection.execute(query).all()
+    found = context.connection.execute(
+        _all_by_host(bool(beyond), limit is not None), {
+            'the_host': host, 'the_uuid': beyond, 'the_limit': limit}).all()
     if found:
         cell.record_revision(context, host, found[0].host_revision)
     return [row for row in found if row.uuid is not None]
+
+
+@functools.cache
+def _all_by_host(beyond: bool, limited: bool) -> sa.Select:
+    joined = [models.Instance.host == models.Host.name, _live()]
+    if beyond:
+        joined.append(models.Instance.uuid > prepared.value('uuid'))
+    query = (sa.select(models.Host.revision.label('host_revision'),
+                       models.Instance)
+             .outerjoin(models.Instance, sa.and_(*joined))
+             .where(models.Host.name == prepared.value('host'))
+             .order_by(models.Instance.uuid))
+    return (query.limit(prepared.value('limit', sa.Integer)) if limited
+            else query)
 
 
 def get_part_by_host(context: computed_context.RequestContext, host: str,
@@ -102,12 +113,13 @@ def _page_index(wanted: dict[str, str]) -> str:
     return 'instances_page_idx'
 
 
-def _with_host_revision(uuid: str) -> sa.Select:
+@functools.cache
+def _with_host_revision() -> sa.Select:
     return (sa.select(models.Instance, models.Host.revision.label(
         'host_revision'))
             .outerjoin(models.Host, models.Host.name == sa.func.coalesce(
                 models.Instance.host, models.NO_HOST))
-            .where(models.Instance.uuid == uuid))
+            .where(models.Instance.uuid == prepared.value('uuid')))
 
 
 @cell.read
@@ -117,7 +129,8 @@ def get(context: computed_context.RequestContext,
 
     :raises computed.exception.InstanceNotFound: there is no such instance
     """
-    found = context.connection.execute(_with_host_revision(uuid)).one_or_none()
+    found = context.connection.execute(
+        _with_host_revision(), {'the_uuid': uuid}).one_or_none()
     if found is None:
         raise exception.InstanceNotFound(instance=uuid)
     cell.record_revision(
@@ -165,7 +178,7 @@ def _inserted(context: computed_context.RequestContext,
               values: dict[str, typing.Any]) -> models.Instance:
     """Return the row that an earlier call with these values inserted."""
     row = context.connection.execute(
-        _with_host_revision(values['uuid'])).one()
+        _with_host_revision(), {'the_uuid': values['uuid']}).one()
     other = [name for name in ORDERED
              if getattr(row, name) != values.get(name)]
     if other:
@@ -181,21 +194,25 @@ def _create(context: computed_context.RequestContext,
             values: dict[str, typing.Any],
             admit: Admit | None) -> models.Instance:
     new = revision.bump(context, values.get('host'))
-    row = {**values, 'created_at': dialects.utcnow(),
-           'updated_at': dialects.utcnow(), 'deleted': False,
-           'revision': new}
-    bounds.ensure_whole(models.Instance, row)
-    if rows.get(context, models.GuestClaim, values['uuid']) is not None:
+    row = {**values, 'deleted': False, 'revision': new}
+    bounds.ensure_whole(models.Instance, {*row, *TIMES})
+    if prepared.get(context, models.GuestClaim, values['uuid']) is not None:
         raise exception.InstanceBusy(
             instance=values['uuid'],
             task_state='a guest that had no instance is being removed')
     # A repeat ends here: its own row must not count twice.
-    context.connection.execute(sa.insert(models.Instance).values(**row))
+    context.connection.execute(_inserting(), row)
     if admit is not None and row.get('host') is not None:
         found = promised.read(context, row['host'])
         if found is not None:
             admit(*found)
-    return rows.get(context, models.Instance, row['uuid'])
+    return prepared.get(context, models.Instance, row['uuid'])
+
+
+@functools.cache
+def _inserting() -> sa.Insert:
+    return sa.insert(models.Instance).values(
+        dict.fromkeys(TIMES, dialects.utcnow()))
 
 
 @cell.write
@@ -214,16 +231,16 @@ def update(context: computed_context.RequestContext, uuid: str,
     bounds.ensure_may_write(models.Instance, values, ('uuid',))
     if 'name' in values:
         names.ensure_instance(values['name'])
-    new = revision.bump(context, host, sa.literal(expected_revision))
-    same_host = (models.Instance.host.is_(None) if host is None
-                 else models.Instance.host == host)
+    new = revision.bump(
+        context, host, revision.number(expected_revision))
+    same = [prepared.equals(models.Instance.uuid, uuid),
+            prepared.equals(models.Instance.host, host),
+            prepared.equals(models.Instance.revision, expected_revision),
+            prepared.equals(models.Instance.claim_id, None)]
     changed = context.connection.execute(
-        sa.update(models.Instance)
-        .where(models.Instance.uuid == uuid, same_host,
-               models.Instance.revision == expected_revision,
-               models.Instance.claim_id.is_(None))
-        .values(revision=new, updated_at=dialects.utcnow(), **values))
-    row = rows.get(context, models.Instance, uuid)
+        _updating(prepared.texts(same)),
+        {**prepared.values(same), **values, 'revision': new})
+    row = prepared.get(context, models.Instance, uuid)
     if changed.rowcount:
         return row
     if row is not None and row.claim_id and (
@@ -231,6 +248,12 @@ def update(context: computed_context.RequestContext, uuid: str,
         raise exception.InstanceBusy(
             instance=row.name, task_state=row.task_state or 'claimed')
     raise exception.InstanceChanged(uuid=uuid, revision=expected_revision)
+
+
+@functools.cache
+def _updating(same: tuple[typing.Any, ...]) -> sa.Update:
+    return (sa.update(models.Instance).where(*same)
+            .values(updated_at=dialects.utcnow()))
 
 
 @cell.write
@@ -258,7 +281,7 @@ def record_power_states(context: computed_context.RequestContext, host: str,
         key = change['vm_state'], change['old'], change['new']
         groups.setdefault(key, []).append(change['uuid'])
     done = 0
-    row = models.Instance
+    row, stands = models.Instance, fence.stands(owner, [host])
     for (vm_state, old, new), members in groups.items():
         for start in range(0, len(members), CHUNK):
             done += context.connection.execute(
@@ -266,9 +289,10 @@ def record_power_states(context: computed_context.RequestContext, host: str,
                 .where(row.uuid.in_(members[start:start + CHUNK]),
                        row.host == host, _live(), row.vm_state == vm_state,
                        row.power_state == old, row.task_state.is_(None),
-                       row.claim_id.is_(None), fence.stands(owner, [host]))
+                       row.claim_id.is_(None), stands.sql)
                 .values(power_state=new, revision=new_revision,
-                        updated_at=dialects.utcnow())).rowcount
+                        updated_at=dialects.utcnow()),
+                stands.values).rowcount
     if not done:
         fence.explain(context, [host], owner, 'a record', freezes=False)
         cell.undo(context)

@@ -4,6 +4,7 @@ It is always a sum over the rows of the instances, which their writers keep,
 and never a measurement or a counter.
 """
 
+import functools
 import typing
 
 import sqlalchemy as sa
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 from computed import context as computed_context
 from computed import states
 from computed.db.cell import models
+from computed.db.engine import prepared
 
 CLASSES = ('vcpus', 'memory_mb', 'disk_gb')
 
@@ -28,12 +30,13 @@ def assigned(host: typing.Any) -> sa.ColumnElement[bool]:
                row.task_state == states.SPAWNING))
 
 
-def sums(host: str) -> sa.Subquery:
+@functools.cache
+def sums() -> sa.Subquery:
     """Return one row: ``of_host``, ``promised_*_used`` and ``_claimed``.
 
     ``promised_*_claimed`` is the part of the instances that are being built.
     """
-    row = models.Instance
+    row, host = models.Instance, prepared.value('host', sa.String)
     building = sa.or_(row.vm_state == states.BUILDING,
                       row.task_state == states.SPAWNING)
     columns = []
@@ -45,7 +48,7 @@ def sums(host: str) -> sa.Subquery:
                 f'promised_{name}_used'),
             sa.func.coalesce(sa.func.sum(claimed), 0).label(
                 f'promised_{name}_claimed')]
-    return sa.select(sa.literal(host).label('of_host'), *columns).where(
+    return sa.select(host.label('of_host'), *columns).where(
         assigned(host)).subquery()
 
 
@@ -68,8 +71,13 @@ def read(context: computed_context.RequestContext, host: str,
 
     :returns: None if the host has recorded nothing
     """
-    promised, node = sums(host), models.ComputeNode
     found = context.connection.execute(
-        sa.select(node, *promised.c)
-        .join(promised, promised.c.of_host == node.host)).one_or_none()
+        _reading(), {'the_host': host}).one_or_none()
     return found and (found, figures(found))
+
+
+@functools.cache
+def _reading() -> sa.Select:
+    promised, node = sums(), models.ComputeNode
+    return sa.select(node, *promised.c).join(
+        promised, promised.c.of_host == node.host)

@@ -5,12 +5,14 @@ No claim is granted on such a row.
 """
 
 import dataclasses
+import functools
 import typing
 from collections import abc
 
 import sqlalchemy as sa
 
 from computed.db.cell import cell_clock
+from computed.db.engine import prepared
 
 Row = abc.Mapping[str, typing.Any]
 
@@ -40,7 +42,7 @@ def columns() -> list[sa.ColumnElement[typing.Any]]:
 
 
 def conditions(model: typing.Any, row: Row,
-               now: History) -> list[sa.ColumnElement[bool]]:
+               now: History) -> list[prepared.Part]:
     """Return the condition that a row has what its host remembers.
 
     It has that if it has the result that the host wrote last, if it says the
@@ -57,11 +59,23 @@ def conditions(model: typing.Any, row: Row,
     facts = row.get('remembered')
     if not facts:
         return []
-    either = [model.settled_claim_id == facts['claim_id']]
-    if facts['incarnation'] is None or (
-            now.incarnation == facts['incarnation'] and
-            now.seconds >= facts.get('seconds', 0)):
-        either.append(model.revision > facts['revision'])
-    if facts['vm_state'] is not None:
-        either.append(model.vm_state == facts['vm_state'])
-    return [sa.or_(*either)]
+    by_revision = facts['incarnation'] is None or (
+        now.incarnation == facts['incarnation'] and
+        now.seconds >= facts.get('seconds', 0))
+    by_state = facts['vm_state'] is not None
+    return [prepared.Part(_has(model, by_revision, by_state), {
+        f'the_remembered_{name}': facts[name]
+        for name in ('claim_id', 'revision', 'vm_state')})]
+
+
+@functools.cache
+def _has(model: typing.Any, by_revision: bool, by_state: bool
+         ) -> sa.ColumnElement[bool]:
+    either = [model.settled_claim_id == prepared.value('remembered_claim_id')]
+    if by_revision:
+        either.append(
+            model.revision > prepared.value('remembered_revision'))
+    if by_state:
+        either.append(
+            model.vm_state == prepared.value('remembered_vm_state'))
+    return sa.or_(*either)

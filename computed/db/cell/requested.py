@@ -1,10 +1,11 @@
-"""Check the rows that a claim, or its end, names.
+"""The rows that a claim, or its end, may name, and what it may say of them.
 
 The types are checked at the entrance of the conductor, by the annotations of
 the method. Here the values are compared with the columns that they are for.
 """
 
 import contextlib
+import dataclasses
 import datetime
 import typing
 from collections import abc
@@ -14,22 +15,55 @@ import sqlalchemy as sa
 from computed import exception
 from computed import states
 from computed.db.cell import bounds
+from computed.db.cell import models
 from computed.db.engine import dialects
+from computed.db.engine import prepared
 from computed.logs import printable
 
 # The wire form of a row of a claim.
 Row = abc.Mapping[str, typing.Any]
 
 
-def ensure(kinds: abc.Mapping[str, typing.Any],
-           rows: abc.Iterable[Row]) -> None:
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    """A table whose rows can be claimed.
+
+    It has the columns ``host``, ``revision``, ``updated_at``,
+    ``settled_claim_id`` and the three columns of a claim.
+
+    :ivar key: the column that identifies a row
+    :ivar facts: columns that a claim may rest on
+    :ivar defaults: facts that must hold unless the claim expects others
+    """
+
+    model: typing.Any
+    key: str
+    facts: frozenset[str]
+    defaults: dict[str, typing.Any]
+
+    @property
+    def column(self) -> typing.Any:
+        """Return the key column, for conditions."""
+        return getattr(self.model, self.key)
+
+
+KINDS = {
+    'instance': Kind(
+        models.Instance, 'uuid', frozenset([
+            'vm_state', 'task_state', 'power_state', 'revision', 'deleted',
+            'created_at', 'launched_at', 'updated_at', 'deleted_at',
+            'guest_left']),
+        {'deleted': False}),
+}
+
+
+def ensure(rows: abc.Iterable[Row]) -> None:
     """Refuse rows whose values do not fit.
 
-    :param kinds: :data:`computed.db.cell.claim.KINDS`
     :raises computed.exception.InvalidValue: one does not fit
     """
     for row in rows:
-        kind = kinds.get(row['kind'])
+        kind = KINDS.get(row['kind'])
         if kind is None:
             raise exception.InvalidValue(
                 field='the kind of a row', value=printable.quoted(
@@ -47,11 +81,9 @@ def resolved(values: Row) -> dict[str, typing.Any]:
             for name, value in values.items()}
 
 
-def holds(kind: typing.Any, name: str,
-          value: typing.Any) -> sa.ColumnElement[bool]:
+def holds(kind: Kind, name: str, value: typing.Any) -> prepared.Part:
     """Return a condition: a fact is ``value``, or one of a list of values.
 
-    :param kind: the :class:`computed.db.cell.claim.Kind` of the row
     :raises computed.exception.InvalidValue: no claim can rest on it
     """
     if name not in kind.facts:
@@ -60,12 +92,12 @@ def holds(kind: typing.Any, name: str,
             value=printable.quoted(value), problem='no claim rests on it')
     column = getattr(kind.model, name)
     if isinstance(value, list | tuple):
-        return column.in_([_comparable(kind, name, one) for one in value])
-    value = _comparable(kind, name, value)
-    return column.is_(None) if value is None else column == value
+        return prepared.one_of(
+            column, [_comparable(kind, name, one) for one in value])
+    return prepared.equals(column, _comparable(kind, name, value))
 
 
-def _comparable(kind: typing.Any, name: str, value: typing.Any) -> typing.Any:
+def _comparable(kind: Kind, name: str, value: typing.Any) -> typing.Any:
     """Return a value as it is compared with a column; a time is text."""
     column = getattr(kind.model, name)
     if isinstance(column.type, sa.DateTime) and isinstance(value, str):

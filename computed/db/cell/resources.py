@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import functools
 import typing
 
 import sqlalchemy as sa
@@ -16,9 +17,9 @@ from computed.db.cell import models
 from computed.db.cell import promised
 from computed.db.cell import retired
 from computed.db.cell import revision
-from computed.db.cell import rows
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
+from computed.db.engine import prepared
 
 # A change of one of these columns makes another node. Decisions rest on them.
 IDENTITY = ('service_id', 'hypervisor_type')
@@ -53,12 +54,28 @@ def _live_instances(host: typing.Any) -> sa.Exists:
         models.Instance.deleted == sa.false()).exists()
 
 
-def _former(host: str, service_id: str) -> sa.ScalarSelect:
+def _former() -> sa.ScalarSelect:
     node = orm.aliased(models.ComputeNode)
     return (sa.select(sa.func.min(node.host))
-            .where(node.service_id == service_id, node.host != host,
+            .where(node.service_id == prepared.value('service_id'),
+                   node.host != prepared.value('host'),
                    ~_live_instances(node.host))
             .scalar_subquery())
+
+
+@functools.cache
+def _usage() -> sa.Select:
+    sums, host = promised.sums(), prepared.value('host')
+    return (sa.select(models.Host.revision.label('host_revision'),
+                      models.ComputeNode, dialects.utcnow().label('now'),
+                      sa.exists().where(*retired.left_by(host))
+                      .label('guests_left'),
+                      _former().label('former'), *sums.c)
+            .select_from(models.Host)
+            .outerjoin(models.ComputeNode,
+                       models.ComputeNode.host == models.Host.name)
+            .join(sums, sums.c.of_host == models.Host.name)
+            .where(models.Host.name == host))
 
 
 @cell.read
@@ -73,18 +90,8 @@ def get_usage(context: computed_context.RequestContext, host: str,
     :param service_id: the identity of the service of the host
     :raises computed.exception.HostNotFound: there is no such host
     """
-    sums = promised.sums(host)
-    found = context.connection.execute(
-        sa.select(models.Host.revision.label('host_revision'),
-                  models.ComputeNode, dialects.utcnow().label('now'),
-                  sa.exists().where(*retired.left_by(host))
-                  .label('guests_left'),
-                  _former(host, service_id).label('former'), *sums.c)
-        .select_from(models.Host)
-        .outerjoin(models.ComputeNode,
-                   models.ComputeNode.host == models.Host.name)
-        .join(sums, sums.c.of_host == models.Host.name)
-        .where(models.Host.name == host)).one_or_none()
+    found = context.connection.execute(_usage(), {
+        'the_host': host, 'the_service_id': service_id}).one_or_none()
     if found is None:
         raise exception.HostNotFound(host=host)
     cell.record_revision(context, host, found.host_revision)
@@ -129,7 +136,7 @@ def record(context: computed_context.RequestContext, host: str,
     """
     row = models.ComputeNode
     bounds.ensure_may_write(row, values, ('host',))
-    found = rows.get(context, row, host)
+    found = prepared.get(context, row, host)
     if found is None:
         _insert(context, host, values)
         return True
@@ -139,15 +146,23 @@ def record(context: computed_context.RequestContext, host: str,
         return False
     if changed.intersection(IDENTITY):
         values = {**values, 'revision': revision.bump(
-            context, host, sa.literal(found.revision))}
-    done = context.connection.execute(
-        sa.update(row)
-        .where(row.host == host, row.generation == found.generation)
-        .values(updated_at=dialects.utcnow(), generation=row.generation + 1,
-                **values)).rowcount
+            context, host, revision.number(found.revision))}
+    done = context.connection.execute(_recording(), {
+        'the_host': host, 'the_generation': found.generation,
+        **values}).rowcount
     if not done:
         cell.undo(context)
     return bool(done)
+
+
+@functools.cache
+def _recording() -> sa.Update:
+    row = models.ComputeNode
+    return (sa.update(row)
+            .where(row.host == prepared.value('host'),
+                   row.generation == prepared.value('generation'))
+            .values(updated_at=dialects.utcnow(),
+                    generation=row.generation + 1))
 
 
 @cell.write

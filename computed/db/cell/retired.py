@@ -10,6 +10,7 @@ also ends ``guest_left``.
 """
 
 import dataclasses
+import typing
 
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
@@ -23,10 +24,10 @@ from computed.db.cell import held
 from computed.db.cell import host as host_db
 from computed.db.cell import models
 from computed.db.cell import revision
-from computed.db.cell import rows
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 from computed.db.engine import pages
+from computed.db.engine import prepared
 from computed.logs import printable
 
 LOG = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ def delete_instance(context: computed_context.RequestContext, uuid: str,
     """
     new, known = _bumped(context, uuid, host)
     row = models.Instance
-    found = rows.get(context, row, uuid)
+    found = prepared.get(context, row, uuid)
     if found is None:
         raise exception.InstanceNotFound(instance=uuid)
     if found.host != host:
@@ -134,7 +135,7 @@ def delete_instance(context: computed_context.RequestContext, uuid: str,
             deleted_at=dialects.utcnow(), vm_state=states.DELETED,
             power_state=states.NOSTATE, task_state=None, fault=None,
             guest_left=host is not None, **claim.FREE))
-    return rows.get(context, row, uuid)
+    return prepared.get(context, row, uuid)
 
 
 def _bumped(context: computed_context.RequestContext, uuid: str,
@@ -146,13 +147,13 @@ def _bumped(context: computed_context.RequestContext, uuid: str,
     except exception.HostNotFound as error:
         new = revision.bump(context, None, floor)
         # A host that registers waits for the row of no host.
-        if rows.get(context, models.Host, host) is not None:
+        if prepared.get(context, models.Host, host) is not None:
             # It was faster. The repeated transaction sees it.
             raise db_exc.DBDeadlock(error) from error
         return new, False
 
 
-def left_by(host: str) -> tuple[sa.ColumnElement[bool], ...]:
+def left_by(host: typing.Any) -> tuple[sa.ColumnElement[bool], ...]:
     """Return the conditions of instances whose guests a host has left."""
     row = models.Instance
     return row.host == host, row.guest_left == sa.true()

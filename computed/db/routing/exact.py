@@ -7,6 +7,7 @@ from collections import abc
 import sqlalchemy as sa
 
 from computed import context as computed_context
+from computed.db.engine import prepared
 from computed.db.routing import answers
 from computed.db.routing import primary as primary_module
 from computed.db.routing import selection
@@ -72,5 +73,10 @@ def current_revision(context: computed_context.RequestContext,
                      host: str) -> int | None:
     """Return the revision that ``host`` has now, or None for no such host.
     """
-    return context.connection.scalar(
-        sa.select(tables.hosts.c.revision).where(tables.hosts.c.name == host))
+    return context.connection.scalar(_current(), {'the_host': host})
+
+
+@functools.cache
+def _current() -> sa.Select:
+    return sa.select(tables.hosts.c.revision).where(
+        tables.hosts.c.name == prepared.value('host'))

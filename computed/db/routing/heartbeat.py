@@ -5,12 +5,14 @@ These functions run in a transaction on the primary.
 
 import dataclasses
 import datetime
+import functools
 from collections import abc
 
 import sqlalchemy as sa
 
 from computed import context as computed_context
 from computed.db.engine import dialects
+from computed.db.engine import prepared
 from computed.db.engine import server_sql
 from computed.db.routing import incarnation
 from computed.db.routing import tables
@@ -42,21 +44,37 @@ def send(context: computed_context.RequestContext, conductor_id: str,
     :raises computed.db.routing.transaction.Divided: a proxy splits reads from
         writes
     """
-    values = {'heartbeat': number, 'sent_at': dialects.utcnow()}
-    changed = context.connection.execute(
-        sa.update(TABLE).where(ROW.conductor_id == conductor_id)
-        .values(**values))
+    connection, values = context.connection, {'heartbeat': number}
+    changed = connection.execute(
+        _updating(), {'the_conductor_id': conductor_id, **values})
     if not changed.rowcount:
-        context.connection.execute(
-            sa.insert(TABLE).values(conductor_id=conductor_id, **values))
-    known = context.connection.execute(
-        sa.select(ROW.conductor_id, ROW.heartbeat,
-                  dialects.exact_utcnow().label('now'),
-                  server_sql.column(context.connection))).all()
+        connection.execute(
+            _inserting(), {'conductor_id': conductor_id, **values})
+    known = connection.execute(
+        _selecting(server_sql.identity(connection.engine))).all()
     transaction.ensure_undivided(context, known[0].server)
     now = known[0].now.replace(tzinfo=datetime.UTC).timestamp()
     return Reply(incarnation.current(context),
                  {row.conductor_id: row.heartbeat for row in known}, now)
+
+
+@functools.cache
+def _updating() -> sa.Update:
+    return (sa.update(TABLE)
+            .where(ROW.conductor_id == prepared.value('conductor_id'))
+            .values(sent_at=dialects.utcnow()))
+
+
+@functools.cache
+def _inserting() -> sa.Insert:
+    return sa.insert(TABLE).values(sent_at=dialects.utcnow())
+
+
+@functools.lru_cache
+def _selecting(server: str) -> sa.Select:
+    return sa.select(ROW.conductor_id, ROW.heartbeat,
+                     dialects.exact_utcnow().label('now'),
+                     sa.literal_column(server).label('server'))
 
 
 def purge(context: computed_context.RequestContext,

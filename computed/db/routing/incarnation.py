@@ -5,6 +5,7 @@ everything, the same revisions are given again for other changes. So a
 revision that a caller has seen counts in one incarnation only.
 """
 
+import functools
 import math
 import zlib
 from collections import abc
@@ -108,8 +109,7 @@ def current(context: computed_context.RequestContext) -> str:
     """
     connection = context.connection
     lineage = lineage_of(connection)
-    uuid, *row = connection.execute(
-        sa.select(ROW.uuid, ROW.incarnation, ROW.lineage)).one()
+    uuid, *row = connection.execute(_current()).one()
     transaction.ensure_database(context, uuid)
     known = tuple(row)
     wanted = verdict(known, lineage, chance.uuid())
@@ -124,6 +124,11 @@ def current(context: computed_context.RequestContext) -> str:
         if known[0] not in (None, wanted[0]):
             connection.execute(stride())
     return wanted[0]
+
+
+@functools.cache
+def _current() -> sa.Select:
+    return sa.select(ROW.uuid, ROW.incarnation, ROW.lineage)
 
 
 def begin(context: computed_context.RequestContext,

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import functools
 import math
 import threading
 import typing
@@ -15,6 +16,7 @@ from computed import metrics
 from computed.db.engine import address
 from computed.db.engine import dialects
 from computed.db.engine import errors
+from computed.db.engine import prepared
 from computed.db.engine import server_sql
 from computed.db.engine import setup
 from computed.db.routing import health
@@ -192,22 +194,10 @@ class Replica(nodes.Node):
             # An engine of its own: a probe never waits for the pool of reads.
             self._engine = setup.single(self.url)
             self.prepare(self._engine)
-        database = tables.database_identity.c
-        heartbeat = sa.select(tables.replica_heartbeats.c.heartbeat).where(
-            tables.replica_heartbeats.c.conductor_id == conductor_id)
-        schema: sa.Select = sa.select(sa.column('version_num')).select_from(
-            sa.table('alembic_version'))
-        statement = sa.select(
-            heartbeat.scalar_subquery().label('heartbeat'),
-            sa.select(database.uuid).scalar_subquery().label('database_id'),
-            sa.select(database.incarnation).scalar_subquery()
-            .label('incarnation'),
-            schema.scalar_subquery().label('schema_revision'),
-            sa.literal_column(server_sql.identity(self._engine))
-            .label('identity'),
-            dialects.exact_utcnow().label('now'))
         with self._engine.connect() as connection:
-            return dict(connection.execute(statement).mappings().one())
+            return dict(connection.execute(
+                _looking(server_sql.identity(self._engine)),
+                {'the_conductor_id': conductor_id}).mappings().one())
 
     def status(self, heartbeats: lag.Heartbeats) -> dict[str, typing.Any]:
         """Return what ``replica list`` shows, as plain values."""
@@ -229,3 +219,21 @@ class Replica(nodes.Node):
                 'heartbeat_sent': heartbeats.newest,
                 'latency': round(self.latency, 6),
                 'good_samples': self.health.good_in_a_row}
+
+
+@functools.lru_cache
+def _looking(server: str) -> sa.Select:
+    """Return what a probe asks; ``server``: an SQL expression for it."""
+    database, ours = tables.database_identity.c, tables.replica_heartbeats.c
+    heartbeat = sa.select(ours.heartbeat).where(
+        ours.conductor_id == prepared.value('conductor_id'))
+    schema: sa.Select = sa.select(sa.column('version_num')).select_from(
+        sa.table('alembic_version'))
+    return sa.select(
+        heartbeat.scalar_subquery().label('heartbeat'),
+        sa.select(database.uuid).scalar_subquery().label('database_id'),
+        sa.select(database.incarnation).scalar_subquery()
+        .label('incarnation'),
+        schema.scalar_subquery().label('schema_revision'),
+        sa.literal_column(server).label('identity'),
+        dialects.exact_utcnow().label('now'))
