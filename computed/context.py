@@ -46,9 +46,13 @@ class Origin:
 
         Keys that a newer peer adds are ignored.
         """
-        known = {field.name for field in dataclasses.fields(cls)}
+        known = cls.__dataclass_fields__
         return cls(**{name: value for name, value in values.items()
                       if name in known})
+
+    def to_dict(self) -> dict[str, typing.Any]:
+        """Return what crosses the wire, as plain values."""
+        return dict(vars(self))
 
     def aged(self, seconds: float) -> 'Origin':
         """Return the same origin, ``seconds`` older."""

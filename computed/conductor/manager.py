@@ -5,7 +5,6 @@ So the next call, through any conductor, sees at least as much.
 """
 
 import contextlib
-import dataclasses
 import typing
 from collections import abc
 
@@ -57,7 +56,7 @@ def reply(context: Context, **values: typing.Any) -> Values:
     """Add to ``values`` where they were read and what was written."""
     origin = context.reads.last
     return {**values,
-            'origin': origin and dataclasses.asdict(origin),
+            'origin': origin and origin.to_dict(),
             'tokens': context.tokens.news()}
 
 
@@ -69,7 +68,7 @@ def attach_origin(context: Context) -> abc.Iterator[None]:
     except exception.ComputedError as error:
         oldest = context.reads.oldest
         if oldest is not None:
-            error.kwargs['origin'] = dataclasses.asdict(oldest)
+            error.kwargs['origin'] = oldest.to_dict()
         raise
 
 

@@ -4,6 +4,7 @@ They are the schema of a call: a peer that sends anything else is told what is
 wrong before the method is called.
 """
 
+import dataclasses
 import functools
 import inspect
 import math
@@ -37,22 +38,66 @@ def check(name: str, method: abc.Callable[..., typing.Any], skip: int,
     :raises computed.exception.BadRequest: an argument is missing, unknown, or
         of the wrong type
     """
-    signature = inspect.signature(method)
-    parameters = list(signature.parameters.values())[skip:]
+    # The cache must not keep the owner of a method.
+    accepted = (_accepted(method.__func__, skip + 1)
+                if isinstance(method, types.MethodType)
+                else _accepted(method, skip))
     try:
-        bound = signature.replace(parameters=parameters).bind(*args, **kwargs)
+        arguments = accepted.bind(args, kwargs)
     except TypeError as error:
         # It names an argument as the peer does, at any length.
         raise exception.BadRequest(
             method=name, problem=printable.short(str(error))) from None
-    for parameter in parameters:
-        if parameter.name not in bound.arguments or parameter.kind in (
-                parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        problem = problem_of(parameter.name, bound.arguments[parameter.name],
-                             parameter.annotation)
-        if problem:
-            raise exception.BadRequest(method=name, problem=problem)
+    for parameter, annotation in accepted.annotations.items():
+        if parameter in arguments:
+            problem = problem_of(parameter, arguments[parameter], annotation)
+            if problem:
+                raise exception.BadRequest(method=name, problem=problem)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Accepted:
+    """The arguments that a method accepts from a peer.
+
+    :ivar annotations: ``{parameter: annotation}``, without ``*args`` and
+        ``**kwargs``
+    :ivar required: the parameters without a default; None: some have no name,
+        or are accepted only with or without their names
+    """
+
+    signature: inspect.Signature
+    annotations: dict[str, typing.Any]
+    required: frozenset[str] | None
+
+    def bind(self, args: abc.Sequence[typing.Any],
+             kwargs: abc.Mapping[str, typing.Any]
+             ) -> abc.Mapping[str, typing.Any]:
+        """Return ``{parameter: argument}``.
+
+        :raises TypeError: the method does not accept them
+        """
+        arguments = {
+            **dict(zip(self.annotations, args, strict=False)), **kwargs}
+        if self.required is not None and (
+                len(arguments) == len(args) + len(kwargs) and
+                self.required <= arguments.keys() <= self.annotations.keys()):
+            return arguments
+        # It says what is wrong, but it takes long.
+        return self.signature.bind(*args, **kwargs).arguments
+
+
+@functools.cache
+def _accepted(method: abc.Callable[..., typing.Any], skip: int) -> _Accepted:
+    signature = inspect.signature(method)
+    parameters = list(signature.parameters.values())[skip:]
+    named = [one for one in parameters if one.kind not in (
+        one.VAR_POSITIONAL, one.VAR_KEYWORD)]
+    plain = all(one.kind is one.POSITIONAL_OR_KEYWORD for one in parameters)
+    return _Accepted(
+        signature.replace(parameters=parameters),
+        {one.name: one.annotation for one in named},
+        frozenset(one.name for one in named if one.default is one.empty)
+        if plain else None)
 
 
 def ensure_text(name: str, value: object) -> None:
@@ -65,7 +110,7 @@ def ensure_text(name: str, value: object) -> None:
     :raises computed.exception.BadRequest: there is such text, or it is nested
         too deeply
     """
-    _ensure(name, value, _unusable_text)
+    _ensure(name, value, numbers=False)
 
 
 def ensure_plain(name: str, value: object) -> None:
@@ -77,31 +122,32 @@ def ensure_plain(name: str, value: object) -> None:
     :raises computed.exception.BadRequest: there is such text or such a
         number, or it is nested too deeply
     """
-    _ensure(name, value, lambda one: (
-        _unusable_text(one) or _unusable_number(one)))
+    _ensure(name, value, numbers=True)
 
 
-def _ensure(name: str, value: object,
-            problem_of_one: abc.Callable[[object], str | None]) -> None:
-    waiting = [(value, 0)]
-    while waiting:
-        one, depth = waiting.pop()
-        problem = (problem_of_one(one) if depth <= DEPTH
-                   else 'it is nested too deeply')
-        if problem:
-            raise exception.BadRequest(method=name, problem=problem)
-        inside: abc.Iterable[object] = ()
-        if isinstance(one, dict):
-            inside = [*one, *one.values()]
-        elif isinstance(one, list | tuple):
-            inside = one
-        waiting += [(member, depth + 1) for member in inside]
-
-
-def _unusable_text(value: object) -> str | None:
-    if isinstance(value, str) and ('\0' in value or not _is_unicode(value)):
-        return 'a text is not valid Unicode or contains a NUL character'
-    return None
+def _ensure(name: str, value: object, numbers: bool) -> None:
+    level: list[object] = [value]
+    for _ in range(DEPTH + 1):
+        inside: list[object] = []
+        for one in level:
+            problem = None
+            if isinstance(one, str):
+                if '\0' in one or not (one.isascii() or _is_unicode(one)):
+                    problem = ('a text is not valid Unicode or contains a '
+                               'NUL character')
+            elif isinstance(one, dict):
+                inside += [*one, *one.values()]
+            elif isinstance(one, list | tuple):
+                inside += one
+            elif numbers:
+                problem = _unusable_number(one)
+            if problem:
+                raise exception.BadRequest(method=name, problem=problem)
+        if not inside:
+            return
+        level = inside
+    raise exception.BadRequest(
+        method=name, problem='it is nested too deeply')
 
 
 def _unusable_number(value: object) -> str | None:
@@ -114,8 +160,6 @@ def _unusable_number(value: object) -> str | None:
 
 
 def _is_unicode(text: str) -> bool:
-    if text.isascii():
-        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -130,13 +174,13 @@ def problem_of(name: str, value: object, wanted: typing.Any) -> str | None:
 
     :param name: what to call the value in the text
     """
-    origin, parts = typing.get_origin(wanted), typing.get_args(wanted)
+    origin, parts, has_keys = _apart(wanted)
     if origin is typing.Annotated:
         return problem_of(name, value, parts[0]) or next(
             (f'{name} {rule.problem}' for rule in parts[1:]
              if isinstance(rule, arguments.Rule) and not rule.fits(value)),
             None)
-    if typing.is_typeddict(wanted):
+    if has_keys:
         return _problem_of_keys(name, value, wanted)
     if origin in (types.UnionType, typing.Union):
         fits = any(problem_of(name, value, part) is None for part in parts)
@@ -154,6 +198,22 @@ def problem_of(name: str, value: object, wanted: typing.Any) -> str | None:
             return _problem_of_members(name, value, parts)
         fits = False
     return None if fits else f'{name} is not {_described(wanted)}'
+
+
+def _apart(wanted: typing.Any
+           ) -> tuple[typing.Any, tuple[typing.Any, ...], bool]:
+    """Return the origin and parts of an annotation, and if it has keys."""
+    try:
+        return _apart_once(wanted)
+    except TypeError:       # it has a part that no cache can find again
+        return _apart_once.__wrapped__(wanted)
+
+
+@functools.cache
+def _apart_once(wanted: typing.Any
+                ) -> tuple[typing.Any, tuple[typing.Any, ...], bool]:
+    return (typing.get_origin(wanted), typing.get_args(wanted),
+            typing.is_typeddict(wanted))
 
 
 def _is(value: object, kind: typing.Any) -> bool:

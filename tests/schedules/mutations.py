@@ -196,8 +196,9 @@ ALL = {
     'the clock of the database tells who is silent': Mutation(
         'db/cell/host.py', '    return max(now.hear().listened - '
         '_known(service.heard_listened) - 1,\n               0)',
-        '    return (sa.inspect(service).session.scalar(sa.select(\n'
-        '        dialects.utcnow())) - service.last_seen).total_seconds()',
+        '    with cell.router.primary.facade.writer.get_engine().connect() '
+        'as link:\n        return (link.scalar(sa.select(dialects.utcnow()))'
+        ' - service.last_seen).total_seconds()',
         'copies'),
     'a late request is carried out': Mutation(
         'rpc/dispatch.py', "if getattr(method, 'needs_ticket', False):",
