@@ -5,6 +5,7 @@ import random
 import shutil
 
 from computed import chance
+from computed import states
 from computed.db.routing import answers
 from tests.schedules import connections
 from tests.schedules import database
@@ -13,6 +14,7 @@ from tests.schedules import judge
 from tests.schedules import machines
 from tests.schedules import own
 from tests.schedules import reads
+from tests.schedules import rows
 from tests.schedules import threads
 from tests.schedules import weather
 from tests.schedules import wire
@@ -41,6 +43,7 @@ class Cell:
             folder, template, replicas, random.Random(f'{seed}/database'),
             self.weather, self._committed)
         self.reads = reads.Reads(self.cluster, lambda: here.now, self.judge)
+        self.rows = rows.Rows(lambda: here.now, self.judge, self._powers)
         self.network = wire.Network(random.Random(f'{seed}/network'),
                                     self.weather)
         self.outside = self.process('outside')
@@ -82,7 +85,7 @@ class Cell:
         here, network, cluster = hub.running, self.network, self.cluster
         here.tell('calm')
         self.calm = True
-        here.jitter = 0.0
+        here.jitter, here.bias = 0.0, {}
         self.weather.clear()
         network.cut.clear()
         cluster.cut.clear()
@@ -108,12 +111,16 @@ class Cell:
             'SELECT claim_id FROM instances WHERE uuid = ?', uuid)
         return rows[0]['claim_id'] if rows else None
 
+    def _powers(self, host, uuid):
+        found = [machine.guests.infos.get(uuid) for machine in self.machines
+                 if machine.host == host]
+        return [info.power_state if info else states.NOSTATE
+                for info in found]
+
     def _committed(self, server, commit):
         self.reads.committed(server, commit)
         if commit.touches('instances'):
-            for row in server.rows('SELECT claim_id FROM instances '
-                                   'WHERE claim_id IS NOT NULL'):
-                self.judge.claimed(row['claim_id'])
+            self.rows.committed(server.rows(rows.QUERY))
         if commit.touches('services'):
             self._judge_services(server.rows(
                 'SELECT host, boot_id, heartbeat FROM services'))

@@ -137,7 +137,7 @@ class Connection(sqlite3.Connection):
         if self.server.cluster.loses_answer(self.process):
             self.sever()
             raise Lost('the server went away after a commit')
-        hub.running.point()
+        hub.running.point('committed')
 
     def rollback(self):
         self.forget()

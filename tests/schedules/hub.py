@@ -98,13 +98,14 @@ class Hub:
 
     :ivar now: what the monotonic clock of every machine shows
     :ivar jitter: the chance that a point of a switch takes some time
+    :ivar bias: ``{point: the chance that it takes up to 10 s}``
     :ivar digest: a hash of each turn and each line of the story
     :ivar story: ``(time, text)``: what happened, for people
     """
 
     def __init__(self, seed, jitter=0.0):
         self.random = random.Random(f'{seed}/hub')
-        self.jitter = jitter
+        self.jitter, self.bias = jitter, {}
         self.now = BEGIN
         self.ready, self.timers, self.graveyard = [], [], []
         self.current = self.loaded = None
@@ -179,12 +180,14 @@ class Hub:
             self.ready.append(self.current)
             self._yield()
 
-    def point(self):
+    def point(self, where=''):
         """Perhaps let others run here, or let time pass (1 ms to 10 s)."""
         if self.current is None:
             return
         chance = self.random.random()
-        if chance < self.jitter:
+        if self.bias and chance < self.bias.get(where, 0):
+            self.sleep(self.random.random() * 10)
+        elif chance < self.jitter:
             self.sleep(10 ** (self.random.random() * 4 - 3))
         elif chance > 0.5:
             self.sleep(0)

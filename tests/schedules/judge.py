@@ -17,6 +17,8 @@ MAKES = {'build': ON, 'start': ON, 'stop': OFF, 'reboot': ON,
          'reboot_hard': ON, 'pause': ON, 'unpause': ON, 'delete': GONE}
 # Which of them end a guest that runs, and which start one.
 ENDS = ('stop', 'reboot', 'reboot_hard', 'delete')
+# Only of an instance that runs.
+OF_RUNNING = ('reboot', 'pause', 'unpause')
 STARTS = ('build', 'start', 'reboot', 'reboot_hard')
 # Seconds after its caller gave it up in which a request may still begin.
 LATE = 30.0
@@ -209,6 +211,10 @@ class Judge:
         # Judged by what was right before this act.
         if act.serves_request:
             self._ensure_asked(guest, act)
+            if act.op in OF_RUNNING and not was and (
+                    guest.wishes == {OFF} and not self.losses):
+                self.fail('wrong-state', f'{act.op} of {guest}: its user was '
+                          'told that it is stopped')
         elif was and (not is_ or act.what == 'reboot'):
             self._ensure_may_end(guest, act)
         elif is_ and not was:

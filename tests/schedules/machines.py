@@ -13,6 +13,7 @@ from oslo_messaging import conffixture
 from computed import chance
 from computed import conf as computed_conf
 from computed import exception
+from computed import states
 from computed.db.engine import urls
 from computed.rpc import options as rpc_options
 from computed.service import conductor as conductor_service
@@ -81,6 +82,26 @@ def at_file(step, path):
         here.point()
 
 
+class Guests(memory_guests.Guests):
+    """The guests of a machine; the judge sees how they change."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self._rows = rows
+
+    def put(self, info):
+        self._note(info.uuid)
+        return super().put(info)
+
+    def remove(self, uuid):
+        self._note(uuid)
+        super().remove(uuid)
+
+    def _note(self, uuid):
+        found = self.infos.get(uuid)
+        self._rows.had(uuid, found.power_state if found else states.NOSTATE)
+
+
 class Machine:
     """A host: its disk and its guests, which outlive its daemon.
 
@@ -93,7 +114,7 @@ class Machine:
         """:param is_copy: another machine has the name of this host"""
         self.cell, self.name, self.host = cell, name, host
         self.state_path = os.path.join(cell.folder, f'state-{name}')
-        self.guests = memory_guests.Guests()
+        self.guests = Guests(cell.rows)
         self.driver = self.process = self.service = None
         self.lives, self.wall = 0, 0.0
         self.ready, self.may_be_down = False, is_copy

@@ -37,11 +37,11 @@ ALL = {
     'a claim is granted while there is another': Mutation(
         'db/cell/claim.py',
         'return [prepared.equals(kind.model.claim_id, None),\n'
-        '            *(', 'return [*(', 'copies'),
+        '            *(', 'return [*(', 'ghosts'),
     'a claim rests on no state': Mutation(
         'db/cell/claim.py', 'for name, value in facts.items())]',
         "for name, value in facts.items() if name != 'vm_state')]",
-        'replicas'),
+        'records'),
     'a claim rests on no task_state': Mutation(
         'db/cell/claim.py', 'for name, value in facts.items())]',
         "for name, value in facts.items() if name != 'task_state')]",
@@ -50,10 +50,10 @@ ALL = {
         'db/cell/claim.py',
         'held = [prepared.equals(model.claim_id, claim_id),\n'
         '                fence.stands(owner, new)]',
-        'held = [fence.stands(owner, new)]', 'lateness'),
+        'held = [fence.stands(owner, new)]', 'ends'),
     'a claim is settled at any revision': Mutation(
         'db/cell/claim.py', "if row.get('revision') is not None:",
-        'if False:', 'lateness'),
+        'if False:', 'ghosts'),
     'a run that was replaced settles claims': Mutation(
         'db/cell/claim.py',
         'held = [prepared.equals(model.claim_id, claim_id),\n'
@@ -61,10 +61,10 @@ ALL = {
         'held = [prepared.equals(model.claim_id, claim_id)]', 'copies'),
     'a repeated grant is not found': Mutation(
         'db/cell/claim.py', '        if rows is None:\n            raise\n',
-        '        raise\n', 'crashes'),
+        '        raise\n', 'ends'),
     'a repeated settlement is not found': Mutation(
         'db/cell/claim.py', 'if None in settled:', 'if False:',
-        'crashes'),
+        'ends'),
     'no lock of an instance': Mutation(
         'claims/locks.py', 'return lock if free else None',
         'return lock if free else threading.Semaphore(0)', 'swarm',
@@ -74,21 +74,21 @@ ALL = {
         'claims/claims.py', '            self.journal.write(entry)\n'
         '        except OSError as error:\n            raise',
         '            pass\n        except OSError as error:\n'
-        '            raise', 'crashes'),
+        '            raise', 'gaps'),
     'the end of a claim is not journaled': Mutation(
         'claims/claims.py', '            self.journal.write(entry)\n'
         '        except OSError as error:\n            self.unwritten',
         '            pass\n        except OSError as error:\n'
-        '            self.unwritten', 'crashes'),
+        '            self.unwritten', 'ends'),
     'heartbeats do not replay ends': Mutation(
         'service/heartbeat.py', 'recovery.replay(self._claims, '
-        'context.new())', 'pass', 'crashes'),
+        'context.new())', 'pass', 'ends'),
     'claims that were given up stay': Mutation(
         'claims/recovery.py', 'for instance in _ours(asker, instances, '
-        'journaled | asker.in_hand):', 'for instance in ():', 'lateness'),
+        'journaled | asker.in_hand):', 'for instance in ():', 'ghosts'),
     'a start does not finish what was begun': Mutation(
         'claims/recovery.py', 'return _ours(asker, instances, but_for=(',
-        'return [] and _ours(asker, instances, but_for=(', 'crashes'),
+        'return [] and _ours(asker, instances, but_for=(', 'gaps'),
     'what was done is done again after a crash': Mutation(
         'claims/recovery.py', 'ended.add(entry.claim_id)', 'pass',
         'crashes'),
@@ -112,16 +112,16 @@ ALL = {
     'an object overwrites a newer row': Mutation(
         'db/cell/instance.py',
         '            prepared.equals(models.Instance.revision, '
-        'expected_revision),\n', '', 'swarm'),
+        'expected_revision),\n', '', 'records'),
     'a power state is recorded during a claim': Mutation(
         'db/cell/instance.py',
         'row.power_state == old, row.task_state.is_(None),\n'
         '                       row.claim_id.is_(None), ',
-        'row.power_state == old, ', 'swarm'),
+        'row.power_state == old, ', 'records'),
     'a power state is recorded whatever the row says': Mutation(
         'db/cell/instance.py',
         'row.host == host, _live(), row.vm_state == vm_state,\n'
-        '                       row.power_state == old, ', '', 'swarm'),
+        '                       row.power_state == old, ', '', 'records'),
     # reads
     'a strict read may go to a replica': Mutation(
         'db/routing/router.py', 'if context.lag_tolerant:\n'
@@ -220,12 +220,12 @@ ALL = {
     # the driver
     'an incomplete list is complete': Mutation(
         'repair/policy.py', 'if not snapshot.complete:', 'if False:',
-        'crashes'),
+        'records'),
     'a guest that cannot be looked at is absent': Mutation(
         'repair/item.py', "    LOG.warning('Instance %(uuid)s cannot be "
         "looked at: %(problem)s',\n                {'uuid': uuid, "
         "'problem': problem})\n    return None",
-        '    return policy_module.ABSENT', 'crashes'),
+        '    return policy_module.ABSENT', 'records'),
     'a row is judged as it was chosen': Mutation(
         'repair/item.py', 'verdict = policy.judge(manager, claim.instance, '
         'guest)', 'verdict = policy.judge(manager, row, guest)', 'replicas',

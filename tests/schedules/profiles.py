@@ -23,6 +23,10 @@ class Profile:
     :ivar least_calm: the fewest. A host whose daemon is silent is given away
         in 30 s.
     :ivar rates: virtual seconds between two sudden faults
+    :ivar strength: by which the chances of the weather are multiplied
+    :ivar slow_at: points at which time often passes; see ``hub.Hub.bias``
+    :ivar thinks: the most virtual seconds between two actions of a user; a
+        third of it on the average
     :ivar script: ``((seconds of work, fault), ...)``: what happens when, in
         order
     """
@@ -38,6 +42,9 @@ class Profile:
     least_calm: float = 30.0
     rates: tuple = (3.0, 8.0, 20.0)
     jitters: tuple = (0.0, 0.01, 0.05)
+    strength: float = 1.0
+    slow_at: tuple = ()
+    thinks: float = 4.0
     script: tuple = ()
 
 
@@ -55,6 +62,9 @@ class Plan:
     least_calm: float
     rate: float
     jitter: float
+    strength: float
+    slow_at: tuple
+    thinks: float
     script: tuple = ()
 
 
@@ -62,6 +72,9 @@ class Plan:
 _SHORT = {'hosts': (1,), 'conductors': (1,), 'replicas': (0, 1),
           'users': (2,), 'length': 15.0, 'least_calm': 10.0,
           'rates': (2.0, 5.0)}
+# As short, and dense: users hardly think.
+_DENSE = {**_SHORT, 'length': 40.0, 'users': (3,), 'rates': (6.0,),
+          'thinks': 2.0}
 _FULL = {'conductors': (2,), 'replicas': (2,)}
 
 PROFILES = {
@@ -91,6 +104,20 @@ PROFILES = {
          'lose_commit', 'lose_reply', 'driver', 'hang', 'lies', 'fill_disk',
          'lose_state'), chance=0.5,
         rates=(3.0, 8.0)),
+    # The moment after an act, before its end is in the journal.
+    'gaps': Profile(('crash_host', 'lose_reply', 'slow'), **_DENSE),
+    # Requests that arrive after they were given up or done.
+    'ghosts': Profile(
+        ('late', 'twice', 'lose_reply', 'guest_dies', 'slow'), strength=2.0,
+        slow_at=('dispatch',), **_DENSE),
+    # Conductors are away, and ends are told late.
+    'ends': Profile(
+        ('crash_conductor', 'lose_commit', 'lose_reply', 'slow'), chance=0.8,
+        strength=2.0, **_DENSE),
+    # Records of what the hypervisor did not tell in time.
+    'records': Profile(
+        ('driver', 'guest_dies', 'guest_starts', 'slow'), strength=3.0,
+        slow_at=('dispatch',), **_DENSE),
     **{f'alone-{name}': Profile((name,)) for name in faults.ALL},
     **{f'former-{name}': Profile((), script=one.script, **{
         **_SHORT, 'length': 35.0, 'replicas': (0,), **one.cell})
@@ -124,4 +151,5 @@ def plan(seed):
                 draw.choice(profile.conductors), replicas,
                 draw.choice(profile.users), profile.length, profile.calm,
                 profile.least_calm, draw.choice(profile.rates),
-                draw.choice(profile.jitters), profile.script)
+                draw.choice(profile.jitters), profile.strength,
+                profile.slow_at, profile.thinks, profile.script)

@@ -15,6 +15,8 @@ from tests.schedules import weather
 START = 60
 # Virtual seconds between two looks whether all is well.
 LOOK = 10.0
+# The chance that time passes at a point that is slow.
+SLOW_AT = 0.3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,10 +72,12 @@ def _play(cell, here, seed, plan):
     if not cell.is_ready():
         cell.judge.fail('start', f'not ready after {START} s')
         return
-    everybody = [users.User(cell, seed, number)
+    everybody = [users.User(cell, seed, number, plan.thinks)
                  for number in range(plan.users)]
     for user in everybody:
         user.start()
+    here.bias.update(dict.fromkeys(plan.slow_at, SLOW_AT))
+    cell.weather.strength = plan.strength
     sudden = faults.Sudden(cell, plan.rate)
     for name in plan.faults:
         if name in weather.CHANCES:

@@ -76,6 +76,14 @@ def test_a_task_may_stop_what_died_and_came_back(scene):
     assert scene.kinds() == []
 
 
+def test_a_stopped_instance_is_rebooted(scene):
+    scene.request('stop')
+    scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
+    scene.judge.asks(scene.guest, 'reboot')
+    scene.act('reboot', 'reboot', states.SHUTDOWN, states.RUNNING)
+    assert scene.kinds() == ['wrong-state']
+
+
 def test_recovery_may_finish_what_a_user_asked_for(scene):
     scene.request('stop')
     scene.act('power_off', 'recover', states.RUNNING, states.SHUTDOWN)
@@ -295,6 +303,12 @@ def test_a_create_that_was_refused(scene, tmp_path, born, kinds):
     scene.judge.created(scene.guest, born)
     cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
     assert _kinds(cell) == kinds
+
+
+def test_a_request_that_was_accepted_is_never_done(scene, tmp_path):
+    scene.request('reboot')
+    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
+    assert _kinds(cell) == ['not-done']
 
 
 def test_a_row_that_is_gone(scene, tmp_path):

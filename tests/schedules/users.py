@@ -15,20 +15,18 @@ from tests.schedules import judge
 # What a user does with an instance, by how often.
 ACTIONS = ('stop', 'stop', 'start', 'start', 'reboot', 'reboot_hard',
            'pause', 'unpause', 'rename', 'list', 'list')
-# At most so many seconds lie between two actions of a user; a third of it on
-# the average.
-THINKS = 4.0
 
 
 class User:
     """A user with one instance at a time, on one host."""
 
-    def __init__(self, cell, seed, number):
+    def __init__(self, cell, seed, number, thinks):
+        """:param thinks: see :class:`tests.schedules.profiles.Profile`"""
         self._cell, self._judge = cell, cell.judge
         self._random = random.Random(f'{seed}/user {number}')
         self._machine = cell.machines[number % len(cell.machines)]
         self._process = cell.process(f'u{number}')
-        self._guest = None
+        self._guest, self._thinks = None, thinks
         self.leaves = False
 
     def start(self):
@@ -39,7 +37,7 @@ class User:
         base.use_conductor(conductor_client.ConductorAPI(transport))
         self._hosts = hostapi.HostAPI(transport)
         while True:
-            hub.running.sleep(self._random.random() ** 2 * THINKS)
+            hub.running.sleep(self._random.random() ** 2 * self._thinks)
             if self.leaves:
                 return
             guest = self._guest
@@ -109,8 +107,9 @@ class User:
         def rename():
             row = instance_obj.Instance.get_by_uuid(context, guest.uuid,
                                                     use_slave=False)
-            row.name = name
+            row.name, before = name, row.revision
             row.save()
+            self._cell.rows.saved(guest.uuid, before, row.revision)
             found = instance_obj.InstanceList.get_by_host(
                 context, guest.machine.host, use_slave=True)
             if not self._judge.losses:

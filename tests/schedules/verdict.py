@@ -1,5 +1,6 @@
 """What must hold after a time of calm: I5, I6, I8, and the rest of I7."""
 
+import collections
 import os
 
 from computed import states
@@ -23,12 +24,15 @@ def problems(cell):
     incarnation, _ = cell.cluster.primary.history()
     if incarnation in cell.cluster.ended:
         yield 'old-incarnation', incarnation
+    machines = collections.Counter(machine.host for machine in cell.machines)
     for guest in cell.judge.guests.values():
         row = rows.get(guest.uuid)
         # If another machine has the host now, the guest is not there.
         if serving.get(guest.machine.host) is guest.machine and not (
                 row and _is_for_operators(row, serving)):
             yield from _guest(guest, row, bool(cell.judge.losses))
+            if not cell.judge.losses and machines[guest.machine.host] == 1:
+                yield from _requests(guest, row)
     for machine in cell.machines:
         yield from _machine(machine, bool(cell.judge.losses))
     for process in cell.processes:
@@ -108,6 +112,17 @@ def _guest(guest, row, lossy):
             guest.born != judge.ACCEPTED or is_ in guest.wishes):
         yield 'lost-request', (f'{guest} is {is_}, its user was told '
                                f'{sorted(guest.wishes)}')
+
+
+def _requests(guest, row):
+    """What was accepted is done."""
+    accepted = sum(request.outcome == judge.ACCEPTED
+                   for request in guest.requests)
+    done = sum(request.done for request in guest.requests)
+    if done < accepted and row and not row['fault'] and (
+            row['vm_state'] not in OPEN):
+        yield 'not-done', (f'{done} of {accepted} requests that were '
+                           f'accepted for {guest}')
 
 
 def _machine(machine, lossy):

@@ -17,9 +17,13 @@ CHANCES = {
 
 
 class Weather:
-    """Which of these faults are on in a schedule."""
+    """Which of these faults are on in a schedule.
+
+    :ivar strength: by which their chances are multiplied
+    """
 
     hangs_for = 180.0
+    strength = 1.0
 
     def __init__(self, random, looks):
         """:param looks: a counter; counts each fault that happens"""
@@ -35,7 +39,8 @@ class Weather:
 
     def happens(self, name):
         """Return whether a fault happens now."""
-        if name not in self._on or self._random.random() >= CHANCES[name]:
+        if name not in self._on or (
+                self._random.random() >= CHANCES[name] * self.strength):
             return False
         self._looks[f'fault:{name}'] += 1
         return True

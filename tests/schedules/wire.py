@@ -172,7 +172,7 @@ class Server:
 
     def _serve(self, request, box):
         here, network = hub.running, self._network
-        here.point()
+        here.point('dispatch')
         try:
             reply = self._dispatcher.dispatch(types.SimpleNamespace(
                 ctxt=request['context'], message=request,

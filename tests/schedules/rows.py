@@ -1,0 +1,87 @@
+"""What commits make of the rows of instances: parts of I1, I3 and I5."""
+
+import dataclasses
+
+from computed import states
+
+QUERY = ('SELECT uuid, instances.host, instances.revision, vm_state, '
+         'task_state, power_state, claim_id, claim_owner, service_id '
+         'FROM instances LEFT JOIN services ON services.host = instances.host')
+# A power state is recorded by these facts; a new name changes none of them.
+FACTS = ('vm_state', 'task_state', 'power_state', 'claim_id')
+
+
+@dataclasses.dataclass
+class Known:
+    """A row as the last commit left it.
+
+    :ivar since: when one of its ``FACTS`` changed last
+    :ivar revisions: all that it had, in order
+    """
+
+    row: dict
+    since: float
+    revisions: list
+
+
+class Rows:
+    """Compares each commit with the one before, and with the guests."""
+
+    def __init__(self, clock, judge, powers):
+        """:param powers: returns the power states that the guest of a uuid
+            has on the machines of a host
+        """
+        self._clock, self._judge, self._powers = clock, judge, powers
+        self._known = {}
+        # {(uuid, power state): when a guest had it last}
+        self._had = {}
+
+    def had(self, uuid, power):
+        """Note that a guest had this power state until now."""
+        self._had[uuid, power] = self._clock()
+
+    def committed(self, rows):
+        """Judge what a commit has left; ``rows`` are those of ``QUERY``."""
+        for row in rows:
+            if row['claim_id']:
+                self._judge.claimed(row['claim_id'])
+            known = self._known.get(row['uuid'])
+            if known is None:
+                known = self._known[row['uuid']] = Known(
+                    row, self._clock(), [])
+            elif not self._judge.losses:
+                self._ensure_so(known, row)
+                self._ensure_ended_by_its_service(known.row, row)
+            if any(known.row[name] != row[name] for name in FACTS):
+                known.since = self._clock()
+            if row['revision'] not in known.revisions[-1:]:
+                known.revisions.append(row['revision'])
+            known.row = row
+
+    def _ensure_so(self, known, row):
+        """What is recorded was so after the row was written before."""
+        power, uuid = row['power_state'], row['uuid']
+        if power == known.row['power_state']:
+            return
+        self._judge.looks['power state recorded'] += 1
+        if (power not in self._powers(row['host'], uuid) and
+                self._had.get((uuid, power), -1.0) < known.since):
+            self._judge.fail('record', f'{uuid[:4]} is recorded as '
+                             f'{states.power_name(power)}')
+
+    def _ensure_ended_by_its_service(self, before, row):
+        """What has lost a host does not end the claims that it had there."""
+        owner = (before['claim_owner'] or ':').partition(':')[0]
+        if before['claim_id'] and not row['claim_id'] and (
+                row['service_id'] != owner):
+            self._judge.fail('ended-by-former', f'a claim on '
+                             f'{row["uuid"][:4]}, of {before["claim_owner"]}')
+
+    def saved(self, uuid, before, after):
+        """A user has changed what it read at the revision ``before``."""
+        revisions = self._known[uuid].revisions
+        self._judge.looks['save'] += 1
+        if not self._judge.losses and after in revisions and (
+                revisions[revisions.index(after) - 1] != before):
+            self._judge.fail('overwritten', f'{uuid[:4]} was read at '
+                             f'{before}, and {after} follows a later one')

@@ -1,0 +1,92 @@
+"""What commits may not make of rows; each is caught."""
+
+import collections
+import types
+
+import pytest
+
+from computed import states
+from tests.schedules import rows as rows_module
+
+UUID = '00000000-0000-4000-8000-000000000001'
+
+
+class Scene:
+    """A row, its guest, and the failures found."""
+
+    def __init__(self):
+        self.now, self.power, self.kinds = 0.0, states.RUNNING, []
+        judge = types.SimpleNamespace(
+            losses=[], looks=collections.Counter(),
+            claimed=lambda claim_id: None,
+            fail=lambda kind, text: self.kinds.append(kind))
+        self.rows = rows_module.Rows(
+            lambda: self.now, judge, lambda host, uuid: [self.power])
+        self._row = {
+            'uuid': UUID, 'host': 'h0', 'revision': 0, 'claim_id': None,
+            'claim_owner': None, 'service_id': 's1', 'task_state': None,
+            'vm_state': states.ACTIVE, 'power_state': states.RUNNING}
+        self.commit()
+
+    def commit(self, **values):
+        self.now += 1
+        self._row = {**self._row, **values,
+                     'revision': self._row['revision'] + 1}
+        self.rows.committed([self._row])
+
+    def becomes(self, power):
+        self.now += 1
+        self.rows.had(UUID, self.power)
+        self.power = power
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+def test_a_power_state_is_recorded_that_the_guest_has_or_just_had(scene):
+    scene.becomes(states.SHUTDOWN)
+    scene.commit(power_state=states.SHUTDOWN)
+    scene.becomes(states.RUNNING)
+    scene.becomes(states.SHUTDOWN)
+    scene.commit(power_state=states.RUNNING)
+    assert scene.kinds == []
+
+
+def test_a_power_state_is_recorded_that_the_guest_never_had(scene):
+    scene.commit(power_state=states.NOSTATE)
+    assert scene.kinds == ['record']
+
+
+def test_a_record_undoes_a_later_result(scene):
+    scene.becomes(states.SHUTDOWN)
+    scene.commit(power_state=states.SHUTDOWN, vm_state=states.STOPPED)
+    scene.commit(power_state=states.RUNNING)
+    assert scene.kinds == ['record']
+
+
+@pytest.mark.parametrize('service, kinds', [
+    ('s1', []), ('s2', ['ended-by-former'])])
+def test_a_claim_is_ended_by_the_service_that_has_the_host(
+        scene, service, kinds):
+    scene.commit(claim_id='c1', claim_owner='s1:b1')
+    scene.commit(service_id=service)
+    scene.commit(claim_id=None, claim_owner=None)
+    assert scene.kinds == kinds
+
+
+def test_a_claim_of_a_former_service_is_taken_over_first(scene):
+    scene.commit(claim_id='c1', claim_owner='s1:b1')
+    scene.commit(claim_id='c2', claim_owner='s2:b2', service_id='s2')
+    scene.commit(claim_id=None, claim_owner=None)
+    assert scene.kinds == []
+
+
+@pytest.mark.parametrize('read_at, kinds', [(1, ['overwritten']), (2, [])])
+def test_a_user_changes_what_somebody_else_has_changed(
+        scene, read_at, kinds):
+    scene.commit(vm_state=states.STOPPED)
+    scene.commit()
+    scene.rows.saved(UUID, read_at, 3)
+    assert scene.kinds == kinds
