@@ -84,6 +84,7 @@ class Databases:
     def _lost(self, commits, text):
         if commits:
             self._cell.judge.lost(f'{text}; {commits} commits are lost')
+            self._cell.reads.lost()
         else:
             hub.running.tell(text)
 

@@ -116,7 +116,7 @@ class Sudden(database_faults.Databases):
     def lose_state(self):
         """A machine gets a new state path. Its guests run on."""
         machine = self._some(self._cell.machines)
-        if not machine.ready:
+        if not (machine.alive and machine.ready):
             return
         machine.crash()
         shutil.rmtree(machine.state_path)

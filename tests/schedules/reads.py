@@ -48,6 +48,10 @@ class Reads:
             if not known or known[-1][1] != row['revision']:
                 known.append((commit.at, row['revision']))
 
+    def lost(self):
+        """The database went back: revisions may be smaller now."""
+        self._history.clear()
+
     def answered(self, answer):
         """Judge an answer."""
         now, truth = self._clock(), self._cluster.primary.log

@@ -224,6 +224,12 @@ def test_an_exact_answer_has_every_change_of_its_host(scene):
             log.replica, 1, 'replica', 'after_host', 1.0, 0.0, False,
             True, {'h0': revision}))
         assert scene.kinds() == kinds
+    scene.judge.found.clear()
+    found.lost()
+    found.answered(reads_module.Answer(
+        log.replica, 1, 'replica', 'after_host', 1.0, 0.0, False, True,
+        {'h0': 6}))
+    assert scene.kinds() == []
 
 
 def test_a_user_does_not_see_what_it_wrote(scene):

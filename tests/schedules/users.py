@@ -68,7 +68,9 @@ class User:
         outcome = self._ask(row.create)
         if outcome == judge.UNKNOWN:
             self._say(f'{guest} {outcome}, creates it again')
-            outcome = self._ask(row.create)
+            # A refusal is of this request only.
+            outcome = (judge.ACCEPTED if self._ask(row.create) ==
+                       judge.ACCEPTED else judge.UNKNOWN)
         self._say(f'{guest} {outcome}')
         self._judge.created(guest, outcome)
         if outcome == judge.ACCEPTED:
@@ -89,7 +91,7 @@ class User:
         """Return what a user is told: accepted, refused or unknown."""
         try:
             call()
-        except exception.PeerFailed as error:
+        except (exception.PeerFailed, exception.DatabaseFailed) as error:
             self._judge.fail('peer-failed', str(error))
             return judge.UNKNOWN
         except exception.OutcomeUnknown:
