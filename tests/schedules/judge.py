@@ -42,12 +42,14 @@ class Request:
     :ivar ended: when its caller was told, or gave up; None: it still waits
     :ivar outcome: what the caller was told
     :ivar done: whether an act for it was seen
+    :ivar forgotten: whether its host has lost its state meanwhile
     """
 
     op: str
     ended: float | None = None
     outcome: str = PENDING
     done: bool = False
+    forgotten: bool = False
 
     @property
     def open(self):
@@ -277,6 +279,8 @@ class Judge:
             if guest.machine is machine:
                 guest.wishes = guest.wishes | {state_of(
                     machine.guests.infos.get(guest.uuid))}
+                for request in guest.requests:
+                    request.forgotten = request.open
 
     def crashed(self, machine):
         """A daemon has died; what it did has no end."""

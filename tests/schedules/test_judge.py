@@ -97,6 +97,7 @@ def test_a_machine_that_has_lost_its_state_leaves_things_undone(scene):
     scene.request('stop')
     scene.judge.forgets(scene.machine)
     assert scene.guest.wishes == {judge_module.ON, judge_module.OFF}
+    assert list(verdict._requests(scene.guest, _row())) == []
 
 
 def test_what_nobody_asked_for(scene):

@@ -116,9 +116,9 @@ def _guest(guest, row, lossy):
 
 def _requests(guest, row):
     """What was accepted is done."""
-    accepted = sum(request.outcome == judge.ACCEPTED
-                   for request in guest.requests)
-    done = sum(request.done for request in guest.requests)
+    accepted = sum(one.outcome == judge.ACCEPTED and not one.forgotten
+                   for one in guest.requests)
+    done = sum(one.done for one in guest.requests)
     if done < accepted and row and not row['fault'] and (
             row['vm_state'] not in OPEN):
         yield 'not-done', (f'{done} of {accepted} requests that were '
