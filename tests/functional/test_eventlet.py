@@ -247,6 +247,6 @@ def test_what_holds_every_thread_does_not_hold_the_end(tmp_path, killed):
     killed.append(process)
     assert process.stdout.readline() == 'started\n'
     process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=30)[1]
+    said = process.communicate(timeout=30 * waiting.PATIENCE)[1]
     assert process.returncode == 1
     assert 'in stop' in said, 'where it hung'

@@ -497,7 +497,7 @@ def test_an_empty_state_path_is_not_the_working_directory(tmp_path):
     done = subprocess.run(
         [sys.executable, '-P', '-m', 'computed.cmd.computed', '--config-file',
          str(config)], cwd=tmp_path,
-        capture_output=True, text=True, timeout=30)
+        capture_output=True, text=True, timeout=30 * waiting.PATIENCE)
     assert done.returncode == 1
     assert '[DEFAULT] state_path = : it is empty.' in done.stderr
     assert list(tmp_path.iterdir()) == [config]

@@ -211,7 +211,7 @@ class RabbitMQ:
         """Run ``rabbitmqctl``; returns what it printed."""
         done = subprocess.run(
             [self._ctl, '--quiet', *words], capture_output=True, text=True,
-            env=self._environment(), timeout=60)
+            env=self._environment(), timeout=60 * waiting.PATIENCE)
         if done.returncode:
             raise AssertionError(done.stdout + done.stderr)
         return done.stdout
@@ -230,7 +230,7 @@ class RabbitMQ:
             [self._erl_call, '-address', f'127.0.0.1:{self._dist_port}',
              '-c', cookie, '-e', '-fetch_stdout', '-no_result_term'],
             input=f'{expressions}, io:put_chars("{end}").\n',
-            capture_output=True, text=True, timeout=60)
+            capture_output=True, text=True, timeout=60 * waiting.PATIENCE)
         if not done.stdout.endswith(end):
             raise AssertionError(f'{expressions}: {done}')
         return done.stdout.removesuffix(end)
