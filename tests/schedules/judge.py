@@ -43,6 +43,8 @@ class Request:
     :ivar outcome: what the caller was told
     :ivar done: whether an act for it was seen
     :ivar forgotten: whether its host has lost its state meanwhile
+    :ivar hopeless: whether it must be refused, because the guest was off when
+        it was sent, and nobody had asked for anything else
     """
 
     op: str
@@ -50,6 +52,7 @@ class Request:
     outcome: str = PENDING
     done: bool = False
     forgotten: bool = False
+    hopeless: bool = False
 
     @property
     def open(self):
@@ -162,7 +165,8 @@ class Judge:
 
     def asks(self, guest, op):
         """A user sends a request."""
-        request = Request(op)
+        request = Request(op, hopeless=op in OF_RUNNING and (
+            guest.wishes == {OFF}))
         guest.requests.append(request)
         return request
 
@@ -212,11 +216,7 @@ class Judge:
         state = GONE if after is None else ON if is_ else OFF
         # Judged by what was right before this act.
         if act.serves_request:
-            self._ensure_asked(guest, act)
-            if act.op in OF_RUNNING and not was and (
-                    guest.wishes == {OFF} and not self.losses):
-                self.fail('wrong-state', f'{act.op} of {guest}: its user was '
-                          'told that it is stopped')
+            self._ensure_asked(guest, act, before)
         elif was and (not is_ or act.what == 'reboot'):
             self._ensure_may_end(guest, act)
         elif is_ and not was:
@@ -236,7 +236,7 @@ class Judge:
                         if other.open}
                 break
 
-    def _ensure_asked(self, guest, act):
+    def _ensure_asked(self, guest, act, before):
         # From then on everybody sees that it is under way.
         now = self._granted.get(act.claim_id, self._clock())
         asked = [one for one in guest.requests
@@ -248,6 +248,10 @@ class Judge:
             self.fail('late', f'{act.op} of {guest} begun '
                       f'{now - max(one.ended for one in asked):.0f} s after '
                       'it was given up')
+        left = [one for one in asked if not one.done]
+        if not self.losses and before not in states.ON and left and all(
+                one.hopeless for one in left):
+            self.fail('wrong-state', f'{act.op} of {guest}, which is stopped')
         if act.what == 'reboot':
             guest.reboots[act.op] += 1
             if guest.reboots[act.op] > len(asked):

@@ -53,7 +53,7 @@ ALL = {
         'held = [fence.stands(owner, new)]', 'ends'),
     'a claim is settled at any revision': Mutation(
         'db/cell/claim.py', "if row.get('revision') is not None:",
-        'if False:', 'ghosts'),
+        'if False:', 'echoes'),
     'a run that was replaced settles claims': Mutation(
         'db/cell/claim.py',
         'held = [prepared.equals(model.claim_id, claim_id),\n'

@@ -74,7 +74,8 @@ _SHORT = {'hosts': (1,), 'conductors': (1,), 'replicas': (0, 1),
           'rates': (2.0, 5.0)}
 # As short, and dense: users hardly think.
 _DENSE = {**_SHORT, 'length': 40.0, 'users': (3,), 'rates': (6.0,),
-          'thinks': 2.0}
+          'thinks': 2.0, 'jitters': (0.01, 0.05)}
+_WITH_REPLICAS = {**_DENSE, 'replicas': (1, 2)}
 _FULL = {'conductors': (2,), 'replicas': (2,)}
 
 PROFILES = {
@@ -85,20 +86,19 @@ PROFILES = {
     'failovers': Profile(
         ('fail_over', 'switch_over', 'db_restart', 'crash_conductor',
          'lose_commit', 'cut_db', 'wrong_database'), chance=0.6,
-        replicas=(1, 2), conductors=(2,), rates=(3.0, 8.0)),
+        **{**_WITH_REPLICAS, 'conductors': (2,)}),
     'losses': Profile(
         ('fail_over_lagging', 'restore', 'restore_unsaid', 'fail_back',
-         'lag', 'crash_host'), chance=0.7,
-        replicas=(1, 2)),
+         'lag', 'crash_host'), chance=0.7, **_WITH_REPLICAS),
     'copies': Profile(
-        ('clone', 'second', 'crash_host', 'freeze_host', 'cut_rpc', 'late'),
-        chance=0.6, rates=(3.0, 8.0)),
+        ('clone', 'second', 'crash_host', 'freeze_host', 'cut_rpc', 'late',
+         'slow'), chance=0.7, **{**_DENSE, 'least_calm': 30.0}),
     'lateness': Profile(
         ('late', 'twice', 'freeze_long', 'freeze_host', 'lose_reply'),
-        chance=0.7, jitters=(0.01, 0.05)),
+        chance=0.7, **{**_DENSE, 'length': 60.0}),
     'replicas': Profile(
         ('lag', 'slow_reads', 'stall_replica', 'freeze_conductor'),
-        chance=0.8, replicas=(1, 2), jitters=(0.01, 0.05)),
+        chance=0.8, slow_at=('committed',), **_WITH_REPLICAS),
     'crashes': Profile(
         ('crash_host', 'crash_conductor', 'reboot_machine', 'slow',
          'lose_commit', 'lose_reply', 'driver', 'hang', 'lies', 'fill_disk',
@@ -110,6 +110,9 @@ PROFILES = {
     'ghosts': Profile(
         ('late', 'twice', 'lose_reply', 'guest_dies', 'slow'), strength=2.0,
         slow_at=('dispatch',), **_DENSE),
+    # Requests that arrive once more, later.
+    'echoes': Profile(('twice',), strength=5.0, slow_at=('dispatch',),
+                      **{**_DENSE, 'thinks': 0.5}),
     # Conductors are away, and ends are told late.
     'ends': Profile(
         ('crash_conductor', 'lose_commit', 'lose_reply', 'slow'), chance=0.8,

@@ -79,7 +79,7 @@ def test_a_task_may_stop_what_died_and_came_back(scene):
 def test_a_stopped_instance_is_rebooted(scene):
     scene.request('stop')
     scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
-    scene.judge.asks(scene.guest, 'reboot')
+    scene.request('reboot')
     scene.act('reboot', 'reboot', states.SHUTDOWN, states.RUNNING)
     assert scene.kinds() == ['wrong-state']
 
