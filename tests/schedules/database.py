@@ -6,6 +6,9 @@ import os
 from tests.schedules import hub
 from tests.schedules import servers
 
+# The name of a server with another database.
+OTHER = 'other'
+
 
 @dataclasses.dataclass
 class Span:
@@ -155,7 +158,7 @@ class Cluster:
 
         :param uuid: of that database
         """
-        self.misled = self._new(name='other')
+        self.misled = self._new(name=OTHER)
         self.misled.write(
             ('UPDATE database_identity SET uuid = ?', uuid))
         self.address[self._path('primary')] = self.misled

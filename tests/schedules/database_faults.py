@@ -138,6 +138,11 @@ class Databases:
         def back():
             hub.running.tell('the address of the primary is right again')
             self._sever(cluster.lead())
+            # One that has begun with the other database stays with it.
+            for conductor in self._cell.conductors:
+                if conductor.process not in self._cell.served:
+                    conductor.crash()
+                    conductor.start_in(1.0)
         hub.running.after(self._within(25), back)
 
     def wall_db(self):
