@@ -78,6 +78,8 @@ def as_known(result: base.ComputedObject, theirs: base.Versions) -> Values:
     :param theirs: ``{name: version}`` of the objects that the peer knows
     :raises computed.exception.IncompatiblePeer: no version is known to both
     """
+    if theirs == versions.tree(result.obj_name()):
+        return result.obj_to_primitive()
     manifest = versions.agreed(theirs)
     return result.obj_to_primitive(
         target_version=versions.common(

@@ -31,6 +31,9 @@ NEUTRAL: dict[type, typing.Any] = {
     fields.UUIDField: '', fields.BooleanField: False,
     fields.DateTimeField: datetime.datetime(
         1970, 1, 1, tzinfo=datetime.UTC)}
+# The library keeps the value of a field in an attribute with this before its
+# name; a test checks it.
+STORED = '_obj_'
 Method = abc.Callable[..., typing.Any]
 
 
@@ -140,6 +143,20 @@ class ComputedObject(ovo.VersionedObject):
         """Return the fields whose values in the database do not fit them."""
         return self.damaged if (
             DAMAGED in self.fields and self.obj_attr_is_set(DAMAGED)) else []
+
+    def obj_attr_is_set(self, attrname: str) -> bool:
+        """Return whether a field has a value."""
+        # The library makes a list of all fields to look a name up.
+        return (STORED + attrname in vars(self) if attrname in self.fields
+                else super().obj_attr_is_set(attrname))
+
+    def obj_what_changed(self) -> set[str]:
+        """Return the fields that have changed, or whose objects have."""
+        stored = vars(self)
+        inside = {name for name in self.fields if isinstance(
+            one := stored.get(STORED + name), ovo.VersionedObject) and
+            one.obj_what_changed()}
+        return self._changed_fields & self.fields.keys() | inside
 
     def __deepcopy__(self, memo: dict[int, typing.Any]) -> typing.Self:
         twin = super().__deepcopy__(memo)
@@ -282,7 +299,7 @@ def remotable_read(method: Method) -> typing.Any:
         else:
             found = client.object_class_action_versions(
                 asked, cls.obj_name(), method.__name__,
-                ovo.obj_tree_get_versions(cls.obj_name()), args, kwargs)
+                versions.tree(cls.obj_name()), args, kwargs)
         # The tolerance was for this read only.
         for member in members(found):
             member._context = context

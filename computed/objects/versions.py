@@ -62,9 +62,9 @@ def agreed(manifest: dict[str, str]) -> dict[str, str]:
             for name, version in manifest.items() if known(name)}
 
 
-def tree(primitive: dict[str, typing.Any]) -> dict[str, str]:
+def tree(name: str) -> dict[str, str]:
     """Return this release's versions of an object and of all objects in it."""
-    return ovo.obj_tree_get_versions(primitive[NAME])
+    return ovo.obj_tree_get_versions(name)
 
 
 def is_object(value: object) -> bool:

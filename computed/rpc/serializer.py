@@ -76,7 +76,8 @@ class BackportingSerializer(Serializer):
                 primitive[versions.NAME]):
             try:
                 return conductor.object_backport_versions(
-                    context, primitive, versions.tree(primitive))
+                    context, primitive,
+                    versions.tree(primitive[versions.NAME]))
             except exception.ComputedError as error:
                 LOG.info('No conductor translates %(name)s %(version)s. Only '
                          'the fields that this release knows are read: '
