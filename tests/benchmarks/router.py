@@ -64,7 +64,7 @@ def added(database, rounds):
             return instance.get_all_by_host(tolerant, HOST)
 
         def theirs():
-            with replica.reader.using(bare):
+            with replica.facade.reader.connection.using(bare):
                 return instance.get_all_by_host.__wrapped__(bare, HOST)
 
         extra = statements(ours) - statements(theirs)

@@ -9,6 +9,7 @@ import threading
 import uuid
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import event
 
 from computed import context
@@ -445,3 +446,34 @@ def test_a_primary_gone_read_only_is_said_in_one_line(router, pair):
 
     with pytest.raises(exception.PrimaryReadOnly):
         instance.create(context.new(), other())
+
+
+def test_a_connection_on_which_nothing_can_begin_goes_back_at_once(router):
+    given, back = [], []
+    engine = router.primary.facade.writer.get_engine()
+    event.listen(engine, 'checkout', lambda *where: given.append(where))
+    event.listen(engine, 'checkin', lambda *where: back.append(where))
+
+    @event.listens_for(engine, 'begin', insert=True)
+    def _(connection):
+        raise sa.exc.OperationalError(
+            'BEGIN', {}, sqlite3.OperationalError('database is locked'))
+
+    with pytest.raises(exception.PrimaryUnreachable) as refused:
+        instance.create(context.new(), other())
+    # The error is still in hand, and with it whatever it refers to.
+    assert len(back) == len(given) == 1, refused
+
+
+def test_a_write_that_is_undone_leaves_nothing(router, pair):
+    @cell.write
+    def change(ctxt):
+        revision.bump(ctxt, fixtures.HOST)
+        cell.undo(ctxt)
+        return 'undone'
+
+    before = pair.sql(pair.primary, 'SELECT * FROM hosts')
+    ctxt = context.new()
+    assert change(ctxt) == 'undone'
+    assert pair.sql(pair.primary, 'SELECT * FROM hosts') == before
+    assert not ctxt.tokens

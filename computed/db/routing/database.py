@@ -10,15 +10,10 @@ import math
 import typing
 from collections import abc
 
-from oslo_db.sqlalchemy import enginefacade
-
 from computed import context as computed_context
 
 if typing.TYPE_CHECKING:
     from computed.db.routing import router as router_module
-
-# The context carries its transaction only where there is a database.
-enginefacade.transaction_context_provider(computed_context.RequestContext)
 
 Query = abc.Callable[..., typing.Any]
 # A query keeps its signature when it is decorated.

@@ -22,8 +22,6 @@ class Node:
     :ivar name: the address, without credentials
     :ivar identity: the server last seen there; None if it is not known. A
         connection to any other server is not used.
-    :ivar writer: opens a transaction that may write; ``reader``: one that
-        ends by a rollback
     :ivar database_id: returns the only database to use there; empty: any
     """
 
@@ -51,8 +49,12 @@ class Node:
             # A node that is down must not delay the others.
             max_retries=0)
         self.facade.append_on_engine_create(self.prepare)
-        self.writer = self.facade.writer.connection
-        self.reader = self.facade.reader.connection
+        self._engines = self.facade.writer
+
+    @property
+    def engine(self) -> sa.Engine:
+        """Return the pool of connections; the first use makes it."""
+        return self._engines.get_engine()
 
     def prepare(self, engine: sa.Engine) -> None:
         """Prepare the connections of an engine to this node."""
@@ -87,7 +89,7 @@ class Node:
 
     def dispose(self) -> None:
         """Close every pooled connection; those in use close on return."""
-        self.facade.writer.get_engine().dispose()
+        self.engine.dispose()
 
 
 @dataclasses.dataclass(frozen=True)

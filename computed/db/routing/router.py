@@ -109,8 +109,7 @@ class Router:
         scope = transaction.open_scope(context)
         if scope is not None:
             self.read_stats.read(query, scope.node, 'in_transaction')
-            with scope.node.reader.allow_async.using(context):
-                return call()
+            return call()
         read = answers.Read(query, call, context, covered)
         with self._resync_place(read):
             if context.after is not None:
@@ -150,8 +149,7 @@ class Router:
                 (scope and not scope.writes)):
             raise exception.ReadOnlyScope(function=name)
         if scope is not None:
-            with scope.node.writer.using(context):
-                return call()
+            return call()
         try:
             number, result, scope = self._repeated(
                 call, context, heartbeat, ours)

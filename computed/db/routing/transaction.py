@@ -44,10 +44,6 @@ class Divided(Exception):
     """The connection reads from another server than it writes to."""
 
 
-class _Undone(Exception):
-    """Rolls back a transaction of which no part was needed."""
-
-
 @contextlib.contextmanager
 def place(places: threading.Semaphore,
           refusal: Exception) -> abc.Iterator[None]:
@@ -104,12 +100,14 @@ def opened(context: computed_context.RequestContext, node: 'nodes.Node',
     :raises computed.exception.CommitUnknown: the connection broke during the
         commit
     """
-    facade = node.writer if writes else node.reader
     scope = context.db_scope = Scope(node, writes)
     committing = False
     token = sqlite.writing.set(writes)
     try:
-        with facade.using(context) as connection:
+        # The transaction of oslo.db keeps its connection if it cannot begin.
+        with (node.engine.connect() as connection,
+              connection.begin() as transaction):
+            context.connection = connection
             scope.identity = connection.info.get('identity')
             try:
                 ensure_database(context, connection.info.get('database'))
@@ -123,11 +121,9 @@ def opened(context: computed_context.RequestContext, node: 'nodes.Node',
                 connection.detach()
                 raise ReadOnlyServer(node.name)
             yield scope
-            if scope.undone:
-                raise _Undone
-            committing = writes
-    except _Undone:
-        pass
+            committing = writes and not scope.undone
+            if not committing:
+                transaction.rollback()
     except ERRORS as error:
         if committing and is_lost(error):
             raise exception.CommitUnknown() from error
