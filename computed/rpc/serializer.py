@@ -14,6 +14,9 @@ from computed.objects import versions
 
 LOG = logging.getLogger(__name__)
 
+# Types whose values travel as they are. Most values have one of them.
+PLAIN = frozenset([str, int, float, bool, type(None)])
+
 
 class Serializer(messaging.Serializer):
     """Carries objects and the whole context over the wire.
@@ -22,14 +25,20 @@ class Serializer(messaging.Serializer):
     this release knows.
     """
 
-    def __init__(self) -> None:
-        self._objects = ovo.VersionedObjectSerializer()
-        self._objects.OBJ_BASE_CLASS = base.ComputedObject
-
     def serialize_entity(self, context: computed_context.RequestContext,
                          entity: typing.Any) -> typing.Any:
         """Return ``entity`` as JSON can express it."""
-        return self._objects.serialize_entity(context, entity)
+        if isinstance(entity, dict):
+            return {key: member if type(member) in PLAIN else
+                    self.serialize_entity(context, member)
+                    for key, member in entity.items()}
+        if isinstance(entity, list | tuple | set):
+            return [member if type(member) in PLAIN else
+                    self.serialize_entity(context, member)
+                    for member in entity]
+        if isinstance(entity, ovo.VersionedObject):
+            return entity.obj_to_primitive()
+        return entity
 
     def deserialize_entity(self, context: computed_context.RequestContext,
                            entity: typing.Any) -> typing.Any:
@@ -42,10 +51,12 @@ class Serializer(messaging.Serializer):
                     ovo_exception.UnsupportedObjectError):
                 return self._newer(context, entity)
         if isinstance(entity, list | tuple):
-            return [self.deserialize_entity(context, member)
+            return [member if type(member) in PLAIN else
+                    self.deserialize_entity(context, member)
                     for member in entity]
         if isinstance(entity, dict):
-            return {key: self.deserialize_entity(context, member)
+            return {key: member if type(member) in PLAIN else
+                    self.deserialize_entity(context, member)
                     for key, member in entity.items()}
         return entity
 

@@ -22,6 +22,7 @@ from computed.logs import printable
 
 # The wire form of a row of a claim.
 Row = abc.Mapping[str, typing.Any]
+_NOW = dialects.utcnow()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,7 +78,7 @@ def ensure(rows: abc.Iterable[Row]) -> None:
 def resolved(values: Row) -> dict[str, typing.Any]:
     """Return values to write; the word for now becomes the database's time.
     """
-    return {name: dialects.utcnow() if value == states.NOW else value
+    return {name: _NOW if value == states.NOW else value
             for name, value in values.items()}
 
 
