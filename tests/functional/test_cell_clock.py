@@ -204,6 +204,24 @@ def test_a_database_of_an_earlier_incarnation_went_back_too(
     assert len(said(caplog)) == 1
 
 
+def test_a_backup_may_show_the_second_that_was_seen_last(router, pair, caplog):
+    """The first backup was noticed, and began a new incarnation."""
+    keeper = clock_keeper.Keeper()
+    show(pair, 500)
+    keeper.turn()
+    old = current(pair)[0]
+    later = begin_another(pair)
+    show(pair, 400)
+    keeper.turn()
+    pair.sql(pair.primary, 'UPDATE database_identity SET incarnation = ?',
+             old)
+    # A request finds out which server is the primary after the restore.
+    router.incarnation.adopt(old)
+    keeper.turn()
+    assert current(pair)[0] not in (old, later)
+    assert len(said(caplog)) == 1
+
+
 def test_a_failover_that_lost_seconds_has_an_incarnation_already(
         router, pair, caplog):
     keeper = clock_keeper.Keeper()

@@ -113,16 +113,22 @@ class Cluster:
     def fail_over(self, replica, former_lives):
         """Make ``replica`` the primary, with what it has.
 
-        A new replica takes its place.
+        New replicas take its place, and those of replicas that have more.
 
         :param former_lives: the former primary lives on, read-only, and open
             sessions to it stay
         :returns: how many commits are lost
         """
-        former, place = self.primary, self.replicas.index(replica)
+        former = self.primary
         former.read_only, former.up = former_lives, former_lives
         self._take_over(replica)
-        self._replace(place)
+        for place, one in enumerate(self.replicas):
+            if one is replica:
+                self._replace(place)
+            elif self.shared(one, len(one.log)) < len(one.log):
+                # It has what is lost, so it cannot follow.
+                one.up = False
+                self._replace(place)
         return len(former.log) - len(replica.log)
 
     def restore(self, length):

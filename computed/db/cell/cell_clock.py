@@ -131,7 +131,10 @@ def advance(context: computed_context.RequestContext,
     :param incarnation: of the database, as this conductor knows it
     :param counts: see :func:`ensure_forward`
     """
-    if seen is not None:
+    counts = counts or {}
+    # What was seen may be of another incarnation than the one that a request
+    # has found meanwhile. A dump may show the same second by chance.
+    if seen is not None and not _lacks(seen, incarnation, counts):
         # A call that is to be noted changes the whole row.
         old, new = ((seen, seen.next().hear()) if heard else
                     (seen, seen.next()))
@@ -139,8 +142,8 @@ def advance(context: computed_context.RequestContext,
             return Turn(new, True, True, incarnation)
     now, current = _look(context)
     loss = None
-    if _lacks(now, current, counts or {}):
-        loss = ensure_forward(context, counts or {})
+    if _lacks(now, current, counts):
+        loss = ensure_forward(context, counts)
         now, current = _look(context)
     # Another conductor may have noted a call since, and added no second.
     due = seen is not None and now.seconds == seen.seconds
