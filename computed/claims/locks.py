@@ -1,4 +1,8 @@
-"""One lock for each instance, shared by tasks, operations and events."""
+"""One lock for each instance, shared by tasks, operations and events.
+
+The locks are a second line: the primary grants one claim at a time. They save
+requests that it would refuse.
+"""
 
 import contextlib
 import threading

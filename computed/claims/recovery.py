@@ -56,6 +56,8 @@ def left_behind(asker: claims.Claims,
     ended = set()
     for entry in asker.journal.entries():
         if entry.ended:
+            # A second line: a start tells the ends first. If one of them is
+            # refused, this saves a repetition, which does no harm.
             ended.add(entry.claim_id)
         elif entry.claim_id not in granted | asker.in_hand:
             asker.journal.forget(entry.claim_id)

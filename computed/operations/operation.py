@@ -136,6 +136,7 @@ def claimed(manager: Manager, context: Context, operation: Operation,
 
     The caller holds the lock of the instance, or nobody works on it yet.
     """
+    # The task_state is a second line: a row that has one is claimed, too.
     expected: dict[str, object] = {'task_state': None, **operation.facts}
     if operation.from_states:
         expected['vm_state'] = list(operation.from_states)

@@ -106,6 +106,7 @@ def repair(manager: policy_module.Manager, context: claims.Context,
             guest = look_at(manager, claim.uuid)
             if guest is None:
                 return REFUSED
+        # For the facts that the claim names, this row is as it was chosen.
         verdict = policy.judge(manager, claim.instance, guest)
         if not verdict.repair:
             metrics.drift.labels(policy.name, 'false').inc()

@@ -132,6 +132,8 @@ class Policy(abc.ABC):
         if not self.looks_at_guests:
             return Look(rows, None)
         snapshot = manager.calls.list_instances()
+        # A second line: each guest is looked at again before anything is
+        # done. It saves a false warning for each guest that is not listed.
         if not snapshot.complete:
             raise exception.DriverNotReady(reason='its list is incomplete')
         return Look(rows, snapshot)

@@ -111,7 +111,7 @@ PROFILES = {
         ('late', 'twice', 'lose_reply', 'guest_dies', 'slow'), strength=2.0,
         slow_at=('dispatch',), **_DENSE),
     # Requests that arrive once more, later.
-    'echoes': Profile(('twice',), strength=5.0, slow_at=('dispatch',),
+    'echoes': Profile(('twice', 'driver'), strength=5.0, slow_at=('dispatch',),
                       **{**_DENSE, 'thinks': 0.5}),
     # Conductors are away, and ends are told late.
     'ends': Profile(
