@@ -191,11 +191,11 @@ ALL = {
         'return False', 'losses'),
     # hosts and requests
     'the clock of the database tells who is silent': Mutation(
-        'db/cell/host.py', '    return max(now.hear().listened - '
-        '_known(service.heard_listened) - 1,\n               0)',
-        '    with cell.router.primary.facade.writer.get_engine().connect() '
-        'as link:\n        return (link.scalar(sa.select(dialects.utcnow()))'
-        ' - service.last_seen).total_seconds()',
+        'db/cell/host.py', '(former, life, cell_clock.read(context))',
+        """(former, life, dataclasses.replace(
+            cell_clock.read(context), listened=former.heard_listened + int((
+                context.connection.scalar(sa.select(dialects.utcnow())) -
+                former.last_seen).total_seconds())))""",
         'copies'),
     'a late request is carried out': Mutation(
         'rpc/dispatch.py', "if getattr(method, 'needs_ticket', False):",
