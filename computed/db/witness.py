@@ -12,6 +12,9 @@ import threading
 KEPT = 8
 # More than any clock ever counts, and less than a column can hold.
 LIMIT = 2 ** 48
+# The count of an incarnation after which another was seen. If it is seen
+# again, the database went back, whatever its clock shows.
+OVER = LIMIT - 1
 
 # {incarnation: seconds of the clock of the cell}
 Seen = dict[str, int]
@@ -29,11 +32,18 @@ class Witness:
         self._seen = sound(seen)
         self.latest: tuple[str | None, int] = None, 0
 
-    def note(self, incarnation: str | None, seconds: int) -> None:
-        """Note what the database shows, or what was told of it."""
+    def note(self, incarnation: str | None, seconds: int,
+             in_order: bool = False) -> None:
+        """Note what the database shows, or what was told of it.
+
+        :param in_order: it shows this after all that was noted before. What
+            hosts are told may arrive in another order.
+        """
         if incarnation is None:
             return
         with self._lock:
+            if in_order and self.latest[0] not in (None, incarnation):
+                self._seen[self.latest[0]] = OVER
             self.latest = incarnation, seconds
             # The last one that was seen stands at the end.
             before = self._seen.pop(incarnation, 0)

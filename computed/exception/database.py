@@ -49,10 +49,10 @@ parts. Repeat it in {retry_after:.1f} s."""
 
 
 class DatabaseWentBack(ComputedError):
-    """The database went back in time: its clock shows {shown} s, and {seen} \
-s were seen before. Was a backup restored? A new incarnation of it begins: \
-the hosts read everything again, and hold each instance whose record lacks \
-what they have recorded since."""
+    """The database went back in time: its clock shows {shown} s after it \
+{before}. Was a backup restored? A new incarnation of it begins: the hosts \
+read everything again, and hold each instance whose record lacks what they \
+have recorded since."""
 
 
 class ResyncFull(PutOff):

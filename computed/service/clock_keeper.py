@@ -71,7 +71,8 @@ class Keeper:
             self._seen = None
         else:
             self._seen = turn.reading
-            known.witness.note(turn.incarnation, turn.reading.seconds)
+            known.witness.note(
+                turn.incarnation, turn.reading.seconds, in_order=True)
             cell_clock.tell(turn.loss)
             # Not if a failover was noticed meanwhile.
             if turn.incarnation is not None and known.number == before:

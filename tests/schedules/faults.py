@@ -118,10 +118,7 @@ class Sudden(database_faults.Databases):
         machine = self._some(self._cell.machines)
         if not (machine.alive and machine.ready):
             return
-        machine.crash()
-        shutil.rmtree(machine.state_path)
-        hub.running.tell(f'the state path of {machine.name} is lost')
-        self._cell.judge.forgets(machine)
+        machine.lose_state()
         machine.start_in(self._within(15))
 
     # -- networks

@@ -6,6 +6,7 @@ here.
 
 import errno
 import os
+import shutil
 
 from oslo_config import cfg
 from oslo_messaging import conffixture
@@ -107,6 +108,7 @@ class Machine:
 
     :ivar lives: how often its daemon was started
     :ivar ready: whether the daemon has started
+    :ivar misled: whether it has started with another database than ours
     :ivar may_be_down: its daemon may be refused: it is a copy, or has one
     """
 
@@ -118,6 +120,7 @@ class Machine:
         self.driver = self.process = self.service = None
         self.lives, self.wall = 0, 0.0
         self.ready, self.may_be_down = False, is_copy
+        self.misled = False
         self.disk_full = False
         self._comes_back = False
         self.new_boot()
@@ -167,6 +170,7 @@ class Machine:
             self._gone(process)
         else:
             self.ready = True
+            self.misled = self.cell.cluster.misled is not None
             here.tell(f'{process} is ready')
 
     def _end(self, process, failure):
@@ -207,6 +211,13 @@ class Machine:
             hub.running.tell(f'{self.process} crashes')
             self._kill(self.process)
             self.cell.judge.crashed(self.name)
+
+    def lose_state(self):
+        """The daemon dies, and all that it has on its disk is lost."""
+        self.crash()
+        shutil.rmtree(self.state_path)
+        hub.running.tell(f'the state path of {self.name} is lost')
+        self.cell.judge.forgets(self)
 
 
 class Conductor:

@@ -258,9 +258,10 @@ def ensure_forward(context: computed_context.RequestContext,
     if not _lacks(now, former, counts):
         return None
     number = incarnation_module.begin(context, former)
+    before = ('was in a later incarnation' if counts[former] == witness.OVER
+              else f'showed {counts[former]} s')
     return None if number is None else Loss(
-        number, exception.DatabaseWentBack(
-            shown=now.seconds, seen=counts[former]))
+        number, exception.DatabaseWentBack(shown=now.seconds, before=before))
 
 
 def tell(loss: Loss | None) -> None:

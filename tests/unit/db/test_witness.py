@@ -15,6 +15,13 @@ def test_the_highest_count_of_each_incarnation_is_kept():
     assert (found.of('a'), found.of('c'), found.of(None)) == (7, 0, 0)
 
 
+def test_an_incarnation_after_which_another_was_seen_is_over():
+    found = witness.Witness()
+    for name, seconds in (('a', 5), ('a', 6), ('b', 6)):
+        found.note(name, seconds, in_order=True)
+    assert found.seen() == {'a': witness.OVER, 'b': 6}
+
+
 def test_an_incarnation_that_is_not_known_yet_is_none():
     found = witness.Witness()
     found.note(None, 5)
