@@ -118,7 +118,7 @@ ALL = {
     'a power state is recorded whatever the row says': Mutation(
         'db/cell/instance.py',
         'row.host == host, _live(), row.vm_state == vm_state,\n'
-        '                       row.power_state == old, ', '', 'echoes'),
+        '                       row.power_state == old, ', '', 'old-records'),
     # reads
     'a strict read may go to a replica': Mutation(
         'db/routing/router.py', 'if context.lag_tolerant:\n'

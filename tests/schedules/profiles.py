@@ -76,6 +76,8 @@ _SHORT = {'hosts': (1,), 'conductors': (1,), 'replicas': (0, 1),
 _DENSE = {**_SHORT, 'length': 40.0, 'users': (3,), 'rates': (6.0,),
           'thinks': 2.0, 'jitters': (0.01, 0.05)}
 _WITH_REPLICAS = {**_DENSE, 'replicas': (1, 2)}
+_ECHOES = {**_DENSE, 'thinks': 0.5, 'strength': 5.0,
+           'slow_at': ('dispatch',)}
 _FULL = {'conductors': (2,), 'replicas': (2,)}
 
 PROFILES = {
@@ -110,9 +112,9 @@ PROFILES = {
     'ghosts': Profile(
         ('late', 'twice', 'lose_reply', 'guest_dies', 'slow'), strength=2.0,
         slow_at=('dispatch',), **_DENSE),
-    # Requests that arrive once more, later.
-    'echoes': Profile(('twice', 'driver'), strength=5.0, slow_at=('dispatch',),
-                      **{**_DENSE, 'thinks': 0.5}),
+    # Requests that arrive once more, later; records among them.
+    'echoes': Profile(('twice',), **_ECHOES),
+    'old-records': Profile(('twice', 'driver'), **_ECHOES),
     # Conductors are away, and ends are told late.
     'ends': Profile(
         ('crash_conductor', 'lose_commit', 'lose_reply', 'slow'), chance=0.8,
