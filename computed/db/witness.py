@@ -32,23 +32,28 @@ class Witness:
         self._seen = sound(seen)
         self.latest: tuple[str | None, int] = None, 0
 
-    def note(self, incarnation: str | None, seconds: int,
-             in_order: bool = False) -> None:
-        """Note what the database shows, or what was told of it.
-
-        :param in_order: it shows this after all that was noted before. What
-            hosts are told may arrive in another order.
-        """
+    def note(self, incarnation: str | None, seconds: int) -> None:
+        """Note what the database shows, or what was told of it."""
         if incarnation is None:
             return
         with self._lock:
-            if in_order and self.latest[0] not in (None, incarnation):
-                self._seen[self.latest[0]] = OVER
             self.latest = incarnation, seconds
             # The last one that was seen stands at the end.
             before = self._seen.pop(incarnation, 0)
             self._seen = dict([*self._seen.items(), (
                 incarnation, max(before, seconds))][-KEPT:])
+
+    def follow(self, incarnation: str | None, seconds: int) -> None:
+        """Note what the database shows after all that was noted before.
+
+        So the incarnation before this one is over. Hosts cannot say so: what
+        they are told may arrive in another order.
+        """
+        former, _ = self.latest
+        self.note(incarnation, seconds)
+        if former not in (None, self.latest[0]):
+            with self._lock:
+                self._seen[former] = OVER
 
     def seen(self) -> Seen:
         """Return the highest count of each incarnation."""

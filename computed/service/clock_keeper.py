@@ -71,8 +71,7 @@ class Keeper:
             self._seen = None
         else:
             self._seen = turn.reading
-            known.witness.note(
-                turn.incarnation, turn.reading.seconds, in_order=True)
+            known.witness.follow(turn.incarnation, turn.reading.seconds)
             cell_clock.tell(turn.loss)
             # Not if a failover was noticed meanwhile.
             if turn.incarnation is not None and known.number == before:

@@ -18,7 +18,7 @@ def test_the_highest_count_of_each_incarnation_is_kept():
 def test_an_incarnation_after_which_another_was_seen_is_over():
     found = witness.Witness()
     for name, seconds in (('a', 5), ('a', 6), ('b', 6)):
-        found.note(name, seconds, in_order=True)
+        found.follow(name, seconds)
     assert found.seen() == {'a': witness.OVER, 'b': 6}
 
 
