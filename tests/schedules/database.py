@@ -154,6 +154,8 @@ class Cluster:
         former = self.primary
         self.retired.remove(server)
         server.up, server.read_only = True, False
+        # It has all of its own history, whatever a dump lacked.
+        self.ended.discard(server.history()[0])
         shared = self.shared(server, len(server.log))
         self._take_over(server)
         self._replace_all()
