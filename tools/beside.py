@@ -29,19 +29,29 @@ def stop(process: subprocess.Popen) -> None:
 
 def run(short: str, long: str) -> int:
     """Run both and return the exit code."""
+    beside: subprocess.Popen | None = None
+    front: subprocess.Popen | None = None
+    came = 0
+
+    def interrupt(number: int, _: typing.Any) -> None:
+        nonlocal came
+        came = number
+        if beside is not None:
+            stop(beside)
+        if front is not None and number != signal.SIGINT:
+            front.send_signal(number)       # Ctrl-C reaches it by itself
+    # Before anything is started that would be left behind.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     with tempfile.TemporaryFile() as log:
         # In a group of its own, so that all of it can be ended.
         beside = subprocess.Popen(
             short, shell=True, stdin=subprocess.DEVNULL, stdout=log,
             stderr=subprocess.STDOUT, start_new_session=True)
         front = subprocess.Popen(long, shell=True)
-
-        def interrupt(number: int, _: typing.Any) -> None:
+        if came:
             stop(beside)
-            if number != signal.SIGINT:     # Ctrl-C reaches it by itself
-                front.send_signal(number)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, interrupt)
+            front.send_signal(came)
         shown = threading.Thread(target=show, args=(beside, log))
         shown.start()
         status = front.wait()
