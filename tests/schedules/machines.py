@@ -216,6 +216,7 @@ class Machine:
         """The daemon dies, and all that it has on its disk is lost."""
         self.crash()
         shutil.rmtree(self.state_path)
+        self.misled = False
         hub.running.tell(f'the state path of {self.name} is lost')
         self.cell.judge.forgets(self)
 
