@@ -7,6 +7,7 @@ import shutil
 from computed import chance
 from computed import states
 from computed.db.routing import answers
+from tests.schedules import clocks
 from tests.schedules import connections
 from tests.schedules import database
 from tests.schedules import hub
@@ -43,6 +44,7 @@ class Cell:
             folder, template, replicas, random.Random(f'{seed}/database'),
             self.weather, self._committed)
         self.reads = reads.Reads(self.cluster, lambda: here.now, self.judge)
+        self.clocks = clocks.Clocks(self.judge)
         self.rows = rows.Rows(lambda: here.now, self.judge, self._powers)
         self.network = wire.Network(random.Random(f'{seed}/network'),
                                     self.weather)
@@ -120,6 +122,8 @@ class Cell:
 
     def _committed(self, server, commit):
         self.reads.committed(server, commit)
+        if commit.touches('cell_clock'):
+            self.clocks.committed(server, commit.by, *server.history())
         if commit.touches('instances'):
             self.rows.committed(server.rows(rows.QUERY))
         if commit.touches('services'):

@@ -25,8 +25,6 @@ class Cluster:
     :ivar address: ``{address: server}``; addresses are paths in URLs
     :ivar cut: ``{(process, address or '*')}``: nothing arrives there
     :ivar patience: seconds that a client waits for a silent server
-    :ivar ended: the incarnations that a dump took seconds from: what follows
-        must have another one
     :ivar retired: the former primaries
     :ivar stalled: the replicas, by number, that receive nothing
     :ivar lag: returns the seconds until a replica has the next commits
@@ -43,7 +41,7 @@ class Cluster:
         self.on_commit = on_commit
         self.made = 0
         self.replicas, self.retired, self._servers = [], [], []
-        self.cut, self.stalled, self.ended = set(), set(), set()
+        self.cut, self.stalled = set(), set()
         self.patience, self.misled = 5.0, None
         self._waiting = []
         self.primary = self._new()
@@ -140,9 +138,6 @@ class Cluster:
         former = self.primary
         former.up = False
         self._take_over(self._new(former.log[:length], former.name))
-        incarnation, seconds = self.primary.history()
-        if seconds < former.history()[1]:
-            self.ended.add(incarnation)
         self._replace_all()
         return len(former.log) - length
 
@@ -154,8 +149,6 @@ class Cluster:
         former = self.primary
         self.retired.remove(server)
         server.up, server.read_only = True, False
-        # It has all of its own history, whatever a dump lacked.
-        self.ended.discard(server.history()[0])
         shared = self.shared(server, len(server.log))
         self._take_over(server)
         self._replace_all()

@@ -181,6 +181,8 @@ ALL = {
     'a clock that went back is not noticed': Mutation(
         'db/cell/cell_clock.py', '        now.seconds < counts.get('
         'incarnation, 0))', '        now.seconds < 0)', 'losses'),
+    'an incarnation that is over may go on': Mutation(
+        'db/witness.py', 'self._seen[former] = OVER', 'pass', 'losses'),
     'what a host remembers is not compared': Mutation(
         'db/cell/remembered.py', 'return [prepared.Part(_has(',
         'return [] and [prepared.Part(_has(',

@@ -271,12 +271,12 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
         alive=True, ready=True, may_be_down=False, service=service,
         state_path=str(tmp_path),
         guests=types.SimpleNamespace(infos=infos))
-    primary = types.SimpleNamespace(history=lambda: ('i1', 5))
+    primary = types.SimpleNamespace()
     primary.rows = lambda sql: (
         list(rows) if 'instances' in sql else list(guest_claims))
     return types.SimpleNamespace(
         judge=scene.judge, machines=[scene.machine], processes=[],
-        cluster=types.SimpleNamespace(primary=primary, ended=set()))
+        cluster=types.SimpleNamespace(primary=primary))
 
 
 @pytest.mark.parametrize('row, guests, kinds', [
@@ -321,12 +321,6 @@ def test_a_request_that_was_accepted_is_never_done(scene, tmp_path):
 def test_a_row_that_is_gone(scene, tmp_path):
     cell = _cell(scene, tmp_path, [], {UUID: states.RUNNING})
     assert _kinds(cell) == ['row-lost']
-
-
-def test_an_incarnation_that_goes_on_after_a_dump(scene, tmp_path):
-    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
-    cell.cluster.ended.add('i1')
-    assert _kinds(cell) == ['old-incarnation']
 
 
 def test_a_claim_on_a_guest_without_a_row(scene, tmp_path):

@@ -1,4 +1,4 @@
-"""What commits may not make of rows; each is caught."""
+"""What commits may not make of rows and of the clock; each is caught."""
 
 import collections
 import types
@@ -6,6 +6,7 @@ import types
 import pytest
 
 from computed import states
+from tests.schedules import clocks as clocks_module
 from tests.schedules import rows as rows_module
 
 UUID = '00000000-0000-4000-8000-000000000001'
@@ -90,3 +91,24 @@ def test_a_user_changes_what_somebody_else_has_changed(
     scene.commit()
     scene.rows.saved(UUID, read_at, 3)
     assert scene.kinds == kinds
+
+
+@pytest.mark.parametrize('shown, kinds', [
+    ([('s1', 'i1', 5), ('s1', 'i1', 6), ('s1', 'i1', 7)], []),
+    # A dump lacks seconds, and a new incarnation begins, or does not.
+    ([('s1', 'i1', 5), ('s1', 'i1', 6), ('s2', 'i2', 3), ('s2', 'i2', 4)],
+     []),
+    ([('s1', 'i1', 5), ('s1', 'i1', 6), ('s2', 'i1', 3), ('s2', 'i1', 4)],
+     ['old-incarnation']),
+    # A former primary comes back after a later incarnation.
+    ([('s1', 'i1', 5), ('s1', 'i1', 6), ('s2', 'i2', 7), ('s2', 'i2', 8),
+      ('s1', 'i1', 7)], ['old-incarnation'])])
+def test_a_conductor_adds_seconds(shown, kinds):
+    found = []
+    judge = types.SimpleNamespace(
+        looks=collections.Counter(),
+        fail=lambda kind, text: found.append(kind))
+    clocks = clocks_module.Clocks(judge)
+    for server, incarnation, seconds in shown:
+        clocks.committed(server, 'c0.1', incarnation, seconds)
+    assert found == kinds

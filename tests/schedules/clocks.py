@@ -1,0 +1,32 @@
+"""What conductors make of a clock of the cell that went back."""
+
+
+class Clocks:
+    """Compares each second that is added with those that were seen.
+
+    Who adds a second has read the one before. So it knows for how long the
+    database of this incarnation was used, and which incarnation came later.
+    """
+
+    def __init__(self, judge):
+        self._judge = judge
+        # {server: (incarnation, seconds)}
+        self._shown = {}
+        # {process: {incarnation: seconds}}; the latest stands at the end
+        self._seen = {}
+
+    def committed(self, server, process, incarnation, seconds):
+        """The clock shows this after a commit of ``process``."""
+        before = self._shown.get(server)
+        self._shown[server] = incarnation, seconds
+        if before != (incarnation, seconds - 1):
+            return      # nothing was added, or nobody knows to what
+        self._judge.looks['second'] += 1
+        seen = self._seen.setdefault(process, {})
+        if incarnation in seen and (
+                seen[incarnation] > before[1] or
+                incarnation != list(seen)[-1]):
+            self._judge.fail('old-incarnation', f'{process} adds second '
+                             f'{seconds} to {incarnation[:4]}, and has seen '
+                             f'{seen}')
+        seen[incarnation] = before[1]
