@@ -194,6 +194,10 @@ class Cluster:
         return any(span.server is server and span.until >= since
                    for span in self.reigns)
 
+    def primary_at(self, when):
+        """Return the server that was the primary at ``when``."""
+        return next(span.server for span in self.reigns if span.until >= when)
+
     def shared(self, server, commits):
         """Return how many of the first commits of ``server`` are true.
 

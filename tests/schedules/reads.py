@@ -54,34 +54,40 @@ class Reads:
 
     def answered(self, answer):
         """Judge an answer."""
-        now, truth = self._clock(), self._cluster.primary.log
-        seen = self._cluster.shared(answer.server, answer.commits)
+        now, began = self._clock(), self._clock() - answer.age
         self._judge.looks[f'read:{answer.role}:{answer.reason}'] += 1
+        missed = self._missed(answer, began)
         if answer.strict and answer.role != 'primary':
             self._judge.fail('strict-from-replica', answer.reason)
         if answer.role == 'primary':
-            self._judge_primary(answer, now, truth[seen:])
+            if missed:
+                self._judge.fail(
+                    'stale-strict', f'{answer.server.name} answers '
+                    f'({answer.reason}) without a commit of {missed.by}, '
+                    f'{began - missed.at:.2f} s older than the question')
+            elif not self._cluster.reigned(answer.server, began):
+                self._judge.looks['read of a former primary'] += 1
             return
-        stale = now - truth[seen].at if seen < len(truth) else 0.0
         if answer.reason == 'after_host':
             self._judge_exact(answer, now)
-        if not answer.exact and stale > answer.age + NOISE:
-            self._judge.fail('understated', f'{stale:.2f} s, it says '
-                             f'{answer.age:.2f} s ({answer.reason})')
-        if answer.reason == 'lag_tolerant' and stale > answer.bound + NOISE:
-            self._judge.fail('too-old', f'{stale:.2f} s, the bound is '
-                             f'{answer.bound} s')
+        if missed and not answer.exact:
+            self._judge.fail('understated', f'{now - missed.at:.2f} s, it '
+                             f'says {answer.age:.2f} s ({answer.reason})')
+        if answer.reason == 'lag_tolerant' and (
+                missed := self._missed(answer, now - answer.bound)):
+            self._judge.fail('too-old', f'{now - missed.at:.2f} s, the bound '
+                             f'is {answer.bound} s')
 
-    def _judge_primary(self, answer, now, unseen):
-        began = now - answer.age
-        missed = [one for one in unseen if one.at < began - NOISE]
-        if missed:
-            self._judge.fail(
-                'stale-strict', f'{answer.server.name} answers '
-                f'({answer.reason}) without a commit of {missed[0].by}, '
-                f'{began - missed[0].at:.2f} s older than the question')
-        elif not self._cluster.reigned(answer.server, began):
-            self._judge.looks['read of a former primary'] += 1
+    def _missed(self, answer, when):
+        """Return a commit from before ``when`` that an answer lacks, or None.
+
+        What was lost then and came back with a former primary is not missed.
+        """
+        truth = self._cluster.primary.log
+        unseen = truth[self._cluster.shared(answer.server, answer.commits):]
+        then = self._cluster.primary_at(when).log if unseen else ()
+        return next((one for one in unseen if one.at < when - NOISE and
+                     one in then), None)
 
     def _judge_exact(self, answer, now):
         for host, revision in answer.revisions.items():
