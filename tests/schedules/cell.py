@@ -58,7 +58,6 @@ class Cell:
                          for number in range(hosts)]
         # {boot id: machine}, {host: (boot id, heartbeat, when)}
         self._runs, self._services = {}, {}
-        self.served = set()         # conductors that have read from ours
         self._watch()
 
     def process(self, name, machine=None):
@@ -159,7 +158,7 @@ class Cell:
             seen = hub.running.current.snapshot
             if seen is not None:
                 hub.running.current.snapshot = None
-                if self._serves_another(seen[0]):
+                if self.reads.is_another(hub.running.current, seen[0]):
                     return
                 context = read.context
                 self.reads.answered(reads.Answer(
@@ -169,16 +168,6 @@ class Cell:
                     reason == 'after_host' and read.covered,
                     dict(scope.revisions)))
         answers.Answers._note = note
-
-    def _serves_another(self, server):
-        """Return whether a conductor that starts has found a wrong database.
-
-        It has none of its own yet, and serves the one that it finds.
-        """
-        process = hub.running.current.process
-        if server.name != database.OTHER:
-            self.served.add(process)
-        return process not in self.served
 
     @staticmethod
     def _bound(context):

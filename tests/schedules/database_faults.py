@@ -140,7 +140,7 @@ class Databases:
             self._sever(cluster.lead())
             # One that has begun with the other database stays with it.
             for conductor in self._cell.conductors:
-                if conductor.process not in self._cell.served:
+                if conductor.process not in self._cell.reads.served:
                     conductor.crash()
                     conductor.start_in(1.0)
             # Only a host with a new state path begins with another one.

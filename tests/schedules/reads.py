@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from tests.schedules import database
+
 # Seconds by which two sums of the same times may differ.
 NOISE = 1e-6
 
@@ -31,12 +33,28 @@ class Answer:
 
 
 class Reads:
-    """Compares answers with the log of commits."""
+    """Compares answers with the log of commits.
+
+    :ivar served: the conductors whose database is ours
+    """
 
     def __init__(self, cluster, clock, judge):
         self._cluster, self._clock, self._judge = cluster, clock, judge
         # {host: [(when, revision)]}
         self._history = {}
+        self.served = set()
+
+    def is_another(self, task, server):
+        """Return whether a conductor reads from a database that is its own.
+
+        One that starts has none, and takes the one that it finds. If it
+        fails, the next attempt of its start takes what it finds then.
+        """
+        if server.name != database.OTHER:
+            self.served.add(task.process)
+        elif task.name == 'start':
+            self.served.discard(task.process)
+        return task.process not in self.served
 
     def committed(self, server, commit):
         """Note which revision each host has after a commit."""

@@ -5,6 +5,7 @@ import types
 import pytest
 
 from computed import states
+from tests.schedules import database
 from tests.schedules import judge as judge_module
 from tests.schedules import reads as reads_module
 from tests.schedules import verdict
@@ -224,6 +225,18 @@ def test_what_came_back_with_a_former_primary_is_not_missed(scene, role):
         reads_module.Answer(log.replica, 1, role, 'lag_tolerant', 1.0, 1.0,
                             False, False, {}))
     assert scene.kinds() == []
+
+
+def test_a_start_takes_the_database_that_its_last_attempt_finds(scene):
+    found = reads_module.Reads(None, None, scene.judge)
+    ours, other = (types.SimpleNamespace(name=name)
+                   for name in ('s1', database.OTHER))
+    start, rpc = (types.SimpleNamespace(process='c0.1', name=name)
+                  for name in ('start', 'rpc'))
+    assert not found.is_another(start, ours)
+    assert not found.is_another(rpc, other)
+    assert found.is_another(start, other)
+    assert found.is_another(rpc, other)
 
 
 def test_an_exact_answer_has_every_change_of_its_host(scene):
