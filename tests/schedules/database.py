@@ -25,6 +25,7 @@ class Cluster:
     :ivar address: ``{address: server}``; addresses are paths in URLs
     :ivar cut: ``{(process, address or '*')}``: nothing arrives there
     :ivar patience: seconds that a client waits for a silent server
+    :ivar ended: the incarnations in which a failover lost commits
     :ivar retired: the former primaries
     :ivar stalled: the replicas, by number, that receive nothing
     :ivar lag: returns the seconds until a replica has the next commits
@@ -41,7 +42,7 @@ class Cluster:
         self.on_commit = on_commit
         self.made = 0
         self.replicas, self.retired, self._servers = [], [], []
-        self.cut, self.stalled = set(), set()
+        self.cut, self.stalled, self.ended = set(), set(), set()
         self.patience, self.misled = 5.0, None
         self._waiting = []
         self.primary = self._new()
@@ -127,6 +128,8 @@ class Cluster:
                 # It has what is lost, so it cannot follow.
                 one.up = False
                 self._replace(place)
+        if len(former.log) > len(replica.log):
+            self.ended.add(replica.history()[0])
         return len(former.log) - len(replica.log)
 
     def restore(self, length):

@@ -94,7 +94,8 @@ PROFILES = {
          'lag', 'crash_host'), chance=0.7, **_WITH_REPLICAS),
     'copies': Profile(
         ('clone', 'second', 'crash_host', 'freeze_host', 'cut_rpc', 'late',
-         'slow'), chance=0.7, **{**_DENSE, 'least_calm': 30.0}),
+         'slow'), chance=0.7, script=((5, 'second'),),
+        **{**_DENSE, 'least_calm': 30.0}),
     'lateness': Profile(
         ('late', 'twice', 'freeze_long', 'freeze_host', 'lose_reply'),
         chance=0.7, **{**_DENSE, 'length': 60.0}),

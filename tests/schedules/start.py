@@ -1,5 +1,6 @@
 """Start the programs of this package in processes of their own."""
 
+import json
 import os
 import pathlib
 import subprocess
@@ -19,3 +20,16 @@ def program(module, *arguments, **how):
         env={**os.environ, 'PYTHONHASHSEED': '0', 'PYTHONPATH': str(ROOT),
              'COMPUTED_CONCURRENCY_BACKEND': 'threading'},
         stdout=subprocess.PIPE, text=True, **how)
+
+
+def results(*arguments):
+    """Return what a worker tells of the schedules that it runs.
+
+    :raises RuntimeError: it has failed
+    """
+    with program('worker', *arguments) as worker:
+        found = [json.loads(line) for line in worker.stdout]
+    if worker.returncode or not found:
+        raise RuntimeError(f'{arguments}: the worker ended with '
+                           f'{worker.returncode}')
+    return found

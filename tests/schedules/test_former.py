@@ -1,7 +1,5 @@
 """The faults that our code had are not back."""
 
-import json
-
 import pytest
 
 from tests.schedules import former
@@ -12,15 +10,10 @@ from tests.schedules import start
 RIGHT = 1
 
 
-def _results(*arguments):
-    with start.program('worker', *arguments) as worker:
-        return [json.loads(line) for line in worker.stdout]
-
-
 def test_the_scenarios_are_right():
     seeds = [f'former-{name}:{number}' for name in former.ALL
              for number in range(RIGHT)]
-    results = _results(*seeds)
+    results = start.results(*seeds)
     assert [result['seed'] for result in results] == seeds
     assert [(result['seed'], result['wrong']) for result in results
             if result['wrong']] == []

@@ -1,15 +1,12 @@
 """The schedules of ``make test``: few, and always the same ones."""
 
-import json
-
 from tests.schedules import start
 
 SAME = [f'swarm:{number}' for number in range(4)]
 
 
 def _digests(*seeds):
-    with start.program('worker', *seeds) as worker:
-        return [json.loads(line)['digest'] for line in worker.stdout]
+    return [result['digest'] for result in start.results(*seeds)]
 
 
 def test_two_hundred_short_schedules():

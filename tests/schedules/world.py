@@ -30,12 +30,12 @@ def begin():
     from tests.schedules import faulty
     from tests.schedules import machines
     from tests.support import scratch
-    scratch.choose()
     clock.use(threads.Clock())
     logging.disable(logging.WARNING)
     logging.getLogger().addHandler(faulty.Faults())
     objects.register_all()
-    folder = tempfile.mkdtemp(prefix='schedules-')
+    folder = (str(scratch.folder()) if scratch.choose() else
+              tempfile.mkdtemp(prefix='schedules-'))
     _make_template(f'{folder}/template')
     # Only now: the migrations use a plain file.
     connections.install()
