@@ -67,8 +67,12 @@ class Remembered:
         return self.regressed is not None
 
     def is_in(self, row: Row) -> bool:
-        """Return whether ``row`` has this, or says the same."""
-        return (self.claim_id in (row.settled_claim_id, row.claim_id) or
+        """Return whether ``row`` has this, or says the same.
+
+        A row that still shows a claim as held lacks the end of the claim.
+        """
+        held = self.vm_state is None and row.claim_id == self.claim_id
+        return (held or row.settled_claim_id == self.claim_id or
                 self.vm_state == row.vm_state)
 
     def precedes(self, row: Row) -> bool:

@@ -9,7 +9,9 @@ incarnation of the database explains it: the loss was noticed when it began.
 import threading
 
 # The incarnations that are remembered. A backup can bring an old one back.
+# Hosts send theirs with each heartbeat, conductors keep them in memory.
 KEPT = 8
+KEPT_BY_CONDUCTORS = 1000
 # More than any clock ever counts, and less than a column can hold.
 LIMIT = 2 ** 48
 # The count of an incarnation after which another was seen. If it is seen
@@ -27,8 +29,10 @@ class Witness:
         incarnation is None before any was seen
     """
 
-    def __init__(self, seen: Seen | None = None) -> None:
+    def __init__(self, seen: Seen | None = None, kept: int = KEPT) -> None:
+        """:param kept: how many incarnations are remembered"""
         self._lock = threading.Lock()
+        self._kept = kept
         self._seen = sound(seen)
         self.latest: tuple[str | None, int] = None, 0
 
@@ -41,7 +45,7 @@ class Witness:
             # The last one that was seen stands at the end.
             before = self._seen.pop(incarnation, 0)
             self._seen = dict([*self._seen.items(), (
-                incarnation, max(before, seconds))][-KEPT:])
+                incarnation, max(before, seconds))][-self._kept:])
 
     def follow(self, incarnation: str | None, seconds: int) -> None:
         """Note what the database shows after all that was noted before.

@@ -138,8 +138,7 @@ class ConductorService:
         router.incarnation.database_id = ''
         router.incarnation.database_id = cell.database.get_id(context.new())
         # Whether it was written does not matter: heartbeats find it out.
-        with contextlib.suppress(exception.PrimaryReadOnly,
-                                 exception.OutcomeUnknown):
+        with contextlib.suppress(exception.PrimaryReadOnly):
             router.incarnation.adopt(router.observe_incarnation())
         return router
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import event
 
 from computed import context
+from computed.db import witness
 from computed.db.cell import cell_clock
 from computed.db.cell import host
 from computed.db.cell import succession
@@ -175,7 +176,7 @@ def test_conductors_notice_that_the_database_went_back(
         keeper.turn()
     drawn = current(pair)
     assert drawn[0] not in (None, number)
-    assert drawn[1] == revision + incarnation.STRIDE
+    assert drawn[1] >= revision + incarnation.STRIDE
     assert router.incarnation.number == drawn[0]
     [line] = said(caplog)
     assert 'shows 3 s after it showed 1000 s' in line
@@ -186,17 +187,19 @@ def test_conductors_notice_that_the_database_went_back(
     assert now().seconds > 3
 
 
-@pytest.mark.parametrize('seconds', [400, 500, 600])
+@pytest.mark.parametrize('seconds, failovers', [
+    (400, 1), (500, 1), (600, 1), (600, 2 * witness.KEPT)])
 def test_a_database_of_an_earlier_incarnation_went_back_too(
-        router, pair, caplog, seconds):
+        router, pair, caplog, seconds, failovers):
     """A backup can bring it back, and so can a former primary."""
     keeper = clock_keeper.Keeper()
     show(pair, 500)
     keeper.turn()
     old = current(pair)[0]
-    later = begin_another(pair)
     show(pair, 1000)
-    keeper.turn()
+    for _ in range(failovers):
+        later = begin_another(pair)
+        keeper.turn()
     pair.sql(pair.primary, 'UPDATE database_identity SET incarnation = ?',
              old)
     show(pair, seconds)
@@ -236,7 +239,7 @@ def test_a_failover_that_lost_seconds_has_an_incarnation_already(
         keeper.turn()
     after = current(pair)
     assert after[0] != before[0]
-    assert after[1] == before[1] + incarnation.STRIDE
+    assert after[1] >= before[1] + incarnation.STRIDE
     assert said(caplog) == []
 
 

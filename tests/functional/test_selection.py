@@ -13,8 +13,10 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from computed import chance
 from computed import context
 from computed import exception
+from computed.db.cell import claim
 from computed.db.cell import host
 from computed.db.cell import instance
 from computed.db.cell import resources
@@ -366,6 +368,19 @@ def test_what_was_read_in_a_former_incarnation_cannot_be_saved_over_another(
         rename(lost, 'over it')
 
 
+def test_two_incarnations_that_begin_alike_give_no_revision_twice(
+        fresh, pair, monkeypatch):
+    """A former primary comes back; it lacks those that were given since."""
+    monkeypatch.setattr(chance, '_source', chance._source)
+    chance.seed(1)
+    given = []
+    for _ in range(2):
+        pair.sql(pair.primary, 'UPDATE hosts SET revision = 7')
+        incarnation.renew(pair.url(pair.primary))
+        given += pair.sql(pair.primary, 'SELECT max(revision) FROM hosts')
+    assert len(set(given)) == len(given)
+
+
 def test_a_strict_read_needs_no_incarnation(fresh, pair):
     ctxt = context.new()
     change(ctxt)
@@ -538,6 +553,26 @@ def test_a_write_counts_in_the_incarnation_in_which_it_began(fresh):
 
     slow(ctxt)
     assert incarnation_of(ctxt) == before
+
+
+def test_what_a_conductor_writes_first_has_an_incarnation(fresh):
+    known, ctxt = fresh.incarnation.number, context.new()
+    fresh.incarnation.number = None
+    change(ctxt)
+    assert incarnation_of(ctxt) == known
+
+
+def test_what_a_repeat_finds_is_seen_as_if_it_had_written_it(fresh):
+    row = {'kind': 'instance', 'key': fixtures.UUID, 'host': fixtures.HOST,
+           'expected': {}, 'values': {}, 'acted': True}
+    for call in (
+            lambda ctxt: claim.grant(
+                ctxt, OTHER, fixtures.OWNER, 'stop', [row]),
+            lambda ctxt: claim.settle(ctxt, OTHER, [row], fixtures.OWNER)):
+        first, again = context.new(), context.new()
+        call(first)
+        call(again)
+        assert again.tokens.to_dict() == first.tokens.to_dict() != {}
 
 
 def test_of_a_host_that_is_no_more_no_replica_is_asked(fresh, pair):

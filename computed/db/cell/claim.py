@@ -157,14 +157,18 @@ def _grant(context: computed_context.RequestContext, claim_id: str,
 
 def _find(context: computed_context.RequestContext, kind: requested.Kind,
           row: Row, condition: prepared.Part) -> typing.Any:
-    """Return a row if it meets a condition, else None."""
+    """Return a row if an earlier call has written it, else None."""
     same = [prepared.equals(kind.column, row['key']), condition]
-    return context.connection.execute(
+    found = context.connection.execute(
         _selecting(kind.model, prepared.texts(same)),
         prepared.values(same)).one_or_none()
+    if found is not None:
+        cell.record_revision(context, found.host, found.revision)
+    return found
 
 
-@cell.read
+# A write, so that a later read of the request sees the rows on each replica.
+@cell.write
 def _held(context: computed_context.RequestContext, claim_id: str,
           wanted: Rows) -> list | None:
     """Return the rows if all of them are held under this claim, else None."""
@@ -237,7 +241,8 @@ def settle(context: computed_context.RequestContext, claim_id: str,
     return _with_kinds(rows, settled)
 
 
-@cell.read
+# A write, as above.
+@cell.write
 def _settled(context: computed_context.RequestContext, claim_id: str,
              rows: Rows) -> dict[tuple[str, str], typing.Any]:
     """Return those rows whose last result is that of this claim."""

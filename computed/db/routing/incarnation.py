@@ -23,10 +23,12 @@ from computed.db.routing import tables
 from computed.db.routing import transaction
 
 # More than the number of changes that one incarnation can lose. A new one
-# raises each revision by this number, so that no lost revision is given again.
-# Otherwise a caller that had read a lost row could save it over another row
-# with the same revision.
+# raises each revision by a random multiple of it, so that no lost revision is
+# given again: not even if two incarnations begin at the same revision, because
+# a former primary came back. Otherwise a caller that had read a lost row could
+# save it over another row with the same revision.
 STRIDE = 2 ** 20
+MULTIPLES = range(1, 2 ** 16)
 # Seconds between two new ones that begin on the word of a host.
 AGAIN_AFTER = 600.0
 ROW = tables.database_identity.c
@@ -44,7 +46,8 @@ class Incarnation:
                  ) -> None:
         self.database_id = ''
         self.number: str | None = None
-        self.witness = witness.Witness()
+        self.witness = witness.Witness(
+            kept=witness.KEPT_BY_CONDUCTORS)
         self._begun_at = -math.inf
         self._clock = clock
         self._since = clock()
@@ -152,7 +155,7 @@ def begin(context: computed_context.RequestContext,
 def stride() -> sa.Update:
     """Return a statement that raises all revisions beyond the lost ones."""
     return sa.update(tables.hosts).values(
-        revision=tables.hosts.c.revision + STRIDE)
+        revision=tables.hosts.c.revision + STRIDE * chance.choice(MULTIPLES))
 
 
 def confirm(context: computed_context.RequestContext) -> str:

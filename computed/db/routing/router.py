@@ -150,6 +150,9 @@ class Router:
             raise exception.ReadOnlyScope(function=name)
         if scope is not None:
             return call()
+        if self.incarnation.number is None and not heartbeat:
+            # What is written without it could not be compared later.
+            self.incarnation.adopt(self.observe_incarnation())
         try:
             number, result, scope = self._repeated(
                 call, context, heartbeat, ours)
@@ -182,8 +185,12 @@ class Router:
         :raises computed.exception.PrimaryUnavailable: it is not known
         """
         context = computed_context.new()
-        return self.write('observe', functools.partial(
-            incarnation.current, context), context, heartbeat=True)
+        try:
+            return self.write('observe', functools.partial(
+                incarnation.current, context), context, heartbeat=True)
+        except exception.CommitUnknown as error:
+            # What it writes, the next one finds.
+            raise exception.PrimaryUnavailable() from error
 
     def next_heartbeat(self, now: float) -> int:
         """Return the number of a heartbeat that is sent at ``now``."""

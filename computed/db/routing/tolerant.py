@@ -137,8 +137,8 @@ class TolerantReads:
             try:
                 # Perhaps other conductors already know a newer one.
                 current.adopt(self._observe())
-            except (exception.PrimaryUnavailable, exception.PrimaryReadOnly,
-                    exception.OutcomeUnknown):
+            except (exception.PrimaryUnavailable,
+                    exception.PrimaryReadOnly):
                 return False
         if token.incarnation != current.number:
             self._stats.refusal(read.query, 'Resync')

@@ -38,6 +38,8 @@ def row(incarnation=NOW, **values):
     ({'settled_claim_id': 'c2'}, {}, False),
     ({'claim_id': 'c2'}, {'vm_state': None}, False),
     ({'vm_state': 'active'}, {}, False),
+    # The end of the claim is missing.
+    ({'claim_id': 'c2'}, {}, True),
     ({}, {'vm_state': None}, True),
     # Written later: only in the same history does it prove anything.
     ({'revision': 21}, {}, False),
