@@ -1,5 +1,7 @@
 """End the claims that a crash, a lost reply or a late grant has left."""
 
+import dataclasses
+import typing
 from collections import abc
 
 from oslo_log import log as logging
@@ -11,8 +13,15 @@ from computed.claims import kinds
 from computed.objects import grant as grant_obj
 from computed.objects import instance as instance_obj
 from computed.virt import claim as virt_claim
+from computed.virt import driver as virt_driver
 
 LOG = logging.getLogger(__name__)
+
+# {uuid of an instance: {column: value}}
+Values: typing.TypeAlias = abc.Mapping[str, dict[str, typing.Any]]
+Guest: typing.TypeAlias = virt_driver.InstanceInfo
+Done: typing.TypeAlias = abc.Callable[
+    [claims.Row, Guest], dict[str, typing.Any] | None]
 
 
 def replay(asker: claims.Claims, context: claims.Context) -> set[str]:
@@ -76,28 +85,31 @@ def is_journaled(asker: claims.Claims, instance: claims.Row) -> bool:
 
 
 def let_go(asker: claims.Claims, context: claims.Context,
-           instance: claims.Row) -> None:
-    """Release a claim of this service, with all its rows.
+           instance: claims.Row, done: Values | None = None) -> None:
+    """End a claim of this service or of a former one, with all its rows.
 
+    :param done: what to write of instances for which it is done; the others
+        are released
     :raises: as :func:`adopt`
     """
-    asker.release(context, adopt(asker, context, instance, 'release',
-                                 finishing=False))
+    asker.settle_all(context, adopt(
+        asker, context, instance, 'release', done or {}), done or {})
 
 
 def adopt(asker: claims.Claims, context: claims.Context,
           instance: claims.Row, operation: str,
-          finishing: bool = True) -> virt_claim.Claim:
+          done: Values | None = None) -> virt_claim.Claim:
     """Take over a claim that an earlier run left, with all its rows.
 
     :param instance: one of its rows, just read from the primary
-    :param finishing: if this run ends before it settles the claim, the next
-        one finishes what was begun; False: it releases the claim
+    :param done: what the next run writes if this one ends before it settles
+        the claim, as :func:`let_go`; None: it finishes what was begun
     :raises computed.exception.ClaimLost: this service does not hold it
     """
-    entry = asker.begin(operation, [journal.Row(
-        kinds.INSTANCE, instance.uuid, asker.owner.host,
-        None if finishing else kinds.RELEASED[kinds.INSTANCE])])
+    entry = asker.begin(operation, [
+        journal.Row(kinds.INSTANCE, instance.uuid, asker.owner.host)
+        if done is None else
+        dataclasses.replace(kinds.ended(instance, done), revision=None)])
     try:
         granted = claims.repeated(lambda: grant_obj.Grant.adopt_claim(
             context.tolerating_lag(False), instance.uuid,
@@ -160,17 +172,19 @@ def release_guests(asker: claims.Claims, context: claims.Context) -> None:
 
 def release_former(asker: claims.Claims, context: claims.Context,
                    instances: abc.Iterable[claims.Row],
-                   look: abc.Callable[[], abc.Container[str]]) -> None:
-    """Release the claims of services that had this host before.
+                   look: abc.Callable[[], abc.Mapping[str, Guest]],
+                   done: Done) -> None:
+    """End the claims of services that had this host before.
 
-    Such a service can settle nothing any more. A claim is released if all its
-    guests on this host can be looked at here: then the next pass compares
-    them with their records. The others may still run on another machine, and
-    are left to the operator.
+    Such a service can settle nothing any more. A claim is ended if all its
+    guests on this host can be looked at here. The others may still run on
+    another machine, and are left to the operator.
 
     :param instances: those of this host, just read from the primary
-    :param look: returns the uuids of the guests here that are ours; called
-        only if there are such claims
+    :param look: returns the guests here that are ours; called only if there
+        are such claims
+    :param done: returns what to write of an instance if its guest shows that
+        what was begun is done; else None
     """
     former: dict[str, list[claims.Row]] = {}
     for instance in instances:
@@ -179,7 +193,7 @@ def release_former(asker: claims.Claims, context: claims.Context,
             former.setdefault(instance.claim_id, []).append(instance)
     guests = grant_obj.Grant.get_former_guest_claims(
         context, asker.owner.host, asker.service_id, use_slave=False)
-    seen = look() if former or guests else ()
+    seen = look() if former or guests else {}
     for rows in former.values():
         if any(row.uuid not in seen or asker.settled.is_doubtful(row)
                for row in rows):
@@ -188,17 +202,27 @@ def release_former(asker: claims.Claims, context: claims.Context,
                 'and cannot be looked at here. It is left alone.',
                 rows[0].name)
             continue
-        try:
-            let_go(asker, context, rows[0])
-        except exception.ClaimLost:
-            continue    # the service that holds it has another host
-        LOG.warning('Instance %s was claimed by a former service of this '
-                    'host; the claim is released.', rows[0].name)
+        _end_former(asker, context, rows[0], {
+            row.uuid: values for row in rows
+            if (values := done(row, seen[row.uuid]))})
     for claim_id, uuid in guests.items():
         if uuid in seen:
             grant_obj.Grant.settle_guest_claim(
                 context.tolerating_lag(False), claim_id, uuid,
                 asker.claim_owner)
+
+
+def _end_former(asker: claims.Claims, context: claims.Context,
+                instance: claims.Row, done: Values) -> None:
+    try:
+        let_go(asker, context, instance, done)
+    except exception.ClaimLost:
+        return      # the service that holds it has another host
+    LOG.warning('Instance %(name)s was claimed by a former service of this '
+                'host; %(end)s.', {
+                    'name': instance.name,
+                    'end': 'what was begun is done' if done else
+                    'the claim is released'})
 
 
 def is_ours(asker: claims.Claims, owner: str) -> bool:

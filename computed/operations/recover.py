@@ -16,6 +16,7 @@ from computed.objects import instance as instance_obj
 from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
+from computed.virt import driver as virt_driver
 
 LOG = logging.getLogger(__name__)
 
@@ -58,6 +59,17 @@ UNFINISHED = {
         'reboot --hard', (), states.REBOOTING_HARD, _reboot_interrupted),
     **{op.task_state: op for op in (power.START, power.STOP, power.PAUSE,
                                     power.UNPAUSE, build.DELETE)},
+}
+# By the task_state, too: which power states of the guest show that it is
+# done, and what is written then. If the claim were only released, the next
+# pass would stop a guest whose user has started it.
+SHOWN: dict[str, tuple[abc.Container[int], operation.Values]] = {
+    states.POWERING_ON: (states.ON, {
+        'vm_state': states.ACTIVE, 'launched_at': states.NOW}),
+    states.POWERING_OFF: (states.OFF, {'vm_state': states.STOPPED}),
+    states.REBOOTING_HARD: ((states.RUNNING,), {'vm_state': states.ACTIVE}),
+    states.PAUSING: ((states.POWER_PAUSED,), {'vm_state': states.PAUSED}),
+    states.UNPAUSING: ((states.RUNNING,), {'vm_state': states.ACTIVE}),
 }
 
 
@@ -104,7 +116,7 @@ def release_former(manager: operation.Manager, context: operation.Context,
     """
     try:
         recovery.release_former(manager.claims, context, instances,
-                                functools.partial(_guests, manager))
+                                functools.partial(_guests, manager), _done)
     except exception.DriverNotReady as error:
         if not manager.former_left:
             LOG.warning('The claims of a former service of this host are '
@@ -129,17 +141,30 @@ def release_left(manager: operation.Manager,
                  'the next pass: %s', error)
 
 
-def _guests(manager: operation.Manager) -> set[str]:
-    """Return the uuids of the guests here that belong to this host.
+def _guests(manager: operation.Manager
+            ) -> dict[str, virt_driver.InstanceInfo]:
+    """Return the guests here that belong to this host, by uuid.
 
     :raises computed.exception.DriverNotReady: not all are known
     """
     found = manager.calls.list_instances()
     if not found.complete:
         raise exception.DriverNotReady(reason='its list is incomplete')
-    return {guest.uuid for guest in found.instances.values()
+    return {guest.uuid: guest for guest in found.instances.values()
             if guest.owner == manager.claims.owner and
             guest.power_state != states.NOSTATE}
+
+
+def _done(instance: typing.Any,
+          guest: virt_driver.InstanceInfo) -> operation.Values | None:
+    """Return what to write if a guest shows that what was begun is done.
+
+    Nothing is finished: a backup that was restored may have the claim. The
+    next pass records the power state.
+    """
+    power_states, values = SHOWN.get(instance.task_state, ((), {}))
+    return ({**values, 'task_state': None, 'fault': None}
+            if guest.power_state in power_states else None)
 
 
 def _end_claim(manager: operation.Manager, context: operation.Context,

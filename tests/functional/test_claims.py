@@ -379,6 +379,27 @@ def test_a_claim_of_a_former_service_is_released_where_its_guest_is(
     assert claim(manager.claims)
 
 
+@pytest.mark.parametrize('vm_state, task_state, power_state, after', [
+    ('stopped', states.POWERING_ON, states.RUNNING, 'active'),
+    ('stopped', states.POWERING_ON, states.SHUTDOWN, 'stopped'),
+    ('stopped', states.REBOOTING_HARD, states.RUNNING, 'active'),
+    ('error', states.POWERING_OFF, states.SHUTDOWN, 'stopped'),
+    ('active', states.PAUSING, states.POWER_PAUSED, 'paused'),
+    ('paused', states.UNPAUSING, states.RUNNING, 'active'),
+    ('paused', states.REBOOTING_HARD, states.POWER_PAUSED, 'paused')])
+def test_what_a_former_service_has_done_is_recorded_and_not_undone(
+        manager, virt, pair, former_claim, vm_state, task_state, power_state,
+        after):
+    pair.sql(pair.primary, 'UPDATE instances SET vm_state = ?, '
+             'task_state = ?', vm_state, task_state)
+    virt.set_power_state(UUID, power_state)
+    recovered(manager)
+    assert row(pair) == (after, None, None)
+    manager._sync_power_states(context.new())
+    assert row(pair, 'vm_state, power_state') == (after, power_state)
+    assert virt.get_instance(UUID).power_state == power_state
+
+
 def test_a_claim_of_a_former_service_is_left_where_its_guest_is_not(
         manager, virt, pair, former_claim):
     virt.vanish(UUID)

@@ -79,6 +79,12 @@ ALL = {
         'A host that was taken over kept the claims of its former service.',
         'claims of a former service stay', ((0, 'slow'), (12, 'lose_state')),
         {'length': 50.0}),
+    'undone': Former(
+        'A host with a new state path stopped a guest that its user had '
+        'started, because the start had not been recorded.',
+        'what a former service has done is undone',
+        ((0, 'slow'), *((at, 'lose_state') for at in (12, 40, 68))),
+        {'users': (5,), 'length': 90.0}),
     'create-twice': Former(
         'The second delivery of a create failed, though its row was there.',
         'a repeated create is refused',

@@ -99,8 +99,12 @@ ALL = {
     'claims of a former service stay': Mutation(
         'operations/recover.py',
         '        recovery.release_former(manager.claims, context, instances,\n'
-        '                                functools.partial(_guests, manager))',
+        '                                functools.partial(_guests, manager), '
+        '_done)',
         '        pass', 'crashes'),
+    'what a former service has done is undone': Mutation(
+        'operations/recover.py', 'if guest.power_state in power_states else',
+        'if False else', 'former-undone'),
     # rows
     'a repeated create is refused': Mutation(
         'db/cell/instance.py', '        return _inserted(context, values)',
