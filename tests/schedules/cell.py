@@ -124,6 +124,8 @@ class Cell:
         if commit.touches('cell_clock'):
             self.clocks.committed(server, commit.by, *server.history())
         if commit.touches('instances'):
+            if commit.at == hub.running.now:    # else it is told once more
+                self.clocks.wrote(commit.by, server.history()[0])
             self.rows.committed(server.rows(rows.QUERY))
         if commit.touches('services'):
             self._judge_services(server.rows(

@@ -1,4 +1,4 @@
-"""What conductors make of a clock of the cell that went back."""
+"""What conductors make of a database that went back."""
 
 
 class Clocks:
@@ -6,10 +6,13 @@ class Clocks:
 
     Who adds a second has read the one before. So it knows for how long the
     database of this incarnation was used, and which incarnation came later.
+
+    :ivar ended: the incarnations in which a failover lost commits
     """
 
     def __init__(self, judge):
         self._judge = judge
+        self.ended = set()
         # {server: (incarnation, seconds)}
         self._shown = {}
         # {process: {incarnation: seconds}}; the latest stands at the end
@@ -30,3 +33,9 @@ class Clocks:
                              f'{seconds} to {incarnation[:4]}, and has seen '
                              f'{seen}')
         seen[incarnation] = before[1]
+
+    def wrote(self, process, incarnation):
+        """A row is written. A new incarnation begins before."""
+        if incarnation in self.ended:
+            self._judge.fail('old-incarnation', f'{process} writes in '
+                             f'{incarnation[:4]}, which has lost commits')

@@ -6,6 +6,8 @@ import os
 from tests.schedules import hub
 from tests.schedules import servers
 
+# How many commits a new replica must catch up with: it begins as a backup.
+BACKUP = 20
 # The name of a server with another database.
 OTHER = 'other'
 
@@ -25,7 +27,6 @@ class Cluster:
     :ivar address: ``{address: server}``; addresses are paths in URLs
     :ivar cut: ``{(process, address or '*')}``: nothing arrives there
     :ivar patience: seconds that a client waits for a silent server
-    :ivar ended: the incarnations in which a failover lost commits
     :ivar retired: the former primaries
     :ivar stalled: the replicas, by number, that receive nothing
     :ivar lag: returns the seconds until a replica has the next commits
@@ -42,7 +43,7 @@ class Cluster:
         self.on_commit = on_commit
         self.made = 0
         self.replicas, self.retired, self._servers = [], [], []
-        self.cut, self.stalled, self.ended = set(), set(), set()
+        self.cut, self.stalled = set(), set()
         self.patience, self.misled = 5.0, None
         self._waiting = []
         self.primary = self._new()
@@ -128,8 +129,6 @@ class Cluster:
                 # It has what is lost, so it cannot follow.
                 one.up = False
                 self._replace(place)
-        if len(former.log) > len(replica.log):
-            self.ended.add(replica.history()[0])
         return len(former.log) - len(replica.log)
 
     def restore(self, length):
@@ -188,7 +187,7 @@ class Cluster:
             self._replace(place)
 
     def _replace(self, place):
-        fresh = self._new(self.primary.log)
+        fresh = self._new(self.primary.log[:-BACKUP] or self.primary.log)
         self.replicas[place] = fresh
         self.address[self._path(f'replica{place}')] = fresh
 

@@ -80,6 +80,8 @@ class Databases:
         self._lost(lost, f'failover to {replica.name}, the former primary '
                          f'{"lives on" if lives else "is dead"}')
         self._cluster.committed(self._cluster.primary)
+        if lost:
+            self._cell.clocks.ended.add(replica.history()[0])
 
     def _lost(self, commits, text):
         if commits:

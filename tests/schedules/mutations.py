@@ -149,7 +149,8 @@ ALL = {
         'scope.revisions, need.revisions):', 'if False:', 'replicas'),
     'an answer of another server counts': Mutation(
         'db/routing/answers.py', 'if scope.identity != server:',
-        'if False:', 'failovers'),
+        'if False:', 'losses',
+        also='the server of a connection is not compared'),
     'every read after a host is exact': Mutation(
         'db/routing/exact.py', 'began if read.covered else None)', 'began)',
         'replicas'),
@@ -164,13 +165,10 @@ ALL = {
     'a server that refused a write is believed': Mutation(
         'db/routing/primary.py', '        self.identity = REFUSED\n',
         '', 'failovers'),
-    'broken connections raise no doubt': Mutation(
-        'db/routing/primary.py', 'return self._settled < self._doubts',
-        'return False', 'failovers'),
     'the server of a connection is not compared': Mutation(
         'db/routing/transaction.py',
         'if node.identity not in (None, scope.identity):', 'if False:',
-        'failovers'),
+        'losses'),
     'a failover begins no incarnation': Mutation(
         'db/routing/incarnation.py',
         'if number is None or former not in (None, lineage):',

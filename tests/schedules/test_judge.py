@@ -297,12 +297,12 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
         alive=True, ready=True, may_be_down=False, service=service,
         state_path=str(tmp_path),
         guests=types.SimpleNamespace(infos=infos))
-    primary = types.SimpleNamespace(history=lambda: ('i1', 7))
+    primary = types.SimpleNamespace()
     primary.rows = lambda sql: (
         list(rows) if 'instances' in sql else list(guest_claims))
     return types.SimpleNamespace(
         judge=scene.judge, machines=[scene.machine], processes=[],
-        cluster=types.SimpleNamespace(primary=primary, ended=set()))
+        cluster=types.SimpleNamespace(primary=primary))
 
 
 @pytest.mark.parametrize('row, guests, kinds', [
@@ -353,13 +353,6 @@ def test_a_claim_on_a_guest_without_a_row(scene, tmp_path):
     cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING},
                  [{'uuid': UUID}])
     assert _kinds(cell) == ['guest-claim-left']
-
-
-def test_an_incarnation_that_goes_on_after_commits_were_lost(
-        scene, tmp_path):
-    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
-    cell.cluster.ended.add('i1')
-    assert _kinds(cell) == ['old-incarnation']
 
 
 def test_a_guest_that_runs_twice(scene, tmp_path):

@@ -112,3 +112,8 @@ def test_a_conductor_adds_seconds(shown, kinds):
     for server, incarnation, seconds in shown:
         clocks.committed(server, 'c0.1', incarnation, seconds)
     assert found == kinds
+    clocks.ended.add('i0')
+    clocks.wrote('c0.1', 'i1')
+    assert found == kinds
+    clocks.wrote('c0.1', 'i0')
+    assert found == [*kinds, 'old-incarnation']

@@ -21,9 +21,6 @@ def problems(cell):
     yield from _claims(rows, serving, cell.cluster.primary.rows(
         'SELECT uuid FROM guest_claims'))
     yield from _lives(cell.machines)
-    incarnation, _ = cell.cluster.primary.history()
-    if incarnation in cell.cluster.ended:
-        yield 'old-incarnation', incarnation
     machines = collections.Counter(machine.host for machine in cell.machines)
     for guest in cell.judge.guests.values():
         row = rows.get(guest.uuid)

@@ -104,6 +104,9 @@ class Primary(nodes.Node):
         Another server may answer now, even one with the same name. It must
         take a write before it counts as the primary.
         """
+        # A second line: before each use a connection tells its server, and
+        # whether that takes writes. This one also finds the incarnation of a
+        # backup that was restored into the same server before the next read.
         return self._settled < self._doubts
 
     def _doubt(self, *broken: typing.Any) -> None:
