@@ -33,7 +33,8 @@ class Process:
     :ivar wall: seconds by which its wall clock is wrong
     :ivar connections: to database servers; a crash severs them
     :ivar failures: ``(thread, error)`` of each thread that died of an error
-    :ivar values: its values of module globals; see :mod:`.own`
+    :ivar values: its values of module globals, and ``client``, through which
+        it asks a conductor; see :mod:`.own`
     :ivar machine: what it runs on, or None
     """
 
@@ -42,7 +43,7 @@ class Process:
         self.alive, self.frozen = True, False
         self.wall = 0.0
         self.connections, self.failures = [], []
-        self.values = {}
+        self.values = self.client = None
         self.tasks = set()
         self._parked = []
 

@@ -10,10 +10,8 @@ from computed.db.cell.database import cell
 from computed.objects import base
 from tests.schedules import hub
 
-PLACES = ((base.ComputedObject, 'indirection_api'), (metrics, '_current'),
-          (cell_clock, 'hearing'))
-# Attributes of the object that stands for the database of the cell.
-DATABASE = ('router', 'max_page', 'down_after')
+# What the object has that stands for the database, before it is configured.
+_BARE = dict(vars(cell))
 
 
 class Hub(hub.Hub):
@@ -21,30 +19,42 @@ class Hub(hub.Hub):
 
     def load(self, process):
         if self.loaded is not None:
-            self.loaded.values = _now()
+            self.loaded.values = (
+                metrics._current, cell_clock.hearing, cell.__dict__)
         _set(process.values or _fresh())
-
-
-def _now():
-    return ([getattr(owner, name) for owner, name in PLACES],
-            {name: vars(cell)[name] for name in DATABASE
-             if name in vars(cell)})
 
 
 def _fresh():
     """Return what a process has that has just begun."""
-    return [None, metrics._current, cell_clock.Hearing()], {}
+    return metrics._current, cell_clock.Hearing(), dict(_BARE)
 
 
 def _set(values):
-    ours, database = values
-    for (owner, name), value in zip(PLACES, ours, strict=True):
-        setattr(owner, name, value)
-    for name in DATABASE:
-        vars(cell).pop(name, None)
-    vars(cell).update(database)
+    metrics._current, cell_clock.hearing, cell.__dict__ = values
 
 
 def forget():
     """Drop what the last process of a schedule has left."""
     _set(_fresh())
+
+
+class _Client:
+    """The client of the process that runs; a class attribute.
+
+    To set it for each turn would empty Python's caches of all objects.
+    """
+
+    def __get__(self, instance, kind):
+        here = hub.running
+        return here and here.loaded and here.loaded.client
+
+
+def _use_conductor(client):
+    process = hub.running.loaded
+    before, process.client = process.client, (
+        None if client is None else base._ByContext(client))
+    return before and before.default
+
+
+base.ComputedObject.indirection_api = _Client()
+base.use_conductor = _use_conductor
