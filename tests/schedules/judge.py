@@ -228,7 +228,10 @@ class Judge:
         for request in guest.requests:
             if request.open and (
                     act.serves_request and request.op == act.op or
-                    act.op == 'recover' and MAKES[request.op] == state):
+                    act.op == 'recover' and (
+                        MAKES[request.op] == state or
+                        # A guest that has ended cannot be paused.
+                        failed and act.what == request.op)):
                 request.done = True
                 if not failed:
                     guest.wishes = {MAKES[request.op]} | {

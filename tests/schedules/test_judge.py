@@ -31,10 +31,10 @@ class Scene:
         self.judge.told(self.guest, request, outcome)
         return request
 
-    def act(self, what, operation, before, after, claim='c1'):
+    def act(self, what, operation, before, after, claim='c1', failed=False):
         act = judge_module.Act(UUID, what, ('m0', 1), claim, operation)
         self.judge.begins(act)
-        self.judge.acted(act, before, after, failed=False)
+        self.judge.acted(act, before, after, failed)
 
     def kinds(self):
         return [kind for kind, *_ in self.judge.found]
@@ -90,6 +90,17 @@ def test_recovery_may_finish_what_a_user_asked_for(scene):
     scene.act('power_off', 'recover', states.RUNNING, states.SHUTDOWN)
     assert scene.kinds() == []
     assert scene.guest.wishes == {judge_module.OFF}
+
+
+@pytest.mark.parametrize('failed, kinds', [(True, []), (False, ['not-done'])])
+def test_recovery_tries_to_pause_a_guest_that_has_ended(
+        scene, failed, kinds):
+    scene.request('pause')
+    scene.judge.befalls(UUID, 'ends')
+    scene.act('pause', 'recover', states.SHUTDOWN, states.SHUTDOWN,
+              failed=failed)
+    assert [kind for kind, _ in verdict._requests(
+        scene.guest, _row(vm_state=states.STOPPED))] == kinds
 
 
 def test_a_machine_that_has_lost_its_state_leaves_things_undone(scene):
