@@ -145,11 +145,8 @@ class Databases:
                 if conductor.process not in self._cell.reads.served:
                     conductor.crash()
                     conductor.start_in(1.0)
-            # Only a host with a new state path begins with another one.
             for machine in self._cell.machines:
-                if machine.misled:
-                    machine.lose_state()
-                    machine.start_in(1.0)
+                machine.begin_again()
         hub.running.after(self._within(25), back)
 
     def wall_db(self):

@@ -170,8 +170,12 @@ class Machine:
             self._gone(process)
         else:
             self.ready = True
-            self.misled = self.cell.cluster.misled is not None
             here.tell(f'{process} is ready')
+            cluster = self.cell.cluster
+            self.misled = (self.service.claims.owner.database_id !=
+                           cluster.primary.uuid())
+            if cluster.misled is None:
+                self.begin_again()
 
     def _end(self, process, failure):
         hub.running.tell(f'{process} ends: {failure}')
@@ -219,6 +223,15 @@ class Machine:
         self.misled = False
         hub.running.tell(f'the state path of {self.name} is lost')
         self.cell.judge.forgets(self)
+
+    def begin_again(self):
+        """Do what the page says of a host with another database.
+
+        Only one with a new state path begins with another one.
+        """
+        if self.misled:
+            self.lose_state()
+            self.start_in(1.0)
 
 
 class Conductor:

@@ -106,6 +106,10 @@ class Server:
                           'FROM database_identity, cell_clock')
         return tuple(row.values())
 
+    def uuid(self):
+        """Return the uuid of the database."""
+        return self.rows('SELECT uuid FROM database_identity')[0]['uuid']
+
     def write(self, *statements):
         """Commit ``(sql, *parameters)`` as an operator at its console."""
         made = tuple(Statement(sql, parameters, self.wall())
