@@ -91,24 +91,25 @@ ALL = {
     'a claim that nobody remembers is finished': Mutation(
         'operations/recover.py',
         'if recovery.is_journaled(manager.claims, instance):', 'if True:',
-        'losses'),
+        'former-restore-crash'),
     'a build that was interrupted is forgotten': Mutation(
         'operations/recover.py', '    if built:\n        return',
         '    if built:\n        raise '
-        'exception.DriverError(reason=claim.uuid)\n        return', 'crashes'),
+        'exception.DriverError(reason=claim.uuid)\n        return',
+        'former-killed-build'),
     'claims of a former service stay': Mutation(
         'operations/recover.py',
         '        recovery.release_former(manager.claims, context, instances,\n'
         '                                functools.partial(_guests, manager), '
         '_done)',
-        '        pass', 'crashes'),
+        '        pass', 'former-former-service'),
     'what a former service has done is undone': Mutation(
         'operations/recover.py', 'if guest.power_state in power_states else',
         'if False else', 'former-undone'),
     # rows
     'a repeated create is refused': Mutation(
         'db/cell/instance.py', '        return _inserted(context, values)',
-        '        raise', 'crashes'),
+        '        raise', 'former-create-twice'),
     'an object overwrites a newer row': Mutation(
         'db/cell/instance.py',
         '            prepared.equals(models.Instance.revision, '
@@ -153,18 +154,16 @@ ALL = {
         also='the server of a connection is not compared'),
     'every read after a host is exact': Mutation(
         'db/routing/exact.py', 'began if read.covered else None)', 'began)',
-        'replicas'),
+        'former-exact-read'),
     # which server is the primary
     'another database is not noticed': Mutation(
         'db/routing/transaction.py',
         "if context.db_scope.node.database_id() not in ('', found):",
-        'if False:', 'failovers'),
+        'if False:', 'former-wrong-database'),
     'a demoted primary answers': Mutation(
         'db/engine/primary_check.py',
-        'if tuple(answer) == (server, True):', 'if True:', 'failovers'),
-    'a server that refused a write is believed': Mutation(
-        'db/routing/primary.py', '        self.identity = REFUSED\n',
-        '', 'failovers'),
+        'if tuple(answer) == (server, True):', 'if True:',
+        'former-demoted-primary'),
     'the server of a connection is not compared': Mutation(
         'db/routing/transaction.py',
         'if node.identity not in (None, scope.identity):', 'if False:',
@@ -178,10 +177,11 @@ ALL = {
         'claims/settled.py',
         '            return {row.uuid: row.vm_state for row in rows\n',
         '            return {} and {row.uuid: row.vm_state for row in rows\n',
-        'losses', also='what a host remembers is not compared'),
+        'former-restore', also='what a host remembers is not compared'),
     'a clock that went back is not noticed': Mutation(
         'db/cell/cell_clock.py', '        now.seconds < counts.get('
-        'incarnation, 0))', '        now.seconds < 0)', 'losses'),
+        'incarnation, 0))', '        now.seconds < 0)',
+        'former-restore-unsaid'),
     'an incarnation that is over may go on': Mutation(
         'db/witness.py', 'self._seen[former] = OVER', 'pass', 'losses'),
     'what a host remembers is not compared': Mutation(
@@ -199,24 +199,25 @@ ALL = {
             cell_clock.read(context), listened=former.heard_listened + int((
                 context.connection.scalar(sa.select(dialects.utcnow())) -
                 former.last_seen).total_seconds())))""",
-        'copies'),
+        'former-database-clock'),
     'a late request is carried out': Mutation(
         'rpc/dispatch.py', "if getattr(method, 'needs_ticket', False):",
-        'if False:', 'lateness', also='a late grant counts'),
+        'if False:', 'former-late', also='a late grant counts'),
     'a late grant counts': Mutation(
         'claims/claims.py', 'if context.wanted_until is not None and (',
         'if False and (', 'lateness'),
     'a request to a host has no ticket': Mutation(
         'rpc/hostapi.py', "self._call(context, host, 'get_ticket',\n"
         '                                    timeout=time_left(last))',
-        "{'issued': 0.0}", 'lateness', also='a late request is carried out'),
+        "{'issued': 0.0}", 'former-asleep',
+        also='a late request is carried out'),
     'a host may be taken at once': Mutation(
         'db/cell/succession.py',
         'return max(0.0, down_after - silent)', 'return 0.0', 'copies'),
     'a copy of a disk is the same run': Mutation(
         'db/cell/succession.py', '(later.host_boot_id, later.place) ==',
         'later.service_id == former.service_id or (False, False) ==',
-        'copies'),
+        'former-clone'),
     # the driver
     'a guest that cannot be looked at is absent': Mutation(
         'repair/item.py', "    LOG.warning('Instance %(uuid)s cannot be "
@@ -262,10 +263,10 @@ def main():
     parser.add_argument('--limit', type=int, default=100)
     options = parser.parse_args()
     survivors = 0
-    for name, profile in (
+    for name, profile in dict.fromkeys([
             *((name, one.profile) for name, one in ALL.items()),
             *((one.mutation, f'former-{scenario}')
-              for scenario, one in former.ALL.items())):
+              for scenario, one in former.ALL.items())]):
         if options.names and not any(part in f'{name}: {profile}'
                                      for part in options.names):
             continue

@@ -273,6 +273,8 @@ class Primary(nodes.Node):
 
     def _trust_none(self) -> None:
         """Trust no server until one takes a write."""
+        # A second line beside the doubt that follows. It also lets the server
+        # that refused be a replica: it is not taken for the primary itself.
         self.identity = REFUSED
         self._close_all()
 
