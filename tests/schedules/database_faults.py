@@ -121,6 +121,8 @@ class Databases:
             if former in self._cluster.retired:
                 later = self._cluster.primary
                 lost = self._cluster.fail_back(former)
+                # It names itself, so only the clock shows that it is back.
+                self._cell.clocks.ended.discard(former.history()[0])
                 self._stop(later)
                 self._lost(lost, f'{former.name} is the primary again')
         hub.running.after(self._within(15), back)
