@@ -39,3 +39,8 @@ class Clocks:
         if incarnation in self.ended:
             self._judge.fail('old-incarnation', f'{process} writes in '
                              f'{incarnation[:4]}, which has lost commits')
+
+    def is_back(self, incarnation):
+        """A dump has it. Only its clock tells that; rows are written before.
+        """
+        self.ended.discard(incarnation)

@@ -110,6 +110,7 @@ class Databases:
             self._within(min(60, length - 10))))
         self._stop(former)
         self._lost(lost, text)
+        self._cell.clocks.is_back(self._cluster.primary.history()[0])
         return True
 
     def fail_back(self):
