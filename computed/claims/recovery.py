@@ -115,9 +115,12 @@ def adopt(asker: claims.Claims, context: claims.Context,
             context.tolerating_lag(False), instance.uuid,
             instance.claim_id, instance.claim_owner.partition(':')[0],
             entry.claim_id, asker.claim_owner))
-    except BaseException:
+    except BaseException as error:
         # Adopted or not, the claim is found again by its owner.
         asker.ended(entry.claim_id)
+        if isinstance(error, exception.ClaimLost):
+            # The database went back meanwhile: nobody asks for it any more.
+            asker.journal.forget(instance.claim_id)
         raise
     asker.journal.forget(instance.claim_id)
     return asker.granted(context, entry, sorted(

@@ -255,6 +255,18 @@ def test_an_adoption_whose_reply_was_lost_is_repeated(
     assert row(pair)[2] == got.claim_id
 
 
+def test_a_claim_that_the_database_lost_during_the_start_leaves_no_entry(
+        manager, pair, tmp_path):
+    claim(manager.claims, task_state=states.POWERING_OFF)
+    fixtures.successor(manager)
+    found = manager_rows(manager)
+    pair.sql(pair.primary, 'UPDATE instances SET task_state = NULL, '
+             'claim_id = NULL, claim_owner = NULL')
+    recover.recover(manager, context.new(), found, lambda: None)
+    assert row(pair) == ('active', None, None)
+    assert journaled(tmp_path) == []
+
+
 def test_a_settlement_in_the_journal_is_not_done_again(
         manager, virt, pair, lossy):
     got = claim(manager.claims, task_state='powering-off')
