@@ -21,6 +21,7 @@ LIVELOCK = 200_000
 BEGIN = 1000.0
 
 running = None          # the hub of this schedule; None: code is imported
+shared = []             # the locks of modules, which all processes share
 
 
 class Over(greenlet.GreenletExit):
@@ -72,6 +73,8 @@ class Process:
         for connection in self.connections:
             connection.sever()
         self.connections = []
+        for lock in shared:
+            lock.end(self)
 
 
 class Task:
@@ -276,3 +279,5 @@ def end():
     if running is not None:
         running.over = True
         running = None
+        for lock in shared:
+            lock._at_fork_reinit()

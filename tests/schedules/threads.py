@@ -31,16 +31,24 @@ _main = {}              # the attributes that locals have outside schedules
 
 
 class Lock:
-    """``threading.Lock``: its waits are in virtual time."""
+    """``threading.Lock``: its waits are in virtual time.
+
+    What is made outside a schedule belongs to a module, so all processes
+    share it: see :func:`hub.Process.kill`.
+    """
 
     __slots__ = ('_held', '_waiters', '__weakref__')
 
     def __init__(self):
+        # False, or the task that holds it.
         self._held, self._waiters = False, None
+        if hub.running is None:
+            hub.shared.append(self)
 
     def acquire(self, blocking=True, timeout=-1):
         if not self._held:
-            self._held = True
+            here = hub.running
+            self._held = here and here.current or True
             return True
         return blocking and self._wait(timeout)
 
@@ -61,8 +69,14 @@ class Lock:
                     self._waiters.remove(task)
             if not woken and self._held:
                 return False
-        self._held = True
+        self._held = task or True
         return True
+
+    def end(self, process):
+        """Release it if its holder has died; no ``finally`` does it."""
+        if self._held and self._held is not True and (
+                self._held.process is process):
+            self.release()
 
     def release(self):
         if not self._held:
@@ -72,7 +86,7 @@ class Lock:
             hub.running.wake(self._waiters.pop(0))
 
     def locked(self):
-        return self._held
+        return bool(self._held)
 
     def _at_fork_reinit(self):
         self._held, self._waiters = False, None
@@ -267,5 +281,8 @@ def install():
     uuid.uuid4 = lambda: uuid.UUID(int=_chance.getrandbits(128), version=4)
     import threading
     from concurrent import futures
+
+    # It has a lock; ``futures`` itself would import it in a schedule.
+    from concurrent.futures import thread  # noqa: F401
     _number(threading.Thread)
     _number(futures.Future)
