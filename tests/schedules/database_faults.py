@@ -2,6 +2,7 @@
 
 from computed import chance
 from tests.schedules import hub
+from tests.schedules import rows
 
 STRIDE = 1 << 20        # computed.db.routing.incarnation.STRIDE
 # Seconds by which a wall clock jumps.
@@ -87,6 +88,7 @@ class Databases:
         if commits:
             self._cell.judge.lost(f'{text}; {commits} commits are lost')
             self._cell.reads.lost()
+            self._cell.rows.lost(self._cluster.primary.rows(rows.QUERY))
         else:
             hub.running.tell(text)
 

@@ -45,6 +45,7 @@ class Driver(memory.MemoryDriver):
                         (self.machine.name, self.machine.lives),
                         claim.claim_id, claim.operation)
         cell.judge.begins(act)
+        cell.rows.acts(act)
         here.point()
         cell.weather.delay_act()
         before, failed = self._state(claim.uuid), True

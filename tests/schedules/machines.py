@@ -12,6 +12,7 @@ from oslo_config import cfg
 from oslo_messaging import conffixture
 
 from computed import chance
+from computed import clock
 from computed import conf as computed_conf
 from computed import exception
 from computed import states
@@ -79,6 +80,9 @@ def at_file(step, path):
             machine.disk_full and os.path.exists(f'{path}.tmp')):
         # The blocks of the reserve are allocated; a new file gets none.
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+    if step == 'after rename':
+        # Our code compares the age of a file with the clock of the machine.
+        os.utime(path, (clock.time(), clock.time()))
     if step in ('after rename', 'after unlink'):
         here.point()
 
@@ -223,6 +227,7 @@ class Machine:
         self.misled = False
         hub.running.tell(f'the state path of {self.name} is lost')
         self.cell.judge.forgets(self)
+        self.cell.rows.forgets(self.name)
 
     def begin_again(self):
         """Do what the page says of a host with another database.

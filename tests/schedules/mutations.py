@@ -60,7 +60,7 @@ ALL = {
         'held = [prepared.equals(model.claim_id, claim_id)]', 'copies'),
     'a repeated grant is not found': Mutation(
         'db/cell/claim.py', '        if rows is None:\n            raise\n',
-        '        raise\n', 'ends'),
+        '        raise\n', 'ends', also='claims that were given up stay'),
     'a repeated settlement is not found': Mutation(
         'db/cell/claim.py', 'if None in settled:', 'if False:',
         'ends'),
@@ -191,7 +191,8 @@ ALL = {
     'a regressed row is judged': Mutation(
         'claims/settled.py',
         'return one is not None and (one.held or self.is_doubtful(row))',
-        'return False', 'losses'),
+        'return False', 'losses',
+        also='what a host remembers is not compared'),
     # hosts and requests
     'the clock of the database tells who is silent': Mutation(
         'db/cell/host.py', '(former, life, cell_clock.read(context))',

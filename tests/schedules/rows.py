@@ -5,7 +5,8 @@ import dataclasses
 from computed import states
 
 QUERY = ('SELECT uuid, instances.host, instances.revision, vm_state, '
-         'task_state, power_state, claim_id, claim_owner, service_id '
+         'task_state, power_state, claim_id, claim_owner, service_id, '
+         'settled_claim_id '
          'FROM instances LEFT JOIN services ON services.host = instances.host')
 # A power state is recorded by these facts; a new name changes none of them.
 FACTS = ('vm_state', 'task_state', 'power_state', 'claim_id')
@@ -35,6 +36,11 @@ class Rows:
         self._known = {}
         # {(uuid, power state): when a guest had it last}
         self._had = {}
+        # {claim id: the vm_state with which it was settled}
+        self._results = {}
+        # {uuid: (machine, claim id)} of the last act; the claims that were
+        # granted on rows that lacked it
+        self._acted, self._lacking = {}, set()
 
     def had(self, uuid, power):
         """Note that a guest had this power state until now."""
@@ -52,11 +58,52 @@ class Rows:
             elif not self._judge.losses:
                 self._ensure_so(known, row)
                 self._ensure_ended_by_its_service(known.row, row)
+            self._note_claim(known.row, row)
             if any(known.row[name] != row[name] for name in FACTS):
                 known.since = self._clock()
             if row['revision'] not in known.revisions[-1:]:
                 known.revisions.append(row['revision'])
             known.row = row
+
+    def acts(self, act):
+        """A guest is changed: not if its row lacks the act before."""
+        machine, _ = act.host
+        if act.claim_id in self._lacking and (
+                self._acted.get(act.uuid, act.host)[0] == machine):
+            self._judge.fail('regressed', f'{act.what} of {act.uuid[:4]} '
+                             f'under {act.operation}')
+        self._acted[act.uuid] = machine, act.claim_id
+
+    def forgets(self, machine):
+        """A machine has lost its state."""
+        self._acted = {uuid: found for uuid, found in self._acted.items()
+                       if found[0] != machine}
+
+    def lost(self, rows):
+        """The database went back, and has these rows now."""
+        for row in rows:
+            if row['uuid'] in self._known:
+                self._known[row['uuid']].row = row
+
+    def _note_claim(self, before, row):
+        """Note whether a claim is granted on a row that is regressed."""
+        former, now, settled = (before['claim_id'], row['claim_id'],
+                                row['settled_claim_id'])
+        self._results.setdefault(settled, row['vm_state'])
+        machine, last = self._acted.get(row['uuid'], (None, None))
+        if former == last and now != last and settled != last:
+            # It was taken over, or released as if nothing had been done.
+            self._acted[row['uuid']] = machine, now
+        elif now and now != former and self._judge.losses and (
+                last not in (None, settled) and
+                self._results.get(last) != row['vm_state'] and
+                self._differs(row)):
+            self._lacking.add(now)
+
+    def _differs(self, row):
+        runs = row['vm_state'] in (states.ACTIVE, states.PAUSED)
+        return runs not in [power in states.ON for power
+                            in self._powers(row['host'], row['uuid'])]
 
     def _ensure_so(self, known, row):
         """What is recorded was so after the row was written before."""

@@ -7,6 +7,7 @@ import pytest
 
 from computed import states
 from tests.schedules import clocks as clocks_module
+from tests.schedules import judge as judge_module
 from tests.schedules import rows as rows_module
 
 UUID = '00000000-0000-4000-8000-000000000001'
@@ -17,8 +18,9 @@ class Scene:
 
     def __init__(self):
         self.now, self.power, self.kinds = 0.0, states.RUNNING, []
+        self.losses = []
         judge = types.SimpleNamespace(
-            losses=[], looks=collections.Counter(),
+            losses=self.losses, looks=collections.Counter(),
             claimed=lambda claim_id: None,
             fail=lambda kind, text: self.kinds.append(kind))
         self.rows = rows_module.Rows(
@@ -26,6 +28,7 @@ class Scene:
         self._row = {
             'uuid': UUID, 'host': 'h0', 'revision': 0, 'claim_id': None,
             'claim_owner': None, 'service_id': 's1', 'task_state': None,
+            'settled_claim_id': None,
             'vm_state': states.ACTIVE, 'power_state': states.RUNNING}
         self.commit()
 
@@ -34,6 +37,15 @@ class Scene:
         self._row = {**self._row, **values,
                      'revision': self._row['revision'] + 1}
         self.rows.committed([self._row])
+
+    def lose(self, **values):
+        self.losses.append((self.now, 'a dump is restored'))
+        self._row = {**self._row, **values}
+        self.rows.lost([self._row])
+
+    def acts(self, claim_id, machine='m0'):
+        self.rows.acts(judge_module.Act(
+            UUID, 'power_off', (machine, 1), claim_id, 'stop'))
 
     def becomes(self, power):
         self.now += 1
@@ -82,6 +94,37 @@ def test_a_claim_of_a_former_service_is_taken_over_first(scene):
     scene.commit(claim_id='c2', claim_owner='s2:b2', service_id='s2')
     scene.commit(claim_id=None, claim_owner=None)
     assert scene.kinds == []
+
+
+@pytest.mark.parametrize('machine, row, kinds', [
+    ('m0', {}, []),
+    ('m0', {'settled_claim_id': None}, []),     # but it says the same
+    ('m0', {'settled_claim_id': None, 'vm_state': states.ACTIVE},
+     ['regressed']),
+    # It has done nothing to this guest before.
+    ('m1', {'settled_claim_id': None, 'vm_state': states.ACTIVE}, [])])
+def test_a_guest_is_changed_whose_row_lacks_the_last_act(
+        scene, machine, row, kinds):
+    scene.commit(claim_id='c1', claim_owner='s1:b1')
+    scene.acts('c1')
+    scene.commit(claim_id=None, settled_claim_id='c1',
+                 vm_state=states.STOPPED)
+    scene.becomes(states.SHUTDOWN)
+    scene.lose(**row)
+    scene.commit(claim_id='c2')
+    scene.acts('c2', machine)
+    assert scene.kinds == kinds
+
+
+@pytest.mark.parametrize('before, kinds', [('c1', []), ('c0', ['regressed'])])
+def test_a_claim_is_taken_over_after_commits_were_lost(scene, before, kinds):
+    scene.commit(claim_id='c1')
+    scene.acts('c1')
+    scene.becomes(states.SHUTDOWN)
+    scene.lose(claim_id=before)
+    scene.commit(claim_id='c2')
+    scene.acts('c2')
+    assert scene.kinds == kinds
 
 
 @pytest.mark.parametrize('read_at, kinds', [(1, ['overwritten']), (2, [])])
