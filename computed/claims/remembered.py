@@ -26,7 +26,7 @@ MOVED = 'moved'
 NOTHING = 'nothing'
 # What the user of an instance ordered, beside its name and its host.
 ORDER = ('command', 'vcpus', 'memory_mb', 'disk_gb', 'network')
-# The claim_id of an instance whose file was damaged. No row has it.
+# The claim_id of an instance whose file was damaged or lost. No row has it.
 UNKNOWN = 'unknown'
 
 
@@ -92,6 +92,11 @@ class Remembered:
             settled=self.vm_state or 'an operation')
 
 
+def unknown(name: str, regressed: str = '') -> Remembered:
+    """Return what counts of an instance of which nothing is known: a hold."""
+    return Remembered(name, UNKNOWN, 0, None, None, regressed=regressed)
+
+
 class Store:
     """The files of what is remembered, one for each instance.
 
@@ -151,7 +156,7 @@ class Store:
                         {'uuid': uuid, 'error': files.explained(error),
                          'aside': aside})
             return None
-        one = Remembered(uuid, UNKNOWN, 0, None, None, regressed='')
+        one = unknown(uuid)
         LOG.error('%(error)s. It is kept as %(aside)s. %(held)s',
                   {'error': files.explained(error), 'aside': aside,
                    'held': one.error(uuid)})

@@ -140,6 +140,13 @@ class Settled:
         """
         self._put(uuid, None)
 
+    def hold_unknown(self, row: Row) -> None:
+        """Hold an instance of which this service remembers nothing."""
+        one = remembered.unknown(row.name, row.vm_state)
+        self._put(row.uuid, dataclasses.replace(
+            one, order=remembered.order_of(row)))
+        LOG.error('%s', one.error(row.uuid))
+
     def hold(self, found: abc.Mapping[str, str]) -> None:
         """Hold instances, and say so in one line.
 

@@ -41,9 +41,9 @@ reconcile {uuid} --keep-guest`, or `--keep-record`."""
 
 class InstanceUnknown(InstanceRegressed):
     """Instance {instance} is held, and nothing is done to it: the file with \
-what its host has recorded of it was damaged, so nobody knows whether the \
-database has gone back in time. Decide: `computed-manage instance reconcile \
-{uuid} --keep-guest`, or `--keep-record`."""
+what its host has recorded of it was damaged or lost, so nobody knows whether \
+the database has gone back in time. Decide: `computed-manage instance \
+reconcile {uuid} --keep-guest`, or `--keep-record`."""
 
 
 class InstanceNotRegressed(ComputedError):

@@ -100,9 +100,37 @@ def recover(manager: operation.Manager, context: operation.Context,
         except exception.ClaimLost:
             continue    # the replay has settled it
     release_former(manager, context, instances)
+    _hold_unknown(manager, instances)
     for instance in instances:
         if instance.vm_state == states.BUILDING:
             _end_build(manager, context, instance)
+
+
+def _hold_unknown(manager: operation.Manager,
+                  instances: abc.Iterable[typing.Any]) -> None:
+    """Hold what runs here although its record says that it does not.
+
+    Only what this service remembers nothing of, because its state path is
+    lost. The database may have gone back in time, too, and nobody knows it.
+
+    :param instances: those of this host, just read from the primary
+    """
+    settled = manager.claims.settled
+    suspects = [row for row in instances
+                if row.vm_state in (states.STOPPED, states.BUILDING) and
+                not row.claim_id and settled.get(row.uuid) is None]
+    if not suspects:
+        return
+    try:
+        guests = _guests(manager)
+    except exception.DriverNotReady as error:
+        LOG.warning('Whether stopped instances run here is not known: %s',
+                    error)
+        return
+    for row in suspects:
+        guest = guests.get(row.uuid)
+        if guest is not None and guest.power_state in states.ON:
+            settled.hold_unknown(row)
 
 
 def release_former(manager: operation.Manager, context: operation.Context,

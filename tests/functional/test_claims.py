@@ -412,6 +412,26 @@ def test_what_a_former_service_has_done_is_recorded_and_not_undone(
     assert virt.get_instance(UUID).power_state == power_state
 
 
+@pytest.mark.parametrize('vm_state, power_state, held', [
+    ('stopped', states.RUNNING, True), ('stopped', states.SHUTDOWN, False),
+    ('building', states.RUNNING, True), ('active', states.RUNNING, False)])
+def test_what_runs_and_nobody_remembers_is_not_ended(
+        manager, virt, pair, vm_state, power_state, held):
+    """The state path is lost, and perhaps the database went back, too."""
+    pair.sql(pair.primary, 'UPDATE instances SET vm_state = ?', vm_state)
+    virt.set_power_state(UUID, power_state)
+    recovered(manager)
+    manager._sync_power_states(context.new())
+    assert row(pair, 'vm_state') == (vm_state,)
+    assert virt.get_instance(UUID).power_state == power_state
+    assert (UUID in manager.claims.settled.held()) == held
+    if held:
+        with pytest.raises(exception.InstanceUnknown, match='or lost'):
+            claim(manager.claims, {'vm_state': vm_state})
+        manager.reconcile(context.new(), UUID, keep_guest=True)
+        assert row(pair, 'vm_state') == ('active',)
+
+
 def test_a_claim_of_a_former_service_is_left_where_its_guest_is_not(
         manager, virt, pair, former_claim):
     virt.vanish(UUID)

@@ -85,6 +85,11 @@ ALL = {
         'what a former service has done is undone',
         ((0, 'slow'), *((at, 'lose_state') for at in (12, 40, 68))),
         {'users': (5,), 'length': 90.0}),
+    'forgotten': Former(
+        'A host lost its state path, and a dump was restored: guests that had '
+        'been started were stopped.',
+        'what runs and nobody remembers is ended',
+        ((30, 'lose_state'), (31, 'restore')), {'users': (5,)}),
     'create-twice': Former(
         'The second delivery of a create failed, though its row was there.',
         'a repeated create is refused',

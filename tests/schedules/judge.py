@@ -138,7 +138,9 @@ class Judge:
         self.guests = {}
         self.found, self.losses = [], []
         self.looks = collections.Counter()
-        self._under_way, self._forgetful = {}, []
+        self._under_way = {}
+        # The machines that have lost their state.
+        self.forgetful = []
         # {claim id: when it was granted}
         self._granted = {}
 
@@ -151,14 +153,6 @@ class Judge:
         """The database has lost commits."""
         self.losses.append((self._clock(), text))
         self._tell(text)
-        for machine in self._forgetful:
-            self._may_undo(machine)
-
-    def _may_undo(self, machine):
-        """Neither the database nor the host knows what was done last."""
-        for guest in self.guests.values():
-            if guest.machine is machine:
-                guest.wishes = guest.wishes | {ON, OFF}
 
     # -- users
 
@@ -296,9 +290,7 @@ class Judge:
                     machine.guests.infos.get(guest.uuid))}
                 for request in guest.requests:
                     request.forgotten = request.open
-        self._forgetful.append(machine)
-        if self.losses:
-            self._may_undo(machine)
+        self.forgetful.append(machine)
 
     def crashed(self, machine):
         """A daemon has died; what it did has no end."""

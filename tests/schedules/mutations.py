@@ -106,6 +106,9 @@ ALL = {
     'what a former service has done is undone': Mutation(
         'operations/recover.py', 'if guest.power_state in power_states else',
         'if False else', 'former-undone'),
+    'what runs and nobody remembers is ended': Mutation(
+        'operations/recover.py', '    _hold_unknown(manager, instances)\n',
+        '', 'former-forgotten'),
     # rows
     'a repeated create is refused': Mutation(
         'db/cell/instance.py', '        return _inserted(context, values)',

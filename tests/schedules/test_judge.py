@@ -112,21 +112,6 @@ def test_a_machine_that_has_lost_its_state_leaves_things_undone(scene):
     assert list(verdict._requests(scene.guest, _row())) == []
 
 
-@pytest.mark.parametrize('first', ['database', 'host'])
-def test_a_host_and_the_database_have_lost_what_was_done(scene, first):
-    scene.machine.guests = types.SimpleNamespace(infos={
-        UUID: types.SimpleNamespace(power_state=states.RUNNING)})
-    for who in (first, {'database': 'host', 'host': 'database'}[first]):
-        assert scene.guest.wishes == {judge_module.ON}
-        if who == 'host':
-            scene.judge.forgets(scene.machine)
-        else:
-            scene.judge.lost('a dump is restored')
-    scene.act('power_off', '_sync_power_states', states.RUNNING,
-              states.SHUTDOWN)
-    assert scene.kinds() == []
-
-
 def test_what_nobody_asked_for(scene):
     scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
     assert scene.kinds() == ['unasked']

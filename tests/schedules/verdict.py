@@ -27,11 +27,12 @@ def problems(cell):
         # If another machine has the host now, the guest is not there.
         if serving.get(guest.machine.host) is guest.machine and not (
                 row and _is_for_operators(row, serving)):
-            yield from _guest(guest, row, bool(cell.judge.losses))
+            yield from _guest(guest, row, bool(cell.judge.losses),
+                              _may_hold(cell.judge, guest.machine))
             if not cell.judge.losses and machines[guest.machine.host] == 1:
                 yield from _requests(guest, row)
     for machine in cell.machines:
-        yield from _machine(machine, bool(cell.judge.losses))
+        yield from _machine(machine, _may_hold(cell.judge, machine))
     for process in cell.processes:
         for name, error in process.failures:
             yield 'uncaught', (f'{process} {name}: '
@@ -79,7 +80,12 @@ def _lives(machines):
                 yield kind, f'{name[:4]} on {where}'
 
 
-def _guest(guest, row, lossy):
+def _may_hold(judge, machine):
+    """Return whether it is right that an instance waits for an operator."""
+    return bool(judge.losses) or machine in judge.forgetful
+
+
+def _guest(guest, row, lossy, may_hold):
     """A guest, its row, and what its user was told agree."""
     info = guest.machine.guests.infos.get(guest.uuid)
     power = info.power_state if info else states.NOSTATE
@@ -90,7 +96,7 @@ def _guest(guest, row, lossy):
     if guest.born == judge.REFUSED and not lossy:
         yield 'refused-but-done', f'create of {guest}'
     held = guest.uuid in guest.machine.service.claims.settled.held()
-    if lossy and (info is None or row['deleted'] or held):
+    if lossy and (info is None or row['deleted']) or may_hold and held:
         return      # what is lost is lost; nobody may act on it
     on, state = power in states.ON, row['vm_state']
     if on and state == states.ERROR and row['launched_at'] is None:
@@ -122,7 +128,7 @@ def _requests(guest, row):
                            f'accepted for {guest}')
 
 
-def _machine(machine, lossy):
+def _machine(machine, may_hold):
     """A daemon is up, has ended its work, and its tasks run."""
     if not machine.alive or not machine.ready:
         if not machine.may_be_down:
@@ -135,7 +141,7 @@ def _machine(machine, lossy):
     digest = service.runner.digest()
     for kind, found in (
             ('journal-left', entries), ('in-hand', service.claims.in_hand),
-            ('held', () if lossy else sorted(held)),
+            ('held', () if may_hold else sorted(held)),
             ('task', digest['overdue'] or digest['failing'])):
         if found:
             yield kind, f'{machine.name}: {found}'
