@@ -117,8 +117,8 @@ def _hold_unknown(manager: operation.Manager,
     """
     settled = manager.claims.settled
     suspects = [row for row in instances
-                if row.vm_state in (states.STOPPED, states.BUILDING) and
-                not row.claim_id and settled.get(row.uuid) is None]
+                if row.vm_state == states.STOPPED and not row.claim_id and
+                settled.get(row.uuid) is None]
     if not suspects:
         return
     try:
