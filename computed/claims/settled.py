@@ -90,7 +90,13 @@ class Settled:
         with self._lock:
             before = self.get(row.uuid)
             if before and before.vm_state is None and not before.held:
-                before = before.before      # of a claim that was taken over
+                # The primary has its end, whose answer is still to come; or
+                # it was taken over.
+                before = (dataclasses.replace(
+                    before, revision=row.revision, incarnation=incarnation,
+                    vm_state=row.vm_state)
+                    if before.claim_id == row.settled_claim_id else
+                    before.before)
             self._put(row.uuid, Remembered(
                 row.name, claim_id, row.revision, incarnation, None,
                 before and dataclasses.replace(before, before=None),

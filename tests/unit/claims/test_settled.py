@@ -87,6 +87,21 @@ def test_a_release_brings_back_what_was_remembered(tmp_path):
     assert found.get(UUID) == one()
 
 
+def test_a_release_brings_back_an_end_whose_answer_was_lost(tmp_path):
+    found = remembering(tmp_path)
+    found.granted(row(revision=21), 'c3', NOW)
+    # The primary has the end of c3, and a later grant shows it.
+    later = row(revision=23, settled_claim_id='c3')
+    found.granted(later, 'c4', NOW)
+    found.released(UUID, 'c4')
+    assert found.get(UUID) == one(
+        claim_id='c3', revision=23, vm_state='stopped',
+        order=remembered.order_of(later))
+    # The row is right after a failover, too: in another incarnation.
+    assert found.regressed([row(
+        'next', revision=24, settled_claim_id='c3')], 0) == {}
+
+
 def test_after_the_first_release_nothing_is_remembered(tmp_path):
     found = settled.Settled(OWNER, remembered.Store(tmp_path, OWNER))
     found.granted(row(), 'c1', NOW)
