@@ -232,10 +232,12 @@ class Judge:
                     act.serves_request and request.op == act.op or
                     act.op == 'recover' and (
                         MAKES[request.op] == state or
-                        # A guest that has ended cannot be paused.
-                        failed and act.what == request.op)):
+                        # A guest that has ended cannot be paused, and one
+                        # that was half built is removed.
+                        failed and act.what == request.op or
+                        (request.op, act.what) == ('build', 'destroy'))):
                 request.done = True
-                if not failed:
+                if not failed and MAKES[request.op] == state:
                     guest.wishes = {MAKES[request.op]} | {
                         MAKES[other.op] for other in guest.requests
                         if other.open}

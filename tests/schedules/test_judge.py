@@ -103,6 +103,13 @@ def test_recovery_tries_to_pause_a_guest_that_has_ended(
         scene.guest, _row(vm_state=states.STOPPED))] == kinds
 
 
+def test_recovery_removes_what_was_half_built(scene):
+    scene.guest.requests.clear()
+    request = scene.request('build')
+    scene.act('destroy', 'recover', None, None)
+    assert request.done
+
+
 def test_a_machine_that_has_lost_its_state_leaves_things_undone(scene):
     scene.machine.guests = types.SimpleNamespace(infos={
         UUID: types.SimpleNamespace(power_state=states.RUNNING)})
