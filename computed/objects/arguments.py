@@ -75,7 +75,7 @@ class Remembered(typing.TypedDict):
 
 
 class WantedRow(typing.TypedDict):
-    """A row to claim; see :func:`computed.db.cell.claim.grant`."""
+    """A row to claim; see :func:`computed.db.cell.claims.claim.grant`."""
 
     kind: str
     key: str
@@ -86,7 +86,10 @@ class WantedRow(typing.TypedDict):
 
 
 class SettledRow(typing.TypedDict):
-    """The end of a row's claim; see :func:`computed.db.cell.claim.settle`."""
+    """The end of a row's claim.
+
+    See :func:`computed.db.cell.claims.claim.settle`.
+    """
 
     kind: str
     key: str

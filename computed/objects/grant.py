@@ -11,7 +11,7 @@ from computed.objects import base
 from computed.objects import instance as instance_obj
 
 # For each kind of rows: the field of Grant that has them, and their class.
-# The same kinds as in computed.db.cell.claim.
+# The same kinds as in computed.db.cell.claims.claim.
 KINDS = {'instance': ('instances', instance_obj.Instance)}
 
 
@@ -39,7 +39,7 @@ class Grant(base.ComputedObject):
 
     @classmethod
     def _of(cls, context: computed_context.RequestContext,
-            rows: 'db.claim.Fresh',
+            rows: 'db.claims.claimed.Fresh',
             revision: int | None = None) -> typing.Self:
         """Make a Grant of rows of any kinds; leave out a row that is None."""
         lists: dict[str, list[base.ComputedObject]] = {
@@ -56,13 +56,13 @@ class Grant(base.ComputedObject):
                     database_id: str, claim_id: arguments.Uuid,
                     owner: arguments.Owner, operation: str,
                     wanted: arguments.Wanted) -> typing.Self:
-        """See :func:`computed.db.cell.claim.grant`.
+        """See :func:`computed.db.cell.claims.claim.grant`.
 
         :raises computed.exception.WrongDatabase: this is not
             ``database_id``
         """
         db.database.ensure_is(context, database_id)
-        return cls._of(context, db.claim.grant(
+        return cls._of(context, db.claims.claim.grant(
             context, claim_id, owner, operation, wanted))
 
     @classmethod
@@ -72,13 +72,13 @@ class Grant(base.ComputedObject):
                           owner: arguments.Owner, operation: str,
                           uuid: arguments.Uuid, host: str, listed: int
                           ) -> typing.Self:
-        """See :func:`computed.db.cell.guest_claim.grant`.
+        """See :func:`computed.db.cell.claims.guest_claim.grant`.
 
         :raises computed.exception.WrongDatabase: this is not
             ``database_id``
         """
         db.database.ensure_is(context, database_id)
-        return cls._of(context, [], db.guest_claim.grant(
+        return cls._of(context, [], db.claims.guest_claim.grant(
             context, uuid, host, listed, claim_id, owner, operation))
 
     @classmethod
@@ -86,8 +86,8 @@ class Grant(base.ComputedObject):
     def settle_claim(cls, context: computed_context.RequestContext,
                      claim_id: str, rows: arguments.Settled,
                      owner: arguments.Owner) -> typing.Self:
-        """See :func:`computed.db.cell.claim.settle`."""
-        return cls._of(context, db.claim.settle(
+        """See :func:`computed.db.cell.claims.claim.settle`."""
+        return cls._of(context, db.claims.claim.settle(
             context, claim_id, rows, owner))
 
     @classmethod
@@ -95,8 +95,8 @@ class Grant(base.ComputedObject):
     def settle_guest_claim(cls, context: computed_context.RequestContext,
                            claim_id: str, uuid: str, owner: arguments.Owner
                            ) -> bool:
-        """See :func:`computed.db.cell.guest_claim.settle`."""
-        return db.guest_claim.settle(context, uuid, claim_id, owner)
+        """See :func:`computed.db.cell.claims.guest_claim.settle`."""
+        return db.claims.guest_claim.settle(context, uuid, claim_id, owner)
 
     @classmethod
     @base.remotable
@@ -104,19 +104,19 @@ class Grant(base.ComputedObject):
                     uuid: str, old_claim_id: str,
                     service_id: arguments.DamagedId, claim_id: arguments.Uuid,
                     owner: arguments.Owner) -> typing.Self:
-        """See :func:`computed.db.cell.claim.adopt`."""
-        return cls._of(context, db.claim.adopt(
+        """See :func:`computed.db.cell.claims.adoption.adopt`."""
+        return cls._of(context, db.claims.adoption.adopt(
             context, uuid, old_claim_id, service_id, claim_id, owner))
 
     @base.remotable_read
     def get_guest_claims(cls, context: computed_context.RequestContext,
                          service_id: arguments.Uuid) -> dict[str, str]:
-        """See :func:`computed.db.cell.guest_claim.get_all_of`."""
-        return db.guest_claim.get_all_of(context, service_id)
+        """See :func:`computed.db.cell.claims.guest_claim.get_all_of`."""
+        return db.claims.guest_claim.get_all_of(context, service_id)
 
     @base.remotable_read
     def get_former_guest_claims(
             cls, context: computed_context.RequestContext, host: str,
             service_id: arguments.Uuid) -> dict[str, str]:
-        """See :func:`computed.db.cell.guest_claim.get_former`."""
-        return db.guest_claim.get_former(context, host, service_id)
+        """See :func:`computed.db.cell.claims.guest_claim.get_former`."""
+        return db.claims.guest_claim.get_former(context, host, service_id)

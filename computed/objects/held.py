@@ -9,7 +9,10 @@ from computed.objects import base
 
 @base.registry.register
 class HeldClaim(base.ComputedObject):
-    """One row that is claimed; see :class:`computed.db.cell.held.Held`."""
+    """One row that is claimed.
+
+    See :class:`computed.db.cell.claims.held.Held`.
+    """
 
     VERSION = '1.0'
 
@@ -36,7 +39,7 @@ class HeldClaimList(base.ObjectListBase, base.ComputedObject):
 
     @classmethod
     def _from_rows(cls, context: computed_context.RequestContext,
-                   rows: 'list[db.held.Held]') -> 'HeldClaimList':
+                   rows: 'list[db.claims.held.Held]') -> 'HeldClaimList':
         self = cls(context, objects=[
             HeldClaim.from_row(context, row) for row in rows])
         self.obj_reset_changes()
@@ -45,14 +48,14 @@ class HeldClaimList(base.ObjectListBase, base.ComputedObject):
     @base.remotable_read
     def get_all(cls, context: computed_context.RequestContext,
                 limit: int) -> 'HeldClaimList':
-        """See :func:`computed.db.cell.held.get_all`."""
-        return cls._from_rows(context, db.held.get_all(context, limit))
+        """See :func:`computed.db.cell.claims.held.get_all`."""
+        return cls._from_rows(context, db.claims.held.get_all(context, limit))
 
     @classmethod
     @base.remotable
     def release(cls, context: computed_context.RequestContext,
                 claim_id: str, by: str) -> 'HeldClaimList':
-        """See :func:`computed.db.cell.held.release`.
+        """See :func:`computed.db.cell.claims.held.release`.
 
         :param claim_id: any text: a damaged id must be releasable too
         :returns: the rows that are free now
@@ -60,4 +63,4 @@ class HeldClaimList(base.ObjectListBase, base.ComputedObject):
         :raises computed.exception.ClaimHolderAlive: its holder may be alive
         """
         return cls._from_rows(
-            context, db.held.release(context, claim_id, by))
+            context, db.claims.held.release(context, claim_id, by))

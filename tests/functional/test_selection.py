@@ -16,10 +16,10 @@ from sqlalchemy import event
 from computed import chance
 from computed import context
 from computed import exception
-from computed.db.cell import claim
 from computed.db.cell import host
 from computed.db.cell import instance
 from computed.db.cell import resources
+from computed.db.cell.claims import claim
 from computed.db.cell.database import cell
 from computed.db.routing import incarnation
 from computed.db.routing import primary

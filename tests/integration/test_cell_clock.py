@@ -13,10 +13,10 @@ from computed import conf as computed_conf
 from computed import context
 from computed import exception
 from computed.db.cell import cell_clock
-from computed.db.cell import claim
 from computed.db.cell import host
 from computed.db.cell import instance
 from computed.db.cell import succession
+from computed.db.cell.claims import claim
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from tests.support import fixtures

@@ -14,8 +14,8 @@ from computed.claims import absence
 from computed.claims import claims
 from computed.claims import journal
 from computed.claims import kinds
-from computed.db.cell import claim as claim_module
 from computed.db.cell import freeze as freeze_module
+from computed.db.cell.claims import claim as claim_module
 from computed.db.cell.database import cell
 from computed.db.routing import router as router_module
 from computed.objects import base

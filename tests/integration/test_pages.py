@@ -5,9 +5,9 @@ import uuid
 import pytest
 
 from computed import context
-from computed.db.cell import held
 from computed.db.cell import host
 from computed.db.cell import instance
+from computed.db.cell.claims import held
 from tests.support import many
 
 COUNT = 20000

@@ -41,7 +41,7 @@ FAULTS = [
           'twin = copy.copy(self)', 'twin = self',
           'unit/test_context.py::'
           'test_a_tolerant_copy_does_not_change_the_original'),
-    Fault('a claim rests on nothing', 'db/cell/claim.py',
+    Fault('a claim rests on nothing', 'db/cell/claims/claim.py',
           'facts = {**kind.defaults, **expected}', 'facts = {}',
           'functional/test_claims.py::'
           'test_a_fact_that_no_longer_holds_loses_the_claim'),
@@ -70,12 +70,12 @@ FAULTS = [
           'need.revisions):', 'if False:',
           'functional/test_selection.py::'
           'test_an_exact_read_is_not_answered_by_a_replica_behind'),
-    Fault('a claim is granted on a frozen host', 'db/cell/claim.py',
+    Fault('a claim is granted on a frozen host', 'db/cell/claims/claim.py',
           'fence.explain(context, new, owner, operation)',
           'remembered.History(None, 0)',
           'functional/test_freeze.py::'
           'test_users_are_refused_with_the_reason'),
-    Fault('a run that was replaced ends claims', 'db/cell/claim.py',
+    Fault('a run that was replaced ends claims', 'db/cell/claims/claim.py',
           'held = [prepared.equals(model.claim_id, claim_id),\n'
           '                fence.stands(owner, new)]',
           'held = [prepared.equals(model.claim_id, claim_id)]',
@@ -92,12 +92,14 @@ FAULTS = [
     Fault('a demoted primary is believed', 'db/engine/primary_check.py',
           'if tuple(answer) == (server, True):', 'if True:',
           'unit/db/engine/test_primary_check.py'),
-    Fault('what a host remembers is not compared', 'db/cell/remembered.py',
+    Fault('what a host remembers is not compared',
+          'db/cell/claims/remembered.py',
           'return [prepared.Part(_has(',
           'return [] and [prepared.Part(_has(',
           'functional/test_regress.py::'
           'test_what_a_user_asks_for_is_refused_with_one_clear_error'),
-    Fault('a database that went back is believed', 'db/cell/remembered.py',
+    Fault('a database that went back is believed',
+          'db/cell/claims/remembered.py',
           "now.seconds >= facts.get('seconds', 0)", 'True',
           'functional/test_regress.py::'
           'test_nor_if_nobody_began_a_new_incarnation'),

@@ -34,35 +34,39 @@ class Mutation:
 ALL = {
     # claims
     'a claim is granted while there is another': Mutation(
-        'db/cell/claim.py',
+        'db/cell/claims/claim.py',
         'return [prepared.equals(kind.model.claim_id, None),\n'
         '            *(', 'return [*(', 'ghosts'),
     'a claim rests on no state': Mutation(
-        'db/cell/claim.py', 'for name, value in facts.items())]',
+        'db/cell/claims/claim.py', 'for name, value in facts.items())]',
         "for name, value in facts.items() if name != 'vm_state')]",
         'records'),
     'a claim rests on no task_state': Mutation(
-        'db/cell/claim.py', 'for name, value in facts.items())]',
+        'db/cell/claims/claim.py', 'for name, value in facts.items())]',
         "for name, value in facts.items() if name != 'task_state')]",
         'echoes', also='a claim is granted while there is another'),
     'a claim is settled by anybody': Mutation(
-        'db/cell/claim.py',
+        'db/cell/claims/claim.py',
         'held = [prepared.equals(model.claim_id, claim_id),\n'
         '                fence.stands(owner, new)]',
         'held = [fence.stands(owner, new)]', 'ends'),
     'a claim is settled at any revision': Mutation(
-        'db/cell/claim.py', "if row.get('revision') is not None:",
+        'db/cell/claims/claim.py', "if row.get('revision') is not None:",
         'if False:', 'echoes'),
     'a run that was replaced settles claims': Mutation(
-        'db/cell/claim.py',
+        'db/cell/claims/claim.py',
         'held = [prepared.equals(model.claim_id, claim_id),\n'
         '                fence.stands(owner, new)]',
         'held = [prepared.equals(model.claim_id, claim_id)]', 'copies'),
     'a repeated grant is not found': Mutation(
-        'db/cell/claim.py', '        if rows is None:\n            raise\n',
-        '        raise\n', 'ends', also='claims that were given up stay'),
+        'db/cell/claims/claim.py',
+        '        if rows is None:
+            raise
+', '        raise
+',
+        'ends', also='claims that were given up stay'),
     'a repeated settlement is not found': Mutation(
-        'db/cell/claim.py', 'if None in settled:', 'if False:',
+        'db/cell/claims/claim.py', 'if None in settled:', 'if False:',
         'ends'),
     'no lock of an instance': Mutation(
         'claims/locks.py', 'return lock if free else None',
@@ -188,7 +192,7 @@ ALL = {
     'an incarnation that is over may go on': Mutation(
         'db/witness.py', 'self._seen[former] = OVER', 'pass', 'losses'),
     'what a host remembers is not compared': Mutation(
-        'db/cell/remembered.py', 'return [prepared.Part(_has(',
+        'db/cell/claims/remembered.py', 'return [prepared.Part(_has(',
         'return [] and [prepared.Part(_has(',
         'losses', also='a regressed row is judged'),
     'a regressed row is judged': Mutation(

@@ -11,18 +11,14 @@ if typing.TYPE_CHECKING:
     from computed.db.cell import bandwidth as bandwidth
     from computed.db.cell import bounds as bounds
     from computed.db.cell import cell_clock as cell_clock
-    from computed.db.cell import claim as claim
+    from computed.db.cell import claims as claims
     from computed.db.cell import database as database
-    from computed.db.cell import fence as fence
     from computed.db.cell import freeze as freeze
-    from computed.db.cell import guest_claim as guest_claim
-    from computed.db.cell import held as held
     from computed.db.cell import host as host
     from computed.db.cell import instance as instance
     from computed.db.cell import migration as migration
     from computed.db.cell import models as models
     from computed.db.cell import promised as promised
-    from computed.db.cell import remembered as remembered
     from computed.db.cell import resources as resources
     from computed.db.cell import retired as retired
     from computed.db.cell import revision as revision

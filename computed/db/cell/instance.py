@@ -10,10 +10,10 @@ from computed import context as computed_context
 from computed import exception
 from computed import names
 from computed.db.cell import bounds
-from computed.db.cell import fence
 from computed.db.cell import models
 from computed.db.cell import promised
 from computed.db.cell import revision
+from computed.db.cell.claims import fence
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 from computed.db.engine import pages

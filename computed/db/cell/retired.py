@@ -19,11 +19,11 @@ from oslo_log import log as logging
 from computed import context as computed_context
 from computed import exception
 from computed import states
-from computed.db.cell import claim
-from computed.db.cell import held
 from computed.db.cell import host as host_db
 from computed.db.cell import models
 from computed.db.cell import revision
+from computed.db.cell.claims import claimed
+from computed.db.cell.claims import held
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 from computed.db.engine import pages
@@ -134,7 +134,7 @@ def delete_instance(context: computed_context.RequestContext, uuid: str,
             revision=new, updated_at=dialects.utcnow(), deleted=True,
             deleted_at=dialects.utcnow(), vm_state=states.DELETED,
             power_state=states.NOSTATE, task_state=None, fault=None,
-            guest_left=host is not None, **claim.FREE))
+            guest_left=host is not None, **claimed.FREE))
     return prepared.get(context, row, uuid)
 
 

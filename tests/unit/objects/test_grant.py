@@ -1,12 +1,12 @@
 from computed import context
-from computed.db.cell import claim
 from computed.db.cell import models
+from computed.db.cell.claims import claimed
 from computed.objects import grant
 from tests.support import deployment as fake
 
 
 def test_every_kind_that_can_be_claimed_has_a_field():
-    assert grant.KINDS.keys() == claim.KINDS.keys()
+    assert grant.KINDS.keys() == claimed.KINDS.keys()
     for field, _ in grant.KINDS.values():
         assert field in grant.Grant.fields
 

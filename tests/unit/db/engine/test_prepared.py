@@ -1,5 +1,5 @@
-from computed.db.cell import claim
 from computed.db.cell import models
+from computed.db.cell.claims import claimed
 from computed.db.engine import prepared
 
 ROW = models.Instance
@@ -21,7 +21,7 @@ def test_none_is_compared_as_null():
 
 def test_the_same_facts_make_one_statement_and_others_another():
     def statement(**facts):
-        return claim._updating(ROW, prepared.texts(
+        return claimed._updating(ROW, prepared.texts(
             prepared.equals(getattr(ROW, name), value)
             for name, value in facts.items()), frozenset())
     assert statement(host='a', vm_state='x') is statement(

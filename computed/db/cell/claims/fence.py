@@ -19,7 +19,7 @@ from computed import context as computed_context
 from computed import exception
 from computed.db.cell import freeze
 from computed.db.cell import models
-from computed.db.cell import remembered
+from computed.db.cell.claims import remembered
 from computed.db.engine import prepared
 
 
@@ -80,9 +80,9 @@ class Unmet:
     """A row that did not meet the conditions of a claim.
 
     :ivar model: the table of the row
-    :ivar row: as for :func:`computed.db.cell.claim.grant`
+    :ivar row: as for :func:`computed.db.cell.claims.claim.grant`
     :ivar others: the conditions other than
-        :func:`computed.db.cell.remembered.conditions`
+        :func:`computed.db.cell.claims.remembered.conditions`
     """
 
     model: typing.Any

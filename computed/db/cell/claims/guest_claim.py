@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from computed import context as computed_context
 from computed import exception
 from computed.db.cell import bounds
-from computed.db.cell import claim
-from computed.db.cell import fence
 from computed.db.cell import models
 from computed.db.cell import revision
+from computed.db.cell.claims import claimed
+from computed.db.cell.claims import fence
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 from computed.db.engine import prepared
@@ -118,7 +118,7 @@ def get_all_of(context: computed_context.RequestContext,
     row = models.GuestClaim
     found = context.connection.execute(
         sa.select(row.claim_id, row.uuid)
-        .where(claim.of_service(row.claim_owner, service_id)))
+        .where(claimed.of_service(row.claim_owner, service_id)))
     return dict(row for row in found)
 
 
@@ -133,5 +133,5 @@ def get_former(context: computed_context.RequestContext, host: str,
     found = context.connection.execute(
         sa.select(row.claim_id, row.uuid)
         .where(row.host == host,
-               ~claim.of_service(row.claim_owner, service_id)))
+               ~claimed.of_service(row.claim_owner, service_id)))
     return dict(row for row in found)

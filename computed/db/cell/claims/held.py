@@ -15,10 +15,10 @@ from oslo_log import log as logging
 from computed import context as computed_context
 from computed import exception
 from computed.db.cell import cell_clock
-from computed.db.cell import claim
 from computed.db.cell import host as host_db
 from computed.db.cell import models
 from computed.db.cell import revision
+from computed.db.cell.claims import claimed
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
 from computed.db.engine import pages
@@ -37,7 +37,7 @@ GUEST = 'guest'
 class Held:
     """One row that is claimed; its columns may be damaged.
 
-    :ivar kind: a key of :data:`claim.KINDS`, or ``guest``
+    :ivar kind: a key of :data:`claimed.KINDS`, or ``guest``
     :ivar owner: ``service_id:boot_id`` of the holder
     :ivar registered: whether a run of the holder's service has the host of
         the row; if not, the holder can write nothing any more. If the owner
@@ -73,7 +73,7 @@ def _all(condition: Condition = lambda model: sa.true()) -> typing.Any:
     """Return a query on the claimed rows of every kind."""
     guest = models.GuestClaim
     parts = [_rows(kind.model, kind.column, name, condition(kind.model))
-             for name, kind in claim.KINDS.items()]
+             for name, kind in claimed.KINDS.items()]
     parts.append(_rows(guest, guest.uuid, GUEST, condition(guest)))
     return sa.union_all(*parts).order_by('claimed_at', 'claim_id', 'key')
 
@@ -178,8 +178,8 @@ def free(context: computed_context.RequestContext, row: Held,
             sa.delete(models.GuestClaim)
             .where(models.GuestClaim.uuid == row.key))
         return
-    kind = claim.KINDS[row.kind]
+    kind = claimed.KINDS[row.kind]
     context.connection.execute(
         sa.update(kind.model).where(kind.column == row.key)
         .values(revision=new, updated_at=dialects.utcnow(), task_state=None,
-                **claim.FREE))
+                **claimed.FREE))
