@@ -232,6 +232,8 @@ class RequestContext(context.RequestContext):
     :ivar resync: this request reads everything again, at start or after a
         ``Resync``. Such reads have a limit of their own.
     :ivar tokens: what this request wrote, see :class:`Tokens`
+    :ivar asked_by: the user, the task, or else who asks, for the action log;
+        None: the service itself
     :ivar reads: what it read; stays in this process
     :ivar conductor: the client to use instead of the default of the process,
         for example for another cell; stays in this process. See
@@ -248,13 +250,13 @@ class RequestContext(context.RequestContext):
     db_scope: typing.Any
 
     FROM_DICT_EXTRA_KEYS = ['lag_tolerant', 'max_staleness', 'availability',
-                            'after', 'resync', 'tokens']
+                            'after', 'resync', 'tokens', 'asked_by']
 
     def __init__(self, lag_tolerant: typing.Any = False,
                  max_staleness: typing.Any = None,
                  availability: typing.Any = False, after: typing.Any = None,
                  resync: typing.Any = False, tokens: typing.Any = None,
-                 **kwargs: typing.Any) -> None:
+                 asked_by: typing.Any = None, **kwargs: typing.Any) -> None:
         super().__init__(**kwargs)
         self.reads = Reads()
         self.conductor: objects_base.Conductor | None = None
@@ -273,6 +275,8 @@ class RequestContext(context.RequestContext):
         # strict.
         self.lag_tolerant = lag_tolerant is True and understood
         self.availability = availability is True and understood
+        self.asked_by: str | None = (
+            asked_by if isinstance(asked_by, str) else None)
         self.after: str | None = (
             after if isinstance(after, str) and understood else None)
         if not understood:
@@ -286,7 +290,8 @@ class RequestContext(context.RequestContext):
                 'availability': self.availability,
                 'after': self.after,
                 'resync': self.resync,
-                'tokens': self.tokens.to_dict()}
+                'tokens': self.tokens.to_dict(),
+                'asked_by': self.asked_by}
 
     def tolerating_lag(self, tolerant: bool,
                        max_staleness: float | None = None
@@ -325,6 +330,7 @@ def is_bound(seconds: object) -> bool:
         not isinstance(seconds, bool) and 0 <= seconds <= sys.float_info.max)
 
 
-def new(resync: bool = False) -> RequestContext:
+def new(resync: bool = False, asked_by: str | None = None
+        ) -> RequestContext:
     """Return a new strict context, for one run of a task or one command."""
-    return RequestContext(is_admin=True, resync=resync)
+    return RequestContext(is_admin=True, resync=resync, asked_by=asked_by)

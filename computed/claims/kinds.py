@@ -28,6 +28,7 @@ class Wanted:
         list of values}``
     :ivar values: columns to set with the grant (``task_state``)
     :ivar host: the host of the row; None: this host
+    :ivar reason: why it is claimed, for the action log; None: it is asked for
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Wanted:
     values: abc.Mapping[str, object] = dataclasses.field(
         default_factory=dict)
     host: str | None = None
+    reason: str | None = None
 
     def request(self, host: str, remembered: arguments.Remembered | None,
                 ) -> arguments.WantedRow:
@@ -46,7 +48,7 @@ class Wanted:
         """
         return {'kind': self.kind, 'key': self.key,
                 'host': self.host or host, 'values': dict(self.values),
-                'remembered': remembered,
+                'remembered': remembered, 'reason': self.reason,
                 'expected': {name: _plain(fact) for name, fact
                              in self.expected.items()}}
 

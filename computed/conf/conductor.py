@@ -21,4 +21,8 @@ The maximum number of rows that one call gets of a list that can grow. A
 client that wants more asks page by page; ``computed-manage`` does so
 automatically. A page that contains very long texts can have fewer rows.
 """),
+    cfg.IntOpt('event_retention', min=0, default=90, mutable=True, help="""
+For how many days the action log keeps what was done to instances and hosts:
+``computed-manage instance events`` and ``host events`` show it. 0: for ever.
+"""),
 ]

@@ -83,6 +83,7 @@ class WantedRow(typing.TypedDict):
     expected: Values
     values: Values
     remembered: typing.NotRequired[Remembered | None]
+    reason: typing.NotRequired[str | None]
 
 
 class SettledRow(typing.TypedDict):

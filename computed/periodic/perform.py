@@ -43,6 +43,7 @@ def perform(slot: task_slot.Slot, run: task_slot.Run, manager: object,
     retry_after: float = timetable.DEFAULT_SPACING
     try:
         run.context = context = new_context()
+        context.asked_by = f'task {slot.name}'
         # From here on the log lines of this thread carry this request id.
         context.update_store()
         record.request_id = context.request_id

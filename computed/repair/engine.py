@@ -17,6 +17,7 @@ from computed import metrics
 from computed import periodic
 from computed import states
 from computed.claims import claims
+from computed.objects import event as event_obj
 from computed.repair import item
 from computed.repair import memory
 from computed.repair import policy as policy_module
@@ -232,8 +233,17 @@ class Pass:
                       'hypervisor and database; if they are right: '
                       '`%(command)s`.', {'note': self.report.note,
                                          'names': names, 'command': command})
+            self._note_brake(names)
         self.memory.braked = names
         return rows
+
+    def _note_brake(self, names: str) -> None:
+        try:
+            event_obj.EventList.note_brake(
+                self.context.tolerating_lag(False), self.manager.host,
+                self.policy.name, f'{self.report.note}: {names}')
+        except claims.UNANSWERED as error:
+            LOG.info('The action log lacks this brake: %s', error)
 
     def repair_all(self, wanted: list[tuple[Row, int | None]]) -> list[Row]:
         """Repair rows side by side.

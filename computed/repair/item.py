@@ -9,6 +9,7 @@ from computed import exception
 from computed import metrics
 from computed import states
 from computed.claims import claims
+from computed.claims import kinds
 from computed.operations import operation
 from computed.repair import policy as policy_module
 from computed.virt import driver
@@ -95,7 +96,7 @@ def repair(manager: policy_module.Manager, context: claims.Context,
         held.callback(lock.release)
         try:
             claim = held.enter_context(manager.claims.claimed(
-                context, policy.name, policy.wanted(row)))
+                context, policy.name, _reasoned(policy.wanted(row), row)))
         except exception.InstanceRegressed:
             return REFUSED
         except exception.ClaimLost:
@@ -119,6 +120,17 @@ def repair(manager: policy_module.Manager, context: claims.Context,
         _announce(claim, guest, verdict.repair)
         return _act(manager, context, policy, claim, verdict.repair, held)
     raise AssertionError        # nothing in the body is suppressed
+
+
+def _reasoned(wanted: list[kinds.Wanted],
+              row: policy_module.Row) -> list[kinds.Wanted]:
+    """Return the rows to claim, with where it looked wrong as the reason."""
+    origin = row.origin
+    if origin is None:
+        return wanted
+    reason = (f'{row.vm_state} and {states.power_name(row.power_state)} on '
+              f'{origin.role} {origin.node}, {origin.age:.1f} s old')
+    return [dataclasses.replace(one, reason=reason) for one in wanted]
 
 
 def _announce(claim: operation.Claim, guest: driver.InstanceInfo | None,

@@ -17,6 +17,7 @@ from computed import metrics
 from computed import objects
 from computed.claims import belonging
 from computed.conductor import manager
+from computed.conductor import purger
 from computed.db import cell
 from computed.db import engine
 from computed.db import routing
@@ -94,6 +95,9 @@ class ConductorService:
         keeper = clock_keeper.Keeper()
         keeper.start()
         self._parts.ends_with(keeper.stop)
+        old = purger.Purger(self.conf)
+        old.start()
+        self._parts.ends_with(old.stop)
         server = transport.server(
             target, [manager.ConductorManager(router.status)])
         self._parts.check()

@@ -240,7 +240,8 @@ class HostService:
         self._until_possible(self.instances)
         self._subscribe()
         self._until_possible(lambda: recover.recover(
-            self.manager, context.new(), self.instances(),
+            self.manager, context.new(asked_by='a start of the service'),
+            self.instances(),
             lambda: self._around.waiting(
                 'finishing interrupted operations', 120)))
         self._until_possible(self._record_resources)
@@ -266,7 +267,9 @@ class HostService:
 
     def _check_instance(self, uuid: str) -> None:
         try:
-            power_states.check_instance(self.manager, context.new(), uuid)
+            power_states.check_instance(
+                self.manager, context.new(asked_by='an event of the driver'),
+                uuid)
         except exception.ComputedError as error:
             self._lines.info('A lifecycle event of instance %s is left to '
                              'the next pass: %s', uuid, error)

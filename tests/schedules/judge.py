@@ -138,7 +138,7 @@ class Judge:
         self.guests = {}
         self.found, self.losses = [], []
         self.looks = collections.Counter()
-        self._under_way = {}
+        self._under_way, self.acted_under = {}, set()
         # The machines that have lost their state.
         self.forgetful = []
         # {claim id: when it was granted}
@@ -198,6 +198,7 @@ class Judge:
                       f'{act.operation} during {other.what}')
         self._under_way[key] = act
         self.looks[f'act:{act.operation}'] += 1
+        self.acted_under.add(act.claim_id)
         if not self.losses and self._claim_of(act.uuid) != act.claim_id:
             self.fail('act-without-claim', f'{act.what} of {act.uuid[:4]} '
                       f'under {act.operation}')

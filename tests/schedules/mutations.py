@@ -60,10 +60,7 @@ ALL = {
         'held = [prepared.equals(model.claim_id, claim_id)]', 'copies'),
     'a repeated grant is not found': Mutation(
         'db/cell/claims/claim.py',
-        '        if rows is None:
-            raise
-', '        raise
-',
+        '        if rows is None:\n            raise\n', '        raise\n',
         'ends', also='claims that were given up stay'),
     'a repeated settlement is not found': Mutation(
         'db/cell/claims/claim.py', 'if None in settled:', 'if False:',
@@ -113,6 +110,14 @@ ALL = {
     'what runs and nobody remembers is ended': Mutation(
         'operations/recover.py', '    _hold_unknown(manager, instances)\n',
         '', 'former-forgotten'),
+    # the action log
+    'an act is not logged': Mutation(
+        'db/cell/history/events.py', '    if found:\n', '    if not found:\n',
+        'short'),
+    'the end of an act is not logged': Mutation(
+        'db/cell/claims/claim.py',
+        "        if found is not None and row['kind'] == INSTANCE:\n",
+        '        if False:\n', 'short'),
     # rows
     'a repeated create is refused': Mutation(
         'db/cell/instance.py', '        return _inserted(context, values)',

@@ -301,6 +301,9 @@ def _row(**values):
             'power_state': states.RUNNING, 'host': 'h0', **values}
 
 
+LOGGED = {'claim_id': 'c1', 'operation': 'build', 'result': 'done'}
+
+
 def _cell(scene, tmp_path, rows, guests, guest_claims=()):
     (tmp_path / 'claims').mkdir(parents=True, exist_ok=True)
     infos = {uuid: types.SimpleNamespace(power_state=power)
@@ -316,8 +319,9 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
         state_path=str(tmp_path),
         guests=types.SimpleNamespace(infos=infos))
     primary = types.SimpleNamespace()
-    primary.rows = lambda sql: (
-        list(rows) if 'instances' in sql else list(guest_claims))
+    primary.rows = lambda sql: list(
+        rows if 'instances' in sql else
+        [LOGGED] if 'events' in sql else guest_claims)
     return types.SimpleNamespace(
         judge=scene.judge, machines=[scene.machine], processes=[],
         cluster=types.SimpleNamespace(primary=primary))
@@ -371,6 +375,19 @@ def test_a_claim_on_a_guest_without_a_row(scene, tmp_path):
     cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING},
                  [{'uuid': UUID}])
     assert _kinds(cell) == ['guest-claim-left']
+
+
+@pytest.mark.parametrize('event, losses, kinds', [
+    ({'result': None}, [], ['act-goes-on']),
+    ({'result': None}, ['a dump'], ['act-goes-on']),
+    ({'claim_id': 'c2'}, [], ['act-not-logged']),
+    ({'claim_id': 'c2'}, ['a dump'], [])])
+def test_an_act_that_the_log_lacks_or_that_never_ends(
+        scene, tmp_path, monkeypatch, event, losses, kinds):
+    monkeypatch.setitem(globals(), 'LOGGED', {**LOGGED, **event})
+    scene.judge.losses += losses
+    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
+    assert _kinds(cell) == kinds
 
 
 def test_a_guest_that_runs_twice(scene, tmp_path):

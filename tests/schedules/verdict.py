@@ -20,6 +20,7 @@ def problems(cell):
                if machine.alive and machine.ready}
     yield from _claims(rows, serving, cell.cluster.primary.rows(
         'SELECT uuid FROM guest_claims'))
+    yield from _log(cell, {row['claim_id'] for row in rows.values()})
     yield from _lives(cell.machines)
     machines = collections.Counter(machine.host for machine in cell.machines)
     for guest in cell.judge.guests.values():
@@ -51,6 +52,21 @@ def _claims(rows, serving, guest_claims):
             yield 'task-state-left', f'{row["uuid"][:4]} {row["task_state"]}'
     for row in guest_claims:
         yield 'guest-claim-left', row['uuid'][:4]
+
+
+def _log(cell, held):
+    """The action log has each act, and its end.
+
+    :param held: the ids of the claims that are held now
+    """
+    events = {event['claim_id']: event for event in cell.cluster.primary.rows(
+        'SELECT claim_id, operation, result FROM events')}
+    for claim_id, event in events.items():
+        if event['result'] is None and claim_id not in held:
+            yield 'act-goes-on', f'{event["operation"]} under {claim_id}'
+    if not cell.judge.losses:
+        for claim_id in cell.judge.acted_under - events.keys():
+            yield 'act-not-logged', claim_id
 
 
 def _is_for_operators(row, serving):

@@ -121,7 +121,8 @@ class SqlitePair:
                                   (self.replica, REPLICA)):
             with _transaction(path) as connection:
                 for table in ('instances', 'services', 'compute_nodes',
-                              'bandwidth_usage', 'guest_claims', 'freezes'):
+                              'bandwidth_usage', 'guest_claims', 'freezes',
+                              'events'):
                     connection.execute(f'DELETE FROM {table}')
                 connection.execute(
                     'INSERT OR REPLACE INTO hosts VALUES '

@@ -26,6 +26,10 @@ HASHES = {
         '1.1-3799c26e328fe665a1171d6cb99883a2',
     'ComputeNodeList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
+    'Event':
+        '1.0-0f4478bfab6749e9e7ef1f336c799141',
+    'EventList':
+        '1.0-24fb5cdfa387ab4e0e436959c739599f',
     'Freeze':
         '1.0-46a1023850a97f4600b6a350e4bb2488',
     'Grant':

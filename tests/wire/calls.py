@@ -9,6 +9,7 @@ from computed import context
 from computed import objects
 from computed.objects import bandwidth as bandwidth_obj
 from computed.objects import base
+from computed.objects import event as event_obj
 from computed.objects import freeze as freeze_obj
 from computed.objects import grant as grant_obj
 from computed.objects import held as held_obj
@@ -78,6 +79,10 @@ def make(conductor):
     usage.record(ctxt, [USAGE])
     usage.get_by_uuids(ctxt, [OTHER], [USAGE['start_period']])
     usage.get_by_uuid(ctxt, OTHER, 1)
+    events = event_obj.EventList
+    events.note_brake(ctxt, host, '_sync_power_states', '30 repairs')
+    page = events.get_by_instance(ctxt, fixtures.UUID, limit=1)
+    events.get_by_host(ctxt, host, 0, None, page.next_marker)
     _release(ctxt, host)
     _retire()
     conductor.list_replicas(ctxt)

@@ -17,6 +17,7 @@ from computed.cmd import setup
 from computed.cmd.manage import base
 from computed.cmd.manage import claims
 from computed.cmd.manage import database
+from computed.cmd.manage import events
 from computed.cmd.manage import freeze
 from computed.cmd.manage import hosts
 from computed.cmd.manage import instances
@@ -35,10 +36,12 @@ COMMANDS: dict[str, typing.Any] = {
     'db sync': database.Sync,
     'db version': database.Version,
     'db new-incarnation': database.NewIncarnation,
+    'host events': events.OfHost,
     'host list': hosts.List,
     'host show': hosts.Show,
     'host delete': hosts.Delete,
     'instance create': instances.Create,
+    'instance events': events.OfInstance,
     'instance list': instances.List,
     'instance show': instances.Show,
     'instance log': instances.Log,

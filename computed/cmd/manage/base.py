@@ -53,7 +53,7 @@ class Session:
         objects.register_all()
         rabbit.set_brief(conf)
         self._transport = transport.make(conf)
-        self.context = context.new()
+        self.context = context.new(asked_by=operator())
         self.hosts = hostapi.HostAPI(self._transport)
         self.conductor = conductor_client.ConductorAPI(self._transport)
         base.use_conductor(self.conductor)

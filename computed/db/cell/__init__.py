@@ -14,6 +14,7 @@ if typing.TYPE_CHECKING:
     from computed.db.cell import claims as claims
     from computed.db.cell import database as database
     from computed.db.cell import freeze as freeze
+    from computed.db.cell import history as history
     from computed.db.cell import host as host
     from computed.db.cell import instance as instance
     from computed.db.cell import migration as migration

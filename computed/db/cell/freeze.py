@@ -14,6 +14,7 @@ from computed import exception
 from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell.database import cell
+from computed.db.cell.history import events
 from computed.db.engine import dialects
 from computed.db.engine import prepared
 
@@ -63,6 +64,7 @@ def impose(context: computed_context.RequestContext, host: str | None,
     # claims of all nodes.
     connection.execute(sa.update(row).where(affected)
                        .values(revision=row.revision + 1))
+    events.note(context, 'freeze', host=host, reason=reason)
     name = _name(host)
     if prepared.get(context, models.Freeze, name) is None:
         connection.execute(sa.insert(models.Freeze).values(
@@ -101,6 +103,7 @@ def lift(context: computed_context.RequestContext, host: str | None,
     if context.connection.execute(
             sa.delete(row).where(row.host == _name(host),
                                  row.freeze_id == freeze_id)).rowcount:
+        events.note(context, 'thaw', host=host)
         return True
     found = prepared.get(context, row, _name(host))
     if found is None:

@@ -21,6 +21,7 @@ from computed.db.cell import promised
 from computed.db.cell import revision
 from computed.db.cell import succession
 from computed.db.cell.database import cell
+from computed.db.cell.history import events
 from computed.db.engine import dialects
 from computed.db.engine import pages
 from computed.db.engine import prepared
@@ -186,6 +187,7 @@ def _register(context: computed_context.RequestContext, host: str,
     if former is None:
         context.connection.execute(sa.insert(models.Service).values(
             host=host, **values, **{**_heard(), 'heartbeat': 1}))
+        _note(context, host, life)
         return loss
     if (former.service_id, former.boot_id) != (
             life.service_id, life.boot_id):
@@ -193,8 +195,17 @@ def _register(context: computed_context.RequestContext, host: str,
         # Every claim raises it too. So also on Galera, where locks hold on
         # one node only, no claim of the former is granted from now on.
         revision.bump(context, host)
+    if former.service_id != life.service_id:
+        _note(context, host, life)
     context.connection.execute(_renewing(), {'the_host': host, **values})
     return loss
+
+
+def _note(context: computed_context.RequestContext, host: str,
+          life: succession.Life) -> None:
+    """Note that a host has another service; a restart is none."""
+    events.note(context, 'register', host=host,
+                reason=f'service {life.service_id}')
 
 
 @functools.cache

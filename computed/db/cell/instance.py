@@ -15,6 +15,7 @@ from computed.db.cell import promised
 from computed.db.cell import revision
 from computed.db.cell.claims import fence
 from computed.db.cell.database import cell
+from computed.db.cell.history import events
 from computed.db.engine import dialects
 from computed.db.engine import pages
 from computed.db.engine import prepared
@@ -206,6 +207,8 @@ def _create(context: computed_context.RequestContext,
         found = promised.read(context, row['host'])
         if found is not None:
             admit(*found)
+    events.note(context, 'create', uuid=row['uuid'], name=row['name'],
+                host=row.get('host'), state_after=row['vm_state'])
     return prepared.get(context, models.Instance, row['uuid'])
 
 
@@ -242,6 +245,11 @@ def update(context: computed_context.RequestContext, uuid: str,
         {**prepared.values(same), **values, 'revision': new})
     row = prepared.get(context, models.Instance, uuid)
     if changed.rowcount:
+        events.note(context, 'update', uuid=uuid, name=row.name, host=host,
+                    state_before=row.vm_state,
+                    state_after=row.vm_state, reason=', '.join(
+                        f'{name}: {value}' for name, value
+                        in sorted(values.items())))
         return row
     if row is not None and row.claim_id and (
             row.revision == expected_revision):

@@ -241,6 +241,42 @@ class Freeze(Base):
     freeze_id: orm.Mapped[str] = orm.mapped_column(sa.String(36))
 
 
+class Event(Base):
+    """Something that was done, or is being done, to an instance or a host.
+
+    See :mod:`computed.db.cell.history.events`.
+    """
+
+    __tablename__ = 'events'
+    __table_args__ = (
+        # For the newest of an instance, of a name, of a host.
+        sa.Index('events_uuid_idx', 'uuid', 'id'),
+        sa.Index('events_name_idx', 'name', 'id'),
+        sa.Index('events_host_idx', 'host', 'id'),
+        sa.Index('events_claim_id_idx', 'claim_id'),
+        Base.__table_args__,
+    )
+
+    # SQLite counts only a column of this type.
+    id: orm.Mapped[int] = orm.mapped_column(
+        sa.BigInteger().with_variant(sa.Integer, 'sqlite'), primary_key=True)
+    began_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
+    ended_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
+        sa.DateTime)
+    uuid: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
+    name: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    host: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
+    operation: orm.Mapped[str] = orm.mapped_column(sa.String(64))
+    asked_by: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    request_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(64))
+    claim_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
+    state_before: orm.Mapped[str | None] = orm.mapped_column(sa.String(32))
+    state_after: orm.Mapped[str | None] = orm.mapped_column(sa.String(32))
+    result: orm.Mapped[str | None] = orm.mapped_column(sa.String(16))
+    fault: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+    reason: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
+
+
 class ReplicaHeartbeat(Base):
     """One row per conductor process: the newest heartbeat that it sent."""
 

@@ -25,6 +25,7 @@ from computed.db.cell import revision
 from computed.db.cell.claims import claimed
 from computed.db.cell.claims import held
 from computed.db.cell.database import cell
+from computed.db.cell.history import events
 from computed.db.engine import dialects
 from computed.db.engine import pages
 from computed.db.engine import prepared
@@ -79,8 +80,8 @@ def _delete_host(context: computed_context.RequestContext, host: str,
             row.host == host, row.deleted == sa.false())).scalar_one()
     if instances and not force:
         raise exception.HostHasInstances(host=host, count=instances)
-    claimed = held.of_host(context, host)
-    for one in claimed:
+    claims = held.of_host(context, host)
+    for one in claims:
         held.free(context, one, new)
     deleted = {model: connection.execute(
         sa.delete(model).where(column == host)).rowcount
@@ -89,7 +90,8 @@ def _delete_host(context: computed_context.RequestContext, host: str,
             (models.ComputeNode, models.ComputeNode.host),
             (models.Freeze, models.Freeze.host),
             (models.Host, models.Host.name))}
-    return Retired(instances, len(claimed), bool(deleted[models.Freeze]))
+    events.note(context, 'delete host', host=host)
+    return Retired(instances, len(claims), bool(deleted[models.Freeze]))
 
 
 def _ensure_silent(context: computed_context.RequestContext,
@@ -135,6 +137,11 @@ def delete_instance(context: computed_context.RequestContext, uuid: str,
             deleted_at=dialects.utcnow(), vm_state=states.DELETED,
             power_state=states.NOSTATE, task_state=None, fault=None,
             guest_left=host is not None, **claimed.FREE))
+    if found.claim_id:
+        events.end_all(context, found.claim_id, events.RELEASED)
+    events.note(context, 'delete', uuid=uuid, name=found.name, host=host,
+                state_before=found.vm_state, state_after=states.DELETED,
+                reason='without its host')
     return prepared.get(context, row, uuid)
 
 

@@ -148,6 +148,33 @@ def read(connection: sa.Connection, query: sa.Select, columns: tuple,
         getattr(rows[-1], column.key) for column in columns]))
 
 
+def read_newest(connection: sa.Connection, query: sa.Select,
+                number: typing.Any, limit: int | None, marker: str | None,
+                max_page: int) -> Page:
+    """Read a page of ``query``, the rows with the highest numbers first.
+
+    :param number: the column of a number that is unique
+    :param limit: see :func:`length`
+    :param marker: as for :func:`read`
+    :raises: as :func:`read`
+    """
+    limit = length(limit, max_page)
+    if marker is not None:
+        query = query.where(number < _number_of(marker))
+    found = connection.execute(
+        query.order_by(number.desc()).limit(limit + 1)).all()
+    rows = cut(found, limit)
+    return Page(rows, None if len(rows) == len(found) else marker_of(
+        [str(getattr(rows[-1], number.key))]))
+
+
+def _number_of(marker: str) -> int:
+    [text] = key_of(marker, 1)
+    if not (text.isascii() and text.isdigit() and int(text) < 2 ** 63):
+        raise exception.InvalidMarker(marker=repr(marker)[:80])
+    return int(text)
+
+
 def beyond(dialect: str, columns: tuple,
            key: tuple[str, ...]) -> sa.ColumnElement[bool]:
     """Return ``columns > key`` in a form for which the engine uses an index.

@@ -4,9 +4,11 @@ import sqlalchemy as sa
 
 from computed import context as computed_context
 from computed import exception
+from computed.db.cell.claims import claim
 from computed.db.cell.claims import claimed
 from computed.db.cell.claims import fence
 from computed.db.cell.database import cell
+from computed.db.cell.history import events
 from computed.db.engine import prepared
 
 KINDS = claimed.KINDS
@@ -71,4 +73,8 @@ def _adopt(context: computed_context.RequestContext, uuid: str,
     if None in adopted:
         fence.explain(context, new, owner, 'adopt', freezes=False)
         raise exception.ClaimLost(uuid=uuid, operation='adopt')
+    events.end_all(context, old_claim_id, events.TAKEN_OVER)
+    events.begin(context, claim_id, 'adopt', [
+        found for row, found in zip(members, adopted, strict=True)
+        if row['kind'] == claim.INSTANCE], {})
     return adopted

@@ -15,8 +15,11 @@ from computed.db.cell.claims import fence
 from computed.db.cell.claims import remembered
 from computed.db.cell.claims import requested
 from computed.db.cell.database import cell
+from computed.db.cell.history import events
 from computed.db.engine import prepared
 
+# The kind of rows whose acts are logged.
+INSTANCE = 'instance'
 
 def _conditions(kind: requested.Kind, expected: dict[str, typing.Any]
                 ) -> list[prepared.Part]:
@@ -24,6 +27,13 @@ def _conditions(kind: requested.Kind, expected: dict[str, typing.Any]
     return [prepared.equals(kind.model.claim_id, None),
             *(requested.holds(kind, name, value)
               for name, value in facts.items())]
+
+
+def _result(row: claimed.Row) -> str:
+    """Return how an act has ended, by the end of its claim."""
+    if not row.get('acted'):
+        return events.RELEASED
+    return events.FAILED if row['values'].get('fault') else events.DONE
 
 
 def _order(rows: claimed.Rows) -> claimed.Rows:
@@ -50,6 +60,10 @@ def _grant(context: computed_context.RequestContext, claim_id: str,
                           unmet=fence.Unmet(kind.model, row, facts))
             raise exception.ClaimLost(uuid=row['key'], operation=operation)
         granted[row['kind'], row['key']] = found
+    events.begin(context, claim_id, operation, [
+        found for (kind, _), found in granted.items()
+        if kind == INSTANCE], {
+            row['key']: row.get('reason') for row in wanted})
     return [granted[row['kind'], row['key']] for row in wanted]
 
 
@@ -62,6 +76,7 @@ def grant(context: computed_context.RequestContext, claim_id: str,
         ``expected`` is ``{fact: value or list of values}``, and ``values``
         are columns to set with the grant, such as ``task_state``.
         ``remembered`` is what the host knows of the row, or None.
+        ``reason`` is why it asks, for the action log, or None.
     :returns: the fresh rows, in the same order
     :raises computed.exception.ClaimLost: a fact no longer holds, or there is
         another claim
@@ -148,4 +163,8 @@ def _settle(context: computed_context.RequestContext, claim_id: str,
         fence.explain(context, new, owner, 'the end of a claim',
                       freezes=False)
         cell.undo(context)
+    for row in rows:
+        found = settled[row['kind'], row['key']]
+        if found is not None and row['kind'] == INSTANCE:
+            events.end(context, claim_id, found, _result(row))
     return [settled[row['kind'], row['key']] for row in rows]

@@ -20,6 +20,7 @@ from computed.db.cell import models
 from computed.db.cell import revision
 from computed.db.cell.claims import claimed
 from computed.db.cell.database import cell
+from computed.db.cell.history import events
 from computed.db.engine import dialects
 from computed.db.engine import pages
 from computed.logs import printable
@@ -173,6 +174,7 @@ def free(context: computed_context.RequestContext, row: Held,
 
     :param new: the revision that the row gets
     """
+    events.end_all(context, row.claim_id, events.RELEASED)
     if row.kind == GUEST:
         context.connection.execute(
             sa.delete(models.GuestClaim)

@@ -1,0 +1,116 @@
+"""Write the action log: one row for each act on an instance or a host.
+
+The row of an act is inserted in the transaction that grants its claim, and
+completed in the transaction that ends the claim. So the log and the record of
+an instance never disagree: after a failover or a restore both lack the same.
+No row is written for what was refused.
+
+The rows of an instance outlive it.
+"""
+
+import functools
+import typing
+from collections import abc
+
+import sqlalchemy as sa
+
+from computed import context as computed_context
+from computed.db.cell import bounds
+from computed.db.cell import models
+from computed.db.engine import dialects
+from computed.db.engine import prepared
+from computed.logs import printable
+
+# Results of acts. A row without a result is of an act that goes on.
+DONE, FAILED = 'done', 'failed'
+# Nothing was done, or nobody knows what.
+RELEASED = 'released'
+# Another claim of the same service, or of its successor, goes on.
+TAKEN_OVER = 'taken over'
+# Who asks if the context does not say it.
+SERVICE = 'service'
+
+_EVENT = models.Event
+_NOW = dialects.utcnow()
+
+
+def begin(context: computed_context.RequestContext, claim_id: str,
+          operation: str, rows: abc.Iterable[typing.Any],
+          reasons: abc.Mapping[str, str | None]) -> None:
+    """Note that a claim was granted, in its transaction.
+
+    :param rows: the rows of instances, as they are now
+    :param reasons: ``{uuid: why the caller asks}``
+    :raises computed.exception.InvalidValue: a text does not fit
+    """
+    found = [{**_asked(context), 'operation': operation,
+              'claim_id': claim_id, 'uuid': row.uuid, 'name': row.name,
+              'host': row.host, 'state_before': row.vm_state,
+              'reason': reasons.get(row.uuid)} for row in rows]
+    for values in found:
+        bounds.ensure_fit(_EVENT, values)
+    if found:
+        context.connection.execute(_beginning(), found)
+
+
+@functools.cache
+def _beginning() -> sa.Insert:
+    return sa.insert(_EVENT).values(began_at=_NOW)
+
+
+def end(context: computed_context.RequestContext, claim_id: str,
+        row: typing.Any, result: str) -> None:
+    """Note that a claim has ended, in the transaction that ends it.
+
+    :param row: the row of an instance, as it is now
+    """
+    context.connection.execute(_ending(), {
+        'the_claim_id': claim_id, 'the_uuid': row.uuid, 'result': result,
+        'state_after': row.vm_state,
+        'fault': row.fault if result == FAILED else None})
+
+
+@functools.cache
+def _ending() -> sa.Update:
+    return _of_claim().where(_EVENT.uuid == prepared.value('uuid'))
+
+
+def end_all(context: computed_context.RequestContext, claim_id: str,
+            result: str) -> None:
+    """Note that a claim has ended although its holder did not end it."""
+    context.connection.execute(
+        _of_claim(), {'the_claim_id': claim_id, 'result': result})
+
+
+@functools.cache
+def _of_claim() -> sa.Update:
+    return sa.update(_EVENT).where(
+        _EVENT.claim_id == prepared.value('claim_id'),
+        _EVENT.ended_at.is_(None)).values(ended_at=_NOW)
+
+
+def note(context: computed_context.RequestContext, operation: str,
+         **values: str | None) -> None:
+    """Note something that was done at once, in its transaction.
+
+    :param values: further columns
+    :raises computed.exception.InvalidValue: a text does not fit
+    """
+    row = {**_asked(context), 'operation': operation, 'result': DONE,
+           **values}
+    bounds.ensure_fit(_EVENT, row)
+    context.connection.execute(_noting(), row)
+
+
+@functools.cache
+def _noting() -> sa.Insert:
+    return sa.insert(_EVENT).values(began_at=_NOW, ended_at=_NOW)
+
+
+def _asked(context: computed_context.RequestContext
+           ) -> dict[str, str | None]:
+    """Return who asks; peers choose both texts."""
+    request_id = context.request_id
+    return {'asked_by': printable.short(context.asked_by or SERVICE),
+            'request_id': printable.short(request_id)
+            if isinstance(request_id, str) else None}
