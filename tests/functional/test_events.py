@@ -103,6 +103,21 @@ def test_a_task_says_where_it_looked_wrong(manager, pair, virt):
     assert event.reason.startswith('active and RUNNING on primary ')
 
 
+@pytest.mark.parametrize('column, value', [
+    ('name', 'x' * 300), ('name', b'web'), ('name', 7),
+    ('vm_state', 'y' * 300)], ids=str)
+def test_a_damaged_row_is_logged_as_far_as_it_can_be(
+        manager, pair, column, value):
+    """The log is no reason to refuse what ends a claim on it."""
+    pair.sql(pair.primary, f'UPDATE instances SET {column} = ?', value)
+    got = manager.claims.claim_all(user(), 'stop', [kinds.Wanted(
+        kinds.INSTANCE, UUID, {})])
+    [event] = of()
+    assert event.operation == 'stop' and event.claim_id == got.claim_id
+    manager.claims.settle(user(), got, fault='stop: no')
+    assert [event.result for event in of()] == ['failed']
+
+
 def test_who_asks_may_say_anything(manager):
     ctxt = context.new(asked_by='a\n' + 'x' * 1000)
     manager.claims.claim(ctxt, UUID, 'stop', ACTIVE)

@@ -27,6 +27,8 @@ DONE, FAILED = 'done', 'failed'
 RELEASED = 'released'
 # Another claim of the same service, or of its successor, goes on.
 TAKEN_OVER = 'taken over'
+# Characters of a value that does not fit; the shortest column has as many.
+SHORT = 16
 # Who asks if the context does not say it.
 SERVICE = 'service'
 
@@ -44,13 +46,25 @@ def begin(context: computed_context.RequestContext, claim_id: str,
     :raises computed.exception.InvalidValue: a text does not fit
     """
     found = [{**_asked(context), 'operation': operation,
-              'claim_id': claim_id, 'uuid': row.uuid, 'name': row.name,
-              'host': row.host, 'state_before': row.vm_state,
-              'reason': reasons.get(row.uuid)} for row in rows]
+              'claim_id': claim_id, 'reason': reasons.get(row.uuid),
+              **_fitting(uuid=row.uuid, name=row.name, host=row.host,
+                         state_before=row.vm_state)} for row in rows]
     for values in found:
-        bounds.ensure_fit(_EVENT, values)
+        bounds.ensure_fit(_EVENT, {name: values[name] for name
+                                   in ('operation', 'claim_id', 'reason')})
     if found:
         context.connection.execute(_beginning(), found)
+
+
+def _fitting(**values: typing.Any) -> dict[str, typing.Any]:
+    """Return values of rows, which may be damaged, so that they fit here.
+
+    The log is no reason to refuse what repairs or deletes such a row.
+    """
+    columns: typing.Any = _EVENT.__table__.columns
+    return {name: value if bounds.problem_of(columns[name], value) is None
+            else printable.short(value)[:SHORT]
+            for name, value in values.items()}
 
 
 @functools.cache
@@ -65,9 +79,10 @@ def end(context: computed_context.RequestContext, claim_id: str,
     :param row: the row of an instance, as it is now
     """
     context.connection.execute(_ending(), {
-        'the_claim_id': claim_id, 'the_uuid': row.uuid, 'result': result,
-        'state_after': row.vm_state,
-        'fault': row.fault if result == FAILED else None})
+        'the_claim_id': claim_id, 'result': result,
+        'the_uuid': _fitting(uuid=row.uuid)['uuid'],
+        **_fitting(state_after=row.vm_state,
+                   fault=row.fault if result == FAILED else None)})
 
 
 @functools.cache
@@ -94,12 +109,10 @@ def note(context: computed_context.RequestContext, operation: str,
     """Note something that was done at once, in its transaction.
 
     :param values: further columns
-    :raises computed.exception.InvalidValue: a text does not fit
     """
-    row = {**_asked(context), 'operation': operation, 'result': DONE,
-           **values}
-    bounds.ensure_fit(_EVENT, row)
-    context.connection.execute(_noting(), row)
+    context.connection.execute(_noting(), {
+        **_asked(context), 'operation': operation, 'result': DONE,
+        **_fitting(**values)})
 
 
 @functools.cache

@@ -8,8 +8,5 @@ from computed.db.cell.history import events
 @cell.write
 def brake(context: computed_context.RequestContext, host: str, task: str,
           reason: str) -> None:
-    """Note that the brake of a task holds on a host.
-
-    :raises computed.exception.InvalidValue: a text does not fit
-    """
+    """Note that the brake of a task holds on a host."""
     events.note(context, 'brake', host=host, reason=f'{task}: {reason}')
