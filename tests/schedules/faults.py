@@ -203,8 +203,12 @@ class Sudden(database_faults.Databases):
 
     def guest_starts(self):
         machine = self._some(self._cell.machines)
+        on = {uuid for other in self._cell.machines
+              for uuid, info in other.guests.infos.items()
+              if info.power_state in states.ON}
+        # Nobody starts by hand what runs on another machine.
         off = [uuid for uuid, info in machine.guests.infos.items()
-               if info.power_state == states.SHUTDOWN]
+               if info.power_state == states.SHUTDOWN and uuid not in on]
         if off and machine.alive and machine.driver is not None:
             uuid = self._some(off)
             self._cell.judge.befalls(uuid, 'is started by hand')

@@ -247,9 +247,16 @@ def sleep(seconds):
 
 
 def seed(value):
-    """Seed what libraries draw; our own code draws from computed.chance."""
+    """Begin a schedule: forget the threads of the last one, and seed what
+    libraries draw. Our own code draws from computed.chance.
+    """
     global _numbers
     _numbers = itertools.count()
+    known = sys.modules['threading']
+    known._limbo.clear()
+    for ident, thread in list(known._active.items()):
+        if thread is not known.main_thread():
+            del known._active[ident]
     _chance.seed(f'{value}/uuid')
     random.seed(f'{value}/libraries')
 
@@ -286,3 +293,5 @@ def install():
     from concurrent.futures import thread  # noqa: F401
     _number(threading.Thread)
     _number(futures.Future)
+    # It locks futures in the order of their addresses.
+    futures._base.id = hash
