@@ -3,9 +3,9 @@
 import argparse
 import datetime
 import functools
-import itertools
 import re
 import typing
+from collections import abc
 
 from computed import clock
 from computed.cmd.manage import base
@@ -78,12 +78,16 @@ class Events(base.Lister):
         return parser
 
     def listed(self, read: paging.Read, parsed_args: argparse.Namespace,
-               ) -> typing.Iterator[event_obj.Event]:
-        """Return the acts that ``read`` finds, the newest first."""
-        return paging.rows(
+               none: abc.Callable[[], object]) -> base.Output:
+        """Return the acts that ``read`` finds, the newest first.
+
+        :param none: see :func:`paging.rows`
+        """
+        found = paging.rows(
             functools.partial(read, since=parsed_args.since,
                               use_slave=not parsed_args.strict),
-            parsed_args.limit, parsed_args.marker, self.more)
+            parsed_args.limit, parsed_args.marker, self.more, none)
+        return COLUMNS, (tuple(describe(event).values()) for event in found)
 
 
 class OfInstance(Events):
@@ -100,15 +104,11 @@ class OfInstance(Events):
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         name = parsed_args.instance
-        found = self.listed(functools.partial(
-            event_obj.EventList.get_by_instance, self.context,
-            lookup.as_uuid(name) or name), parsed_args)
-        first = list(itertools.islice(found, 1))
-        if not first:
-            # An empty list would hide a misspelt name.
-            lookup.instance(self.context, name, deleted=True)
-        return COLUMNS, (tuple(describe(event).values())
-                         for event in itertools.chain(first, found))
+        return self.listed(
+            functools.partial(
+                event_obj.EventList.get_by_instance, self.context,
+                lookup.as_uuid(name) or name), parsed_args,
+            lambda: lookup.instance(self.context, name, deleted=True))
 
 
 class OfHost(Events):
@@ -126,10 +126,8 @@ class OfHost(Events):
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         host = None if parsed_args.all else parsed_args.host or self.conf.host
-        found = self.listed(functools.partial(
-            event_obj.EventList.get_by_host, self.context, host), parsed_args)
-        first = list(itertools.islice(found, 1))
-        if not first and host is not None:
-            host_obj.Host.get_by_name(self.context, host, use_slave=False)
-        return COLUMNS, (tuple(describe(event).values())
-                         for event in itertools.chain(first, found))
+        return self.listed(
+            functools.partial(
+                event_obj.EventList.get_by_host, self.context, host),
+            parsed_args, lambda: host is None or host_obj.Host.get_by_name(
+                self.context, host, use_slave=False))

@@ -2,7 +2,6 @@
 
 import argparse
 import functools
-import itertools
 import typing
 from collections import abc
 
@@ -118,14 +117,11 @@ class List(base.Lister):
                 instance_obj.InstanceList.get_all, self.context,
                 host=parsed_args.host, vm_state=parsed_args.vm_state,
                 name=parsed_args.name, use_slave=not parsed_args.strict),
-            parsed_args.limit, parsed_args.marker, self.more)
-        first = list(itertools.islice(found, 1))
-        if parsed_args.host is not None and not first:
-            # An empty list would hide a misspelt name.
-            host_obj.Host.get_by_name(
-                self.context, parsed_args.host, use_slave=False)
+            parsed_args.limit, parsed_args.marker, self.more,
+            lambda: parsed_args.host is None or host_obj.Host.get_by_name(
+                self.context, parsed_args.host, use_slave=False))
         return COLUMNS, (tuple(describe(instance).values())
-                         for instance in itertools.chain(first, found))
+                         for instance in found)
 
 
 class Show(ShowInstance):

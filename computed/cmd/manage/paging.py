@@ -21,6 +21,7 @@ Read = abc.Callable[..., Page]
 
 def rows(read: Read, limit: int | None = None, marker: str | None = None,
          more: abc.Callable[[str], object] = lambda marker: None,
+         none: abc.Callable[[], object] = lambda: None,
          ) -> abc.Iterator[typing.Any]:
     """Return the members of a list, one after the other.
 
@@ -31,8 +32,13 @@ def rows(read: Read, limit: int | None = None, marker: str | None = None,
     :param limit: the maximum number of members; None: all
     :param marker: where to begin; None: at the beginning
     :param more: called with the next marker if the limit has cut the list
+    :param none: called if there are no members; it may raise an error, for
+        an empty list would hide a misspelt name
     """
-    return _following(read, limit, more, read(limit=limit, marker=marker))
+    first = read(limit=limit, marker=marker)
+    if not len(first):
+        none()
+    return _following(read, limit, more, first)
 
 
 def _following(read: Read, limit: int | None,

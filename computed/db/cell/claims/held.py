@@ -174,12 +174,12 @@ def free(context: computed_context.RequestContext, row: Held,
 
     :param new: the revision that the row gets
     """
-    events.end_all(context, row.claim_id, events.RELEASED)
     if row.kind == GUEST:
         context.connection.execute(
             sa.delete(models.GuestClaim)
             .where(models.GuestClaim.uuid == row.key))
         return
+    events.end_all(context, row.claim_id, events.RELEASED)
     kind = claimed.KINDS[row.kind]
     context.connection.execute(
         sa.update(kind.model).where(kind.column == row.key)
