@@ -1,15 +1,14 @@
 """The part of a conductor that deletes what nobody needs any more."""
 
 import datetime
-import threading
 
 from oslo_config import cfg
 from oslo_log import log as logging
 
-from computed import concurrency
 from computed import context as computed_context
 from computed import exception
 from computed.db.cell import history
+from computed.periodic import turns
 
 LOG = logging.getLogger(__name__)
 
@@ -17,27 +16,17 @@ LOG = logging.getLogger(__name__)
 INTERVAL = 600.0
 
 
-class Purger:
+class Purger(turns.Turns):
     """A thread of a conductor that deletes old rows of the action log."""
 
     def __init__(self, conf: cfg.ConfigOpts) -> None:
+        super().__init__('purger', first=INTERVAL)
         self._conf = conf
-        self._stopping = threading.Event()
-        self._thread: concurrency.Thread = concurrency.thread(
-            'purger', self._run)
 
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; one that hangs on a dead server is left."""
-        self._stopping.set()
-        self._thread.join(timeout=1)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(INTERVAL):
-            self.purge()
+    def turn(self) -> float:
+        """Delete what is too old; return the seconds until the next look."""
+        self.purge()
+        return INTERVAL
 
     def purge(self) -> None:
         """Delete what is older than ``event_retention``."""

@@ -1,15 +1,12 @@
 """The part that each conductor has in counting the clock of the cell."""
 
-import threading
-
 from oslo_log import log as logging
 
-from computed import clock as system_clock
-from computed import concurrency
 from computed import context as computed_context
 from computed import exception
 from computed.db.cell import cell_clock
 from computed.db.cell.database import cell
+from computed.periodic import turns
 
 LOG = logging.getLogger(__name__)
 
@@ -21,33 +18,12 @@ SECOND = 1.0
 FOLLOW = 5.0
 
 
-class Keeper:
+class Keeper(turns.Turns):
     """A thread of a conductor that takes part in the count."""
 
     def __init__(self) -> None:
-        self._stopping = threading.Event()
+        super().__init__('cell clock')
         self._seen: cell_clock.Reading | None = None
-        self._thread: concurrency.Thread = concurrency.thread(
-            'cell clock', self._run)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; one that hangs on a dead server is left."""
-        self._stopping.set()
-        self._thread.join(timeout=1)
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wait(system_clock.monotonic() + self.turn())
-
-    def _wait(self, until: float) -> None:
-        # The wait may use a coarser clock, and must not end early.
-        while (left := until - system_clock.monotonic()) > 0:
-            if self._stopping.wait(left):
-                return
 
     def turn(self) -> float:
         """Add a second if nobody else did since the last turn.
