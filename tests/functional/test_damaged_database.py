@@ -66,8 +66,8 @@ class Guarded(test_programs.Standalone):
 
     def guest(self):
         """The process of the guest; None: it has ended."""
-        return next((one for one in process_guests.guests_of(self.state)
-                     if one.name() == 'sleep'), None)
+        return next(iter(process_guests.guests_of(
+            self.state, lambda one: one.name() == 'sleep')), None)
 
 
 @pytest.fixture(scope='module')

@@ -100,9 +100,8 @@ class Site:
         waiting.wait_for(
             lambda: all(one.poll() is not None for one in conductors), SOON,
             'the end of the conductors')
-        guests = [process for process
-                  in process_guests.guests_of(self.folder)
-                  if process.cmdline()[1:] == ['-c', STUBBORN]]
+        guests = process_guests.guests_of(
+            self.folder, lambda one: one.cmdline()[1:] == ['-c', STUBBORN])
         assert len(guests) == 2, guests
         for process in guests:
             process.kill()

@@ -95,8 +95,7 @@ def test_an_outage_is_a_few_lines(site, database, tmp_path):
         begun, before = site.lines(), site.runs(api)
         primary.kill()
         # A guest ends on each host, which nobody can record now.
-        for guest in process_guests.guests_of(site.folder):
-            guest.kill()
+        process_guests.kill_guests(site.folder)
         waiting.wait_for(lambda: all(
             runs >= before[task] + TIMES
             for task, runs in site.runs(api).items()), 60, 'tasks put off')

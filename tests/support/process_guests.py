@@ -43,12 +43,16 @@ def configured(state_path, **options):
     return found
 
 
-def processes_of(folder, markers=('COMPUTED_FOLDER', 'COMPUTED_SHIM')):
+def processes_of(folder, markers=('COMPUTED_FOLDER', 'COMPUTED_SHIM'),
+                 chosen=lambda process: True):
     """Return every live process with markers of guests below ``folder``.
 
-    It does not use the driver's code, which is under test.
+    It does not use the driver's code, which is under test. Any of them may
+    end at any time: what asks a process for more belongs into ``chosen``,
+    for which one that has ended is none.
 
     :param markers: names of variables, any of which marks a process
+    :param chosen: whether a process counts
     """
     marked = []
     for one in psutil.process_iter():
@@ -56,15 +60,17 @@ def processes_of(folder, markers=('COMPUTED_FOLDER', 'COMPUTED_SHIM')):
             found = one.environ()
             if one.status() != psutil.STATUS_ZOMBIE and any(
                     found.get(name, '').startswith(str(folder))
-                    for name in markers):
+                    for name in markers) and chosen(one):
                 marked.append(one)
     return marked
 
 
-def guests_of(folder):
+def guests_of(folder, chosen=lambda process: True):
     """Return the live processes of guests below ``folder``, not their shims.
+
+    :param chosen: as in :func:`processes_of`
     """
-    return processes_of(folder, ['COMPUTED_FOLDER'])
+    return processes_of(folder, ['COMPUTED_FOLDER'], chosen)
 
 
 def kill_guests(folder):
