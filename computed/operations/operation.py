@@ -145,9 +145,11 @@ def claimed(manager: Manager, context: Context, operation: Operation,
         return manager.claims.claim_all(context, operation.name, [
             kinds.Wanted(kinds.INSTANCE, uuid, expected, values)])
     except exception.ClaimLost as lost:
+        # Another thread may tell the end of a claim while this one reads.
+        began = clock.monotonic()
         instance = instance_obj.Instance.get_by_uuid(
             context, uuid, use_slave=False)
-        manager.claims.settled.review([instance], clock.monotonic())
+        manager.claims.settled.review([instance], began)
         # Perhaps a request that this service gave up holds the instance. The
         # next pass of the task that finds such claims may be far away.
         recovery.release_orphaned(manager.claims, context, [instance])

@@ -12,6 +12,7 @@ from computed import metrics
 from computed import states
 from computed.claims import absence
 from computed.claims import journal
+from computed.claims import recovery
 from computed.claims import remembered
 from computed.claims import settled
 from computed.objects import instance as instance_obj
@@ -443,5 +444,25 @@ def test_an_end_that_is_told_twice_is_no_loss(manager, pair, lossy):
     operation.perform(manager, context.new(), power.START, claim)
     [entry] = manager.claims.journal.entries()
     manager.claims.tell(context.new(), entry)
+    assert not is_held(manager)
+    assert manager.claims.settled.get(UUID).vm_state == 'active'
+
+
+def test_nor_is_one_that_is_told_while_another_request_reads_the_row(
+        manager, pair, lossy, monkeypatch):
+    put(pair, **STOPPED)
+    claim = manager.claims.claim(
+        context.new(), UUID, 'start', {'vm_state': 'stopped'})
+    lossy(1, before=True)
+    operation.perform(manager, context.new(), power.START, claim)
+    real = instance_obj.Instance.get_by_uuid
+
+    def slow(*args, **kwargs):
+        found = real(*args, **kwargs)
+        recovery.replay(manager.claims, context.new())
+        return found
+    monkeypatch.setattr(instance_obj.Instance, 'get_by_uuid', slow)
+    with pytest.raises(exception.InstanceBusy):
+        operation.claimed(manager, context.new(), power.STOP, UUID)
     assert not is_held(manager)
     assert manager.claims.settled.get(UUID).vm_state == 'active'
