@@ -154,11 +154,22 @@ def release_former(manager: operation.Manager, context: operation.Context,
         manager.former_left = False
 
 
-def release_left(manager: operation.Manager,
-                 context: operation.Context) -> None:
+def release_left(manager: operation.Manager, context: operation.Context,
+                 rows: abc.Iterable[typing.Any],
+                 guests: abc.Mapping[str, virt_driver.InstanceInfo]) -> None:
     """Release what :func:`release_former` had to leave, if that is possible.
+
+    It had to leave a guest that the driver did not list then, and may list
+    now.
+
+    :param rows: those of this host, which may be old
+    :param guests: those that the driver lists, by uuid
     """
-    if not manager.former_left:
+    if not (manager.former_left or any(
+            row.claim_owner and
+            not recovery.is_ours(manager.claims, row.claim_owner) and
+            row.uuid in guests and _is_known(manager, guests[row.uuid])
+            for row in rows)):
         return
     try:
         release_former(
@@ -179,8 +190,14 @@ def _guests(manager: operation.Manager
     if not found.complete:
         raise exception.DriverNotReady(reason='its list is incomplete')
     return {guest.uuid: guest for guest in found.instances.values()
-            if guest.owner == manager.claims.owner and
-            guest.power_state != states.NOSTATE}
+            if _is_known(manager, guest)}
+
+
+def _is_known(manager: operation.Manager,
+              guest: virt_driver.InstanceInfo) -> bool:
+    """Return whether a guest belongs to this host and can be looked at."""
+    return (guest.owner == manager.claims.owner and
+            guest.power_state != states.NOSTATE)
 
 
 def _done(instance: typing.Any,

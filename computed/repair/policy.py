@@ -185,4 +185,6 @@ class Policy(abc.ABC):
                    look: Look, report: periodic.Report) -> None:
         """Do what remains after a pass that was not put off."""
         recovery.release_orphaned(manager.claims, context, look.rows)
-        recover.release_left(manager, context)
+        recover.release_left(
+            manager, context, look.rows,
+            look.snapshot.instances if look.snapshot else {})

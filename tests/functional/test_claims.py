@@ -355,9 +355,9 @@ def test_claims_of_a_former_service_wait_for_a_pass_that_may_end_them(
     manager.former_left = True
     with monkeypatch.context() as patch:
         patch.setattr(grant.Grant, 'get_former_guest_claims', refuse)
-        recover.release_left(manager, context.new())
+        recover.release_left(manager, context.new(), [], {})
     assert manager.former_left
-    recover.release_left(manager, context.new())
+    recover.release_left(manager, context.new(), [], {})
     assert not manager.former_left
 
 

@@ -208,18 +208,25 @@ def test_a_start_goes_on_without_the_list_of_guests(
     assert not manager.former_left
 
 
-@pytest.mark.parametrize('unknown', ['incomplete', 'unreadable'])
+@pytest.mark.parametrize('unknown', ['incomplete', 'unreadable', 'unlisted'])
 def test_nor_are_these_claims_released_before_the_guest_is_known(
         manager, virt, pair, unknown):
-    pair.sql(pair.primary, "UPDATE instances SET claim_id = 'c', "
-             "claim_owner = 'x:x' WHERE uuid = ?", UUID)
+    for path in (pair.primary, pair.replica):
+        pair.sql(path, "UPDATE instances SET claim_id = 'c', "
+                 "claim_owner = 'x:x' WHERE uuid = ?", UUID)
     if unknown == 'incomplete':
         virt.complete = False
-    else:
+    elif unknown == 'unreadable':
         virt.set_power_state(UUID, states.NOSTATE)
+    else:
+        virt.vanish(UUID)
     recovered(manager)
+    manager._sync_power_states(context.new())
     assert row(pair, UUID)[2] == 'c'
-    assert manager.former_left == (unknown == 'incomplete')
+    virt.complete = True
+    virt.add_foreign(UUID, manager.claims.owner, states.RUNNING)
+    manager._sync_power_states(context.new())
+    assert row(pair, UUID)[2] is None
 
 
 def test_a_start_goes_on_without_a_guest_whose_build_it_ends(
