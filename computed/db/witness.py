@@ -44,20 +44,32 @@ class Witness:
             self.latest = incarnation, seconds
             # The last one that was seen stands at the end.
             before = self._seen.pop(incarnation, 0)
-            self._seen = dict([*self._seen.items(), (
-                incarnation, max(before, seconds))][-self._kept:])
+            self._seen[incarnation] = max(before, seconds)
+            self._trim()
 
-    def follow(self, incarnation: str | None, seconds: int) -> None:
-        """Note what the database shows after all that was noted before.
+    def meet(self, incarnation: str) -> None:
+        """Note an incarnation whose clock was not read yet."""
+        with self._lock:
+            self._seen.setdefault(incarnation, 0)
+            self._trim()
 
-        So the incarnation before this one is over. Hosts cannot say so: what
-        they are told may arrive in another order.
+    def follow(self, incarnation: str | None, seconds: int,
+               before: Seen) -> None:
+        """Note what the database shows after ``before`` had been noted.
+
+        So the other incarnations of ``before`` are over. Hosts cannot say so:
+        what they are told may arrive in another order.
         """
-        former, _ = self.latest
         self.note(incarnation, seconds)
-        if former not in (None, self.latest[0]):
-            with self._lock:
-                self._seen[former] = OVER
+        if incarnation is None:
+            return
+        with self._lock:
+            self._seen.update(dict.fromkeys(
+                before.keys() & self._seen.keys() - {incarnation}, OVER))
+
+    def _trim(self) -> None:
+        for name in list(self._seen)[:-self._kept]:
+            del self._seen[name]
 
     def seen(self) -> Seen:
         """Return the highest count of each incarnation."""

@@ -33,11 +33,10 @@ class Keeper(turns.Turns):
         heard, calls = cell_clock.hearing.asked()
         first = self._seen is None
         known = cell.router.incarnation
-        before = known.number
+        before, noted = known.number, known.witness.seen()
         try:
             turn = cell_clock.advance(
-                computed_context.new(), self._seen, heard, before,
-                known.witness.seen())
+                computed_context.new(), self._seen, heard, before, noted)
         except exception.ComputedError as error:
             # The monitor and the hosts say that the primary is away.
             LOG.debug('The clock of the cell stands still: %s', error)
@@ -47,7 +46,8 @@ class Keeper(turns.Turns):
             self._seen = None
         else:
             self._seen = turn.reading
-            known.witness.follow(turn.incarnation, turn.reading.seconds)
+            known.witness.follow(
+                turn.incarnation, turn.reading.seconds, noted)
             cell_clock.tell(turn.loss)
             # Not if a failover was noticed meanwhile.
             if turn.incarnation is not None and known.number == before:

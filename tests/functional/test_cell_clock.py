@@ -209,6 +209,22 @@ def test_a_database_of_an_earlier_incarnation_went_back_too(
     assert f'shows {seconds} s after it was in a later incarnation' in line
 
 
+def test_so_did_one_that_no_conductor_has_counted_in(router, pair, caplog):
+    """A request found the former primary, and the next one came at once."""
+    keeper = clock_keeper.Keeper()
+    show(pair, 500)
+    keeper.turn()
+    short = begin_another(pair)
+    router.incarnation.adopt(short)
+    later = begin_another(pair)
+    keeper.turn()
+    pair.sql(pair.primary, 'UPDATE database_identity SET incarnation = ?',
+             short)
+    keeper.turn()
+    assert current(pair)[0] not in (short, later)
+    assert len(said(caplog)) == 1
+
+
 def test_a_backup_may_show_the_second_that_was_seen_last(router, pair, caplog):
     """The first backup was noticed, and began a new incarnation."""
     keeper = clock_keeper.Keeper()

@@ -195,7 +195,8 @@ ALL = {
         'incarnation, 0))', '        now.seconds < 0)',
         'former-restore-unsaid'),
     'an incarnation that is over may go on': Mutation(
-        'db/witness.py', 'self._seen[former] = OVER', 'pass', 'losses'),
+        'db/witness.py', '            self._seen.update(dict.fromkeys(',
+        '            dict(dict.fromkeys(', 'losses'),
     'what a host remembers is not compared': Mutation(
         'db/cell/claims/remembered.py', 'return [prepared.Part(_has(',
         'return [] and [prepared.Part(_has(',

@@ -54,6 +54,8 @@ class Incarnation:
 
     def adopt(self, number: str) -> None:
         """Note that the database is in incarnation ``number`` now."""
+        # Its clock may never be read: the next failover may come before.
+        self.witness.meet(number)
         if number != self.number:
             self.number, self._since = number, self._clock()
 

@@ -18,8 +18,17 @@ def test_the_highest_count_of_each_incarnation_is_kept():
 def test_an_incarnation_after_which_another_was_seen_is_over():
     found = witness.Witness()
     for name, seconds in (('a', 5), ('a', 6), ('b', 6)):
-        found.follow(name, seconds)
+        found.follow(name, seconds, found.seen())
     assert found.seen() == {'a': witness.OVER, 'b': 6}
+
+
+def test_so_is_one_whose_clock_was_never_read():
+    found = witness.Witness()
+    found.meet('a')
+    before = found.seen()
+    found.meet('b')     # it may be later than the one that is followed
+    found.follow('c', 6, before)
+    assert found.seen() == {'a': witness.OVER, 'b': 0, 'c': 6}
 
 
 def test_an_incarnation_that_is_not_known_yet_is_none():
