@@ -132,9 +132,13 @@ class Databases:
 
     def wrong_database(self):
         """The address of the primary leads to another database for a while.
+
+        Not while a host has yet to learn which database is its own. If a
+        conductor begins then, too, nobody can know that it is another one.
         """
         cluster = self._cluster
-        if cluster.misled:
+        if cluster.misled or not all(
+                machine.knows for machine in self._cell.machines):
             return
         hub.running.tell('the address of the primary leads to another '
                          'database')
@@ -150,8 +154,6 @@ class Databases:
                 if conductor.process not in self._cell.reads.served:
                     conductor.crash()
                     conductor.start_in(1.0)
-            for machine in self._cell.machines:
-                machine.begin_again()
         hub.running.after(self._within(25), back)
 
     def wall_db(self):

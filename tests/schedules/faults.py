@@ -116,8 +116,8 @@ class Sudden(database_faults.Databases):
     def lose_state(self):
         """A machine gets a new state path. Its guests run on."""
         machine = self._some(self._cell.machines)
-        if not (machine.alive and machine.ready):
-            return
+        if self._cluster.misled or not (machine.alive and machine.ready):
+            return      # see wrong_database
         machine.lose_state()
         machine.start_in(self._within(15))
 
@@ -152,6 +152,7 @@ class Sudden(database_faults.Databases):
         copy = machines_module.Machine(self._cell, f'x{len(machines)}',
                                    source.host, is_copy=True)
         source.may_be_down = True
+        copy.knows = True
         shutil.copytree(source.state_path, copy.state_path,
                         ignore=shutil.ignore_patterns('*.lock', '*.tmp'))
         for info in source.guests.infos.values():
@@ -163,7 +164,7 @@ class Sudden(database_faults.Databases):
         """Another machine has the name of a host, by mistake."""
         machines = self._cell.machines
         source = self._some(machines)
-        if len(machines) <= 2:
+        if len(machines) <= 2 and not self._cluster.misled:
             source.may_be_down = True
             self._join(machines_module.Machine(
                 self._cell, f'y{len(machines)}', source.host, is_copy=True),

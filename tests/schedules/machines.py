@@ -112,7 +112,7 @@ class Machine:
 
     :ivar lives: how often its daemon was started
     :ivar ready: whether the daemon has started
-    :ivar misled: whether it has started with another database than ours
+    :ivar knows: whether its state path says which database is its own
     :ivar may_be_down: its daemon may be refused: it is a copy, or has one
     """
 
@@ -124,7 +124,7 @@ class Machine:
         self.driver = self.process = self.service = None
         self.lives, self.wall = 0, 0.0
         self.ready, self.may_be_down = False, is_copy
-        self.misled = False
+        self.knows = False
         self.disk_full = False
         self._comes_back = False
         self.new_boot()
@@ -173,13 +173,8 @@ class Machine:
             here.tell(f'{process} refuses to start: {error}')
             self._gone(process)
         else:
-            self.ready = True
+            self.ready = self.knows = True
             here.tell(f'{process} is ready')
-            cluster = self.cell.cluster
-            self.misled = (self.service.claims.owner.database_id !=
-                           cluster.primary.uuid())
-            if cluster.misled is None:
-                self.begin_again()
 
     def _end(self, process, failure):
         hub.running.tell(f'{process} ends: {failure}')
@@ -224,19 +219,10 @@ class Machine:
         """The daemon dies, and all that it has on its disk is lost."""
         self.crash()
         shutil.rmtree(self.state_path)
-        self.misled = False
+        self.knows = False
         hub.running.tell(f'the state path of {self.name} is lost')
         self.cell.judge.forgets(self)
         self.cell.rows.forgets(self.name)
-
-    def begin_again(self):
-        """Do what the page says of a host with another database.
-
-        Only one with a new state path begins with another one.
-        """
-        if self.misled:
-            self.lose_state()
-            self.start_in(1.0)
 
 
 class Conductor:

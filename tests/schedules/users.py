@@ -33,9 +33,9 @@ class User:
         hub.running.spawn(self._process, self._run, name='user')
 
     def _run(self):
-        transport = self._cell.transport(self._cell.conf_of_user())
-        base.use_conductor(conductor_client.ConductorAPI(transport))
-        self._hosts = hostapi.HostAPI(transport)
+        self._transport = self._cell.transport(self._cell.conf_of_user())
+        base.use_conductor(conductor_client.ConductorAPI(self._transport))
+        self._hosts = hostapi.HostAPI(self._transport)
         while True:
             hub.running.sleep(self._random.random() ** 2 * self._thinks)
             if self.leaves:
@@ -98,7 +98,10 @@ class User:
             return judge.UNKNOWN
         except exception.ComputedError as error:
             self._judge.looks[f'refused: {type(error).__name__}'] += 1
-            return judge.REFUSED
+            # "Nothing was written" is true of the delivery that failed.
+            twice = self._transport.delivered_twice and isinstance(
+                error, exception.PrimaryUnavailable)
+            return judge.UNKNOWN if twice else judge.REFUSED
         return judge.ACCEPTED
 
     def _rename(self, guest):

@@ -49,10 +49,14 @@ class Network:
 
 
 class Transport:
-    """In place of :class:`computed.rpc.transport.Transport`."""
+    """In place of :class:`computed.rpc.transport.Transport`.
+
+    :ivar delivered_twice: whether the last request was
+    """
 
     def __init__(self, conf, network):
         self.conf, self.network = conf, network
+        self.delivered_twice = False
         self.address = 'simulated:'
 
     def client(self, target, timeout=None, serializer=None, version_cap=None):
@@ -117,6 +121,7 @@ class Client:
             raise rabbit.NobodyListens(self._target.topic)
         network.calls += 1
         box = Box(here.current)
+        self._transport.delivered_twice = False
         if not (network.are_apart(box.process, server.process) or
                 network.weather.happens('lose_request')):
             late = (20 + network.weather.within(40.0)
@@ -126,6 +131,7 @@ class Client:
             if (self._target.topic == 'conductor' and
                     network.weather.happens('twice')):
                 other = network.find('conductor', None)
+                self._transport.delivered_twice = True
                 here.after(network.delay() * 5,
                            lambda: other.arrive(request, box))
         until = here.now + self._timeout
