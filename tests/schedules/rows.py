@@ -10,6 +10,9 @@ QUERY = ('SELECT uuid, instances.host, instances.revision, vm_state, '
          'FROM instances LEFT JOIN services ON services.host = instances.host')
 # A power state is recorded by these facts; a new name changes none of them.
 FACTS = ('vm_state', 'task_state', 'power_state', 'claim_id')
+# What is to be recorded after a call of the driver; ACTIVE after all others.
+AFTER = {'power_off': states.STOPPED, 'pause': states.PAUSED,
+         'destroy': states.DELETED}
 
 
 @dataclasses.dataclass
@@ -36,7 +39,7 @@ class Rows:
         self._known = {}
         # {(uuid, power state): when a guest had it last}
         self._had = {}
-        # {claim id: the vm_state with which it was settled}
+        # {claim id: the vm_state with which it was settled, or has to be}
         self._results = {}
         # {uuid: (machine, claim id)} of the last act; the claims that were
         # granted on rows that lacked it
@@ -73,6 +76,8 @@ class Rows:
             self._judge.fail('regressed', f'{act.what} of {act.uuid[:4]} '
                              f'under {act.operation}')
         self._acted[act.uuid] = machine, act.claim_id
+        self._results.setdefault(
+            act.claim_id, AFTER.get(act.what, states.ACTIVE))
 
     def forgets(self, machine):
         """A machine has lost its state."""
@@ -89,7 +94,8 @@ class Rows:
         """Note whether a claim is granted on a row that is regressed."""
         former, now, settled = (before['claim_id'], row['claim_id'],
                                 row['settled_claim_id'])
-        self._results.setdefault(settled, row['vm_state'])
+        if settled != before['settled_claim_id']:
+            self._results[settled] = row['vm_state']
         machine, last = self._acted.get(row['uuid'], (None, None))
         if former == last and now != last and settled != last:
             # It was taken over, or released as if nothing had been done.

@@ -127,6 +127,16 @@ def test_a_claim_is_taken_over_after_commits_were_lost(scene, before, kinds):
     assert scene.kinds == kinds
 
 
+def test_a_dump_says_the_same_as_an_act_whose_end_is_lost(scene):
+    scene.commit(claim_id='c1')
+    scene.acts('c1')
+    scene.lose(claim_id=None, vm_state=states.STOPPED)
+    scene.becomes(states.RUNNING)
+    scene.commit(claim_id='c2')
+    scene.acts('c2')
+    assert scene.kinds == []
+
+
 @pytest.mark.parametrize('read_at, kinds', [(1, ['overwritten']), (2, [])])
 def test_a_user_changes_what_somebody_else_has_changed(
         scene, read_at, kinds):
