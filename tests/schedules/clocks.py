@@ -18,6 +18,10 @@ class Clocks:
         # {process: {incarnation: seconds}}; the latest stands at the end
         self._seen = {}
 
+    def has_moved(self):
+        """Return whether there was more than one incarnation."""
+        return len({name for name, _ in self._shown.values()}) > 1
+
     def committed(self, server, process, incarnation, seconds):
         """The clock shows this after a commit of ``process``."""
         before = self._shown.get(server)

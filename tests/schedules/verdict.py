@@ -29,11 +29,11 @@ def problems(cell):
         if serving.get(guest.machine.host) is guest.machine and not (
                 row and _is_for_operators(row, serving)):
             yield from _guest(guest, row, bool(cell.judge.losses),
-                              _may_hold(cell.judge, guest.machine))
+                              _may_hold(cell, guest.machine))
             if not cell.judge.losses and machines[guest.machine.host] == 1:
                 yield from _requests(guest, row)
     for machine in cell.machines:
-        yield from _machine(machine, _may_hold(cell.judge, machine))
+        yield from _machine(machine, _may_hold(cell, machine))
     for process in cell.processes:
         for name, error in process.failures:
             yield 'uncaught', (f'{process} {name}: '
@@ -96,9 +96,14 @@ def _lives(machines):
                 yield kind, f'{name[:4]} on {where}'
 
 
-def _may_hold(judge, machine):
-    """Return whether it is right that an instance waits for an operator."""
-    return bool(judge.losses) or machine in judge.forgetful
+def _may_hold(cell, machine):
+    """Return whether it is right that an instance waits for an operator.
+
+    A copy that takes its host over knows only what had been done when it was
+    made. In another incarnation, nobody can tell that from a loss.
+    """
+    return bool(cell.judge.losses) or machine in cell.judge.forgetful or (
+        machine.may_be_down and cell.clocks.has_moved())
 
 
 def _guest(guest, row, lossy, may_hold):
