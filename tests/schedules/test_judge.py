@@ -5,6 +5,7 @@ import types
 import pytest
 
 from computed import states
+from tests.schedules import clocks
 from tests.schedules import database
 from tests.schedules import judge as judge_module
 from tests.schedules import reads as reads_module
@@ -324,6 +325,7 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
         [LOGGED] if 'events' in sql else guest_claims)
     return types.SimpleNamespace(
         judge=scene.judge, machines=[scene.machine], processes=[],
+        clocks=clocks.Clocks(scene.judge),
         cluster=types.SimpleNamespace(primary=primary))
 
 
