@@ -147,6 +147,8 @@ class Cell:
                 continue
             self.judge.looks['host taken'] += 1
             former, later = self._runs[known[0]], self._runs[boot_id]
+            if former is not later:
+                self.judge.moved.add(host)
             silent = hub.running.now - known[2]
             if former is not later and not self.judge.losses and (
                     silent < machines.OPTIONS[None]['service_down_time'] - 1):

@@ -126,6 +126,7 @@ class Judge:
     :ivar found: ``[(kind, time, text)]``: what was wrong
     :ivar looks: how often each kind of thing was seen
     :ivar losses: ``[(time, text)]``: when the database lost commits
+    :ivar moved: the hosts that another machine has taken over
     """
 
     def __init__(self, clock, tell, claim_of):
@@ -141,6 +142,7 @@ class Judge:
         self._under_way, self.acted_under = {}, set()
         # The machines that have lost their state.
         self.forgetful = []
+        self.moved = set()
         # {claim id: when it was granted}
         self._granted = {}
 

@@ -21,7 +21,7 @@ def problems(cell):
     yield from _claims(rows, serving, cell.cluster.primary.rows(
         'SELECT uuid FROM guest_claims'))
     yield from _log(cell, {row['claim_id'] for row in rows.values()})
-    yield from _lives(cell.machines)
+    yield from _lives(cell.machines, cell.judge.moved)
     machines = collections.Counter(machine.host for machine in cell.machines)
     for guest in cell.judge.guests.values():
         row = rows.get(guest.uuid)
@@ -81,14 +81,18 @@ def _is_for_operators(row, serving):
             not owner.startswith(machine.service.claims.service_id))
 
 
-def _lives(machines):
-    """No guest runs on two machines, no two services have one host."""
+def _lives(machines, moved):
+    """No guest runs on two machines, no two services have one host.
+
+    If a host was silent, and another machine was taken for it, nobody can
+    know whether its guests run on there.
+    """
     runs, ready = {}, {}
     for machine in machines:
         if machine.alive and machine.ready:
             ready.setdefault(machine.host, []).append(machine.name)
         for uuid, info in machine.guests.infos.items():
-            if info.power_state in states.ON:
+            if info.power_state in states.ON and machine.host not in moved:
                 runs.setdefault(uuid, []).append(machine.name)
     for kind, all_of in (('runs-twice', runs), ('two-services', ready)):
         for name, where in all_of.items():
