@@ -21,10 +21,11 @@ def _delete(manager: operation.Manager,
     with meter.last_look(manager, claim):
         manager.driver.destroy(claim)
     return {'vm_state': states.DELETED, 'power_state': states.NOSTATE,
-            'deleted': True, 'deleted_at': states.NOW}
+            'deleted': True, 'deleted_at': states.NOW,
+            'terminated_at': states.NOW}
 
 
 BUILD = operation.Operation(
     'build', (states.BUILDING,), states.SPAWNING, _build,
-    failed_state=states.ERROR)
+    failed_state=states.ERROR, granted={'build_started_at': states.NOW})
 DELETE = operation.Operation('delete', (), states.DELETING, _delete)

@@ -29,7 +29,8 @@ LOG = logging.getLogger(__name__)
 def _destroy(manager: operation.Manager,
              claim: operation.Claim) -> operation.Values:
     build.DELETE.act(manager, claim)
-    return {'guest_left': False, 'power_state': states.NOSTATE}
+    return {'guest_left': False, 'power_state': states.NOSTATE,
+            'terminated_at': states.NOW}
 
 
 # After a failure guest_left stays, so it is tried again.

@@ -48,6 +48,7 @@ class Operation:
     :ivar failed_state: the vm_state after a failure; None: as before
     :ivar facts: further facts that must hold; by default the instance must
         not be deleted
+    :ivar granted: columns to write with the claim, besides the task_state
     :ivar takes: the seconds that it may take beyond the deadline of a call
     """
 
@@ -57,6 +58,8 @@ class Operation:
     act: abc.Callable[[Manager, Claim], Values]
     failed_state: str | None = None
     facts: abc.Mapping[str, object] = dataclasses.field(default_factory=dict)
+    granted: abc.Mapping[str, object] = dataclasses.field(
+        default_factory=dict)
     takes: abc.Callable[[Manager], float] = _nothing
 
 
@@ -140,7 +143,7 @@ def claimed(manager: Manager, context: Context, operation: Operation,
     expected: dict[str, object] = {'task_state': None, **operation.facts}
     if operation.from_states:
         expected['vm_state'] = list(operation.from_states)
-    values = {'task_state': operation.task_state}
+    values = {'task_state': operation.task_state, **operation.granted}
     try:
         return manager.claims.claim_all(context, operation.name, [
             kinds.Wanted(kinds.INSTANCE, uuid, expected, values)])

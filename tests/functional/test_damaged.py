@@ -124,7 +124,8 @@ def test_a_damaged_instance_spoils_no_list(fresh, pair):
     assert damaged.damaged_fields() == ['power_state']
 
 
-TIMES = ['created_at', 'launched_at', 'updated_at', 'deleted_at']
+TIMES = ['created_at', 'task_state_since', 'build_started_at', 'launched_at',
+         'updated_at', 'deleted_at', 'terminated_at']
 
 
 @pytest.mark.parametrize('value', ['yesterday', 7, b'\xff', '2026-02-31'])

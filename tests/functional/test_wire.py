@@ -73,8 +73,9 @@ def test_fields_that_came_since_say_so(recorded):
 UNSET = {
     'BandwidthUsageList': {'launched'},
     'Instance': {
-        'task_state', 'exit_code', 'fault', 'created_at', 'launched_at',
-        'updated_at', 'deleted_at', 'deleted', 'revision', 'claim_id',
+        'task_state', 'exit_code', 'fault', 'created_at',
+        'task_state_since', 'build_started_at', 'launched_at', 'updated_at',
+        'deleted_at', 'terminated_at', 'deleted', 'revision', 'claim_id',
         'claim_owner', 'settled_claim_id'}}
 
 

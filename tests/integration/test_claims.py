@@ -256,3 +256,17 @@ def test_a_freeze_of_the_second_host_is_seen_by_a_claim_under_way(
             for uuid_, name in ((HERE, fixtures.HOST), (THERE, LATER))])
     assert len(locked) == 2
     assert rows(database) == [None, None]
+
+
+def test_a_transition_gets_the_time_of_the_server(side, granted, database):
+    def since():
+        [found] = database.sql(
+            'SELECT task_state_since, build_started_at, claimed_at '
+            f"FROM instances WHERE uuid = '{HERE}'")
+        return found
+    got = granted.claim(context.new(), HERE, 'build', ACTIVE,
+                        task_state='spawning', build_started_at=states.NOW)
+    began, started, claimed_at = since()
+    assert began == started == claimed_at is not None
+    granted.settle(context.new(), got, task_state=None)
+    assert since() == (None, started, None)

@@ -22,7 +22,9 @@ def instance(number=1, name='web', **values):
               'power_state': states.RUNNING, 'command': 'sleep 9',
               'vcpus': 1, 'memory_mb': 0, 'disk_gb': 0, 'network': 'host',
               'exit_code': None, 'fault': None, 'created_at': None,
+              'task_state_since': None, 'build_started_at': None,
               'launched_at': None, 'updated_at': None, 'deleted_at': None,
+              'terminated_at': None,
               'deleted': False, 'revision': 7, 'claim_id': None,
               'claim_owner': None, 'settled_claim_id': None, **values}
     return instance_obj.Instance(

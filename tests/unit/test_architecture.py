@@ -41,7 +41,7 @@ HASHES = {
     'HostList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Instance':
-        '1.0-7cec19c839b461cafc2926f647e4d561',
+        '1.0-d76455938a6993dc4642a4f4834f63f9',
     'InstanceList':
         '1.1-6614280d3935993519c7648ad46edc2b',
     'ResourceUsage':

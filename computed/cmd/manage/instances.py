@@ -19,7 +19,9 @@ from computed.service import terminal
 COLUMNS = ('uuid', 'name', 'host', 'vm_state', 'task_state', 'power_state')
 FURTHER = ('command', 'vcpus', 'memory_mb', 'disk_gb', 'network',
            'exit_code', 'fault')
-TIMES = ('created_at', 'launched_at', 'updated_at')
+TIMES = ('created_at', 'build_started_at', 'launched_at',
+         'task_state_since', 'updated_at')
+OF_DELETED = ('deleted_at', 'terminated_at')
 # The host knows these; they are empty if it cannot be asked.
 GUEST = dict.fromkeys(
     ('regressed', 'reason', 'interfaces', 'pid', 'started_at'))
@@ -52,7 +54,8 @@ def describe_fully(
            for name in TIMES},
     }
     if instance.deleted:
-        shown['deleted_at'] = columns.timestamp(instance.deleted_at)
+        shown |= {name: columns.timestamp(getattr(instance, name))
+                  for name in OF_DELETED}
     shown['revision'] = instance.revision
     shown = columns.with_damage(shown, instance.damaged_fields())
     shown['origin'] = columns.origin(instance.origin)

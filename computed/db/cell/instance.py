@@ -13,6 +13,7 @@ from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell import promised
 from computed.db.cell import revision
+from computed.db.cell.claims import claimed
 from computed.db.cell.claims import fence
 from computed.db.cell.database import cell
 from computed.db.cell.history import events
@@ -202,7 +203,8 @@ def _create(context: computed_context.RequestContext,
             instance=values['uuid'],
             task_state='a guest that had no instance is being removed')
     # A repeat ends here: its own row must not count twice.
-    context.connection.execute(_inserting(), row)
+    context.connection.execute(
+        _inserting(row.get('task_state') is not None), row)
     if admit is not None and row.get('host') is not None:
         found = promised.read(context, row['host'])
         if found is not None:
@@ -213,9 +215,10 @@ def _create(context: computed_context.RequestContext,
 
 
 @functools.cache
-def _inserting() -> sa.Insert:
+def _inserting(in_transition: bool) -> sa.Insert:
+    times = (*TIMES, 'task_state_since') if in_transition else TIMES
     return sa.insert(models.Instance).values(
-        dict.fromkeys(TIMES, dialects.utcnow()))
+        dict.fromkeys(times, dialects.utcnow()))
 
 
 @cell.write
@@ -240,11 +243,10 @@ def update(context: computed_context.RequestContext, uuid: str,
             prepared.equals(models.Instance.host, host),
             prepared.equals(models.Instance.revision, expected_revision),
             prepared.equals(models.Instance.claim_id, None)]
-    changed = context.connection.execute(
-        _updating(prepared.texts(same)),
-        {**prepared.values(same), **values, 'revision': new})
+    changed = claimed.change(
+        context, models.Instance, same, {**values, 'revision': new})
     row = prepared.get(context, models.Instance, uuid)
-    if changed.rowcount:
+    if changed:
         events.note(context, 'update', uuid=uuid, name=row.name, host=host,
                     state_before=row.vm_state,
                     state_after=row.vm_state, reason=', '.join(
@@ -256,12 +258,6 @@ def update(context: computed_context.RequestContext, uuid: str,
         raise exception.InstanceBusy(
             instance=row.name, task_state=row.task_state or 'claimed')
     raise exception.InstanceChanged(uuid=uuid, revision=expected_revision)
-
-
-@functools.cache
-def _updating(same: tuple[typing.Any, ...]) -> sa.Update:
-    return (sa.update(models.Instance).where(*same)
-            .values(updated_at=dialects.utcnow()))
 
 
 @cell.write

@@ -188,10 +188,18 @@ class Instance(Base):
     exit_code: orm.Mapped[int | None] = orm.mapped_column(sa.Integer)
     fault: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
+    # When task_state got its value; NULL if it is NULL.
+    task_state_since: orm.Mapped[datetime.datetime | None] = (
+        orm.mapped_column(sa.DateTime))
+    build_started_at: orm.Mapped[datetime.datetime | None] = (
+        orm.mapped_column(sa.DateTime))
     launched_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
         sa.DateTime)
     updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
     deleted_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
+        sa.DateTime)
+    # When its guest was destroyed, which may be later than deleted_at.
+    terminated_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
         sa.DateTime)
     deleted: orm.Mapped[bool] = orm.mapped_column(sa.Boolean)
     # Whether its host must still destroy the guest of this deleted instance;

@@ -22,6 +22,7 @@ from computed import states
 from computed.db.cell import host as host_db
 from computed.db.cell import models
 from computed.db.cell import revision
+from computed.db.cell import transitions
 from computed.db.cell.claims import claimed
 from computed.db.cell.claims import held
 from computed.db.cell.database import cell
@@ -135,8 +136,9 @@ def delete_instance(context: computed_context.RequestContext, uuid: str,
         sa.update(row).where(row.uuid == uuid).values(
             revision=new, updated_at=dialects.utcnow(), deleted=True,
             deleted_at=dialects.utcnow(), vm_state=states.DELETED,
-            power_state=states.NOSTATE, task_state=None, fault=None,
-            guest_left=host is not None, **claimed.FREE))
+            power_state=states.NOSTATE, fault=None,
+            guest_left=host is not None,
+            **transitions.dated({'task_state': None}), **claimed.FREE))
     if found.claim_id:
         events.end_all(context, found.claim_id, events.RELEASED)
     events.note(context, 'delete', uuid=uuid, name=found.name, host=host,

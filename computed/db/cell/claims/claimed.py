@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from computed import context as computed_context
 from computed.db.cell import bounds
 from computed.db.cell import revision
+from computed.db.cell import transitions
 from computed.db.cell.claims import requested
 from computed.db.cell.database import cell
 from computed.db.engine import dialects
@@ -79,16 +80,26 @@ def update(context: computed_context.RequestContext, row: Row,
     top = max(new[row['host']], new[values.get('host', row['host'])])
     values = requested.resolved(values)
     bounds.ensure_fit(kind.model, values)
-    now = {name for name, value in values.items()
-           if isinstance(value, dialects.utcnow)}
-    changed = context.connection.execute(
-        _updating(kind.model, prepared.texts(same), frozenset(now)),
-        {**prepared.values(same), 'revision': top,
-         **{name: value for name, value in values.items()
-            if name not in now}})
-    if not changed.rowcount:
+    if not change(context, kind.model, same, {**values, 'revision': top}):
         return None
     return prepared.get(context, kind.model, row['key'])
+
+
+def change(context: computed_context.RequestContext, model: typing.Any,
+           same: list[prepared.Part],
+           values: abc.Mapping[str, typing.Any]) -> bool:
+    """Write the columns of a row; return whether the conditions hold.
+
+    :param values: which may be the time of the database
+    """
+    values = transitions.dated(values)
+    now = frozenset(name for name, value in values.items()
+                    if isinstance(value, dialects.utcnow))
+    return bool(context.connection.execute(
+        _updating(model, prepared.texts(same), now),
+        {**prepared.values(same), **{
+            name: value for name, value in values.items()
+            if name not in now}}).rowcount)
 
 
 # Peers choose the facts, and the columns that get the time.

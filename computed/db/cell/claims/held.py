@@ -18,6 +18,7 @@ from computed.db.cell import cell_clock
 from computed.db.cell import host as host_db
 from computed.db.cell import models
 from computed.db.cell import revision
+from computed.db.cell import transitions
 from computed.db.cell.claims import claimed
 from computed.db.cell.database import cell
 from computed.db.cell.history import events
@@ -183,5 +184,5 @@ def free(context: computed_context.RequestContext, row: Held,
     kind = claimed.KINDS[row.kind]
     context.connection.execute(
         sa.update(kind.model).where(kind.column == row.key)
-        .values(revision=new, updated_at=dialects.utcnow(), task_state=None,
-                **claimed.FREE))
+        .values(revision=new, updated_at=dialects.utcnow(),
+                **transitions.dated({'task_state': None}), **claimed.FREE))

@@ -52,7 +52,8 @@ KINDS = {
     'instance': Kind(
         models.Instance, 'uuid', frozenset([
             'vm_state', 'task_state', 'power_state', 'revision', 'deleted',
-            'created_at', 'launched_at', 'updated_at', 'deleted_at',
+            'created_at', 'task_state_since', 'build_started_at',
+            'launched_at', 'updated_at', 'deleted_at', 'terminated_at',
             'guest_left']),
         {'deleted': False}),
 }

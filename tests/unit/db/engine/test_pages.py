@@ -80,7 +80,9 @@ def test_a_row_takes_no_more_on_the_wire_than_it_is_counted_with(letter):
         uuid=str(uuid.UUID(int=1)), name=text, host=text, vm_state=text,
         task_state=text, power_state=1, command=text * 100, vcpus=1,
         memory_mb=2 ** 31, disk_gb=2 ** 31, network=text, exit_code=-1,
-        fault=text * 100, created_at=NOW, launched_at=NOW, updated_at=NOW,
+        fault=text * 100, created_at=NOW, task_state_since=NOW,
+        build_started_at=NOW,
+        launched_at=NOW, updated_at=NOW, terminated_at=NOW,
         deleted_at=NOW, deleted=False, revision=2 ** 62, claim_id=text,
         claim_owner=text, settled_claim_id=text)
     ctxt = context.new()
