@@ -174,6 +174,15 @@ rpc_requests_expired = Counter(
 rpc_requests_refused = Counter(
     'computed_rpc_requests_refused', 'Malformed requests refused.')
 
+# Notifications that consumers can read now.
+notifications_sent = Counter(
+    'computed_notifications_sent', 'Notifications that were sent.')
+
+# Notifications that nobody gets: too many waited for the broker, or the
+# process has ended.
+notifications_dropped = Counter(
+    'computed_notifications_dropped', 'Notifications that were dropped.')
+
 # Records that were not logged, because the reader of the log has stalled or
 # its file cannot be written.
 log_records_dropped = Counter(

@@ -38,8 +38,9 @@ UMASK = 0o077
 
 # Below the level of warnings, these libraries log each message, statement or
 # plugin. What stevedore could not load, and the errors of databases, are
-# reported better by their callers.
-LOG_LEVELS = ['amqp=ERROR', 'oslo_db=ERROR', 'stevedore=ERROR', *(
+# reported better by their callers. Notifications may go to the log.
+LOG_LEVELS = ['amqp=ERROR', 'oslo_db=ERROR', 'stevedore=ERROR',
+              'oslo.messaging.notification=INFO', *(
     f'{name}=WARN' for name in (
     'alembic', 'kombu', 'oslo.messaging', 'oslo_messaging',
     'sqlalchemy', 'urllib3'))]

@@ -12,14 +12,15 @@ from computed.conf import compute
 from computed.conf import conductor
 from computed.conf import database
 from computed.conf import default
+from computed.conf import notifications
 from computed.conf import process
 from computed.conf import reports
 from computed.conf import tasks
 from computed.conf import upgrade_levels
 from computed.conf import virt
 
-MODULES = (default, compute, conductor, database, process, reports, tasks,
-           upgrade_levels, virt)
+MODULES = (default, compute, conductor, database, notifications, process,
+           reports, tasks, upgrade_levels, virt)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

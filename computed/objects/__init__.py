@@ -10,4 +10,5 @@ def register_all() -> None:
     __import__('computed.objects.held')
     __import__('computed.objects.host')
     __import__('computed.objects.instance')
+    __import__('computed.objects.payload')
     __import__('computed.objects.resources')

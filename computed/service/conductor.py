@@ -21,6 +21,8 @@ from computed.conductor import purger
 from computed.db import cell
 from computed.db import engine
 from computed.db import routing
+from computed.notifications import notification
+from computed.notifications import outbox
 from computed.rpc import options
 from computed.service import clock_keeper
 from computed.service import mainloop
@@ -80,6 +82,7 @@ class ConductorService:
         objects.register_all()
         stdlib_logging.getLogger(cfg.__name__).addFilter(_says_it_itself)
         standalone = options.is_standalone(self.conf)
+        self._announce()
         self._urls = engine.urls.from_conf(self.conf, standalone)
         transport = self._around.make_transport(self.conf)
         router = self._until_possible(
@@ -104,6 +107,20 @@ class ConductorService:
         transport.start(server)
         self._parts.ends_with(server.finish, server.stop)
         LOG.debug('Conductor ready on %s.', router.primary.name)
+
+    def _announce(self) -> None:
+        """Tell consumers what is done, if they are configured."""
+        channel = self._around.make_channel(
+            self.conf, f'conductor:{self.conf.host}')
+        if channel is None:
+            return
+        box = outbox.Outbox(channel, self.conf.notifications.queue_size)
+        box.start()
+        self._parts.ends_with(box.stop)
+        cell.database.cell.announce = functools.partial(
+            box.tell, notification.of_instance)
+        self._parts.ends_with(functools.partial(
+            setattr, cell.database.cell, 'announce', None))
 
     def _until_possible(self, attempt: abc.Callable[[], Result]) -> Result:
         """Call ``attempt`` until the primary and the broker answer.

@@ -178,6 +178,10 @@ class HostService:
             first.list_instances(), self.claims.owner))
 
     def _connect(self) -> None:
+        # Here the reason is told in one line; a child would be restarted.
+        if channel := self._around.make_channel(
+                self.conf, f'host:{self.conf.host}'):
+            channel.close()
         if self.child is not None:
             self.child.start()
             self._parts.ends_with(self.child.stop)

@@ -8,6 +8,8 @@ from oslo_config import cfg
 
 from computed import metrics as computed_metrics
 from computed import periodic
+from computed.notifications import outbox
+from computed.rpc import notifier
 from computed.rpc import transport
 from computed.service import identity
 from computed.service import notify
@@ -26,6 +28,7 @@ class Surroundings:
     """The parts of a service that a test or a simulator replaces.
 
     :ivar make_transport: returns the way to and from other processes
+    :ivar make_channel: returns the way to consumers of notifications
     :ivar connect: makes each connection to a database; None: the driver does
     :ivar metrics: where this service counts
     :ivar waiting: gets why a start takes long, and the seconds to allow
@@ -39,6 +42,8 @@ class Surroundings:
 
     make_transport: abc.Callable[
         [cfg.ConfigOpts], transport.Transport] = transport.make
+    make_channel: abc.Callable[
+        [cfg.ConfigOpts, str], outbox.Channel | None] = notifier.make
     connect: 'nodes.Creator | None' = None
     metrics: computed_metrics.Registry = dataclasses.field(
         default_factory=computed_metrics.Registry)

@@ -1,6 +1,7 @@
 """Directives that generate the reference pages from the code.
 
-They are ``program-help``, ``manage-commands``, ``metrics`` and ``errors``.
+They are ``program-help``, ``manage-commands``, ``metrics``, ``errors`` and
+``payloads``.
 """
 
 import inspect
@@ -17,6 +18,7 @@ from docutils.parsers import rst
 from computed import exception
 from computed import metrics
 from computed.cmd.manage import app
+from computed.objects import payload
 
 # Every command that shows something has these options. The page lists them
 # once.
@@ -126,11 +128,40 @@ class Errors(Generated):
                 yield ''
 
 
+class Payloads(Generated):
+    """Describe the payload of each notification."""
+
+    module = payload
+
+    def lines(self):
+        for cls in payload.Payload.__subclasses__():
+            yield from describe_payload(cls)
+
+
+def describe_payload(cls):
+    """Return a payload: its event types, and each field and its type."""
+    title = f'{cls.__name__} {cls.VERSION}'
+    yield from (title, '-' * len(title), '')
+    yield from inspect.getdoc(cls).splitlines()
+    yield ''
+    for event_type, priority in cls.PRIORITIES.items():
+        yield f'* ``{event_type}``, priority ``{priority}``'
+    yield ''
+    for name, field in cls.fields.items():
+        if name in cls.MEANING:
+            kind = type(field).__name__.removesuffix('Field').lower()
+            null = ' or null' if field.nullable else ''
+            yield f'``{name}`` -- {kind}{null}'
+            yield f'    {cls.MEANING[name]}'
+            yield ''
+
+
 def setup(sphinx):
     """Register the directives. Sphinx calls this."""
     sphinx.setup_extension('cliff.sphinxext')
     for name, directive in (('program-help', ProgramHelp),
                             ('manage-commands', ManageCommands),
-                            ('metrics', Metrics), ('errors', Errors)):
+                            ('metrics', Metrics), ('errors', Errors),
+                            ('payloads', Payloads)):
         sphinx.add_directive(name, directive)
     return {'parallel_read_safe': True, 'parallel_write_safe': True}

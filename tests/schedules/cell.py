@@ -9,6 +9,7 @@ from computed import states
 from computed.db.routing import answers
 from tests.schedules import clocks
 from tests.schedules import connections
+from tests.schedules import consumers
 from tests.schedules import database
 from tests.schedules import hub
 from tests.schedules import judge
@@ -29,7 +30,7 @@ class Cell:
     """
 
     def __init__(self, seed, folder, template, hosts=2, conductors=1,
-                 replicas=1, jitter=0.02):
+                 replicas=1, jitter=0.02, has_consumers=False):
         self.folder = folder
         os.makedirs(folder)
         hub.running = here = own.Hub(seed, jitter)
@@ -48,6 +49,8 @@ class Cell:
         self.rows = rows.Rows(lambda: here.now, self.judge, self._powers)
         self.network = wire.Network(random.Random(f'{seed}/network'),
                                     self.weather)
+        self.consumers = (consumers.Consumers(self) if has_consumers
+                          else None)
         self.outside = self.process('outside')
         for place in range(replicas):
             here.spawn(self.outside, self.cluster.replicate, place,

@@ -241,6 +241,8 @@ class Conductor:
             make_conf(self.name, cell.folder, cell.cluster),
             surroundings.Surroundings(
                 make_transport=cell.transport, connect=cell.connect,
+                make_channel=cell.consumers.channel if cell.consumers
+                else lambda conf, publisher: None,
                 waiting=lambda text, seconds: None))
         hub.running.spawn(self.process, service.start, name='start')
 

@@ -118,6 +118,24 @@ ALL = {
         'db/cell/claims/claim.py',
         "        if found is not None and row['kind'] == INSTANCE:\n",
         '        if False:\n', 'short'),
+    # notifications
+    'the end of an act is not told': Mutation(
+        'db/cell/history/events.py',
+        '    notices.announce_end(context, claim_id, uuid)\n', '', 'told'),
+    'what could not be sent is forgotten': Mutation(
+        'notifications/outbox.py',
+        '                wait = min(2 * wait, LONGEST)\n'
+        '                continue\n', '', 'told'),
+    'what is told has a new key each time': Mutation(
+        'db/cell/history/notices.py',
+        "Notice(key or ':'.join((values['claim_id'], str(values['uuid']),",
+        "Notice(key or ':'.join((str(id(values)), str(values['uuid']),",
+        'told'),
+    'it is told before the commit': Mutation(
+        'db/cell/history/notices.py',
+        'context.db_scope.afterwards.append(\n'
+        '            functools.partial(cell.announce, _notice(values, key)))',
+        'cell.announce(_notice(values, key))', 'told'),
     # rows
     'a repeated create is refused': Mutation(
         'db/cell/instance.py', '        return _inserted(context, values)',

@@ -29,6 +29,7 @@ class Profile:
         third of it on the average
     :ivar script: ``((seconds of work, fault), ...)``: what happens when, in
         order
+    :ivar consumers: whether somebody listens to notifications
     """
 
     names: tuple
@@ -46,6 +47,7 @@ class Profile:
     slow_at: tuple = ()
     thinks: float = 4.0
     script: tuple = ()
+    consumers: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +68,7 @@ class Plan:
     slow_at: tuple
     thinks: float
     script: tuple = ()
+    consumers: bool = False
 
 
 # One host, a quarter of the work, a short rest.
@@ -81,9 +84,9 @@ _ECHOES = {**_DENSE, 'thinks': 0.5, 'strength': 5.0,
 _FULL = {'conductors': (2,), 'replicas': (2,)}
 
 PROFILES = {
-    'swarm': Profile(faults.ALL, chance=0.3),
-    'full': Profile(faults.ALL, chance=0.3, **_FULL),
-    'short': Profile(faults.ALL, chance=0.3, **_SHORT),
+    'swarm': Profile(faults.ALL, chance=0.3, consumers=True),
+    'full': Profile(faults.ALL, chance=0.3, consumers=True, **_FULL),
+    'short': Profile(faults.ALL, chance=0.3, consumers=True, **_SHORT),
     'quiet': Profile(()),
     'failovers': Profile(
         ('fail_over', 'switch_over', 'db_restart', 'crash_conductor',
@@ -116,6 +119,9 @@ PROFILES = {
     # Requests that arrive once more, later; records among them.
     'echoes': Profile(('twice',), **_ECHOES),
     'old-records': Profile(('twice', 'driver'), **_ECHOES),
+    # Consumers listen, and the broker is away now and then.
+    'told': Profile(('mute', 'twice', 'lose_reply', 'slow', 'lose_commit'),
+                    chance=0.5, consumers=True, **_DENSE),
     # Conductors are away, and ends are told late.
     'ends': Profile(
         ('crash_conductor', 'lose_commit', 'lose_reply', 'slow'), chance=0.8,
@@ -158,4 +164,5 @@ def plan(seed):
                 draw.choice(profile.users), profile.length, profile.calm,
                 profile.least_calm, draw.choice(profile.rates),
                 draw.choice(profile.jitters), profile.strength,
-                profile.slow_at, profile.thinks, profile.script)
+                profile.slow_at, profile.thinks, profile.script,
+                profile.consumers)

@@ -48,7 +48,8 @@ def run(seed, plan, folder):
     """
     cell = cell_module.Cell(
         seed, os.path.join(folder, seed), os.path.join(folder, 'template'),
-        plan.hosts, plan.conductors, plan.replicas, plan.jitter)
+        plan.hosts, plan.conductors, plan.replicas, plan.jitter,
+        plan.consumers)
     here = hub.running
     here.tell(str(plan))
     try:

@@ -21,6 +21,8 @@ def problems(cell):
     yield from _claims(rows, serving, cell.cluster.primary.rows(
         'SELECT uuid FROM guest_claims'))
     yield from _log(cell, {row['claim_id'] for row in rows.values()})
+    if cell.consumers is not None:
+        yield from cell.consumers.problems()
     yield from _lives(cell.machines, cell.judge.moved)
     machines = collections.Counter(machine.host for machine in cell.machines)
     for guest in cell.judge.guests.values():

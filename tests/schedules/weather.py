@@ -13,7 +13,9 @@ CHANCES = {
     # The driver fails, or lists nothing and says so; a call hangs for
     # minutes; a list that says that it is complete lacks guests; an act is
     # slow.
-    'driver': 0.05, 'hang': 0.02, 'lies': 0.3, 'slow': 0.7}
+    'driver': 0.05, 'hang': 0.02, 'lies': 0.3, 'slow': 0.7,
+    # The broker of notifications is away.
+    'mute': 0.5}
 
 
 class Weather:

@@ -42,6 +42,8 @@ HASHES = {
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Instance':
         '1.0-d76455938a6993dc4642a4f4834f63f9',
+    'InstanceActionPayload':
+        '1.0-8f82eb6776715dace561c0a6a7cee96f',
     'InstanceList':
         '1.1-6614280d3935993519c7648ad46edc2b',
     'ResourceUsage':

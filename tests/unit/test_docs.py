@@ -25,6 +25,7 @@ from computed import manager as computed_manager
 from computed import states
 from computed.cmd.manage import app
 from computed.conductor import manager as conductor_manager
+from computed.objects import payload as payload_obj
 from computed.service import task_endpoint
 from computed.service.output import console
 from tests.support import documents
@@ -304,3 +305,16 @@ def test_every_path_on_the_pages_exists():
         # what make docs builds is not there before
         assert (documents.ROOT / path).exists() or path.startswith(
             'doc/build/'), (page, path)
+
+
+def test_the_page_describes_every_field_of_every_payload():
+    with documents.extension('reference') as reference:
+        described = '\n'.join(reference.Payloads.lines(None))
+    classes = payload_obj.Payload.__subclasses__()
+    assert classes
+    for cls in classes:
+        assert set(cls.MEANING) == set(cls.fields), cls
+        assert cls.PRIORITIES, cls
+        assert f'{cls.__name__} {cls.VERSION}' in described
+        for name in cls.fields:
+            assert f'``{name}`` -- ' in described

@@ -17,6 +17,7 @@ from computed.db.cell.claims import claimed
 from computed.db.cell.claims import fence
 from computed.db.cell.database import cell
 from computed.db.cell.history import events
+from computed.db.cell.history import notices
 from computed.db.engine import dialects
 from computed.db.engine import pages
 from computed.db.engine import prepared
@@ -188,6 +189,7 @@ def _inserted(context: computed_context.RequestContext,
             uuid=row.uuid, name=row.name, differing=', '.join(other))
     cell.record_revision(
         context, row.host or models.NO_HOST, row.host_revision)
+    notices.announce_noted(context, f'{row.uuid}:create', row.uuid, 'create')
     return row
 
 
@@ -209,7 +211,8 @@ def _create(context: computed_context.RequestContext,
         found = promised.read(context, row['host'])
         if found is not None:
             admit(*found)
-    events.note(context, 'create', uuid=row['uuid'], name=row['name'],
+    events.note(context, 'create', key=f'{row["uuid"]}:create',
+                uuid=row['uuid'], name=row['name'],
                 host=row.get('host'), state_after=row['vm_state'])
     return prepared.get(context, models.Instance, row['uuid'])
 
@@ -247,7 +250,8 @@ def update(context: computed_context.RequestContext, uuid: str,
         context, models.Instance, same, {**values, 'revision': new})
     row = prepared.get(context, models.Instance, uuid)
     if changed:
-        events.note(context, 'update', uuid=uuid, name=row.name, host=host,
+        events.note(context, 'update', key=f'{uuid}:update:{new}',
+                    uuid=uuid, name=row.name, host=host,
                     state_before=row.vm_state,
                     state_after=row.vm_state, reason=', '.join(
                         f'{name}: {value}' for name, value

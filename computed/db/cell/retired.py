@@ -141,7 +141,8 @@ def delete_instance(context: computed_context.RequestContext, uuid: str,
             **transitions.dated({'task_state': None}), **claimed.FREE))
     if found.claim_id:
         events.end_all(context, found.claim_id, events.RELEASED)
-    events.note(context, 'delete', uuid=uuid, name=found.name, host=host,
+    events.note(context, 'delete', key=f'{uuid}:delete', uuid=uuid,
+                name=found.name, host=host,
                 state_before=found.vm_state, state_after=states.DELETED,
                 reason='without its host')
     return prepared.get(context, row, uuid)

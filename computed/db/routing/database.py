@@ -30,6 +30,8 @@ class Database:
     :ivar down_after: returns the seconds of silence after which another
         service may take a host
     :ivar of_host: the functions of :meth:`read_of_host`
+    :ivar announce: called with what a write wants to be told, once it is
+        committed; it neither fails nor waits. None: nobody listens
     """
 
     router: 'router_module.Router'
@@ -39,6 +41,7 @@ class Database:
     def __init__(self, name: str) -> None:
         self.name = name
         self.of_host: list[Query] = []
+        self.announce: abc.Callable[[typing.Any], object] | None = None
 
     def __repr__(self) -> str:
         return f'<database {self.name}>'
@@ -136,6 +139,7 @@ class Database:
         """
         context.db_scope.undone = True
         context.db_scope.revisions.clear()
+        context.db_scope.afterwards.clear()
 
 
 def query_name(function: Query) -> str:

@@ -161,6 +161,8 @@ class Router:
         for host, revision in scope.revisions.items():
             context.tokens.advance(
                 self.incarnation.database_id, number, host, revision)
+        for call in scope.afterwards:
+            call()
         return result
 
     # A deadlock victim was rolled back as a whole, so repeating is safe. On

@@ -65,6 +65,7 @@ class Scope:
     :ivar revisions: ``{host: revision}`` of what was read or written in it
     :ivar identity: of the server that it is open on
     :ivar undone: whether it ends by a rollback, as if it had never been
+    :ivar afterwards: is called once it is committed
     """
 
     def __init__(self, node: 'nodes.Node', writes: bool) -> None:
@@ -74,6 +75,7 @@ class Scope:
         self.identity: str | None = None
         self.open = True
         self.undone = False
+        self.afterwards: list[abc.Callable[[], object]] = []
 
 
 def open_scope(context: computed_context.RequestContext) -> Scope | None:

@@ -16,6 +16,7 @@ from computed.db.cell.claims import remembered
 from computed.db.cell.claims import requested
 from computed.db.cell.database import cell
 from computed.db.cell.history import events
+from computed.db.cell.history import notices
 from computed.db.engine import prepared
 
 # The kind of rows whose acts are logged.
@@ -95,6 +96,7 @@ def grant(context: computed_context.RequestContext, claim_id: str,
         rows = claimed.held(context, claim_id, wanted)
         if rows is None:
             raise
+        notices.announce_again(context, claim_id)
     return claimed.with_kinds(wanted, rows)
 
 
@@ -126,6 +128,8 @@ def settle(context: computed_context.RequestContext, claim_id: str,
             rows, settled, strict=True) if found is None])
         settled = [found or before.get((row['kind'], row['key']))
                    for row, found in zip(rows, settled, strict=True)]
+        if any(before.values()):
+            notices.announce_again(context, claim_id)
     return claimed.with_kinds(rows, settled)
 
 

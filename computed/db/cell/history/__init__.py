@@ -8,5 +8,6 @@ if typing.TYPE_CHECKING:
     from computed.db.cell.history import events as events
     from computed.db.cell.history import lists as lists
     from computed.db.cell.history import notes as notes
+    from computed.db.cell.history import notices as notices
 else:
     __getattr__ = lazy.modules(__name__)

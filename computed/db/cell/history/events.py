@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from computed import context as computed_context
 from computed.db.cell import bounds
 from computed.db.cell import models
+from computed.db.cell.history import notices
 from computed.db.engine import dialects
 from computed.db.engine import prepared
 from computed.logs import printable
@@ -54,6 +55,8 @@ def begin(context: computed_context.RequestContext, claim_id: str,
                                    in ('operation', 'claim_id', 'reason')})
     if found:
         context.connection.execute(_beginning(), found)
+    for values in found:
+        notices.announce(context, values)
 
 
 def _fitting(**values: typing.Any) -> dict[str, typing.Any]:
@@ -78,11 +81,12 @@ def end(context: computed_context.RequestContext, claim_id: str,
 
     :param row: the row of an instance, as it is now
     """
+    uuid = _fitting(uuid=row.uuid)['uuid']
     context.connection.execute(_ending(), {
-        'the_claim_id': claim_id, 'result': result,
-        'the_uuid': _fitting(uuid=row.uuid)['uuid'],
+        'the_claim_id': claim_id, 'result': result, 'the_uuid': uuid,
         **_fitting(state_after=row.vm_state,
                    fault=row.fault if result == FAILED else None)})
+    notices.announce_end(context, claim_id, uuid)
 
 
 @functools.cache
@@ -95,6 +99,7 @@ def end_all(context: computed_context.RequestContext, claim_id: str,
     """Note that a claim has ended although its holder did not end it."""
     context.connection.execute(
         _of_claim(), {'the_claim_id': claim_id, 'result': result})
+    notices.announce_end(context, claim_id)
 
 
 @functools.cache
@@ -105,14 +110,17 @@ def _of_claim() -> sa.Update:
 
 
 def note(context: computed_context.RequestContext, operation: str,
-         **values: str | None) -> None:
+         key: str | None = None, **values: str | None) -> None:
     """Note something that was done at once, in its transaction.
 
+    :param key: of the notification that tells it; None: it is not told
     :param values: further columns
     """
-    context.connection.execute(_noting(), {
-        **_asked(context), 'operation': operation, 'result': DONE,
-        **_fitting(**values)})
+    row = {**_asked(context), 'operation': operation, 'result': DONE,
+           **_fitting(**values)}
+    context.connection.execute(_noting(), row)
+    if key is not None:
+        notices.announce(context, row, key)
 
 
 @functools.cache

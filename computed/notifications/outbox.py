@@ -1,0 +1,160 @@
+"""Send notifications in a thread of their own.
+
+Whoever has something to tell hands it over and goes on. What cannot be sent
+waits; when too much waits, what comes then is dropped.
+"""
+
+import collections
+import threading
+import typing
+from collections import abc
+
+from oslo_log import log as logging
+
+from computed import clock
+from computed import concurrency
+from computed import metrics
+from computed.logs import outage
+from computed.logs import seldom
+from computed.notifications import notification
+
+LOG = logging.getLogger(__name__)
+
+T = typing.TypeVar('T')
+
+# Seconds between two tries: the first and the longest wait.
+SHORTEST, LONGEST = 1.0, 30.0
+# Seconds that an end of the process waits for what is still to be sent.
+LEAVING = 2.0
+
+
+class Unsent(Exception):
+    """A notification was not sent; another try may succeed.
+
+    ``str()`` says why, in one line.
+    """
+
+
+class Unsendable(Exception):
+    """A notification cannot be sent; no other try can succeed.
+
+    ``str()`` says why, in one line.
+    """
+
+
+class Channel(typing.Protocol):
+    """A way to the consumers. One thread uses it."""
+
+    def send(self, event_type: str, payload: dict[str, typing.Any],
+             failed: bool) -> None:
+        """Send a notification.
+
+        :raises Unsent: try again
+        :raises Unsendable: do not
+        """
+
+    def close(self) -> None:
+        """Close its connections."""
+
+
+class Outbox:
+    """What is to be sent. Any thread may add to it."""
+
+    def __init__(self, channel: Channel, size: int) -> None:
+        """:param size: how many notifications may wait"""
+        self._channel, self._size = channel, size
+        self._lines = seldom.Seldom(LOG)
+        self._outage = outage.Outage(
+            'Notifications cannot be sent',
+            'Notifications could not be sent for {seconds}',
+            'Notifications are sent again after {seconds}.')
+        # Guards the queue.
+        self._changed = threading.Condition()
+        self._queue: collections.deque[notification.Notification] = (
+            collections.deque())
+        self._stopping = False
+        self._thread = concurrency.thread('notifications', self._run)
+
+    def start(self) -> None:
+        """Start the thread that sends."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send what waits, but not for long, and end the thread.
+
+        A thread that hangs on a dead broker is left.
+        """
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join(timeout=LEAVING)
+        with self._changed:
+            left = len(self._queue)
+            self._queue.clear()
+        if left:
+            metrics.notifications_dropped.inc(left)
+            LOG.warning('%d notifications were not sent before the end.',
+                        left)
+        if not self._thread.is_alive():
+            self._channel.close()
+
+    def tell(self, make: abc.Callable[[T], notification.Notification],
+             what: T) -> None:
+        """Let ``make(what)`` be sent; this neither waits nor fails."""
+        try:
+            made = make(what)
+        except Exception:
+            self._drop('it cannot be made', fault=True)
+            return
+        with self._changed:
+            room = len(self._queue) < self._size and not self._stopping
+            if room:
+                self._queue.append(made)
+                self._changed.notify_all()
+        if not room:
+            self._drop('too many wait')
+
+    def _drop(self, why: str, fault: bool = False) -> None:
+        metrics.notifications_dropped.inc()
+        line = self._lines.fault if fault else self._lines.warn
+        line('A notification is dropped: %s.', why, kind=why)
+
+    def _run(self) -> None:
+        wait = SHORTEST
+        while (first := self._next()) is not None:
+            try:
+                self._channel.send(
+                    first.event_type, first.payload, first.failed)
+            except Unsent as error:
+                self._outage.lasts(str(error))
+                self._pause(wait)
+                wait = min(2 * wait, LONGEST)
+                continue
+            except Unsendable as error:
+                self._drop(str(error))
+            except Exception:       # the next one may have better luck
+                self._drop('it cannot be sent', fault=True)
+            else:
+                self._outage.ends()
+                metrics.notifications_sent.inc()
+            wait = SHORTEST
+            with self._changed:
+                if self._queue:     # else the end has counted it
+                    self._queue.popleft()
+
+    def _next(self) -> notification.Notification | None:
+        """Return the one to send now; None: the end has come."""
+        with self._changed:
+            while not self._queue and not self._stopping:
+                self._changed.wait()
+            return self._queue[0] if self._queue else None
+
+    def _pause(self, seconds: float) -> None:
+        """Wait before the next try; an end cuts it short."""
+        until = clock.monotonic() + seconds
+        with self._changed:
+            if self._stopping:      # another try at most each second
+                self._changed.wait(SHORTEST)
+            while not self._stopping and (left := until - clock.monotonic()
+                                          ) > 0:
+                self._changed.wait(left)

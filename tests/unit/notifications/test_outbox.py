@@ -1,0 +1,133 @@
+"""What waits to be sent, and what becomes of it on bad days."""
+
+import threading
+
+import pytest
+
+from computed import metrics
+from computed.notifications import notification
+from computed.notifications import outbox
+from tests.support import fixtures
+from tests.support import waiting
+
+
+class Channel:
+    """One whose consumers get ``sent``.
+
+    :ivar problem: is raised by each try
+    :ivar free: as long as it is cleared, a try hangs
+    """
+
+    def __init__(self):
+        self.sent, self.tries, self.problem = [], 0, None
+        self.free = threading.Event()
+        self.free.set()
+        self.closed = False
+
+    def send(self, event_type, payload, failed):
+        self.tries += 1
+        self.free.wait()
+        if self.problem is not None:
+            raise self.problem
+        self.sent.append(event_type)
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.fixture
+def channel():
+    return Channel()
+
+
+@pytest.fixture
+def counted():
+    """Return the value of a counter of this test alone."""
+    registry = metrics.Registry()
+    former = metrics.use(registry)
+    yield lambda what: registry.collectors.get_sample_value(
+        f'computed_notifications_{what}_total')
+    metrics.use(former)
+
+
+@pytest.fixture
+def box(channel, counted, monkeypatch):
+    monkeypatch.setattr(outbox, 'SHORTEST', 0.01)
+    monkeypatch.setattr(outbox, 'LEAVING', 0.1)
+    found = outbox.Outbox(channel, 3)
+    found.start()
+    yield found
+    channel.free.set()
+    found.stop()
+
+
+def tell(box, *names):
+    for name in names:
+        box.tell(lambda what: notification.Notification(
+            what, {}), name)
+
+
+def test_what_is_told_is_sent_in_order(box, channel, counted):
+    tell(box, 'a', 'b', 'c')
+    waiting.wait_for(lambda: channel.sent == ['a', 'b', 'c'])
+    box.stop()
+    assert channel.closed
+    assert (counted('sent'), counted('dropped')) == (3, 0)
+
+
+def test_a_broker_that_comes_back_gets_what_waited(
+        box, channel, counted, caplog):
+    channel.problem = outbox.Unsent('Connection refused')
+    tell(box, 'a', 'b', 'c')
+    waiting.wait_for(lambda: channel.tries > 3)
+    tell(box, 'd', 'e')
+    channel.problem = None
+    waiting.wait_for(lambda: channel.sent == ['a', 'b', 'c'])
+    tell(box, 'f')
+    waiting.wait_for(lambda: channel.sent[3:] == ['f'])
+    assert (counted('sent'), counted('dropped')) == (4, 2)
+    assert [record.getMessage() for record
+            in fixtures.complaints(caplog)][:2] == [
+        'Notifications cannot be sent: Connection refused',
+        'A notification is dropped: too many wait.']
+    assert len(fixtures.complaints(caplog)) == 3    # it is back
+
+
+def test_a_broker_that_hangs_holds_nobody(box, channel, counted):
+    channel.free.clear()
+    tell(box, *'abcdef')
+    assert counted('dropped') == 3
+    box.stop()
+    assert counted('dropped') == 6
+    tell(box, 'late')
+    assert counted('dropped') == 7
+
+
+@pytest.mark.parametrize('problem', [
+    outbox.Unsendable('the message is too large'), ValueError('x')])
+def test_what_cannot_be_sent_keeps_nothing_back(
+        box, channel, counted, problem, caplog):
+    channel.problem = problem
+    tell(box, 'a')
+    waiting.wait_for(lambda: counted('dropped') == 1)
+    channel.problem = None
+    tell(box, 'b')
+    waiting.wait_for(lambda: channel.sent == ['b'])
+    assert len(fixtures.complaints(caplog)) == 1
+
+
+def test_what_cannot_be_made_fails_nobody(box, counted):
+    box.tell(lambda what: what['no such key'], {})
+    assert counted('dropped') == 1
+
+
+def test_an_end_sends_what_it_can(box, channel, counted, monkeypatch):
+    monkeypatch.setattr(outbox, 'LEAVING', 10)
+    channel.free.clear()
+    tell(box, 'a', 'b')
+    waiting.wait_for(lambda: channel.tries)
+    ending = threading.Thread(target=box.stop)
+    ending.start()
+    channel.free.set()
+    ending.join()
+    assert channel.sent == ['a', 'b'] and counted('dropped') == 0
