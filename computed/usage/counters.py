@@ -8,10 +8,8 @@ absolute: a row that is written twice, or left out once, does no harm.
 import dataclasses
 from collections import abc
 
+from computed.usage import increments
 from computed.virt import driver
-
-# The greatest number that every database keeps; counters have a bit more.
-MAX_BIGINT = 2 ** 63 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,13 +67,11 @@ class Sample:
 def sample(counters: driver.InterfaceCounters, taken_at: int,
            start_period: int, previous_period: int) -> Sample | None:
     """Return a driver's counters as a sample; None if one is unusable."""
-    pair = [value for value in (counters.rx_bytes, counters.tx_bytes)
-            if value is not None and value >= 0]
-    if not counters.mac_address or len(pair) < 2:
+    pair = increments.usable((counters.rx_bytes, counters.tx_bytes))
+    if not counters.mac_address or pair is None:
         return None
-    ctr_in, ctr_out = (min(value, MAX_BIGINT) for value in pair)
-    return Sample(counters.uuid, counters.mac_address.lower(), ctr_in,
-                  ctr_out, counters.epoch, taken_at, start_period,
+    return Sample(counters.uuid, counters.mac_address.lower(), pair[0],
+                  pair[1], counters.epoch, taken_at, start_period,
                   previous_period)
 
 
@@ -91,30 +87,21 @@ def account(current: Row | None, earlier: Row | None, taken: Sample,
     """
     last = max((row for row in (current, earlier) if row is not None),
                key=lambda row: row.last_refreshed, default=None)
-    more_in, more_out = _increments(last, taken, launched_since)
+    more_in, more_out = increments.since(
+        None if last is None else increments.Reading(
+            (last.last_ctr_in, last.last_ctr_out), last.last_epoch),
+        increments.Reading((taken.ctr_in, taken.ctr_out), taken.epoch),
+        from_zero=launched_since)
     return Row(
         uuid=taken.uuid, mac_address=taken.mac_address,
         start_period=taken.start_period,
-        bw_in=min((current.bw_in if current else 0) + more_in, MAX_BIGINT),
-        bw_out=min((current.bw_out if current else 0) + more_out, MAX_BIGINT),
+        bw_in=increments.total(current.bw_in if current else 0, more_in),
+        bw_out=increments.total(current.bw_out if current else 0, more_out),
         last_ctr_in=taken.ctr_in, last_ctr_out=taken.ctr_out,
         last_epoch=taken.epoch,
         # The clock may have been set back since.
         last_refreshed=max(taken.taken_at,
                            last.last_refreshed + 1 if last else 0))
-
-
-def _increments(last: Row | None, taken: Sample,
-                launched_since: bool) -> tuple[int, int]:
-    """Return the bytes since ``last``, in and out."""
-    if last is None:
-        return (taken.ctr_in, taken.ctr_out) if launched_since else (0, 0)
-    # A reset concerns both directions: even a counter that is above its old
-    # value again has started at zero.
-    if (taken.epoch != last.last_epoch or taken.ctr_in < last.last_ctr_in or
-            taken.ctr_out < last.last_ctr_out):
-        return taken.ctr_in, taken.ctr_out
-    return taken.ctr_in - last.last_ctr_in, taken.ctr_out - last.last_ctr_out
 
 
 def needs_rows(rows: abc.Mapping[int, Row] | None, taken: Sample) -> bool:

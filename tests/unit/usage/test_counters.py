@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from computed.usage import counters as usage_counters
+from computed.usage import increments
 from computed.virt import driver
 
 P, C = 1000, 2000       # the periods: previous, current
@@ -103,7 +104,7 @@ def test_of_both_rows_the_newer_tells_where_the_counters_were():
 # limits
 
 def test_totals_and_counters_end_at_what_a_database_keeps():
-    most = usage_counters.MAX_BIGINT
+    most = increments.MAX_BIGINT
     full = row(bw=(most - 1, 0))
     assert counted(full, None, taken(600, 50)) == (most, 0)
     big = usage_counters.sample(driver.InterfaceCounters(
@@ -112,7 +113,7 @@ def test_totals_and_counters_end_at_what_a_database_keeps():
 
 
 def test_a_counter_that_wrapped_is_a_reset():
-    before = row(ctr=(usage_counters.MAX_BIGINT, 50))
+    before = row(ctr=(increments.MAX_BIGINT, 50))
     assert counted(before, None, taken(7, 60)) == (107, 70)
 
 
