@@ -22,6 +22,7 @@ from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
 from computed.operations import reconcile
+from computed.operations import volumes
 from computed.repair import memory as memory_module
 from computed.rpc import endpoint
 from computed.tasks import bandwidth
@@ -160,6 +161,18 @@ class ComputeManager:
         """Return ``uuid`` and ``name`` of each instance that is held."""
         return [{'uuid': uuid, 'name': one.name}
                 for uuid, one in self.claims.settled.held().items()]
+
+    @endpoint.exposed_act
+    def attach_volume(self, context: computed_context.RequestContext,
+                      uuid: str, volume_id: str) -> None:
+        """See :func:`computed.operations.volumes.attach`."""
+        volumes.attach(self, context, uuid, volume_id)
+
+    @endpoint.exposed_act
+    def detach_volume(self, context: computed_context.RequestContext,
+                      uuid: str, volume_id: str) -> None:
+        """See :func:`computed.operations.volumes.detach`."""
+        volumes.detach(self, context, uuid, volume_id)
 
     @endpoint.exposed_act
     def reconcile(self, context: computed_context.RequestContext,

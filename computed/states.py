@@ -33,6 +33,11 @@ REBOOTING_HARD = 'rebooting_hard'
 PAUSING = 'pausing'
 UNPAUSING = 'unpausing'
 DELETING = 'deleting'
+ATTACHING = 'attaching'
+DETACHING = 'detaching'
+
+# The status of an attachment of a volume has two of these names, and this.
+ATTACHED = 'attached'
 
 # power_state
 NOSTATE = 0

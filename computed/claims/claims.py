@@ -98,7 +98,8 @@ class Claims:
 
     def claim_all(self, context: Context, operation: str,
                   wanted: abc.Sequence[kinds.Wanted],
-                  reconciling: bool = False) -> virt_claim.Claim:
+                  reconciling: bool = False,
+                  about: str | None = None) -> virt_claim.Claim:
         """Ask the primary for a claim on several rows: all of them or none.
 
         The claim is for acts on the first instance, and ``claim.of(row)`` for
@@ -106,6 +107,7 @@ class Claims:
 
         :param wanted: the rows; the first instance is of this host
         :param reconciling: an operator has decided that a row is regressed
+        :param about: see :class:`computed.claims.journal.Entry`
         :raises computed.exception.ClaimLost: a fact no longer holds
         :raises computed.exception.InstanceRegressed: an instance is held,
             because its row lacks what this service knows of it
@@ -124,7 +126,7 @@ class Claims:
             for one in wanted]
         entry = self.begin(operation, [
             journal.Row(one.kind, one.key, one.host or self.owner.host)
-            for one in wanted])
+            for one in wanted], about)
         granted = self.ask(
             entry, entry.with_values({
                 one.key: dict.fromkeys(one.values) for one in wanted}),
@@ -174,20 +176,22 @@ class Claims:
                     row, entry.claim_id, self._incarnation(context))
         return virt_claim.Claim(
             entry.claim_id, entry.operation, rows[0] if rows else None,
-            self.owner, guest=guest, rows=tuple(rows),
+            self.owner, guest=guest, about=entry.about, rows=tuple(rows),
             registration=self.registration)
 
     def begin(self, operation: str,
-              rows: abc.Sequence[journal.Row]) -> journal.Entry:
+              rows: abc.Sequence[journal.Row],
+              about: str | None = None) -> journal.Entry:
         """Journal a claim that is about to be requested.
 
+        :param about: see :class:`computed.claims.journal.Entry`
         :raises computed.exception.NotJournaled: for example, a full disk
         :raises computed.exception.Replaced: another run of the service is
             registered for this host
         """
         if not self.registration.holds:
             raise exception.Replaced(operation=operation)
-        entry = journal.Entry(chance.uuid(), operation, tuple(rows))
+        entry = journal.Entry(chance.uuid(), operation, tuple(rows), about)
         try:
             self.journal.write(entry)
         except OSError as error:

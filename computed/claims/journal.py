@@ -41,11 +41,16 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One claim, with all its rows."""
+    """One claim, with all its rows.
+
+    :ivar about: what the operation is about beside its rows, such as the uuid
+        of a volume; None: nothing
+    """
 
     claim_id: str
     operation: str
     rows: tuple[Row, ...]
+    about: str | None = None
 
     @property
     def ended(self) -> bool:

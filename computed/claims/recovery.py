@@ -106,10 +106,13 @@ def adopt(asker: claims.Claims, context: claims.Context,
         the claim, as :func:`let_go`; None: it finishes what was begun
     :raises computed.exception.ClaimLost: this service does not hold it
     """
+    about = next((entry.about for entry in asker.journal.entries()
+                  if entry.claim_id == instance.claim_id), None)
     entry = asker.begin(operation, [
         journal.Row(kinds.INSTANCE, instance.uuid, asker.owner.host)
         if done is None else
-        dataclasses.replace(kinds.ended(instance, done), revision=None)])
+        dataclasses.replace(kinds.ended(instance, done), revision=None)],
+        about)
     try:
         granted = claims.repeated(lambda: grant_obj.Grant.adopt_claim(
             context.tolerating_lag(False), instance.uuid,

@@ -12,6 +12,7 @@ from computed.exception.drivers import *  # noqa: F403
 from computed.exception.instances import *  # noqa: F403
 from computed.exception.rpc import *  # noqa: F403
 from computed.exception.start import *  # noqa: F403
+from computed.exception.volumes import *  # noqa: F403
 
 # The wire names this package, so an error may move from module to module.
 for _error in list(vars().values()):

@@ -12,3 +12,4 @@ def register_all() -> None:
     __import__('computed.objects.instance')
     __import__('computed.objects.payload')
     __import__('computed.objects.resources')
+    __import__('computed.objects.volume')

@@ -50,6 +50,9 @@ class Operation:
         not be deleted
     :ivar granted: columns to write with the claim, besides the task_state
     :ivar takes: the seconds that it may take beyond the deadline of a call
+    :ivar about: what it is about beside the instance, such as the uuid of a
+        volume; the claim has it, also after a crash
+    :ivar reason: the same for the readers of the action log
     """
 
     name: str
@@ -61,6 +64,8 @@ class Operation:
     granted: abc.Mapping[str, object] = dataclasses.field(
         default_factory=dict)
     takes: abc.Callable[[Manager], float] = _nothing
+    about: str | None = None
+    reason: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +151,9 @@ def claimed(manager: Manager, context: Context, operation: Operation,
     values = {'task_state': operation.task_state, **operation.granted}
     try:
         return manager.claims.claim_all(context, operation.name, [
-            kinds.Wanted(kinds.INSTANCE, uuid, expected, values)])
+            kinds.Wanted(kinds.INSTANCE, uuid, expected, values,
+                         reason=operation.reason)],
+            about=operation.about)
     except exception.ClaimLost as lost:
         # Another thread may tell the end of a claim while this one reads.
         began = clock.monotonic()

@@ -16,6 +16,7 @@ from computed.objects import instance as instance_obj
 from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
+from computed.operations import volumes
 from computed.virt import driver as virt_driver
 
 LOG = logging.getLogger(__name__)
@@ -58,7 +59,8 @@ UNFINISHED = {
     states.REBOOTING_HARD: operation.Operation(
         'reboot --hard', (), states.REBOOTING_HARD, _reboot_interrupted),
     **{op.task_state: op for op in (power.START, power.STOP, power.PAUSE,
-                                    power.UNPAUSE, build.DELETE)},
+                                    power.UNPAUSE, build.DELETE,
+                                    volumes.ATTACH, volumes.DETACH)},
 }
 # By the task_state, too: which power states of the guest show that it is
 # done, and what is written then. If the claim were only released, the next

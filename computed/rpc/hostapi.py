@@ -109,6 +109,17 @@ class HostAPI:
         method = f'{operation}_instance' + ('_hard' if hard else '')
         self._act(context, host, method, uuid=uuid)
 
+    def change_volume(self, context: computed_context.RequestContext,
+                      host: str | None, operation: str, uuid: str,
+                      volume_id: str) -> None:
+        """Begin to attach or detach; return once the host has claimed it.
+
+        :param operation: ``attach`` or ``detach``
+        :raises computed.exception.ComputedError: it cannot be begun
+        """
+        self._act(context, host, f'{operation}_volume', uuid=uuid,
+                  volume_id=volume_id)
+
     def get_console_log(self, context: computed_context.RequestContext,
                         host: str | None, uuid: str, max_bytes: int) -> str:
         """Return the last ``max_bytes`` of an instance's output, as text."""

@@ -88,6 +88,15 @@ class Calls:
         return self._look(about, 'interface_counters',
                           lambda: self._driver().interface_counters(uuids))
 
+    def block_counters(
+            self, uuid: str) -> list[virt_driver.BlockCounters]:
+        """Return the counters of a guest's volumes; see the driver's method.
+
+        :raises computed.exception.DriverHangs: there is no answer in time
+        """
+        return self._look(uuid, f'block_counters of {uuid}',
+                          lambda: self._driver().block_counters([uuid]))
+
     def console_log(self, uuid: str, max_bytes: int) -> str:
         """Return the end of what a guest printed; see the driver's method.
 

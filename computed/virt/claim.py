@@ -53,6 +53,8 @@ class Claim:
         guest has no instance.
     :ivar owner: the owner of the guests that this claim allows to change
     :ivar guest: the uuid of a guest that has no instance; else None
+    :ivar about: what the operation is about beside its instances, such as the
+        uuid of a volume
     :ivar rows: all instances that the claim holds, with ``instance``
     :ivar whole: the claim that :meth:`of` was called on; None if this is it
     :ivar live: whether the claim is held; it ends once and for all
@@ -64,6 +66,7 @@ class Claim:
     instance: Row
     owner: Owner
     guest: str | None = None
+    about: str | None = None
     rows: tuple[Row, ...] = ()
     whole: 'Claim | None' = None
     live: bool = True

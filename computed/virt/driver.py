@@ -54,6 +54,8 @@ Snapshot = values.Snapshot
 InstanceSpec = values.InstanceSpec
 HostResources = values.HostResources
 InterfaceCounters = values.InterfaceCounters
+Volume = values.Volume
+BlockCounters = values.BlockCounters
 
 
 class ComputeDriver(abc.ABC):
@@ -64,8 +66,9 @@ class ComputeDriver(abc.ABC):
     end. See the rules for every method at the top of this module.
     """
 
-    #: Optional abilities of this driver. The only one so far is
-    #: ``interface_counters``.
+    #: Optional abilities of this driver: ``interface_counters``, ``volumes``
+    #: and ``block_counters``. They may depend on the host, and are asked for
+    #: after :meth:`init_host`.
     capabilities: frozenset[str] = frozenset()
 
     #: Whether this driver waits only in ways that eventlet replaces: with
@@ -154,6 +157,48 @@ class ComputeDriver(abc.ABC):
         """
         raise exception.NotSupported(
             driver=type(self).__name__, operation='count bytes')
+
+    def block_counters(
+            self, uuids: collections.abc.Collection[str] | None = None
+            ) -> list[BlockCounters]:
+        """Return the counters of every volume of running guests.
+
+        Leave out a guest that is off, absent, without volumes or not
+        readable. Only drivers with the capability ``block_counters``
+        implement this.
+
+        :param uuids: the guests to look at; None: all guests
+        :raises computed.exception.NotSupported: this driver lacks the
+            capability
+        """
+        raise exception.NotSupported(
+            driver=type(self).__name__, operation='count bytes of volumes')
+
+    def attach_volume(self, claim: virt_claim.Claim, volume: Volume) -> None:
+        """Give a guest a volume, now and at each start, until it is detached.
+
+        The guest may be on or off. It gets nothing else than this volume. If
+        the call raises, it does not have it. Only drivers with the capability
+        ``volumes`` implement this.
+
+        :raises computed.exception.VolumeUnusable: the path is no file or
+            block device that this guest may get
+        :raises computed.exception.NotSupported: this driver, or this host,
+            cannot do it, or not while the guest runs
+        """
+        raise exception.NotSupported(
+            driver=type(self).__name__, operation='attach volumes')
+
+    def detach_volume(self, claim: virt_claim.Claim, volume_id: str) -> None:
+        """Take a volume from a guest, which may be on or off.
+
+        A guest that does not have it is success.
+
+        :raises computed.exception.DriverError: for example, the guest uses
+            it; the guest still has it then
+        """
+        raise exception.NotSupported(
+            driver=type(self).__name__, operation='detach volumes')
 
     @abc.abstractmethod
     def spawn(self, claim: virt_claim.Claim, spec: InstanceSpec) -> None:

@@ -67,7 +67,8 @@ class MemoryDriver(driver.ComputeDriver):
         super().__init__(conf)
         self.complete = True
         self.calls: list[str] = []
-        self.capabilities = frozenset(['interface_counters'])
+        self.capabilities = frozenset([
+            'interface_counters', 'volumes', 'block_counters'])
         self._guests = memory_guests.Guests() if guests is None else guests
         self._faults: dict[str, collections.deque[BaseException]] = (
             collections.defaultdict(collections.deque))
@@ -126,6 +127,12 @@ class MemoryDriver(driver.ComputeDriver):
                 rx_bytes=rx_bytes, tx_bytes=tx_bytes, rx_packets=None,
                 tx_packets=None, epoch=''))
 
+    def use_volume(self, uuid: str, volume_id: str,
+                   **more: int | None) -> None:
+        """Let a guest use a volume: add to its counters, by their names."""
+        with self._guests.lock:
+            self._guests.use_volume(uuid, volume_id, **more)
+
     # The interface
 
     @_scripted
@@ -159,6 +166,30 @@ class MemoryDriver(driver.ComputeDriver):
             ) -> list[driver.InterfaceCounters]:
         return [counters for counters in self._guests.counters()
                 if uuids is None or counters.uuid in uuids]
+
+    @_scripted
+    def block_counters(
+            self, uuids: collections.abc.Collection[str] | None = None
+            ) -> list[driver.BlockCounters]:
+        return [counters for counters in self._guests.block_counters()
+                if uuids is None or counters.uuid in uuids]
+
+    @_scripted
+    def attach_volume(self, claim: virt_claim.Claim,
+                      volume: driver.Volume) -> None:
+        self._ours(claim)
+        for (uuid, volume_id), other in self._guests.volumes.items():
+            if volume_id == volume.volume_id or other.path == volume.path:
+                if uuid == claim.uuid:
+                    return
+                raise exception.VolumeUnusable(
+                    path=volume.path, problem=f'guest {uuid} has it')
+        self._guests.attach(claim.uuid, volume)
+
+    @_scripted
+    def detach_volume(self, claim: virt_claim.Claim, volume_id: str) -> None:
+        self._ours(claim)
+        self._guests.detach(claim.uuid, volume_id)
 
     @_scripted
     def spawn(self, claim: virt_claim.Claim,

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import threading
+import typing
 
 from computed import states
 from computed.virt import driver
@@ -25,6 +26,9 @@ class Guests:
         self._starts: collections.Counter[str] = collections.Counter()
         self._interfaces: dict[
             tuple[str, str], driver.InterfaceCounters] = {}
+        # {(uuid of a guest, id of a volume): the volume}
+        self.volumes: dict[tuple[str, str], driver.Volume] = {}
+        self._blocks: dict[tuple[str, str], driver.BlockCounters] = {}
 
     def put(self, info: driver.InstanceInfo) -> bool:
         """Add a guest, or replace what is known about it.
@@ -41,6 +45,8 @@ class Guests:
         """Remove a guest that exists."""
         del self.infos[uuid]
         self._restart_counters(uuid)
+        for key in [key for key in self.volumes if key[0] == uuid]:
+            self.detach(*key)
 
     def set_counters(self, counters: driver.InterfaceCounters) -> None:
         """Replace the counters of one interface; its epoch is ignored."""
@@ -53,6 +59,37 @@ class Guests:
             for (uuid, _), found in self._interfaces.items()
             if self._is_on(uuid)]
 
+    def attach(self, uuid: str, volume: driver.Volume) -> None:
+        """Give a guest a volume, whose counters begin at zero."""
+        self.volumes[uuid, volume.volume_id] = volume
+        self._blocks[uuid, volume.volume_id] = driver.BlockCounters(
+            uuid=uuid, volume_id=volume.volume_id, device=volume.path,
+            rd_req=0, rd_bytes=0, wr_req=0, wr_bytes=0, epoch='')
+
+    def detach(self, uuid: str, volume_id: str) -> None:
+        """Take a volume from a guest, if it has it."""
+        self.volumes.pop((uuid, volume_id), None)
+        self._blocks.pop((uuid, volume_id), None)
+
+    def use_volume(self, uuid: str, volume_id: str,
+                   **more: int | None) -> None:
+        """Add to the counters of a volume of a guest, by name.
+
+        :param more: None: the counter is not known any more
+        """
+        before = self._blocks[uuid, volume_id]
+        counters: dict[str, typing.Any] = {
+            name: None if value is None else getattr(before, name) + value
+            for name, value in more.items()}
+        self._blocks[uuid, volume_id] = dataclasses.replace(
+            before, **counters)
+
+    def block_counters(self) -> list[driver.BlockCounters]:
+        """Return the counters of all volumes of guests that are on."""
+        return [dataclasses.replace(found, epoch=(
+            f'{self.volumes[key].attachment_id}/{self._starts[key[0]]}'))
+            for key, found in self._blocks.items() if self._is_on(key[0])]
+
     def _is_on(self, uuid: str) -> bool:
         return uuid in self.infos and (
             self.infos[uuid].power_state in states.ON)
@@ -64,3 +101,7 @@ class Guests:
             if key[0] == uuid:
                 self._interfaces[key] = dataclasses.replace(
                     counters, rx_bytes=0, tx_bytes=0)
+        for key, blocks in self._blocks.items():
+            if key[0] == uuid:
+                self._blocks[key] = dataclasses.replace(
+                    blocks, rd_req=0, rd_bytes=0, wr_req=0, wr_bytes=0)

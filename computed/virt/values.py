@@ -112,3 +112,40 @@ class InterfaceCounters:
     rx_packets: int | None
     tx_packets: int | None
     epoch: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Volume:
+    """A volume that a guest gets.
+
+    :ivar volume_id: its uuid, which the guest sees as its serial number
+    :ivar attachment_id: a uuid, new with each attachment
+    :ivar path: the file or block device on this host
+    """
+
+    volume_id: str
+    attachment_id: str
+    path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class BlockCounters:
+    """What a guest has read and written of one volume, since its epoch began.
+
+    A counter is None if the driver cannot tell it of this volume alone.
+
+    :ivar device: where the guest sees the volume
+    :ivar rd_req: requests to read; ``wr_req``: to write
+    :ivar rd_bytes: bytes that were read; ``wr_bytes``: written
+    :ivar epoch: text that changes each time the counters start at zero again,
+        and with each attachment
+    """
+
+    uuid: str
+    volume_id: str
+    device: str
+    rd_req: int | None
+    rd_bytes: int | None
+    wr_req: int | None
+    wr_bytes: int | None
+    epoch: str

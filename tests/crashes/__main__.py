@@ -26,6 +26,7 @@ COMPARED = {
     'instances': 'uuid, vm_state, task_state, power_state, exit_code, fault, '
                  'claim_id, claim_owner, deleted, guest_left',
     'guest_claims': '*',
+    'block_device_mapping': 'volume_id, instance_uuid, status',
     'compute_nodes': 'host, service_id, vcpus_used, memory_mb_used',
 }
 BYTES = {'bandwidth_usage': 'uuid, mac_address, bw_in, bw_out'}
@@ -65,10 +66,22 @@ class Bench:
                      f"({', '.join('?' * len(values))})", *values.values())
         [[database]] = self.sql('SELECT uuid FROM database_identity')
         guests.prepare(self.guests, self.scenario.guests,
-                       (database, fixtures.HOST))
+                       (database, fixtures.HOST), self.prepare_volume())
         for path in [*self.state.glob('claims/*'),
                      *self.state.glob('tasks/*')]:
             path.unlink()
+
+    def prepare_volume(self):
+        """Make the volume; return ``{uuid of a guest: its volume}``."""
+        uuid, path = scenarios.VOLUME, '/srv/data'
+        self.sql('INSERT OR REPLACE INTO volumes VALUES (?, ?, ?, ?, ?)',
+                 uuid, 'data', fixtures.HOST, path, CREATED)
+        if self.scenario.volume is None:
+            return {}
+        self.sql('INSERT INTO block_device_mapping VALUES (?, ?, ?, ?, ?)',
+                 uuid, uuid, scenarios.FIRST, self.scenario.volume, CREATED)
+        return {scenarios.FIRST: {
+            'volume_id': uuid, 'attachment_id': uuid, 'path': path}}
 
     def run(self, *kills):
         """One life of the host after the other.
@@ -140,6 +153,9 @@ class Bench:
                 f'SELECT {columns} FROM {table}')))
                 for table, columns in tables.items()},
             'guests': json.loads(self.guests.read_text()),
+            'volumes': [(uuid, volume['volume_id']) for uuid, volume in
+                        json.loads(pathlib.Path(guests.volumes_path(
+                            self.guests)).read_text()).items()],
             'effects': pathlib.Path(guests.effects_path(
                 self.guests)).read_text().split('\n')[:-1],
             'journal': [entry.claim_id for entry in journal.Journal(

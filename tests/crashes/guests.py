@@ -1,5 +1,6 @@
 """Guests that outlive the process, and a record of their changes."""
 
+import dataclasses
 import json
 import pathlib
 
@@ -25,6 +26,8 @@ class LastingGuests(memory_guests.Guests):
             uuid: driver.InstanceInfo(uuid=uuid, power_state=power_state,
                                       owner=virt_claim.Owner(*owner))
             for uuid, (power_state, owner) in read_json(self._path).items()}
+        for uuid, volume in read_json(volumes_path(self._path)).items():
+            super().attach(uuid, driver.Volume(**volume))
 
     def put(self, info):
         before = self.infos.get(info.uuid)
@@ -40,6 +43,17 @@ class LastingGuests(memory_guests.Guests):
         super().remove(uuid)
         self._keep(f'{uuid} gone')
 
+    def attach(self, uuid, volume):
+        self._points.reached('volume attached')
+        super().attach(uuid, volume)
+        self._keep(f'{uuid} has {volume.volume_id}')
+
+    def detach(self, uuid, volume_id):
+        if (uuid, volume_id) in self.volumes:
+            self._points.reached('volume detached')
+            super().detach(uuid, volume_id)
+            self._keep(f'{uuid} lacks {volume_id}')
+
     def counters(self):
         """Return the same counters for every guest that runs."""
         return [driver.InterfaceCounters(
@@ -54,6 +68,9 @@ class LastingGuests(memory_guests.Guests):
             uuid: (guest.power_state,
                    (guest.owner.database_id, guest.owner.host))
             for uuid, guest in self.infos.items()})
+        write_json(volumes_path(self._path), {
+            uuid: dataclasses.asdict(volume)
+            for (uuid, _), volume in self.volumes.items()})
         with open(effects_path(self._path), 'a', encoding='ascii') as stream:
             stream.write(f'{effect}\n')
 
@@ -63,12 +80,19 @@ def effects_path(path):
     return f'{path}.effects'
 
 
-def prepare(path, guests, owner):
+def volumes_path(path):
+    """Return the path of the volumes of guests; each has one at most."""
+    return f'{path}.volumes'
+
+
+def prepare(path, guests, owner, volumes):
     """Write these guests, with an empty record of changes.
 
+    :param volumes: ``{uuid of a guest: values of a volume}``
     :param guests: ``{uuid: power state}``
     :param owner: ``(database id, host)``
     """
     pathlib.Path(path).write_text(json.dumps(
         {uuid: (state, owner) for uuid, state in guests.items()}))
     pathlib.Path(effects_path(path)).write_text('')
+    pathlib.Path(volumes_path(path)).write_text(json.dumps(volumes))

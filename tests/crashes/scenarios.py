@@ -9,9 +9,10 @@ from computed.claims import absence
 from computed.claims import kinds
 from computed.operations import operation
 from computed.operations import power
+from computed.operations import volumes
 
-FIRST, SECOND, THIRD, GUEST = (
-    f'0000000{number}-0000-4000-8000-000000000000' for number in range(1, 5))
+FIRST, SECOND, THIRD, GUEST, VOLUME = (
+    f'0000000{number}-0000-4000-8000-000000000000' for number in range(1, 6))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Scenario:
     :ivar run: ``run(manager)``
     :ivar deleted: whether the instances were deleted without their host
     :ivar asked: whether a user asks for it: again only if nothing came of it
+    :ivar volume: what the status of ``VOLUME`` is; None: it is free
     """
 
     rows: dict
@@ -28,6 +30,7 @@ class Scenario:
     run: typing.Any
     asked: bool = False
     deleted: bool = False
+    volume: str | None = None
 
 
 def _operation(name, vm_state, power_state, guest=True):
@@ -36,6 +39,14 @@ def _operation(name, vm_state, power_state, guest=True):
         manager.workers.shutdown(wait=True)
     return Scenario({FIRST: (vm_state, power_state)},
                     {FIRST: power_state} if guest else {}, run, asked=True)
+
+
+def _volume_operation(name, status):
+    def run(manager):
+        getattr(volumes, name)(manager, context.new(), FIRST, VOLUME)
+        manager.workers.shutdown(wait=True)
+    return Scenario({FIRST: (states.ACTIVE, states.RUNNING)},
+                    {FIRST: states.RUNNING}, run, asked=True, volume=status)
 
 
 def _task(rows, guests, name):
@@ -79,6 +90,8 @@ SCENARIOS = {
     **{name: _operation(name, states.ACTIVE, states.RUNNING) for name in (
         'stop_instance', 'reboot_instance', 'reboot_instance_hard',
         'pause_instance', 'delete_instance')},
+    'attach_volume': _volume_operation('attach', None),
+    'detach_volume': _volume_operation('detach', states.ATTACHED),
     # One to stop, one whose end is to be recorded, one power state.
     '_sync_power_states': _task(
         {FIRST: (states.STOPPED, states.SHUTDOWN),

@@ -33,13 +33,14 @@ def crashes(pair, *arguments):
 def different(wanted, killed):
     """The points of death after which not all was as it would have been."""
     return {point: end for point, end in killed.items() if any(
-        end[what] != wanted[what] for what in ('rows', 'guests', 'journal'))}
+        end[what] != wanted[what]
+        for what in ('rows', 'guests', 'volumes', 'journal'))}
 
 
 def test_each_task_and_operation_is_there():
     known = {name for name, value in vars(manager.ComputeManager).items()
              if isinstance(value, periodic.PeriodicTask) or
-             '_instance' in name}
+             '_instance' in name or '_volume' in name}
     assert known
     assert known <= scenarios.SCENARIOS.keys()
 

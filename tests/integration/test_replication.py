@@ -13,7 +13,7 @@ from computed import context
 from computed import exception
 from computed import states
 from computed.db.cell import migration
-from computed.db.cell import models
+from computed.db.cell.storage import tables
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.virt import memory
@@ -130,7 +130,7 @@ class ModelsSync(test_migrations.ModelsMigrationsSync):
         return sa.create_engine(self.url)
 
     def get_metadata(self):
-        return models.Base.metadata
+        return tables.Volume.metadata
 
     def include_object(self, found, name, kind, reflected, compare_to):
         return name != 'alembic_version'

@@ -6,6 +6,7 @@ from computed import states
 from computed.objects import bandwidth as bandwidth_obj
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
+from computed.objects import volume as volume_obj
 
 UUID = '11111111-2222-4333-8444-55555555555{}'
 # A run of a task, as a host tells of it.
@@ -146,6 +147,9 @@ class Deployment:
     def BandwidthUsageList_get_by_uuid(self, known, uuid, limit):
         return bandwidth_obj.BandwidthUsageList(objects=[
             one for one in self.usage if one.uuid == uuid][:limit])
+
+    def VolumeList_get_by_instance(self, known, uuid):
+        return volume_obj.VolumeList(objects=[], next_marker=None)
 
     def HostList_get_all(self, known, limit=None, marker=None):
         return self.page(host_obj.HostList, self.all_hosts, limit, marker)

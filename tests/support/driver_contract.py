@@ -28,6 +28,11 @@ changes = pytest.mark.parametrize(
     'change', CHANGES.values(), ids=list(CHANGES))
 
 
+def volume_of(path):
+    """Return a new volume at a path."""
+    return driver.Volume(str(uuid.uuid4()), str(uuid.uuid4()), str(path))
+
+
 def claim_on(instance_uuid, owner=OWNER):
     """Return a claim as the primary would grant it."""
     return virt_claim.Claim(
@@ -250,6 +255,61 @@ class DriverContract:
         # On the host's network a guest has no interface of its own.
         assert driver.interface_counters() == []
         assert driver.interface_counters([guest, str(uuid.uuid4())]) == []
+
+    def volume(self, folder, name='volume'):
+        """Make a file and return it as a volume."""
+        path = (folder / name).resolve()
+        path.write_bytes(b'0' * 512)
+        return volume_of(path)
+
+    @pytest.mark.parametrize('running', [True, False])
+    def test_a_volume_is_attached_and_detached_repeatedly(
+            self, driver, tmp_path_factory, running):
+        guest, other = self.spawned(driver), self.spawned(driver)
+        if not running:
+            driver.power_off(claim_on(guest), 0)
+        volume = self.volume(tmp_path_factory.mktemp('volumes'))
+        if 'volumes' not in driver.capabilities:
+            with pytest.raises(exception.NotSupported):
+                driver.attach_volume(claim_on(guest), volume)
+            with pytest.raises(exception.NotSupported):
+                driver.detach_volume(claim_on(guest), volume.volume_id)
+            return
+        for _ in range(2):
+            driver.attach_volume(claim_on(guest), volume)
+        with pytest.raises(exception.VolumeUnusable, match=guest):
+            driver.attach_volume(claim_on(other), volume_of(volume.path))
+        for _ in range(2):
+            driver.detach_volume(claim_on(guest), volume.volume_id)
+        driver.attach_volume(claim_on(other), volume)
+        driver.destroy(claim_on(other))
+        driver.attach_volume(claim_on(guest), volume)
+        driver.reboot(claim_on(guest), True, 0)
+        driver.detach_volume(claim_on(guest), volume.volume_id)
+
+    def test_only_a_live_claim_of_the_owner_changes_volumes(
+            self, driver, tmp_path_factory):
+        if 'volumes' not in driver.capabilities:
+            return
+        guest = self.spawned(driver)
+        volume = self.volume(tmp_path_factory.mktemp('volumes'))
+        for error, claim in (
+                (exception.ClaimNotLive, ended_claim_on(guest)),
+                (exception.ForeignGuest, claim_on(guest, OTHER_OWNER)),
+                (exception.GuestNotFound, claim_on(str(uuid.uuid4())))):
+            with pytest.raises(error):
+                driver.attach_volume(claim, volume)
+            with pytest.raises(error):
+                driver.detach_volume(claim, volume.volume_id)
+
+    def test_volumes_are_counted_or_the_capability_is_missing(self, driver):
+        guest = self.spawned(driver)
+        if 'block_counters' not in driver.capabilities:
+            with pytest.raises(exception.NotSupported):
+                driver.block_counters()
+            return
+        assert driver.block_counters() == []
+        assert driver.block_counters([guest, str(uuid.uuid4())]) == []
 
     def test_the_host_has_resources(self, driver):
         found = driver.host_resources()

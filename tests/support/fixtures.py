@@ -122,7 +122,8 @@ class SqlitePair:
             with _transaction(path) as connection:
                 for table in ('instances', 'services', 'compute_nodes',
                               'bandwidth_usage', 'guest_claims', 'freezes',
-                              'events'):
+                              'events', 'volumes',
+                              'block_device_mapping'):
                     connection.execute(f'DELETE FROM {table}')
                 connection.execute(
                     'INSERT OR REPLACE INTO hosts VALUES '

@@ -50,12 +50,14 @@ HASHES = {
         '1.0-393a4b7f7b396c152a5d96dcfcec2fee',
     'Service':
         '1.0-325119dc2b732895ffd75cf1122d7923',
+    'Volume': '1.0-09254f968c96a9dba0dcefc6e9193cce',
+    'VolumeList': '1.0-c2df387063d36276b504f033c31e326c',
 }
 
 
 def test_every_changing_method_of_a_driver_takes_a_claim():
     for name in ('spawn', 'destroy', 'power_on', 'power_off', 'reboot',
-                 'pause', 'unpause'):
+                 'pause', 'unpause', 'attach_volume', 'detach_volume'):
         found = list(inspect.signature(
             getattr(driver.ComputeDriver, name)).parameters)
         assert found[:2] == ['self', 'claim'], name

@@ -16,6 +16,7 @@ from computed.objects import held as held_obj
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.objects import resources as resources_obj
+from computed.objects import volume as volume_obj
 from tests.support import fixtures
 
 DATABASE = '00000000-0000-4000-8000-00000000000d'
@@ -24,8 +25,8 @@ SERVICE = '00000000-0000-4000-8000-00000000000e'
 GUEST = '00000000-0000-4000-8000-000000000010'
 OTHER = '00000000-0000-4000-8000-00000000000f'
 # The ids of claims.
-ONE, TWO, THREE, FOUR = (f'00000000-0000-4000-8000-00000000010{number}'
-                         for number in range(4))
+ONE, TWO, THREE, FOUR, FIVE = (
+    f'00000000-0000-4000-8000-00000000010{number}' for number in range(5))
 SILENT = 'h2'
 FIGURES = {'hypervisor_type': 'process', 'hypervisor_version': '1',
            'vcpus': 2, 'memory_mb': 4096, 'disk_gb': 10}
@@ -66,6 +67,7 @@ def make(conductor):
     found.name = 'renamed'
     found.save()
     one = instance_obj.Instance.get_by_uuid(ctxt, fixtures.UUID)
+    _volumes(ctxt, host)
     _claim(ctxt, host)
     many = instance_obj.InstanceList
     many.get_by_host(ctxt, host)
@@ -119,6 +121,26 @@ def _release(ctxt, host):
     held_obj.HeldClaimList.release(ctxt, FOUR, 'root@here')
 
 
+def _volumes(ctxt, host):
+    """Make a volume, attach it under a claim, detach and delete it."""
+    volume, uuid = volume_obj.Volume, fixtures.UUID
+    volume.create(ctxt, OTHER, 'data', host, '/srv/data')
+    volume.get_by_uuid(ctxt, OTHER, use_slave=False)
+    volume_obj.VolumeList.get_all(ctxt, host=host, limit=1)
+    grant_obj.Grant.grant_claim(
+        ctxt, DATABASE, FIVE, RUN, 'attach-volume', [
+            {'kind': 'instance', 'key': uuid, 'host': host,
+             'expected': {'vm_state': 'active'},
+             'values': {'task_state': 'attaching'}, 'reason': 'data'}])
+    volume.begin_attachment(ctxt, OTHER, uuid, host, FIVE, FIVE)
+    volume_obj.VolumeList.get_by_instance(ctxt, uuid)
+    volume.set_status(ctxt, OTHER, uuid, host, FIVE, None)
+    grant_obj.Grant.settle_claim(ctxt, FIVE, [
+        {'kind': 'instance', 'key': uuid, 'host': host,
+         'values': {'task_state': None}}], RUN)
+    volume.delete(ctxt, OTHER, host)
+
+
 def _retire():
     """Delete a host that was never heard, and an instance that it left.
 
@@ -136,13 +158,17 @@ def _retire():
 def ask_host(api):
     """Make every call to a host, each when it is allowed.
 
-    :param api: a ``rpcapi.HostAPI``; the instance waits to be built
+    :param api: a ``rpcapi.HostAPI``; the instance waits to be built, and
+        its host has the volume ``OTHER``
     """
     ctxt, task = context.new(), '_sync_power_states'
     instance = fixtures.HOST, fixtures.UUID
     for operation in ('build', 'stop', 'start', 'reboot', 'pause', 'unpause'):
         api.operate(ctxt, fixtures.HOST, operation, fixtures.UUID)
     api.operate(ctxt, fixtures.HOST, 'reboot', fixtures.UUID, hard=True)
+    for operation in ('attach', 'detach'):
+        api.change_volume(ctxt, fixtures.HOST, operation, fixtures.UUID,
+                          OTHER)
     api.get_console_log(ctxt, *instance, 100)
     api.get_guest(ctxt, *instance)
     api.run_task(ctxt, fixtures.HOST, task, accept=3)

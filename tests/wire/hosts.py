@@ -45,6 +45,8 @@ def serving(folder):
     """
     conductor = loopback.Conductor(folder)
     conductor.sql("UPDATE instances SET vm_state = 'building'")
+    conductor.sql(f"INSERT INTO volumes VALUES ('{calls.OTHER}', 'data', "
+                  f"'{fixtures.HOST}', '/srv/data', '2026-01-01 00:00:00')")
     with loopback.host_side(conductor, folder):
         conf = fixtures.make_conf(folder)
         manager = fixtures.HostSide.manager(

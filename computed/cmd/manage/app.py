@@ -26,6 +26,7 @@ from computed.cmd.manage import reconcile
 from computed.cmd.manage import replicas
 from computed.cmd.manage import tasks
 from computed.cmd.manage import usage
+from computed.cmd.manage import volumes
 from computed.logs import printable
 from computed.service import terminal
 
@@ -52,7 +53,13 @@ COMMANDS: dict[str, typing.Any] = {
     'instance pause': operations.Pause,
     'instance unpause': operations.Unpause,
     'instance delete': operations.Delete,
+    'instance attach-volume': volumes.Attach,
+    'instance detach-volume': volumes.Detach,
     'instance reconcile': reconcile.Reconcile,
+    'volume create': volumes.Create,
+    'volume list': volumes.List,
+    'volume show': volumes.Show,
+    'volume delete': volumes.Delete,
     'claim list': claims.List,
     'claim release': claims.Release,
     'task list': tasks.List,

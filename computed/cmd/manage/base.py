@@ -102,6 +102,8 @@ class Command(command.Command):
         return [
             (exception.InstanceNotFound, 'instance',
              lambda: suggest.instances(self.context)),
+            (exception.VolumeNotFound, 'volume',
+             lambda: suggest.volumes(self.context)),
             (exception.HostNotFound, 'host',
              lambda: suggest.hosts(self.context)),
             (exception.HostUnavailable, 'host',

@@ -14,6 +14,7 @@ from computed.cmd.manage import lookup
 from computed.cmd.manage import paging
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
+from computed.objects import volume as volume_obj
 from computed.service import terminal
 
 COLUMNS = ('uuid', 'name', 'host', 'vm_state', 'task_state', 'power_state')
@@ -42,10 +43,12 @@ def describe(instance: instance_obj.Instance) -> dict[str, typing.Any]:
 def describe_fully(
         instance: instance_obj.Instance,
         guest: abc.Mapping[str, typing.Any] | None = None,
+        volumes: abc.Iterable[volume_obj.Volume] = (),
 ) -> dict[str, typing.Any]:
     """Return all facts about an instance, by name of the row.
 
     :param guest: the facts that its hypervisor knows, by name
+    :param volumes: those that are attached to it
     """
     shown = {
         **describe(instance),
@@ -56,6 +59,9 @@ def describe_fully(
     if instance.deleted:
         shown |= {name: columns.timestamp(getattr(instance, name))
                   for name in OF_DELETED}
+    shown['volumes'] = guest_cell('volumes', [
+        {'name': one.name, 'uuid': one.uuid, 'status': one.status}
+        for one in volumes])
     shown['revision'] = instance.revision
     shown = columns.with_damage(shown, instance.damaged_fields())
     shown['origin'] = columns.origin(instance.origin)
@@ -138,8 +144,10 @@ class Show(ShowInstance):
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         instance = lookup.instance_to_show(self.context, parsed_args)
+        volumes = volume_obj.VolumeList.get_by_instance(
+            self.context, instance.uuid, use_slave=not parsed_args.strict)
         return self.dict2columns(describe_fully(
-            instance, self.guest(instance)))
+            instance, self.guest(instance), volumes))
 
 
 class Create(ShowInstance):

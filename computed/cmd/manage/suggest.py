@@ -8,6 +8,7 @@ from computed import context as request_context
 from computed import exception
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
+from computed.objects import volume as volume_obj
 
 # How many names are compared. A longer list is not read for an error message.
 LIMIT = 1000
@@ -28,6 +29,12 @@ def instances(context: request_context.RequestContext) -> list[str]:
 def hosts(context: request_context.RequestContext) -> list[str]:
     """Return the names of the first hosts."""
     return [one.name for one in host_obj.HostList.get_all(
+        context, limit=LIMIT, use_slave=True)]
+
+
+def volumes(context: request_context.RequestContext) -> list[str]:
+    """Return the names of the first volumes."""
+    return [one.name for one in volume_obj.VolumeList.get_all(
         context, limit=LIMIT, use_slave=True)]
 
 

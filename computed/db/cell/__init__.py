@@ -23,6 +23,7 @@ if typing.TYPE_CHECKING:
     from computed.db.cell import resources as resources
     from computed.db.cell import retired as retired
     from computed.db.cell import revision as revision
+    from computed.db.cell import storage as storage
     from computed.db.cell import succession as succession
 else:
     __getattr__ = lazy.modules(__name__)

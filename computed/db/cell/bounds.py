@@ -21,7 +21,8 @@ from computed.logs import printable
 TEXT_BYTES = 2 ** 16 - 1
 # Hosts make names of files of these.
 UUIDS = frozenset(['uuid', 'claim_id', 'settled_claim_id', 'service_id',
-                   'boot_id', 'host_boot_id', 'freeze_id'])
+                   'boot_id', 'host_boot_id', 'freeze_id', 'volume_id',
+                   'attachment_id', 'instance_uuid'])
 # Each is one word or name, which people read in tables.
 PRINTABLE = frozenset(['version', 'place', 'hypervisor_type',
                        'hypervisor_version', 'mac_address'])

@@ -15,7 +15,10 @@ from collections import abc
 from computed import files
 from computed.virt.process import folder
 
-CONTROLLERS = ('memory', 'pids', 'cpu')
+LIMITED = ('memory', 'pids', 'cpu')
+# "io" limits nothing here; it counts. Version 1 has no such name, and cannot
+# count what a guest writes: the kernel writes most of that later, for itself.
+CONTROLLERS = (*LIMITED, 'io')
 _PARENT = 'computed'
 _PERIOD_US = 100_000
 
@@ -194,7 +197,7 @@ def prepare(guest: folder.Folder, hierarchies: abc.Sequence[Hierarchy],
     paths = paths_of(guest, hierarchies)
     for path, one in zip(paths, hierarchies, strict=True):
         _make(path)
-        for controller in one.controllers:
+        for controller in one.controllers & {*LIMITED}:
             if value := getattr(limits, controller):
                 for name, text in settings(one.version, controller, value):
                     _write(path, name, text)

@@ -26,6 +26,7 @@ from computed.virt.process import proc
 from computed.virt.process import reaper
 from computed.virt.process import state
 from computed.virt.process import tree
+from computed.virt.process import volumes
 from computed.virt.process import watcher
 
 LOG = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class ProcessDriver(driver.ComputeDriver):
                 reason=f'{error.strerror} '
                        f'({error.filename or "pidfd_open"})') from error
         self._maker.prepare()
+        self.capabilities |= self._maker.capabilities
         self._owner = owner
 
     def shortcomings(self) -> list[str]:
@@ -127,6 +129,31 @@ class ProcessDriver(driver.ComputeDriver):
                 if interface and run:
                     found.append(counters.read(uuid, interface, run, boot_id))
         return [one for one in found if one is not None]
+
+    def block_counters(
+            self, uuids: abc.Collection[str] | None = None
+            ) -> list[driver.BlockCounters]:
+        found: list[driver.BlockCounters] = []
+        with folder.plain_errors():
+            wanted = listing.uuids(self._root) if uuids is None else uuids
+        for uuid in wanted:
+            with contextlib.suppress(exception.DriverError), \
+                    folder.plain_errors():
+                guest = folder.Folder(self._root, uuid)
+                if self._running(guest):
+                    found += self._maker.block_counters(guest)
+        return found
+
+    def attach_volume(self, claim: virt_claim.Claim,
+                      volume: driver.Volume) -> None:
+        guest = self._ours(claim)
+        run = self._running(guest)
+        self._maker.attach(guest, volume, run.main if run else None)
+
+    def detach_volume(self, claim: virt_claim.Claim, volume_id: str) -> None:
+        guest = self._ours(claim)
+        run = self._running(guest)
+        volumes.detach(guest, volume_id, run.main if run else None)
 
     def spawn(self, claim: virt_claim.Claim,
               spec: driver.InstanceSpec) -> None:

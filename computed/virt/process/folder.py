@@ -8,6 +8,7 @@
 * ``stopped``: a link to the ``run.json`` of the run that the driver ended on
   purpose, which is no crash
 * ``console.log``, ``console.log.1``: what the guest printed, and before that
+* ``volumes.json``: the volumes that it has; see ``volumes.py``
 * ``disk/``: the working directory of its command
 
 ``<uuid>.new`` is a folder that is not complete yet; ``<uuid>.deleting`` is
@@ -135,7 +136,7 @@ class Folder:
             os.mkdir(disk, mode=0o700)
             if record.uid is not None:
                 os.chown(disk, record.uid, record.uid)
-            _write(files.below(new, 'spec.json'), as_data(record))
+            write(files.below(new, 'spec.json'), as_data(record))
             os.rename(new, self.path)
             _sync_directory(self.root)
         except OSError:
@@ -199,7 +200,7 @@ class Folder:
 
         :raises OSError: it cannot be written
         """
-        _write(self['spec.json'], as_data(record), '.restored')
+        write(self['spec.json'], as_data(record), '.restored')
 
     def restore_run(self, run: state.Run) -> None:
         """Write the record of a run that was lost.
@@ -210,7 +211,7 @@ class Folder:
             self.run()
         except exception.DriverError:       # it is damaged
             self.forget_run()
-        _write(self['run.json'], {
+        write(self['run.json'], {
             **run.identity, 'shim_pid': run.shim.pid,
             'shim_start_time': run.shim.start_time,
             'started_at': run.started_at, 'cgroups': run.cgroups},
@@ -308,7 +309,11 @@ def _damage_named(name: str) -> abc.Iterator[None]:
         raise exception.DriverError(reason=f'{name} is damaged') from error
 
 
-def _write(path: str, value: object, suffix: str = '.tmp') -> None:
+def write(path: str, value: object, suffix: str = '.tmp') -> None:
+    """Write a value as JSON; a reader finds the old file or the new one.
+
+    :raises OSError: it cannot be written
+    """
     temporary = path + suffix
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC
                          | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

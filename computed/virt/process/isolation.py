@@ -196,7 +196,7 @@ def _missing(found: Isolation, errors: abc.Mapping[str, str | None],
     if found.mount_namespace and not found.own_proc:
         yield ('they see the processes of the host '
                f'({errors["own_proc"] or errors["process_namespace"]})')
-    if lacking := [name for name in cgroups.CONTROLLERS
+    if lacking := [name for name in cgroups.LIMITED
                    if name not in found.controllers]:
         yield f'no control groups that limit {", ".join(lacking)}'
 

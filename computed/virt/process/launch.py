@@ -19,6 +19,7 @@ from computed.virt.process import folder
 from computed.virt.process import isolation
 from computed.virt.process import marks
 from computed.virt.process import network
+from computed.virt.process import volumes
 
 _START_SECONDS = 30
 # The variables that a guest gets from the environment of the daemon. Others
@@ -176,6 +177,7 @@ def request(guest: folder.Folder, record: folder.Record,
         'cgroups': cgroups.paths_of(guest, given.hierarchies),
         'console_bytes': settings.console_bytes,
         'hidden': list(settings.hidden),
+        'volumes': [one.for_shim() for one in volumes.of_guest(guest)],
         'isolation': given.for_shim(uid),
         'network': network.request(record.interface)
         if spec.network == 'private' else None}
@@ -193,6 +195,10 @@ def start(guest: folder.Folder, record: folder.Record,
         raise exception.DriverError(
             reason=f'guest {guest.uuid} has no user id of its own; set '
                    '[process] guests_run_as_root, or delete its instance')
+    if not settings.isolation.mount_namespace and volumes.of_guest(guest):
+        raise exception.NotSupported(
+            driver='process', operation=f'show guest {guest.uuid} its '
+            'volumes, because this host refuses mount namespaces')
     cpus = os.sched_getaffinity(0)
     wanted = request(guest, record, os.environ, cpus, settings)
     cgroups.prepare(guest, settings.isolation.hierarchies,

@@ -10,6 +10,7 @@ from oslo_log import log as logging
 from computed import exception
 from computed.virt import claim as virt_claim
 from computed.virt import driver
+from computed.virt.process import block_io
 from computed.virt.process import cgroups
 from computed.virt.process import ending
 from computed.virt.process import folder
@@ -17,6 +18,8 @@ from computed.virt.process import isolation
 from computed.virt.process import launch
 from computed.virt.process import listing
 from computed.virt.process import network
+from computed.virt.process import proc
+from computed.virt.process import volumes
 
 LOG = logging.getLogger(__name__)
 
@@ -77,6 +80,43 @@ class Maker:
                 network.prepare(record.interface)
             launch.start(guest, record, settings)
 
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Return what guests can have on this host, beyond the usual."""
+        given = self._ready().isolation
+        found = {'volumes'} if given.mount_namespace else set()
+        if found and block_io.counted(given.hierarchies):
+            found.add('block_counters')
+        return frozenset(found)
+
+    def attach(self, guest: folder.Folder, volume: driver.Volume,
+               main: proc.Process | None) -> None:
+        """Give a guest a volume; see :func:`.volumes.attach`."""
+        settings = self._ready()
+        if 'volumes' not in self.capabilities:
+            raise exception.NotSupported(
+                driver='process', operation='attach volumes here, because '
+                'guests have no mount namespaces of their own')
+        # Two guests must not get the same one.
+        with self._choosing:
+            volumes.attach(guest, volume, settings.hidden, main,
+                           settings.isolation.hierarchies)
+
+    def block_counters(self, guest: folder.Folder
+                       ) -> list[driver.BlockCounters]:
+        """Return the counters of the volumes of a guest that runs."""
+        given, found = self._ready().isolation, []
+        for one in volumes.of_guest(guest):
+            now = block_io.read(guest, one.identity, given.hierarchies)
+            counters = (dict.fromkeys(block_io.NAMES) if now is None
+                        else block_io.since(one.base, now))
+            found.append(driver.BlockCounters(
+                uuid=guest.uuid, volume_id=one.volume_id,
+                device=f'volumes/{one.volume_id}', epoch='/'.join([
+                    now['epoch'] if now else '', one.attachment_id]),
+                **counters))
+        return found
+
     def clear_unstarted(self, claim: virt_claim.Claim,
                         guest: folder.Folder) -> None:
         """Remove a guest whose spawn ended before its start.
@@ -104,6 +144,7 @@ class Maker:
 
         :raises computed.exception.DriverError: something cannot be removed
         """
+        volumes.give_all_back(guest)
         with folder.plain_errors():
             guest.remove()
         if self._settings is not None:

@@ -17,6 +17,7 @@ from computed.db.cell.claims import requested
 from computed.db.cell.database import cell
 from computed.db.cell.history import events
 from computed.db.cell.history import notices
+from computed.db.cell.storage import attachments
 from computed.db.engine import prepared
 
 # The kind of rows whose acts are logged.
@@ -171,4 +172,6 @@ def _settle(context: computed_context.RequestContext, claim_id: str,
         found = settled[row['kind'], row['key']]
         if found is not None and row['kind'] == INSTANCE:
             events.end(context, claim_id, found, _result(row))
+            if found.deleted and not found.guest_left:
+                attachments.end_all(context, found.uuid)
     return [settled[row['kind'], row['key']] for row in rows]

@@ -7,6 +7,7 @@ import resource
 import struct
 
 from . import system
+from . import volumes as volume_mounts
 
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_SLAVE = 32, 4096, 16384, 1 << 19
@@ -68,7 +69,8 @@ def enter(request: dict) -> None:
         system.call('unshare', system.CLONE_NEWIPC)
     if isolation['mount_namespace']:
         enter_mounts(request['folder'], request['hidden'],
-                     request['memory_bytes'], isolation['own_proc'])
+                     request['memory_bytes'], isolation['own_proc'],
+                     request['volumes'])
     # Without a mount namespace, the path to it is closed to the guest.
     os.chdir(f'{request["folder"]}/disk')
     for descriptor in groups:
@@ -79,13 +81,16 @@ def enter(request: dict) -> None:
 
 
 def enter_mounts(folder: str, hidden: list[str], temporary_bytes: int,
-                 own_proc: bool) -> None:
-    """Enter a mount namespace in which only the guest's disk is writable.
+                 own_proc: bool, volumes: list[dict]) -> None:
+    """Enter a mount namespace in which the guest can write what is its own.
+
+    That is its disk, temporary files, and its volumes.
 
     :param hidden: files and folders to cover
     :param temporary_bytes: size of each folder for temporary files; 0: the
         default of the kernel, half of the memory
     :param own_proc: show only the processes of this process namespace
+    :param volumes: see :mod:`shim.volumes`
     """
     system.call('unshare', system.CLONE_NEWNS)
     _mount(None, '/', None, _MS_REC | _MS_SLAVE)
@@ -93,6 +98,7 @@ def enter_mounts(folder: str, hidden: list[str], temporary_bytes: int,
                        f'{folder}/disk'.encode(),
                        _OPEN_TREE_CLONE | _OPEN_TREE_CLOEXEC)
     _set_attributes(disk, b'', _AT_EMPTY_PATH, _ATTR_NOSUID | _ATTR_NODEV)
+    trees = [(volume, volume_mounts.cloned(volume)) for volume in volumes]
     _set_attributes(_AT_FDCWD, b'/', _AT_RECURSIVE, _ATTR_RDONLY)
     if own_proc:
         _mount('proc', '/proc', 'proc', _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
@@ -110,6 +116,11 @@ def enter_mounts(folder: str, hidden: list[str], temporary_bytes: int,
     system.call('syscall', system.SYS_MOVE_MOUNT, disk, b'', _AT_FDCWD,
                 f'{folder}/disk'.encode(), _MOVE_MOUNT_F_EMPTY_PATH)
     os.close(disk)
+    # A volume that is attached later gets a place here, too.
+    os.makedirs(f'{folder}/{volume_mounts.FOLDER}', mode=0o755, exist_ok=True)
+    _tmpfs(f'{folder}/{volume_mounts.FOLDER}', 'mode=755,size=64k')
+    for volume, tree in trees:
+        volume_mounts.show(folder, volume, tree)
     for path in covers:
         _mount(None, path, None, _MS_REMOUNT | _MS_BIND | _MS_RDONLY
                | _MS_NOSUID | _MS_NODEV)

@@ -12,6 +12,7 @@ from collections import abc
 
 from . import jail
 from . import system
+from . import volumes
 
 
 def main() -> None:
@@ -42,10 +43,11 @@ def run(uid: int | None) -> dict[str, str | None]:
         lambda: system.call('unshare', system.CLONE_NEWIPC))
     with tempfile.TemporaryDirectory() as folder:
         os.mkdir(f'{folder}/disk')
+        os.mkdir(f'{folder}/{volumes.FOLDER}')
         for name, own_proc in (('own_proc', True),
                                ('mount_namespace', False)):
             found[name] = trial(functools.partial(
-                jail.enter_mounts, folder, [], 0, own_proc))
+                jail.enter_mounts, folder, [], 0, own_proc, []))
     return found
 
 

@@ -1,5 +1,6 @@
 from computed.db.cell import models
 from computed.db.cell.claims import claimed
+from computed.db.cell.storage import tables
 from computed.db.engine import prepared
 
 ROW = models.Instance
@@ -32,6 +33,6 @@ def test_the_same_facts_make_one_statement_and_others_another():
 
 def test_no_column_has_the_name_of_a_value():
     """An UPDATE would set it."""
-    assert [column.name for table in models.Base.metadata.tables.values()
+    assert [column.name for table in tables.Volume.metadata.tables.values()
             for column in table.columns
             if column.name.startswith('the_')] == []
