@@ -27,9 +27,11 @@ from computed.repair import memory as memory_module
 from computed.rpc import endpoint
 from computed.tasks import bandwidth
 from computed.tasks import resources
+from computed.tasks import volume_usage
 from computed.tasks.power_states import task as power_states
 from computed.usage import database_time
 from computed.usage import meter
+from computed.usage import volumes as volume_meter
 from computed.virt import calls
 from computed.virt import driver as virt_driver
 
@@ -60,6 +62,7 @@ class ComputeManager:
     _sync_power_states = power_states.sync_power_states
     update_available_resource = resources.update_available_resource
     _poll_bandwidth_usage = bandwidth.poll_bandwidth_usage
+    _poll_volume_usage = volume_usage.poll_volume_usage
 
     build_instance = endpoint.exposed_act(operation.endpoint(build.BUILD))
     delete_instance = endpoint.exposed_act(operation.endpoint(build.DELETE))
@@ -98,6 +101,8 @@ class ComputeManager:
         self.task_memory = task_memory or memory_module.Memory()
         self.database_time = database_time.DatabaseTime()
         self.meter = meter.Meter(self, self.database_time.now)
+        self.volume_meter = volume_meter.VolumeMeter(
+            self, self.database_time.now)
         # How an operator calls the command line; the service replaces it.
         self.command_line: abc.Callable[[str], str] = (
             'computed-manage {}'.format)

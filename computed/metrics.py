@@ -164,6 +164,12 @@ bandwidth_skipped = Counter(
     'computed_bandwidth_skipped',
     'Interfaces with missing or negative counters.')
 
+# Volumes that were not counted: their counters were missing or negative. The
+# driver may be unable to tell them of this volume alone.
+volumes_skipped = Counter(
+    'computed_volumes_skipped',
+    'Volumes with missing or negative counters.')
+
 # Requests that came too late: the caller had given them up, so they were not
 # begun.
 rpc_requests_expired = Counter(

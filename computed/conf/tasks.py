@@ -81,6 +81,14 @@ Related options:
 
 * ``instance_usage_audit_period``
 """),
+    cfg.IntOpt('volume_usage_poll_interval', default=0, mutable=True, help="""
+Seconds between two readings of what the instances of this host have read and
+written of their volumes. 0 turns the readings off.
+
+A reading costs one statement on a replica and one on the primary, for up to
+1000 volumes. Before a volume is detached, and before its instance is stopped,
+rebooted or deleted, the counters are read once more, also with 0 here.
+"""),
     cfg.Opt('instance_usage_audit_period', type=audit_period.AuditPeriod(),
             default='month', mutable=True, help="""
 The periods by which usage is counted, in UTC: ``hour``, ``day``, ``month`` or

@@ -13,3 +13,4 @@ def register_all() -> None:
     __import__('computed.objects.payload')
     __import__('computed.objects.resources')
     __import__('computed.objects.volume')
+    __import__('computed.objects.volume_usage')

@@ -126,6 +126,24 @@ class TrafficRow(typing.TypedDict):
     last_refreshed: int
 
 
+class BlockRow(typing.TypedDict):
+    """A row of usage; see :func:`computed.db.cell.storage.usage.record`."""
+
+    volume_id: Uuid
+    instance_uuid: Uuid
+    rd_req: int
+    rd_bytes: int
+    wr_req: int
+    wr_bytes: int
+    last_rd_req: int
+    last_rd_bytes: int
+    last_wr_req: int
+    last_wr_bytes: int
+    last_epoch: str
+    last_refreshed: int
+    base_refreshed: int
+
+
 # The numbers are below the limits of parameters of a statement: SQLite's,
 # which is the lowest, is 32,766.
 Wanted = typing.Annotated[list[WantedRow], at_most(100)]
@@ -134,5 +152,6 @@ Settled = typing.Annotated[list[SettledRow], at_most(100)]
 POWER_CHANGES, MOMENTS = 10_000, 100
 PowerChanges = typing.Annotated[list[PowerChange], at_most(POWER_CHANGES)]
 Traffic = typing.Annotated[list[TrafficRow], at_most(3_000)]
+BlockRows = typing.Annotated[list[BlockRow], at_most(2_000)]
 Uuids = typing.Annotated[list[Uuid], at_most(10_000)]
 Moments = typing.Annotated[list[Moment], at_most(MOMENTS)]

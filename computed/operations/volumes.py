@@ -115,6 +115,7 @@ def _detach(manager: operation.Manager,
             claim: operation.Claim) -> operation.Values:
     volume_id = _about(claim)
     _record(manager, claim, volume_id, states.DETACHING)
+    manager.volume_meter.last_look(claim)
     try:
         _take(manager, claim, volume_id)
     except BaseException:

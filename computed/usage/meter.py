@@ -221,6 +221,7 @@ def last_look(manager: 'manager_module.ComputeManager',
     The counters are read before the body and written after it. An error of
     either does not keep the guest from being ended.
     """
+    manager.volume_meter.last_look(claim)
     if not manager.meter.able:
         yield
         return

@@ -29,7 +29,8 @@ COMPARED = {
     'block_device_mapping': 'volume_id, instance_uuid, status',
     'compute_nodes': 'host, service_id, vcpus_used, memory_mb_used',
 }
-BYTES = {'bandwidth_usage': 'uuid, mac_address, bw_in, bw_out'}
+BYTES = {'bandwidth_usage': 'uuid, mac_address, bw_in, bw_out',
+         'volume_usage': 'volume_id, instance_uuid, rd_bytes, wr_bytes'}
 
 
 class Bench:
@@ -146,7 +147,7 @@ class Bench:
 
     def outcome(self):
         # The last bytes of a guest that is stopped die with who counted them.
-        tables = {**COMPARED, **BYTES} if 'bandwidth' in self.name else (
+        tables = {**COMPARED, **BYTES} if 'usage' in self.name else (
             COMPARED)
         return {
             'rows': {table: sorted(map(repr, self.sql(

@@ -105,6 +105,9 @@ SCENARIOS = {
     '_poll_bandwidth_usage': _task(
         {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
         '_poll_bandwidth_usage'),
+    '_poll_volume_usage': dataclasses.replace(_task(
+        {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
+        '_poll_volume_usage'), volume=states.ATTACHED),
     # What no task does yet, and claims can.
     'several instances': Scenario(
         {FIRST: (states.ACTIVE, states.RUNNING),

@@ -52,6 +52,8 @@ HASHES = {
         '1.0-325119dc2b732895ffd75cf1122d7923',
     'Volume': '1.0-09254f968c96a9dba0dcefc6e9193cce',
     'VolumeList': '1.0-c2df387063d36276b504f033c31e326c',
+    'VolumeUsage': '1.0-5924eb300357ed372bbdd21cf881f015',
+    'VolumeUsageList': '1.0-b44ac4bf3a5fb39c714b38ffa3fd55ae',
 }
 
 

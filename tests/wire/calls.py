@@ -17,6 +17,7 @@ from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.objects import resources as resources_obj
 from computed.objects import volume as volume_obj
+from computed.objects import volume_usage as volume_usage_obj
 from tests.support import fixtures
 
 DATABASE = '00000000-0000-4000-8000-00000000000d'
@@ -35,6 +36,12 @@ USAGE = {'uuid': OTHER, 'mac_address': '02:00:00:00:00:01',
          'start_period': 1767225600, 'bw_in': 10, 'bw_out': 20,
          'last_ctr_in': 10, 'last_ctr_out': 20, 'last_epoch': 'e',
          'last_refreshed': 1767225600000000}
+BLOCKS = {
+    'volume_id': OTHER, 'instance_uuid': fixtures.UUID,
+    **{f'{prefix}{name}': 5 for prefix in ('', 'last_')
+       for name in ('rd_req', 'rd_bytes', 'wr_req', 'wr_bytes')},
+    'last_epoch': 'e', 'last_refreshed': 1767225600000000,
+    'base_refreshed': 0}
 
 
 def make(conductor):
@@ -134,6 +141,11 @@ def _volumes(ctxt, host):
              'values': {'task_state': 'attaching'}, 'reason': 'data'}])
     volume.begin_attachment(ctxt, OTHER, uuid, host, FIVE, FIVE)
     volume_obj.VolumeList.get_by_instance(ctxt, uuid)
+    usage = volume_usage_obj.VolumeUsageList
+    usage.get_by_host(ctxt, host, use_slave=True)
+    usage.record(ctxt, [BLOCKS])
+    usage.get_by_instance(ctxt, uuid)
+    usage.get_recorded(ctxt, uuid, 1)
     volume.set_status(ctxt, OTHER, uuid, host, FIVE, None)
     grant_obj.Grant.settle_claim(ctxt, FIVE, [
         {'kind': 'instance', 'key': uuid, 'host': host,

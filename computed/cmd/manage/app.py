@@ -26,6 +26,7 @@ from computed.cmd.manage import reconcile
 from computed.cmd.manage import replicas
 from computed.cmd.manage import tasks
 from computed.cmd.manage import usage
+from computed.cmd.manage import volume_usage
 from computed.cmd.manage import volumes
 from computed.logs import printable
 from computed.service import terminal
@@ -47,6 +48,7 @@ COMMANDS: dict[str, typing.Any] = {
     'instance show': instances.Show,
     'instance log': instances.Log,
     'instance usage': usage.Usage,
+    'instance volume-usage': volume_usage.Usage,
     'instance start': operations.Start,
     'instance stop': operations.Stop,
     'instance reboot': operations.Reboot,

@@ -49,3 +49,33 @@ class BlockDeviceMapping(models.Base):
     status: orm.Mapped[str] = orm.mapped_column(sa.String(16))
     attached_at: orm.Mapped[datetime.datetime] = orm.mapped_column(
         sa.DateTime)
+
+
+class VolumeUsage(models.Base):
+    """What an instance has read and written of a volume, ever.
+
+    See :mod:`computed.usage.volumes`.
+    """
+
+    __tablename__ = 'volume_usage'
+    __table_args__ = (
+        sa.Index('volume_usage_instance_uuid_idx', 'instance_uuid'),
+        models.Base.__table_args__,
+    )
+
+    volume_id: orm.Mapped[str] = orm.mapped_column(
+        sa.String(36), primary_key=True)
+    instance_uuid: orm.Mapped[str] = orm.mapped_column(
+        sa.String(36), primary_key=True)
+    rd_req: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    rd_bytes: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    wr_req: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    wr_bytes: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    last_rd_req: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    last_rd_bytes: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    last_wr_req: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    last_wr_bytes: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    last_epoch: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    last_refreshed: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    # The last_refreshed of the row that this one was computed from.
+    base_refreshed: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
