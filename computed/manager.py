@@ -26,6 +26,7 @@ from computed.operations import volumes
 from computed.repair import memory as memory_module
 from computed.rpc import endpoint
 from computed.tasks import bandwidth
+from computed.tasks import console_tokens
 from computed.tasks import resources
 from computed.tasks import volume_usage
 from computed.tasks.power_states import task as power_states
@@ -63,6 +64,8 @@ class ComputeManager:
     update_available_resource = resources.update_available_resource
     _poll_bandwidth_usage = bandwidth.poll_bandwidth_usage
     _poll_volume_usage = volume_usage.poll_volume_usage
+    _cleanup_expired_console_auth_tokens = (
+        console_tokens.cleanup_expired_console_auth_tokens)
 
     build_instance = endpoint.exposed_act(operation.endpoint(build.BUILD))
     delete_instance = endpoint.exposed_act(operation.endpoint(build.DELETE))

@@ -10,6 +10,7 @@ from oslo_config import cfg
 
 from computed.conf import compute
 from computed.conf import conductor
+from computed.conf import consoleauth
 from computed.conf import database
 from computed.conf import default
 from computed.conf import notifications
@@ -19,8 +20,8 @@ from computed.conf import tasks
 from computed.conf import upgrade_levels
 from computed.conf import virt
 
-MODULES = (default, compute, conductor, database, notifications, process,
-           reports, tasks, upgrade_levels, virt)
+MODULES = (default, compute, conductor, consoleauth, database, notifications,
+           process, reports, tasks, upgrade_levels, virt)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

@@ -89,6 +89,10 @@ A reading costs one statement on a replica and one on the primary, for up to
 1000 volumes. Before a volume is detached, and before its instance is stopped,
 rebooted or deleted, the counters are read once more, also with 0 here.
 """),
+    cfg.IntOpt('instance_delete_interval', default=300, mutable=True, help="""
+Seconds between two looks for what is to be deleted: console tokens that have
+expired. 0 turns them off.
+"""),
     cfg.Opt('instance_usage_audit_period', type=audit_period.AuditPeriod(),
             default='month', mutable=True, help="""
 The periods by which usage is counted, in UTC: ``hour``, ``day``, ``month`` or

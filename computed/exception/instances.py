@@ -61,6 +61,16 @@ class InstanceCrashed(ComputedError):
 {exit_code}. `computed-manage instance log {instance}` shows its output."""
 
 
+class InstanceUnplaced(ComputedError):
+    """Instance {instance} has no host, and so no console."""
+
+
+class ConsoleTokenInvalid(ComputedError):
+    """The token admits to no console: it is unknown or has expired, or its \
+instance is deleted. Make another with `computed-manage instance \
+console-token`."""
+
+
 class HostNotFound(ComputedError):
     """There is no host {host}. `computed-manage host list` shows all."""
 

@@ -4,6 +4,7 @@
 def register_all() -> None:
     """Import every module of objects, so that RPC can read all of them."""
     __import__('computed.objects.bandwidth')
+    __import__('computed.objects.console_token')
     __import__('computed.objects.event')
     __import__('computed.objects.freeze')
     __import__('computed.objects.grant')

@@ -43,6 +43,13 @@ Uuid = typing.Annotated[
 # What a row has in place of a uuid if it is damaged. Its claim must end, too.
 DamagedId = typing.Annotated[str, Rule(
     lambda value: len(value) <= 1000, 'has more than 1000 characters')]
+# In hexadecimal, as :mod:`hashlib` prints it.
+Sha256 = typing.Annotated[str, Rule(
+    lambda value: len(value) == 64 and set(value) <= set('0123456789abcdef'),
+    'is not a SHA-256 in hexadecimal')]
+# Seconds; no database has a problem with the sum of them and its time.
+Ttl = typing.Annotated[int, Rule(
+    lambda value: 0 < value < 2 ** 31, 'is not a positive number of seconds')]
 # ``service_id:boot_id``
 Owner = typing.Annotated[
     str, Rule(_is_owner, 'is not two uuids with a colon between them')]

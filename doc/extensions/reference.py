@@ -141,7 +141,7 @@ class Payloads(Generated):
 def describe_payload(cls):
     """Return a payload: its event types, and each field and its type."""
     title = f'{cls.__name__} {cls.VERSION}'
-    yield from (title, '-' * len(title), '')
+    yield from (f'**{title}**', '')
     yield from inspect.getdoc(cls).splitlines()
     yield ''
     for event_type, priority in cls.PRIORITIES.items():

@@ -18,6 +18,7 @@ from tests.schedules import own
 from tests.schedules import reads
 from tests.schedules import rows
 from tests.schedules import threads
+from tests.schedules import tokens
 from tests.schedules import weather
 from tests.schedules import wire
 
@@ -51,6 +52,7 @@ class Cell:
                                     self.weather)
         self.consumers = (consumers.Consumers(self) if has_consumers
                           else None)
+        self.tokens = tokens.Tokens(self) if has_consumers else None
         self.outside = self.process('outside')
         for place in range(replicas):
             here.spawn(self.outside, self.cluster.replicate, place,
@@ -130,6 +132,8 @@ class Cell:
             if commit.at == hub.running.now:    # else it is told once more
                 self.clocks.wrote(commit.by, server.history()[0])
             self.rows.committed(server.rows(rows.QUERY))
+            if self.tokens is not None:
+                self.tokens.committed(server)
         if commit.touches('services'):
             self._judge_services(server.rows(
                 'SELECT host, boot_id, heartbeat FROM services'))

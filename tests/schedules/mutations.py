@@ -136,6 +136,19 @@ ALL = {
         'context.db_scope.afterwards.append(\n'
         '            functools.partial(cell.announce, _notice(values, key)))',
         'cell.announce(_notice(values, key))', 'told'),
+    # console tokens
+    'a token never expires': Mutation(
+        'db/cell/console_tokens.py',
+        '        _TOKEN.token_hash == token_hash,\n'
+        '        _TOKEN.expires > _NOW)',
+        '        _TOKEN.token_hash == token_hash)', 'consoles'),
+    'tokens go before they expire': Mutation(
+        'db/cell/console_tokens.py',
+        '_TOKEN.host == host, _TOKEN.expires <= _NOW)',
+        '_TOKEN.host == host)', 'consoles'),
+    'tokens outlive their instance': Mutation(
+        'db/cell/claims/claim.py', '            if found.deleted:\n',
+        '            if False:\n', 'consoles'),
     # rows
     'a repeated create is refused': Mutation(
         'db/cell/instance.py', '        return _inserted(context, values)',

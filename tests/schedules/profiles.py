@@ -29,7 +29,8 @@ class Profile:
         third of it on the average
     :ivar script: ``((seconds of work, fault), ...)``: what happens when, in
         order
-    :ivar consumers: whether somebody listens to notifications
+    :ivar consumers: whether somebody listens to notifications, and users use
+        consoles
     """
 
     names: tuple
@@ -122,6 +123,10 @@ PROFILES = {
     # Consumers listen, and the broker is away now and then.
     'told': Profile(('mute', 'twice', 'lose_reply', 'slow', 'lose_commit'),
                     chance=0.5, consumers=True, **_DENSE),
+    # Users use consoles.
+    'consoles': Profile(
+        ('twice', 'lose_reply', 'late', 'lag', 'crash_host', 'slow'),
+        chance=0.5, consumers=True, **_WITH_REPLICAS),
     # Conductors are away, and ends are told late.
     'ends': Profile(
         ('crash_conductor', 'lose_commit', 'lose_reply', 'slow'), chance=0.8,

@@ -11,7 +11,8 @@ INVARIANTS = {
     'I4 strict reads': ('read:primary:strict', 'read:replica:after_host'),
     'I5 agreement': ('guest at the end',), 'I6 claims': ('verdict',),
     'I6 one life': ('host taken',), 'I7 requests': ('request:',),
-    'I8 errors': ('verdict',), 'I9 told': ('told',)}
+    'I8 errors': ('verdict',), 'I9 told': ('told',),
+    'I10 consoles': ('token:',)}
 # A run of so many schedules must have looked at everything.
 ENOUGH = 50
 

@@ -16,6 +16,9 @@ from tests.schedules import judge
 ACTIONS = ('stop', 'stop', 'start', 'start', 'reboot', 'reboot_hard',
            'pause', 'unpause', 'rename', 'list', 'list')
 
+# The chance that a user uses the console instead.
+CONSOLE = 0.1
+
 
 class User:
     """A user with one instance at a time, on one host."""
@@ -46,6 +49,10 @@ class User:
                 continue
             action = ('delete' if self._random.random() < 0.03 else
                       self._random.choice(ACTIONS))
+            if self._cell.tokens is not None and (
+                    self._random.random() < CONSOLE):
+                self._cell.tokens.use(guest, self._ask)
+                continue
             if action == 'rename':
                 self._rename(guest)
             elif action == 'list':

@@ -23,6 +23,7 @@ def problems(cell):
     yield from _log(cell, {row['claim_id'] for row in rows.values()})
     if cell.consumers is not None:
         yield from cell.consumers.problems()
+        yield from cell.tokens.problems(serving)
     yield from _lives(cell.machines, cell.judge.moved)
     machines = collections.Counter(machine.host for machine in cell.machines)
     for guest in cell.judge.guests.values():

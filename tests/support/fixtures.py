@@ -123,7 +123,8 @@ class SqlitePair:
                 for table in ('instances', 'services', 'compute_nodes',
                               'bandwidth_usage', 'guest_claims', 'freezes',
                               'events', 'volumes',
-                              'block_device_mapping', 'volume_usage'):
+                              'block_device_mapping', 'volume_usage',
+                              'console_tokens'):
                     connection.execute(f'DELETE FROM {table}')
                 connection.execute(
                     'INSERT OR REPLACE INTO hosts VALUES '

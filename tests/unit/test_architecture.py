@@ -28,6 +28,7 @@ HASHES = {
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Event':
         '1.0-0f4478bfab6749e9e7ef1f336c799141',
+    'ConsoleToken': '1.0-f3d6a2109138b985c66cd3a620fa9ff0',
     'EventList':
         '1.0-24fb5cdfa387ab4e0e436959c739599f',
     'Freeze':

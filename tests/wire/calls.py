@@ -9,6 +9,7 @@ from computed import context
 from computed import objects
 from computed.objects import bandwidth as bandwidth_obj
 from computed.objects import base
+from computed.objects import console_token as token_obj
 from computed.objects import event as event_obj
 from computed.objects import freeze as freeze_obj
 from computed.objects import grant as grant_obj
@@ -88,6 +89,11 @@ def make(conductor):
     usage.record(ctxt, [USAGE])
     usage.get_by_uuids(ctxt, [OTHER], [USAGE['start_period']])
     usage.get_by_uuid(ctxt, OTHER, 1)
+    token = token_obj.ConsoleToken
+    token.create(ctxt, fixtures.UUID, 64 * 'a', 600)
+    token.get_by_hash(ctxt, 64 * 'a')
+    token.get_expired(ctxt, host)
+    token.delete_expired(ctxt, host)
     events = event_obj.EventList
     events.note_brake(ctxt, host, '_sync_power_states', '30 repairs')
     page = events.get_by_instance(ctxt, fixtures.UUID, limit=1)

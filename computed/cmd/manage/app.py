@@ -16,6 +16,7 @@ from computed import files
 from computed.cmd import setup
 from computed.cmd.manage import base
 from computed.cmd.manage import claims
+from computed.cmd.manage import console
 from computed.cmd.manage import database
 from computed.cmd.manage import events
 from computed.cmd.manage import freeze
@@ -49,6 +50,7 @@ COMMANDS: dict[str, typing.Any] = {
     'instance log': instances.Log,
     'instance usage': usage.Usage,
     'instance volume-usage': volume_usage.Usage,
+    'instance console-token': console.Token,
     'instance start': operations.Start,
     'instance stop': operations.Stop,
     'instance reboot': operations.Reboot,
@@ -62,6 +64,7 @@ COMMANDS: dict[str, typing.Any] = {
     'volume list': volumes.List,
     'volume show': volumes.Show,
     'volume delete': volumes.Delete,
+    'console verify': console.Verify,
     'claim list': claims.List,
     'claim release': claims.Release,
     'task list': tasks.List,

@@ -28,7 +28,7 @@ from computed.db.engine import sqlite
 from computed.db.engine import turns
 
 # The oldest schema that this code runs on.
-NEEDED = 'a8'
+NEEDED = 'b2'
 # Seconds to wait for another process that upgrades the same schema.
 WAIT = 300.0
 AGAIN = ('Correct the cause and run `computed-manage db sync` again. It '

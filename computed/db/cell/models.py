@@ -285,6 +285,27 @@ class Event(Base):
     reason: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
 
 
+class ConsoleToken(Base):
+    """A token that admits to a console; only its SHA-256 is known.
+
+    ``host`` is that of the instance when the token was made.
+    """
+
+    __tablename__ = 'console_tokens'
+    __table_args__ = (
+        # For those of a host that have expired, and those of an instance.
+        sa.Index('console_tokens_expires_idx', 'host', 'expires'),
+        sa.Index('console_tokens_instance_uuid_idx', 'instance_uuid'),
+        Base.__table_args__,
+    )
+
+    token_hash: orm.Mapped[str] = orm.mapped_column(
+        sa.String(64), primary_key=True)
+    instance_uuid: orm.Mapped[str] = orm.mapped_column(sa.String(36))
+    host: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    expires: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
+
+
 class ReplicaHeartbeat(Base):
     """One row per conductor process: the newest heartbeat that it sent."""
 

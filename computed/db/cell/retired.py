@@ -19,6 +19,7 @@ from oslo_log import log as logging
 from computed import context as computed_context
 from computed import exception
 from computed import states
+from computed.db.cell import console_tokens
 from computed.db.cell import host as host_db
 from computed.db.cell import models
 from computed.db.cell import revision
@@ -90,6 +91,7 @@ def _delete_host(context: computed_context.RequestContext, host: str,
             (models.Service, models.Service.host),
             (models.ComputeNode, models.ComputeNode.host),
             (models.Freeze, models.Freeze.host),
+            (models.ConsoleToken, models.ConsoleToken.host),
             (models.Host, models.Host.name))}
     events.note(context, 'delete host', host=host)
     return Retired(instances, len(claims), bool(deleted[models.Freeze]))
@@ -139,6 +141,7 @@ def delete_instance(context: computed_context.RequestContext, uuid: str,
             power_state=states.NOSTATE, fault=None,
             guest_left=host is not None,
             **transitions.dated({'task_state': None}), **claimed.FREE))
+    console_tokens.forget(context, uuid)
     if found.claim_id:
         events.end_all(context, found.claim_id, events.RELEASED)
     events.note(context, 'delete', key=f'{uuid}:delete', uuid=uuid,

@@ -10,6 +10,7 @@ import typing
 
 from computed import context as computed_context
 from computed import exception
+from computed.db.cell import console_tokens
 from computed.db.cell.claims import claimed
 from computed.db.cell.claims import fence
 from computed.db.cell.claims import remembered
@@ -174,4 +175,6 @@ def _settle(context: computed_context.RequestContext, claim_id: str,
             events.end(context, claim_id, found, _result(row))
             if found.deleted and not found.guest_left:
                 attachments.end_all(context, found.uuid)
+            if found.deleted:
+                console_tokens.forget(context, found.uuid)
     return [settled[row['kind'], row['key']] for row in rows]
