@@ -28,6 +28,7 @@ from computed.rpc import endpoint
 from computed.tasks import bandwidth
 from computed.tasks import console_tokens
 from computed.tasks import resources
+from computed.tasks import scheduler_info
 from computed.tasks import volume_usage
 from computed.tasks.power_states import task as power_states
 from computed.usage import database_time
@@ -66,6 +67,8 @@ class ComputeManager:
     _poll_volume_usage = volume_usage.poll_volume_usage
     _cleanup_expired_console_auth_tokens = (
         console_tokens.cleanup_expired_console_auth_tokens)
+    _sync_scheduler_instance_info = (
+        scheduler_info.sync_scheduler_instance_info)
 
     build_instance = endpoint.exposed_act(operation.endpoint(build.BUILD))
     delete_instance = endpoint.exposed_act(operation.endpoint(build.DELETE))

@@ -44,6 +44,7 @@ class ConductorAPI:
         # The reply with a translation needs no translation itself.
         self._translator = client(
             serializer.Serializer()).prepare(version='1.1')
+        self._listener = self._client.prepare(version='1.2')
         self._servers = transport.servers(TARGET.topic)
         self._url = transport.address
         self._timeout = timeout or transport.conf.rpc_response_timeout
@@ -100,6 +101,19 @@ class ConductorAPI:
             return self._translator.call(
                 context, method, objinst=objinst,
                 object_versions=object_versions)
+
+    def sync_instance_info(
+            self, context: Context, host: str, version: int, count: int,
+            digest: str, uuids: list[str] | None = None) -> bool:
+        """Tell one conductor which instances a host has.
+
+        :returns: whether it knows them; if not, tell it their uuids
+        """
+        method = 'sync_instance_info'
+        with self._translated(method), self._servers.reached():
+            return self._listener.call(
+                context, method, host=host, version=version, count=count,
+                digest=digest, uuids=uuids)
 
     def list_replicas(self, context: Context) -> list[dict[str, typing.Any]]:
         """Return the state of each database node, as one conductor sees it.

@@ -12,6 +12,8 @@ import oslo_messaging as messaging
 
 from computed import context as computed_context
 from computed import exception
+from computed.conductor import host_instances
+from computed.objects import arguments
 from computed.objects import base
 from computed.objects import versions
 from computed.rpc import endpoint
@@ -22,7 +24,8 @@ Values = dict[str, typing.Any]
 
 # 1.0: objects' methods, replicas
 # 1.1: object_backport_versions
-TARGET = messaging.Target(topic='conductor', version='1.1')
+# 1.2: sync_instance_info
+TARGET = messaging.Target(topic='conductor', version='1.2')
 
 
 def remote_method(owner: typing.Any, name: str) -> base.Method:
@@ -95,6 +98,7 @@ class ConductorManager:
     def __init__(self, replicas: abc.Callable[[], list[Values]]) -> None:
         """:param replicas: returns the state of each database node"""
         self._replicas = replicas
+        self.host_instances = host_instances.HostInstances()
 
     @endpoint.exposed
     def object_class_action_versions(
@@ -140,6 +144,14 @@ class ConductorManager:
                 getattr(before, name) == getattr(objinst, name))}
         updates['obj_what_changed'] = sorted(objinst.obj_what_changed())
         return reply(context, updates=updates, result=result)
+
+    @endpoint.exposed
+    def sync_instance_info(
+            self, context: Context, host: str, version: int, count: int,
+            digest: arguments.Sha256,
+            uuids: list[arguments.Uuid] | None = None) -> bool:
+        """See :meth:`.host_instances.HostInstances.hear`."""
+        return self.host_instances.hear(host, version, count, digest, uuids)
 
     @endpoint.exposed
     def list_replicas(self, context: Context) -> list[Values]:

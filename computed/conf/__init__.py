@@ -13,6 +13,7 @@ from computed.conf import conductor
 from computed.conf import consoleauth
 from computed.conf import database
 from computed.conf import default
+from computed.conf import filter_scheduler
 from computed.conf import notifications
 from computed.conf import process
 from computed.conf import reports
@@ -20,8 +21,9 @@ from computed.conf import tasks
 from computed.conf import upgrade_levels
 from computed.conf import virt
 
-MODULES = (default, compute, conductor, consoleauth, database, notifications,
-           process, reports, tasks, upgrade_levels, virt)
+MODULES = (default, compute, conductor, consoleauth, database,
+           filter_scheduler, notifications, process, reports, tasks,
+           upgrade_levels, virt)
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

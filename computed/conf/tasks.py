@@ -89,6 +89,16 @@ A reading costs one statement on a replica and one on the primary, for up to
 1000 volumes. Before a volume is detached, and before its instance is stopped,
 rebooted or deleted, the counters are read once more, also with 0 here.
 """),
+    cfg.IntOpt('scheduler_instance_sync_interval', default=120, mutable=True,
+               help="""
+Seconds between two times that this host tells a conductor which instances it
+has. A digest is told, and the whole list if the conductor asks for it. 0 turns
+this off.
+
+Related options:
+
+* ``[filter_scheduler] track_instance_changes``
+"""),
     cfg.IntOpt('instance_delete_interval', default=300, mutable=True, help="""
 Seconds between two looks for what is to be deleted: console tokens that have
 expired. 0 turns them off.

@@ -56,6 +56,11 @@ class Conductor(typing.Protocol):
             objinst: typing.Any, object_versions: Versions
             ) -> 'ComputedObject': ...
 
+    def sync_instance_info(
+            self, context: computed_context.RequestContext, host: str,
+            version: int, count: int, digest: str,
+            uuids: list[str] | None = None) -> bool: ...
+
 
 class ComputedObject(ovo.VersionedObject):
     """An object of computed.

@@ -1,11 +1,15 @@
-"""The summary of its periodic tasks that a host sends with each heartbeat.
+"""Short texts that hosts send in place of long ones.
+
+A host sends a summary of its periodic tasks with each heartbeat.
 
 It is a JSON object; :meth:`computed.periodic.runner.Runner.digest` makes it.
 A newer host may send more than this release knows.
 """
 
+import hashlib
 import json
 import typing
+from collections import abc
 
 from computed import exception
 
@@ -35,6 +39,11 @@ def read(text: str) -> Digest | None:
 def _are_names(value: typing.Any) -> bool:
     return isinstance(value, list) and all(
         isinstance(name, str) for name in value)
+
+
+def of_uuids(uuids: abc.Iterable[str]) -> str:
+    """Return the SHA-256 of some uuids, whatever their order."""
+    return hashlib.sha256('\n'.join(sorted(uuids)).encode()).hexdigest()
 
 
 def ensure(text: typing.Any) -> None:

@@ -33,6 +33,7 @@ OPTIONS = {
            'periodic_workers': 2, 'operation_workers': 3},
     'tasks': {'sync_power_state_interval': 20, 'bandwidth_poll_interval': 0,
               'instance_delete_interval': 20,
+              'scheduler_instance_sync_interval': 20,
               'update_resources_interval': 30, 'max_repairs_per_pass': 100},
     'virt': {'stopped_event_delay': 5.0, 'shutdown_timeout': 10,
              'driver_call_timeout': 10.0},

@@ -149,6 +149,16 @@ ALL = {
     'tokens outlive their instance': Mutation(
         'db/cell/claims/claim.py', '            if found.deleted:\n',
         '            if False:\n', 'consoles'),
+    # what hosts tell of their instances
+    'another list is taken for the known one': Mutation(
+        'conductor/host_instances.py',
+        'if found is None or (len(found.uuids), found.digest) != (\n'
+        '                        count, digest):', 'if found is None:',
+        'told'),
+    'the whole list is not told': Mutation(
+        'tasks/scheduler_info.py',
+        '    conductor.sync_instance_info(context, *told, uuids)\n', '',
+        'told'),
     # rows
     'a repeated create is refused': Mutation(
         'db/cell/instance.py', '        return _inserted(context, values)',

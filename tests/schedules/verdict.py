@@ -5,6 +5,7 @@ import os
 
 from computed import states
 from tests.schedules import judge
+from tests.schedules import synced
 
 # The vm_states in which a guest is on.
 RUNS = (states.ACTIVE, states.PAUSED)
@@ -24,6 +25,7 @@ def problems(cell):
     if cell.consumers is not None:
         yield from cell.consumers.problems()
         yield from cell.tokens.problems(serving)
+        yield from synced.problems(cell.network, rows, serving)
     yield from _lives(cell.machines, cell.judge.moved)
     machines = collections.Counter(machine.host for machine in cell.machines)
     for guest in cell.judge.guests.values():

@@ -162,6 +162,7 @@ class Server:
         self.process = hub.running.current.process
         self.topic, self.name = target.topic, target.server
         self._network, self._dispatcher = network, dispatcher
+        self.endpoints = dispatcher.endpoints
         self._stopped = False
 
     def stop(self):
