@@ -22,11 +22,13 @@ from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
 from computed.operations import reconcile
+from computed.operations import soft_delete
 from computed.operations import volumes
 from computed.repair import memory as memory_module
 from computed.rpc import endpoint
 from computed.tasks import bandwidth
 from computed.tasks import console_tokens
+from computed.tasks import reclaim
 from computed.tasks import resources
 from computed.tasks import scheduler_info
 from computed.tasks import volume_usage
@@ -69,9 +71,14 @@ class ComputeManager:
         console_tokens.cleanup_expired_console_auth_tokens)
     _sync_scheduler_instance_info = (
         scheduler_info.sync_scheduler_instance_info)
+    _reclaim_queued_deletes = reclaim.reclaim_queued_deletes
 
     build_instance = endpoint.exposed_act(operation.endpoint(build.BUILD))
-    delete_instance = endpoint.exposed_act(operation.endpoint(build.DELETE))
+    delete_instance = endpoint.exposed_act(soft_delete.delete_instance)
+    delete_instance_hard = endpoint.exposed_act(
+        operation.endpoint(build.DELETE))
+    restore_instance = endpoint.exposed_act(
+        operation.endpoint(soft_delete.RESTORE))
     start_instance = endpoint.exposed_act(operation.endpoint(power.START))
     stop_instance = endpoint.exposed_act(operation.endpoint(power.STOP))
     reboot_instance = endpoint.exposed_act(operation.endpoint(power.REBOOT))

@@ -35,6 +35,8 @@ UNPAUSING = 'unpausing'
 DELETING = 'deleting'
 ATTACHING = 'attaching'
 DETACHING = 'detaching'
+SOFT_DELETING = 'soft-deleting'
+RESTORING = 'restoring'
 
 # The status of an attachment of a volume has two of these names, and this.
 ATTACHED = 'attached'

@@ -69,6 +69,33 @@ means 10 or a quarter of the instances of the host, whichever is more.
 
 ``computed-manage task run NAME --accept N`` allows up to N repairs in one run.
 """),
+    cfg.IntOpt('reclaim_poll_interval', default=60, mutable=True, help="""
+Seconds between two looks for soft-deleted instances whose time is over. 0
+turns them off. Without a ``reclaim_instance_interval`` a look reads nothing.
+"""),
+    cfg.IntOpt('reclaim_instance_interval', default=0, mutable=True, help="""
+Seconds for which a deleted instance can be restored. ``instance delete`` only
+stops its guest, and the instance is ``soft-delete``: ``instance restore``
+brings it back. After this time it is deleted for good. An
+instance that never ran is deleted at once.
+
+0 deletes each instance at once. Then those that are ``soft-delete`` already
+stay so, until ``instance restore`` or ``instance delete --force``.
+
+Related options:
+
+* ``reclaim_poll_interval``
+* ``reclaim_instance_mode``
+* ``max_repairs_per_pass``
+"""),
+    cfg.StrOpt('reclaim_instance_mode', default='enforce', mutable=True,
+               choices=[
+                   ('enforce', 'delete instances whose time is over'),
+                   ('observe', 'only count and log them'),
+                   ('off', 'do not run')],
+               help="""
+What the task ``_reclaim_queued_deletes`` may do.
+"""),
     cfg.IntOpt('bandwidth_poll_interval', default=600, mutable=True, help="""
 Seconds between two readings of the byte counters of all interfaces of the
 instances of this host. 0 turns the readings off.

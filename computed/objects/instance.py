@@ -208,14 +208,16 @@ class InstanceList(base.Page, base.ComputedObject):
     def get_all(cls, context: computed_context.RequestContext,
                 limit: int | None = None, marker: str | None = None,
                 host: str | None = None, vm_state: str | None = None,
-                name: str | None = None) -> typing.Self:
+                name: str | None = None, deleted: bool = False
+                ) -> typing.Self:
         """Return live instances, by name and uuid; see :class:`base.Page`.
 
         :param host: only instances on this host
         :param vm_state: only instances in this state
         :param name: only instances with this name
+        :param deleted: return deleted instances in place of live ones
         """
-        return cls._page(context, limit, marker, host=host,
+        return cls._page(context, limit, marker, deleted, host=host,
                          vm_state=vm_state, name=name)
 
     @base.remotable_read
@@ -238,10 +240,11 @@ class InstanceList(base.Page, base.ComputedObject):
 
     @classmethod
     def _page(cls, context: computed_context.RequestContext,
-              limit: int | None, marker: str | None,
+              limit: int | None, marker: str | None, deleted: bool = False,
               **filters: str | None) -> typing.Self:
         return cls.of(
-            context, db.instance.get_page(context, limit, marker, **filters),
+            context, db.instance.get_page(
+                context, limit, marker, deleted, **filters),
             Instance.from_row)
 
     @classmethod

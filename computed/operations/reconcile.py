@@ -122,4 +122,4 @@ def of_guest(manager: operation.Manager, uuid: str,
         vm_state = (states.PAUSED if info.power_state == states.POWER_PAUSED
                     else states.ACTIVE)
     return {'vm_state': vm_state, 'power_state': info.power_state,
-            'exit_code': info.exit_code}
+            'exit_code': info.exit_code, 'deleted_at': None}

@@ -16,6 +16,7 @@ from computed.objects import instance as instance_obj
 from computed.operations import build
 from computed.operations import operation
 from computed.operations import power
+from computed.operations import soft_delete
 from computed.operations import volumes
 from computed.virt import driver as virt_driver
 
@@ -60,6 +61,8 @@ UNFINISHED = {
         'reboot --hard', (), states.REBOOTING_HARD, _reboot_interrupted),
     **{op.task_state: op for op in (power.START, power.STOP, power.PAUSE,
                                     power.UNPAUSE, build.DELETE,
+                                    soft_delete.SOFT_DELETE,
+                                    soft_delete.RESTORE,
                                     volumes.ATTACH, volumes.DETACH)},
 }
 # By the task_state, too: which power states of the guest show that it is
@@ -72,6 +75,11 @@ SHOWN: dict[str, tuple[abc.Container[int], operation.Values]] = {
     states.REBOOTING_HARD: ((states.RUNNING,), {'vm_state': states.ACTIVE}),
     states.PAUSING: ((states.POWER_PAUSED,), {'vm_state': states.PAUSED}),
     states.UNPAUSING: ((states.RUNNING,), {'vm_state': states.ACTIVE}),
+    states.SOFT_DELETING: (states.OFF, {
+        'vm_state': states.SOFT_DELETED, 'deleted_at': states.NOW}),
+    states.RESTORING: (states.ON, {
+        'vm_state': states.ACTIVE, 'launched_at': states.NOW,
+        'deleted_at': None}),
 }
 
 

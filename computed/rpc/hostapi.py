@@ -24,8 +24,8 @@ TRIES = 4
 PAUSE = 0.25
 
 # The operations that a user can request, by the name of the command.
-OPERATIONS = ('build', 'delete', 'start', 'stop', 'reboot', 'pause',
-              'unpause')
+OPERATIONS = ('build', 'delete', 'restore', 'start', 'stop', 'reboot',
+              'pause', 'unpause')
 
 
 def target(host: str) -> messaging.Target:
@@ -104,6 +104,8 @@ class HostAPI:
                 hard: bool = False) -> None:
         """Begin one of ``OPERATIONS``; return once the host has claimed it.
 
+        :param hard: of ``reboot``: kill the guest; of ``delete``: at once,
+            so that it cannot be restored
         :raises computed.exception.ComputedError: it cannot be begun
         """
         method = f'{operation}_instance' + ('_hard' if hard else '')

@@ -9,6 +9,7 @@ import tempfile
 import traceback
 
 from computed import context
+from computed import states
 from computed.claims import journal
 from computed.objects import instance as instance_obj
 from computed.operations import recover
@@ -62,7 +63,8 @@ class Bench:
                       'guest_left': self.scenario.deleted,
                       'revision': REVISION,
                       'created_at': CREATED, 'updated_at': CREATED,
-                      'launched_at': CREATED}
+                      'launched_at': CREATED, 'deleted_at':
+                      CREATED if vm_state == states.SOFT_DELETED else None}
             self.sql(f"INSERT INTO instances ({', '.join(values)}) VALUES "
                      f"({', '.join('?' * len(values))})", *values.values())
         [[database]] = self.sql('SELECT uuid FROM database_identity')
@@ -118,7 +120,9 @@ class Bench:
         """One life: start, finish what was begun, do it."""
         counted.watch_files()
         with fixtures.HostSide(self.rpc, self.state) as side:
-            side.conf.set_override('sync_power_state_pool_size', 1, 'tasks')
+            for name, value in {'sync_power_state_pool_size': 1,
+                                **self.scenario.options}.items():
+                side.conf.set_override(name, value, 'tasks')
             counted.watch_calls(side.conductor)
             made = side.manager(
                 memory.MemoryDriver(side.conf, guests.LastingGuests(

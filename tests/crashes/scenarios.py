@@ -23,6 +23,7 @@ class Scenario:
     :ivar deleted: whether the instances were deleted without their host
     :ivar asked: whether a user asks for it: again only if nothing came of it
     :ivar volume: what the status of ``VOLUME`` is; None: it is free
+    :ivar options: of ``[tasks]``
     """
 
     rows: dict
@@ -31,14 +32,20 @@ class Scenario:
     asked: bool = False
     deleted: bool = False
     volume: str | None = None
+    options: dict = dataclasses.field(default_factory=dict)
 
 
-def _operation(name, vm_state, power_state, guest=True):
+# The instances were created long ago, and deleted then.
+RECLAIM = {'reclaim_instance_interval': 3600}
+
+
+def _operation(name, vm_state, power_state, guest=True, **options):
     def run(manager):
         getattr(manager, name)(context.new(), FIRST)
         manager.workers.shutdown(wait=True)
     return Scenario({FIRST: (vm_state, power_state)},
-                    {FIRST: power_state} if guest else {}, run, asked=True)
+                    {FIRST: power_state} if guest else {}, run, asked=True,
+                    options=options)
 
 
 def _volume_operation(name, status):
@@ -49,9 +56,10 @@ def _volume_operation(name, status):
                     {FIRST: states.RUNNING}, run, asked=True, volume=status)
 
 
-def _task(rows, guests, name):
+def _task(rows, guests, name, **options):
     return Scenario(rows, guests,
-                    lambda manager: getattr(manager, name)(context.new()))
+                    lambda manager: getattr(manager, name)(context.new()),
+                    options=options)
 
 
 def _record_resources(manager):
@@ -89,9 +97,18 @@ SCENARIOS = {
         'unpause_instance', states.PAUSED, states.POWER_PAUSED),
     **{name: _operation(name, states.ACTIVE, states.RUNNING) for name in (
         'stop_instance', 'reboot_instance', 'reboot_instance_hard',
-        'pause_instance', 'delete_instance')},
+        'pause_instance', 'delete_instance', 'delete_instance_hard')},
     'attach_volume': _volume_operation('attach', None),
     'detach_volume': _volume_operation('detach', states.ATTACHED),
+    'a soft delete': _operation(
+        'delete_instance', states.ACTIVE, states.RUNNING, **RECLAIM),
+    'restore_instance': _operation(
+        'restore_instance', states.SOFT_DELETED, states.SHUTDOWN),
+    '_reclaim_queued_deletes': _task(
+        {FIRST: (states.SOFT_DELETED, states.SHUTDOWN),
+         SECOND: (states.STOPPED, states.SHUTDOWN)},
+        {FIRST: states.SHUTDOWN, SECOND: states.SHUTDOWN},
+        '_reclaim_queued_deletes', **RECLAIM),
     # One to stop, one whose end is to be recorded, one power state.
     '_sync_power_states': _task(
         {FIRST: (states.STOPPED, states.SHUTDOWN),

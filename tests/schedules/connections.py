@@ -197,9 +197,12 @@ def install():
     from computed.db.engine import server_sql
     from computed.db.engine import sqlite
 
-    for function in (dialects.utcnow, dialects.exact_utcnow):
-        compiler.compiles(function, 'sqlite')(
-            lambda element, visitor, **how: 'sim_now()')
+    compiler.compiles(dialects.exact_utcnow, 'sqlite')(
+        lambda element, visitor, **how: 'sim_now()')
+    # Without fractions: objects have none, and claims rest on them.
+    compiler.compiles(dialects.utcnow, 'sqlite')(
+        lambda element, visitor, **how:
+        "(substr(sim_now(), 1, 19) || '.000000')")
     server_sql.identity = lambda engine: 'sim_server()'
     server_sql.LINEAGE['sqlite'] = "'server ' || sim_server()"
     server_sql.TAKES_WRITES['sqlite'] = 'sim_writable()'

@@ -159,4 +159,5 @@ class Databases:
     def wall_db(self):
         jump = self._some(JUMPS)
         self._cluster.primary.clock += jump
+        self._cell.judge.jumped = True
         hub.running.tell(f'the clock of the primary jumps by {jump} s')

@@ -12,16 +12,22 @@ import dataclasses
 from computed import states
 
 ON, OFF, GONE = 'on', 'off', 'gone'
+# Off for now, and gone for good later.
+DELETED = 'deleted'
 # What each request makes of a guest when it is carried out.
 MAKES = {'build': ON, 'start': ON, 'stop': OFF, 'reboot': ON,
-         'reboot_hard': ON, 'pause': ON, 'unpause': ON, 'delete': GONE}
+         'reboot_hard': ON, 'pause': ON, 'unpause': ON, 'delete': GONE,
+         'soft_delete': DELETED, 'restore': ON}
 # Which of them end a guest that runs, and which start one.
-ENDS = ('stop', 'reboot', 'reboot_hard', 'delete')
+ENDS = ('stop', 'reboot', 'reboot_hard', 'delete', 'soft_delete')
 # Only of an instance that runs.
 OF_RUNNING = ('reboot', 'pause', 'unpause')
-STARTS = ('build', 'start', 'reboot', 'reboot_hard')
+STARTS = ('build', 'start', 'reboot', 'reboot_hard', 'restore')
+DELETES = ('delete', 'soft_delete')
 # Seconds after its caller gave it up in which a request may still begin.
 LATE = 30.0
+# Seconds for which a deleted instance can be restored.
+KEPT = 6
 PENDING, ACCEPTED, REFUSED, UNKNOWN = (
     'pending', 'accepted', 'refused', 'unknown')
 
@@ -33,6 +39,11 @@ def state_of(info):
     """
     return (GONE if info is None else
             ON if info.power_state in states.ON else OFF)
+
+
+def fits(wish, state):
+    """Return whether a guest in this state is what is wished."""
+    return state == wish or wish == DELETED and state in (OFF, GONE)
 
 
 @dataclasses.dataclass(eq=False)
@@ -73,6 +84,7 @@ class Guest:
         told and that befell it
     :ivar machine: where its guest is
     :ivar born: what its user was told when it was created
+    :ivar deleted_at: when the last of its requests was done
     """
 
     uuid: str
@@ -82,6 +94,7 @@ class Guest:
     reboots: collections.Counter = dataclasses.field(
         default_factory=collections.Counter)
     born: str = PENDING
+    deleted_at: float = 0.0
 
     def __str__(self):
         return self.uuid[:4]
@@ -108,7 +121,8 @@ class Act:
 
     @property
     def op(self):
-        return self.operation.replace(' --hard', '_hard')
+        return self.operation.replace(' --hard', '_hard').replace(
+            'soft delete', 'soft_delete')
 
     @property
     def serves_request(self):
@@ -143,8 +157,14 @@ class Judge:
         # The machines that have lost their state.
         self.forgetful = []
         self.moved = set()
+        # Whether the clock of a database has jumped.
+        self.jumped = False
         # {claim id: when it was granted}
         self._granted = {}
+
+    def now(self):
+        """Return the virtual time, in seconds."""
+        return self._clock()
 
     def fail(self, kind, text):
         """Note that an invariant does not hold."""
@@ -222,6 +242,8 @@ class Judge:
         # Judged by what was right before this act.
         if act.serves_request:
             self._ensure_asked(guest, act, before)
+        elif act.operation.startswith('_') and before and state == GONE:
+            self._ensure_may_destroy(guest, act)
         elif was and (not is_ or act.what == 'reboot'):
             self._ensure_may_end(guest, act)
         elif is_ and not was:
@@ -234,13 +256,14 @@ class Judge:
             if request.open and (
                     act.serves_request and request.op == act.op or
                     act.op == 'recover' and (
-                        MAKES[request.op] == state or
+                        fits(MAKES[request.op], state) or
                         # A guest that has ended cannot be paused, and one
                         # that was half built is removed.
                         failed and act.what == request.op or
                         (request.op, act.what) == ('build', 'destroy'))):
                 request.done = True
-                if not failed and MAKES[request.op] == state:
+                if not failed and fits(MAKES[request.op], state):
+                    guest.deleted_at = self._clock()
                     guest.wishes = {MAKES[request.op]} | {
                         MAKES[other.op] for other in guest.requests
                         if other.open}
@@ -272,6 +295,16 @@ class Judge:
             self.fail('killed', f'{act.what} of {guest} on {act.host[0]} '
                       f'under {act.operation}: its user wants it on')
 
+    def _ensure_may_destroy(self, guest, act):
+        """A task deletes only what users have deleted, and not at once."""
+        if not {GONE, DELETED} & guest.wishes and (
+                not guest.expects(DELETES, self._clock())):
+            self.fail('destroyed', f'{guest} under {act.operation}: its user '
+                      f'wants {sorted(guest.wishes)}')
+        elif guest.wishes == {DELETED} and not self.jumped and (
+                self._clock() < guest.deleted_at + KEPT - 2):
+            self.fail('early', f'{guest} can be restored for longer')
+
     def _ensure_may_start(self, guest, act):
         if ON not in guest.wishes and (
                 not guest.expects(STARTS, self._clock())):
@@ -285,7 +318,8 @@ class Judge:
         self._tell(f'guest {uuid[:4]} {what}')
         if guest is not None:
             # Our code may record that, or undo it.
-            guest.wishes = guest.wishes | {OFF}
+            guest.wishes = guest.wishes | {OFF} | (
+                {ON} if DELETED in guest.wishes else set())
 
     def forgets(self, machine):
         """A machine has lost its state: what was begun may stay undone."""

@@ -25,6 +25,7 @@ from computed.service import surroundings
 from computed.virt import memory_guests
 from tests.schedules import driver
 from tests.schedules import hub
+from tests.schedules import judge
 
 # Shorter than usual, so that much happens in a minute.
 OPTIONS = {
@@ -34,7 +35,9 @@ OPTIONS = {
     'tasks': {'sync_power_state_interval': 20, 'bandwidth_poll_interval': 0,
               'instance_delete_interval': 20,
               'scheduler_instance_sync_interval': 20,
-              'update_resources_interval': 30, 'max_repairs_per_pass': 100},
+              'update_resources_interval': 30, 'max_repairs_per_pass': 100,
+              'reclaim_poll_interval': 5,
+              'reclaim_instance_interval': judge.KEPT},
     'virt': {'stopped_event_delay': 5.0, 'shutdown_timeout': 10,
              'driver_call_timeout': 10.0},
     'database': {'replica_heartbeat_interval': 4.0,

@@ -273,6 +273,27 @@ ALL = {
         'db/cell/succession.py', '(later.host_boot_id, later.place) ==',
         'later.service_id == former.service_id or (False, False) ==',
         'former-clone'),
+    # deletes
+    'what was restored is deleted for good': Mutation(
+        'tasks/reclaim.py', "        return {'vm_state': "
+        "states.SOFT_DELETED, 'task_state': None,\n                "
+        "'deleted_at': row.deleted_at}", '        return {}', 'restores',
+        also='a claimed row is not judged again'),
+    'a claimed row is not judged again': Mutation(
+        'repair/item.py', 'policy.judge(manager, claim.instance, guest)',
+        'policy.judge(manager, row, guest)', 'restores',
+        also='what was restored is deleted for good'),
+    'what can be restored is deleted at once': Mutation(
+        'tasks/reclaim.py', 'now - deleted_at.timestamp() > interval',
+        'now - deleted_at.timestamp() >= 0', 'restores'),
+    'a soft delete leaves the guest on': Mutation(
+        'operations/soft_delete.py', 'seen = power.STOP.act(manager, claim)',
+        'seen = operation.observed(manager, claim.uuid)', 'short'),
+    'a restore leaves the guest off': Mutation(
+        'operations/soft_delete.py',
+        '{**power.START.act(manager, claim), ',
+        "{**operation.observed(manager, claim.uuid), 'vm_state': 'active', ",
+        'restores'),
     # the driver
     'a guest that cannot be looked at is absent': Mutation(
         'repair/item.py', "    LOG.warning('Instance %(uuid)s cannot be "

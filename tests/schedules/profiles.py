@@ -31,6 +31,7 @@ class Profile:
         order
     :ivar consumers: whether somebody listens to notifications, and users use
         consoles
+    :ivar deletes: how often a user deletes, soon or at once
     """
 
     names: tuple
@@ -49,6 +50,7 @@ class Profile:
     thinks: float = 4.0
     script: tuple = ()
     consumers: bool = False
+    deletes: float = 0.06
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Plan:
     thinks: float
     script: tuple = ()
     consumers: bool = False
+    deletes: float = 0.06
 
 
 # One host, a quarter of the work, a short rest.
@@ -135,6 +138,10 @@ PROFILES = {
     'records': Profile(
         ('driver', 'guest_dies', 'guest_starts', 'slow'), strength=3.0,
         slow_at=('dispatch',), **_DENSE),
+    # Restores that a replica does not show yet.
+    'restores': Profile(
+        ('lag', 'stall_replica', 'lose_reply'), chance=0.7, deletes=0.4,
+        **{**_WITH_REPLICAS, 'length': 60.0}),
     **{f'alone-{name}': Profile((name,)) for name in faults.ALL},
     **{f'former-{name}': Profile((), script=one.script, **{
         **_SHORT, 'length': 35.0, 'replicas': (0,), **one.cell})
@@ -170,4 +177,5 @@ def plan(seed):
                 profile.least_calm, draw.choice(profile.rates),
                 draw.choice(profile.jitters), profile.strength,
                 profile.slow_at, profile.thinks, profile.script,
-                profile.consumers)
+                profile.consumers,
+                profile.deletes)

@@ -77,7 +77,9 @@ class Rows:
                              f'under {act.operation}')
         self._acted[act.uuid] = machine, act.claim_id
         self._results.setdefault(
-            act.claim_id, AFTER.get(act.what, states.ACTIVE))
+            act.claim_id, states.SOFT_DELETED
+            if (act.op, act.what) == ('soft_delete', 'power_off')
+            else AFTER.get(act.what, states.ACTIVE))
 
     def forgets(self, machine):
         """A machine has lost its state."""

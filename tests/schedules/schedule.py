@@ -73,7 +73,7 @@ def _play(cell, here, seed, plan):
     if not cell.is_ready():
         cell.judge.fail('start', f'not ready after {START} s')
         return
-    everybody = [users.User(cell, seed, number, plan.thinks)
+    everybody = [users.User(cell, seed, number, plan.thinks, plan.deletes)
                  for number in range(plan.users)]
     for user in everybody:
         user.start()

@@ -15,6 +15,8 @@ from tests.schedules import judge
 # What a user does with an instance, by how often.
 ACTIONS = ('stop', 'stop', 'start', 'start', 'reboot', 'reboot_hard',
            'pause', 'unpause', 'rename', 'list', 'list')
+# And with one that can be restored.
+OF_DELETED = ('restore', 'restore', 'restore', 'delete', 'list')
 
 # The chance that a user uses the console instead.
 CONSOLE = 0.1
@@ -23,13 +25,15 @@ CONSOLE = 0.1
 class User:
     """A user with one instance at a time, on one host."""
 
-    def __init__(self, cell, seed, number, thinks):
-        """:param thinks: see :class:`tests.schedules.profiles.Profile`"""
+    def __init__(self, cell, seed, number, thinks, deletes):
+        """:param thinks: see :class:`tests.schedules.profiles.Profile`;
+            ``deletes`` too
+        """
         self._cell, self._judge = cell, cell.judge
         self._random = random.Random(f'{seed}/user {number}')
         self._machine = cell.machines[number % len(cell.machines)]
         self._process = cell.process(f'u{number}')
-        self._guest, self._thinks = None, thinks
+        self._guest, self._thinks, self._deletes = None, thinks, deletes
         self.leaves = False
 
     def start(self):
@@ -44,15 +48,20 @@ class User:
             if self.leaves:
                 return
             guest = self._guest
-            if guest is None or guest.wishes == {judge.GONE}:
+            if guest is None or guest.wishes == {judge.GONE} or (
+                    guest.wishes == {judge.DELETED} and
+                    self._random.random() < 0.2):
                 self._create()
                 continue
-            action = ('delete' if self._random.random() < 0.03 else
+            action = (self._random.choice(judge.DELETES)
+                      if self._random.random() < self._deletes else
                       self._random.choice(ACTIONS))
             if self._cell.tokens is not None and (
                     self._random.random() < CONSOLE):
                 self._cell.tokens.use(guest, self._ask)
                 continue
+            if judge.DELETED in guest.wishes:
+                action = self._random.choice((action, *OF_DELETED))
             if action == 'rename':
                 self._rename(guest)
             elif action == 'list':
@@ -89,8 +98,8 @@ class User:
         self._say(f'asks {op} {guest}')
         outcome = self._ask(lambda: self._hosts.operate(
             computed_context.new(), guest.machine.host,
-            op.removesuffix('_hard'), guest.uuid,
-            hard=op.endswith('_hard')))
+            op.removesuffix('_hard').removeprefix('soft_'), guest.uuid,
+            hard=op.endswith('_hard') or op == 'delete'))
         self._say(f'{op} {guest} {outcome}')
         self._judge.told(guest, request, outcome)
 

@@ -11,6 +11,8 @@ from tests.schedules import synced
 RUNS = (states.ACTIVE, states.PAUSED)
 # These say nothing about the guest.
 OPEN = (states.ERROR, states.BUILDING)
+# Seconds after which the task that deletes for good has begun.
+LATEST = 15
 
 
 def problems(cell):
@@ -26,6 +28,7 @@ def problems(cell):
         yield from cell.consumers.problems()
         yield from cell.tokens.problems(serving)
         yield from synced.problems(cell.network, rows, serving)
+    yield from _deleted(cell, rows, serving)
     yield from _lives(cell.machines, cell.judge.moved)
     machines = collections.Counter(machine.host for machine in cell.machines)
     for guest in cell.judge.guests.values():
@@ -72,6 +75,25 @@ def _log(cell, held):
     if not cell.judge.losses:
         for claim_id in cell.judge.acted_under - events.keys():
             yield 'act-not-logged', claim_id
+
+
+def _deleted(cell, rows, serving):
+    """What can be restored no longer is gone.
+
+    The task needs some more seconds, and a claim of a former service may be
+    in its way.
+    """
+    over = cell.judge.now() - judge.KEPT - LATEST
+    for guest in cell.judge.guests.values():
+        row = rows.get(guest.uuid)
+        if not (cell.judge.losses or cell.judge.jumped) and row and (
+                row['vm_state'] == states.SOFT_DELETED and
+                guest.wishes == {judge.DELETED} and
+                guest.deleted_at < over and
+                serving.get(row['host']) is guest.machine and
+                not _may_hold(cell, guest.machine) and
+                not _is_for_operators(row, serving)):
+            yield 'not-reclaimed', str(guest)
 
 
 def _is_for_operators(row, serving):
@@ -134,6 +156,9 @@ def _guest(guest, row, lossy, may_hold):
     if state not in OPEN:
         agree = (info is None if state == states.DELETED
                  else on == (state in RUNS))
+        # Nobody ends a guest that was started by hand after its delete.
+        if state == states.SOFT_DELETED:
+            agree = not on or judge.ON in guest.wishes
         if not agree:
             yield 'disagree', (f'{guest} is {state}, its guest is '
                                f'{states.power_name(power)}')
@@ -142,7 +167,8 @@ def _guest(guest, row, lossy, may_hold):
                                   f'recorded, the guest has {power}')
     is_ = judge.state_of(info)
     if not (lossy or row['fault'] or state == states.ERROR or
-            guest.born != judge.ACCEPTED or is_ in guest.wishes):
+            guest.born != judge.ACCEPTED or
+            any(judge.fits(wish, is_) for wish in guest.wishes)):
         yield 'lost-request', (f'{guest} is {is_}, its user was told '
                                f'{sorted(guest.wishes)}')
 

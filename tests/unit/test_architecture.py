@@ -46,7 +46,7 @@ HASHES = {
     'InstanceActionPayload':
         '1.0-8f82eb6776715dace561c0a6a7cee96f',
     'InstanceList':
-        '1.1-6614280d3935993519c7648ad46edc2b',
+        '1.1-9eef0b8de75085ceab794c468d3593f5',
     'ResourceUsage':
         '1.0-393a4b7f7b396c152a5d96dcfcec2fee',
     'Service':

@@ -194,7 +194,9 @@ def ask_host(api):
     api.list_tasks(ctxt, fixtures.HOST)
     api.list_regressed(ctxt, fixtures.HOST)
     api.reconcile(ctxt, *instance, keep_guest=True)
-    api.operate(ctxt, fixtures.HOST, 'delete', fixtures.UUID)
+    for operation in ('delete', 'restore'):
+        api.operate(ctxt, fixtures.HOST, operation, fixtures.UUID)
+    api.operate(ctxt, fixtures.HOST, 'delete', fixtures.UUID, hard=True)
 
 
 def contexts():

@@ -49,6 +49,7 @@ def serving(folder):
                   f"'{fixtures.HOST}', '/srv/data', '2026-01-01 00:00:00')")
     with loopback.host_side(conductor, folder):
         conf = fixtures.make_conf(folder)
+        conf.set_override('reclaim_instance_interval', 60, 'tasks')
         manager = fixtures.HostSide.manager(
             types.SimpleNamespace(conf=conf, state=folder),
             memory.MemoryDriver(conf))

@@ -59,6 +59,7 @@ COMMANDS: dict[str, typing.Any] = {
     'instance delete': operations.Delete,
     'instance attach-volume': volumes.Attach,
     'instance detach-volume': volumes.Detach,
+    'instance restore': operations.Restore,
     'instance reconcile': reconcile.Reconcile,
     'volume create': volumes.Create,
     'volume list': volumes.List,

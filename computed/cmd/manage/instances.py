@@ -40,6 +40,13 @@ def describe(instance: instance_obj.Instance) -> dict[str, typing.Any]:
     }, instance.damaged_fields())
 
 
+def ends(instance: instance_obj.Instance) -> dict[str, typing.Any]:
+    """Return when an instance was deleted, and when its guest ended."""
+    return columns.with_damage(
+        {name: columns.timestamp(getattr(instance, name))
+         for name in OF_DELETED}, instance.damaged_fields())
+
+
 def describe_fully(
         instance: instance_obj.Instance,
         guest: abc.Mapping[str, typing.Any] | None = None,
@@ -56,9 +63,8 @@ def describe_fully(
         **{name: columns.timestamp(getattr(instance, name))
            for name in TIMES},
     }
-    if instance.deleted:
-        shown |= {name: columns.timestamp(getattr(instance, name))
-                  for name in OF_DELETED}
+    if instance.deleted or instance.deleted_at is not None:
+        shown |= ends(instance)
     shown['volumes'] = guest_cell('volumes', [
         {'name': one.name, 'uuid': one.uuid, 'status': one.status}
         for one in volumes])
@@ -116,6 +122,9 @@ class List(base.Lister):
                                  'active')
         parser.add_argument('--name', metavar='NAME',
                             help='only instances with exactly this name')
+        parser.add_argument('--deleted', action='store_true',
+                            help='list deleted instances instead, until '
+                                 '`db purge` removes their records')
         base.add_page(parser)
         base.add_strict(parser)
         return parser
@@ -125,10 +134,15 @@ class List(base.Lister):
             functools.partial(
                 instance_obj.InstanceList.get_all, self.context,
                 host=parsed_args.host, vm_state=parsed_args.vm_state,
-                name=parsed_args.name, use_slave=not parsed_args.strict),
+                name=parsed_args.name, deleted=parsed_args.deleted,
+                use_slave=not parsed_args.strict),
             parsed_args.limit, parsed_args.marker, self.more,
             lambda: parsed_args.host is None or host_obj.Host.get_by_name(
                 self.context, parsed_args.host, use_slave=False))
+        if parsed_args.deleted:
+            return (*COLUMNS, *OF_DELETED), (
+                tuple({**describe(one), **ends(one)}.values())
+                for one in found)
         return COLUMNS, (tuple(describe(instance).values())
                          for instance in found)
 

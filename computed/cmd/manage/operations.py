@@ -30,9 +30,11 @@ class Operation(OnInstances):
     """The base of commands that start one operation on each named instance.
 
     :cvar operation: its name, one of ``computed.rpc.hostapi.OPERATIONS``
+    :cvar hard: the option of the command that asks for its hard kind
     """
 
     operation = ''
+    hard = 'hard'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -59,7 +61,7 @@ class Operation(OnInstances):
             raise exception.HostUnavailable(host='(none)')
         self.session.hosts.operate(
             self.context, instance.host, self.operation, instance.uuid,
-            hard=getattr(parsed_args, 'hard', False))
+            hard=getattr(parsed_args, self.hard, False))
         if not parsed_args.wait:
             self.say(f'{instance.name}: {self.operation} started')
         return instance
@@ -67,7 +69,7 @@ class Operation(OnInstances):
     def _wait(self, instance: instance_obj.Instance) -> instance_obj.Instance:
         instance = self.wait(lambda: instance_obj.Instance.get_by_uuid(
             self.context, instance.uuid, use_slave=False))
-        if self.operation != 'stop':
+        if self.operation not in ('stop', 'delete'):
             lookup.ensure_not_crashed(instance)
         power = states.power_name(instance.power_state)
         self.say(f'{instance.name}: {instance.vm_state}' + (
@@ -112,20 +114,31 @@ class Unpause(Operation):
     operation = 'unpause'
 
 
+class Restore(Operation):
+    """Bring instances back that are soft-delete, and start them."""
+
+    operation = 'restore'
+
+
 class Delete(Operation):
     """Delete instances and all their data.
+
+    If the host has a reclaim_instance_interval, an instance becomes
+    soft-delete first, and `instance restore` brings it back.
 
     If the host of an instance is deleted, the record is deleted without it.
     Should that host come back, it destroys the guest.
     """
 
     operation = 'delete'
+    hard = 'force'
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
         parser.add_argument(
             '--force', action='store_true',
-            help='if the host is silent, delete the record without it, too')
+            help='delete it at once, so that it cannot be restored; if the '
+                 'host is silent, delete the record without it, too')
         return parser
 
     def _begin(self, instance: instance_obj.Instance,

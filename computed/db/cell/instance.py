@@ -86,17 +86,19 @@ def get_part_by_host(context: computed_context.RequestContext, host: str,
 
 @cell.read
 def get_page(context: computed_context.RequestContext, limit: int | None,
-             marker: str | None, **filters: str | None) -> pages.Page:
+             marker: str | None, deleted: bool = False,
+             **filters: str | None) -> pages.Page:
     """Return a page of live instances, by name and uuid.
 
     See :func:`pages.read`.
 
+    :param deleted: return deleted ones instead
     :param filters: the value that a column must have; None: any value
     """
     row = models.Instance
     wanted = {column: value for column, value in filters.items()
               if value is not None}
-    query = sa.select(row).where(_live(), *(
+    query = sa.select(row).where(row.deleted == sa.literal(deleted), *(
         getattr(row, column) == value for column, value in wanted.items()))
     # Without the hint MariaDB reads the list from its beginning.
     for dialect in ('mysql', 'mariadb'):

@@ -221,7 +221,7 @@ def test_filters_of_a_list_are_the_databases_business(manage, deployment):
     manage('instance', 'list', '--host', 'h', '--vm-state', 'error',
            '--name', 'n')
     assert deployment.filters == {
-        'host': 'h', 'vm_state': 'error', 'name': 'n'}
+        'host': 'h', 'vm_state': 'error', 'name': 'n', 'deleted': False}
 
 
 def test_of_all_hosts_the_emptiest_gets_a_new_instance(manage, deployment):
