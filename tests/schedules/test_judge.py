@@ -325,7 +325,7 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
         [LOGGED] if 'events' in sql else guest_claims)
     return types.SimpleNamespace(
         judge=scene.judge, machines=[scene.machine], processes=[],
-        clocks=clocks.Clocks(scene.judge),
+        clocks=clocks.Clocks(scene.judge), consumers=None,
         cluster=types.SimpleNamespace(primary=primary))
 
 
