@@ -17,6 +17,7 @@ from tests.schedules import machines
 from tests.schedules import own
 from tests.schedules import reads
 from tests.schedules import rows
+from tests.schedules import storage
 from tests.schedules import threads
 from tests.schedules import tokens
 from tests.schedules import weather
@@ -31,7 +32,8 @@ class Cell:
     """
 
     def __init__(self, seed, folder, template, hosts=2, conductors=1,
-                 replicas=1, jitter=0.02, has_consumers=False):
+                 replicas=1, jitter=0.02, has_consumers=False,
+                 has_volumes=False):
         self.folder = folder
         os.makedirs(folder)
         hub.running = here = own.Hub(seed, jitter)
@@ -53,6 +55,7 @@ class Cell:
         self.consumers = (consumers.Consumers(self) if has_consumers
                           else None)
         self.tokens = tokens.Tokens(self) if has_consumers else None
+        self.storage = storage.Storage(self, seed) if has_volumes else None
         self.outside = self.process('outside')
         for place in range(replicas):
             here.spawn(self.outside, self.cluster.replicate, place,
@@ -134,6 +137,8 @@ class Cell:
             self.rows.committed(server.rows(rows.QUERY))
             if self.tokens is not None:
                 self.tokens.committed(server)
+        if self.storage is not None and commit.touches('volume_usage'):
+            self.storage.committed(server)
         if commit.touches('services'):
             self._judge_services(server.rows(
                 'SELECT host, boot_id, heartbeat FROM services'))

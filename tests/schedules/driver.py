@@ -7,6 +7,7 @@ from computed import exception
 from computed.virt import memory
 from tests.schedules import hub
 from tests.schedules import judge
+from tests.schedules import storage
 
 
 class Driver(memory.MemoryDriver):
@@ -30,6 +31,17 @@ class Driver(memory.MemoryDriver):
 
     def get_instance(self, uuid):
         return self._look(lambda: super(Driver, self).get_instance(uuid))
+
+    def block_counters(self, uuids=None):
+        if self._cell.storage is not None:
+            self._cell.storage.before_look(self.machine, uuids)
+        return self._look(lambda: super(Driver, self).block_counters(uuids))
+
+    def attach_volume(self, claim, volume):
+        storage.act(self, 'attach_volume', claim, volume)
+
+    def detach_volume(self, claim, volume_id):
+        storage.act(self, 'detach_volume', claim, volume_id)
 
     def _look(self, call):
         weather = self._cell.weather

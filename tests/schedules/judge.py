@@ -250,6 +250,10 @@ class Judge:
             self._ensure_may_start(guest, act)
         self._note(guest, act, state, failed)
 
+    def ended(self, act):
+        """An act has ended that leaves the guest on or off as it was."""
+        self._under_way.pop((act.host[0], act.uuid), None)
+
     def _note(self, guest, act, state, failed):
         """Note which request this act was for, and what is right now."""
         for request in guest.requests:

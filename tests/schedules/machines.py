@@ -26,6 +26,7 @@ from computed.virt import memory_guests
 from tests.schedules import driver
 from tests.schedules import hub
 from tests.schedules import judge
+from tests.schedules import storage
 
 # Shorter than usual, so that much happens in a minute.
 OPTIONS = {
@@ -152,8 +153,12 @@ class Machine:
         process = self.process = self.cell.process(
             f'{self.name}.{self.lives}', self)
         process.wall, process.locks = self.wall, []
+        conf = make_conf(f'{self.host}@{self.name}', self.state_path)
+        conf.set_override(
+            'volume_usage_poll_interval',
+            storage.INTERVAL if self.cell.storage else 0, 'tasks')
         service = self.service = host_service.HostService(
-            make_conf(f'{self.host}@{self.name}', self.state_path),
+            conf,
             surroundings=self._surroundings(process))
         service.end = lambda failure=None: self._end(process, failure)
         hub.running.spawn(process, self._run, process, name='start')

@@ -110,6 +110,24 @@ ALL = {
     'what runs and nobody remembers is ended': Mutation(
         'operations/recover.py', '    _hold_unknown(manager, instances)\n',
         '', 'former-forgotten'),
+    # volumes
+    'a row of usage replaces any older one': Mutation(
+        'db/engine/upsert.py',
+        '        return (mine[guard] > there[guard] if base is None\n'
+        '                else mine[base] == there[guard])\n',
+        '        return mine[guard] > there[guard]\n', 'volumes'),
+    'all that a counter shows is new': Mutation(
+        'usage/increments.py', '    return tuple(new - old for new, old in '
+        'zip(\n        taken.values, last.values, strict=True))\n',
+        '    return taken.values\n', 'volumes'),
+    'an attachment ends before its guest has lost it': Mutation(
+        'operations/volumes.py', '    # An absent guest has nothing',
+        '    _record(manager, claim, volume_id, None)\n'
+        '    # An absent guest has nothing', 'volumes'),
+    'an instance that is deleted keeps its volumes': Mutation(
+        'db/cell/claims/claim.py',
+        '                attachments.end_all(context, found.uuid)\n',
+        '                pass\n', 'volumes'),
     # the action log
     'an act is not logged': Mutation(
         'db/cell/history/events.py', '    if found:\n', '    if not found:\n',

@@ -32,6 +32,7 @@ class Profile:
     :ivar consumers: whether somebody listens to notifications, and users use
         consoles
     :ivar deletes: how often a user deletes, soon or at once
+    :ivar volumes: whether users have volumes
     """
 
     names: tuple
@@ -51,6 +52,7 @@ class Profile:
     script: tuple = ()
     consumers: bool = False
     deletes: float = 0.06
+    volumes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Plan:
     script: tuple = ()
     consumers: bool = False
     deletes: float = 0.06
+    volumes: bool = False
 
 
 # One host, a quarter of the work, a short rest.
@@ -88,10 +91,16 @@ _ECHOES = {**_DENSE, 'thinks': 0.5, 'strength': 5.0,
 _FULL = {'conductors': (2,), 'replicas': (2,)}
 
 PROFILES = {
-    'swarm': Profile(faults.ALL, chance=0.3, consumers=True),
-    'full': Profile(faults.ALL, chance=0.3, consumers=True, **_FULL),
-    'short': Profile(faults.ALL, chance=0.3, consumers=True, **_SHORT),
+    'swarm': Profile(faults.ALL, chance=0.3, consumers=True, volumes=True),
+    'full': Profile(faults.ALL, chance=0.3, consumers=True, volumes=True,
+                    **_FULL),
+    'short': Profile(faults.ALL, chance=0.3, consumers=True, volumes=True,
+                     **_SHORT),
     'quiet': Profile(()),
+    # Users attach and detach all the time, and hosts end in between.
+    'volumes': Profile(
+        ('crash_host', 'lose_reply', 'slow', 'lag', 'twice'), chance=0.5,
+        volumes=True, **_WITH_REPLICAS),
     'failovers': Profile(
         ('fail_over', 'switch_over', 'db_restart', 'crash_conductor',
          'lose_commit', 'cut_db', 'wrong_database'), chance=0.6,
@@ -177,5 +186,4 @@ def plan(seed):
                 profile.least_calm, draw.choice(profile.rates),
                 draw.choice(profile.jitters), profile.strength,
                 profile.slow_at, profile.thinks, profile.script,
-                profile.consumers,
-                profile.deletes)
+                profile.consumers, profile.deletes, profile.volumes)

@@ -12,7 +12,8 @@ INVARIANTS = {
     'I5 agreement': ('guest at the end',), 'I6 claims': ('verdict',),
     'I6 one life': ('host taken',), 'I7 requests': ('request:',),
     'I8 errors': ('verdict',), 'I9 told': ('told',),
-    'I10 consoles': ('token:',)}
+    'I10 consoles': ('token:',),
+    'I12 volumes': ('volume', 'usage')}
 # A run of so many schedules must have looked at everything.
 ENOUGH = 50
 

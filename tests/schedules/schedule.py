@@ -49,7 +49,7 @@ def run(seed, plan, folder):
     cell = cell_module.Cell(
         seed, os.path.join(folder, seed), os.path.join(folder, 'template'),
         plan.hosts, plan.conductors, plan.replicas, plan.jitter,
-        plan.consumers)
+        plan.consumers, plan.volumes)
     here = hub.running
     here.tell(str(plan))
     try:

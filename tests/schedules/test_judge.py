@@ -325,7 +325,8 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
         [LOGGED] if 'events' in sql else guest_claims)
     return types.SimpleNamespace(
         judge=scene.judge, machines=[scene.machine], processes=[],
-        clocks=clocks.Clocks(scene.judge), consumers=None,
+        clocks=clocks.Clocks(scene.judge),
+        consumers=None, tokens=None, storage=None,
         cluster=types.SimpleNamespace(primary=primary))
 
 

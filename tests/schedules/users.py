@@ -11,6 +11,7 @@ from computed.objects import instance as instance_obj
 from computed.rpc import hostapi
 from tests.schedules import hub
 from tests.schedules import judge
+from tests.schedules import storage
 
 # What a user does with an instance, by how often.
 ACTIONS = ('stop', 'stop', 'start', 'start', 'reboot', 'reboot_hard',
@@ -34,6 +35,8 @@ class User:
         self._machine = cell.machines[number % len(cell.machines)]
         self._process = cell.process(f'u{number}')
         self._guest, self._thinks, self._deletes = None, thinks, deletes
+        self._volume = storage.UsersVolume(
+            cell, seed, number, self._machine, self._ask)
         self.leaves = False
 
     def start(self):
@@ -52,6 +55,9 @@ class User:
                     guest.wishes == {judge.DELETED} and
                     self._random.random() < 0.2):
                 self._create()
+                continue
+            if self._volume.wanted():
+                self._volume.use(self._hosts, guest)
                 continue
             action = (self._random.choice(judge.DELETES)
                       if self._random.random() < self._deletes else

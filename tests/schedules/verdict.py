@@ -31,6 +31,10 @@ def problems(cell):
     yield from _deleted(cell, rows, serving)
     yield from _lives(cell.machines, cell.judge.moved)
     machines = collections.Counter(machine.host for machine in cell.machines)
+    if cell.storage is not None:
+        yield from cell.storage.problems([
+            machine for machine in serving.values()
+            if machines[machine.host] == 1])
     for guest in cell.judge.guests.values():
         row = rows.get(guest.uuid)
         # If another machine has the host now, the guest is not there.
