@@ -122,6 +122,10 @@ SCENARIOS = {
     '_poll_bandwidth_usage': _task(
         {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
         '_poll_bandwidth_usage'),
+    **{name: _task(
+        {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
+        name) for name in ('_cleanup_expired_console_auth_tokens',
+                           '_sync_scheduler_instance_info')},
     '_poll_volume_usage': dataclasses.replace(_task(
         {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
         '_poll_volume_usage'), volume=states.ATTACHED),
