@@ -33,6 +33,7 @@ from computed.tasks import resources
 from computed.tasks import scheduler_info
 from computed.tasks import volume_usage
 from computed.tasks.power_states import task as power_states
+from computed.tasks.time_outs import task as time_outs
 from computed.usage import database_time
 from computed.usage import meter
 from computed.usage import volumes as volume_meter
@@ -65,6 +66,8 @@ class ComputeManager:
 
     _sync_power_states = power_states.sync_power_states
     update_available_resource = resources.update_available_resource
+    _check_instance_build_time = time_outs.check_instance_build_time
+    _poll_rebooting_instances = time_outs.poll_rebooting_instances
     _poll_bandwidth_usage = bandwidth.poll_bandwidth_usage
     _poll_volume_usage = volume_usage.poll_volume_usage
     _cleanup_expired_console_auth_tokens = (

@@ -59,6 +59,7 @@ class Claims:
     :ivar registration: whether this run is registered for its host
     :ivar journal: the claims whose end the primary has not acknowledged
     :ivar in_hand: ids of the claims that this run requests or holds
+    :ivar acting: those that it holds, by id
     :ivar unwritten: the ends that could not be journaled, by claim id
     :ivar settled: what the primary must have of the instances of this host
     :ivar seen: what this host has seen of the database
@@ -79,6 +80,7 @@ class Claims:
         self.registration = virt_claim.Registration()
         self.journal = entries
         self.in_hand: set[str] = set()
+        self.acting: dict[str, virt_claim.Claim] = {}
         self.unwritten: dict[str, journal.Entry] = {}
 
     # -- asking
@@ -174,10 +176,11 @@ class Claims:
             if kinds.of(row) == kinds.INSTANCE:
                 self.settled.granted(
                     row, entry.claim_id, self._incarnation(context))
-        return virt_claim.Claim(
+        claim = self.acting[entry.claim_id] = virt_claim.Claim(
             entry.claim_id, entry.operation, rows[0] if rows else None,
             self.owner, guest=guest, about=entry.about, rows=tuple(rows),
             registration=self.registration)
+        return claim
 
     def begin(self, operation: str,
               rows: abc.Sequence[journal.Row],
@@ -228,6 +231,43 @@ class Claims:
         self.journal.forget(claim_id)
         self.unwritten.pop(claim_id, None)
         self.in_hand.discard(claim_id)
+        self.acting.pop(claim_id, None)
+
+    # -- interrupting
+
+    def interrupt(self, context: Context, claim: virt_claim.Claim,
+                  reason: exception.ComputedError,
+                  expected: abc.Mapping[str, object],
+                  **values: object) -> None:
+        """Tell an act under a claim of this run to end, and record it.
+
+        The claim goes on: the act may still have its effect. Its thread ends
+        the claim when the act returns, and writes what became of it.
+
+        :param reason: what becomes its fault
+        :param expected: every fact that the decision rested on
+        :param values: columns to write now
+        :raises computed.exception.ClaimLost: the act has ended meanwhile, or
+            a fact no longer holds
+        :raises computed.exception.OutcomeUnknown: no answer; the act goes on
+        """
+        what = claim.interruption
+        with what.lock:
+            if what.over or what.reason or not claim.live:
+                raise exception.ClaimLost(
+                    uuid=claim.uuid, operation='interrupt')
+            row = kinds.Wanted(kinds.INSTANCE, claim.uuid, expected, values,
+                               reason=str(reason))
+            try:
+                granted = repeated(lambda: grant_obj.Grant.amend_claim(
+                    context.tolerating_lag(False), claim.claim_id,
+                    self.claim_owner, 'interrupt',
+                    row.request(self.owner.host, None)))
+            except UNCERTAIN:
+                what.unknown = True
+                raise
+            claim.amended(granted.rows[0])
+            what.reason = reason
 
     # -- ending
 
@@ -254,17 +294,19 @@ class Claims:
         for row in claim.rows:
             if row.uuid not in values:
                 self.settled.released(row.uuid, claim.claim_id)
-        entry = journal.Entry(claim.claim_id, claim.operation, tuple(
-            kinds.ended(row, values) for row in claim.rows) or (
-                journal.Row(kinds.GUEST, claim.uuid, self.owner.host, {}),))
+        rows = [kinds.ended(row, values) for row in claim.rows]
+        if claim.interruption.unknown:
+            rows = [dataclasses.replace(row, revision=None) for row in rows]
+        entry = journal.Entry(claim.claim_id, claim.operation, tuple(rows) or (
+            journal.Row(kinds.GUEST, claim.uuid, self.owner.host, {}),))
         self._keep_end(entry)
         try:
             found = self.tell(context, entry)
         except NOT_NOW as error:
-            LOG.warning('The end of %(operation)s of instance %(uuid)s is '
-                        'not recorded yet: %(error)s',
-                        {'operation': entry.operation, 'uuid': entry.uuid,
-                         'error': error})
+            LOG.warning('The end of %(operation)s of instance %(instance)s '
+                        'is not recorded yet: %(error)s',
+                        {'operation': entry.operation,
+                         'instance': claim.label, 'error': error})
             return None
         return next((row for row in found if row.uuid == claim.uuid), None)
 
@@ -313,9 +355,10 @@ class Claims:
             self.journal.write(entry)
         except OSError as error:
             self.unwritten[entry.claim_id] = entry
-            LOG.error('The end of %(operation)s of instance %(uuid)s could '
-                      'not be journaled: %(error)s',
-                      {'operation': entry.operation, 'uuid': entry.uuid,
+            LOG.error('The end of %(operation)s of instance %(instance)s '
+                      'could not be journaled: %(error)s',
+                      {'operation': entry.operation,
+                       'instance': self.settled.label(entry.uuid),
                        'error': error})
 
 

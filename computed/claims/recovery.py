@@ -43,10 +43,11 @@ def replay(asker: claims.Claims, context: claims.Context) -> set[str]:
         except (exception.WriteConflict, *claims.UNANSWERED):
             raise
         except Exception as error:      # the others must be told too
-            LOG.warning('The end of %(operation)s of instance %(uuid)s '
+            LOG.warning('The end of %(operation)s of instance %(instance)s '
                         'cannot be recorded: %(error)s',
                         {'operation': entry.operation,
-                         'uuid': entry.uuid, 'error': error})
+                         'instance': asker.settled.label(entry.uuid),
+                         'error': error})
     return told
 
 
@@ -151,12 +152,13 @@ def release_orphaned(asker: claims.Claims, context: claims.Context,
             if fresh.claim_id != instance.claim_id:
                 continue
             LOG.warning('Instance %s was claimed by a request that had '
-                        'been given up; releasing it.', instance.name)
+                        'been given up; releasing it.', instance.label)
             let_go(asker, context, instance)
         except (exception.ClaimLost, exception.InstanceNotFound,
                 exception.NotJournaled, *claims.NOT_NOW) as error:
-            LOG.info('Instance %(name)s is left to the next pass: '
-                     '%(error)s', {'name': instance.name, 'error': error})
+            LOG.info('Instance %(instance)s is left to the next pass: '
+                     '%(error)s',
+                     {'instance': instance.label, 'error': error})
 
 
 def release_guests(asker: claims.Claims, context: claims.Context) -> None:
@@ -206,7 +208,7 @@ def release_former(asker: claims.Claims, context: claims.Context,
             LOG.warning(
                 'Instance %s is claimed by a former service of this host, '
                 'and cannot be looked at here. It is left alone.',
-                rows[0].name)
+                rows[0].label)
             continue
         _end_former(asker, context, rows[0], {
             row.uuid: values for row in rows
@@ -224,9 +226,9 @@ def _end_former(asker: claims.Claims, context: claims.Context,
         let_go(asker, context, instance, done)
     except exception.ClaimLost:
         return      # the service that holds it has another host
-    LOG.warning('Instance %(name)s was claimed by a former service of this '
-                'host; %(end)s.', {
-                    'name': instance.name,
+    LOG.warning('Instance %(instance)s was claimed by a former service of '
+                'this host; %(end)s.', {
+                    'instance': instance.label,
                     'end': 'what was begun is done' if done else
                     'the claim is released'})
 

@@ -10,6 +10,7 @@ from computed import clock
 from computed import exception
 from computed import files
 from computed import states
+from computed.logs import named
 from computed.logs import seldom
 from computed.virt import claim as virt_claim
 
@@ -177,7 +178,9 @@ class Store:
         except (OSError, ValueError) as error:
             # The file has what was known earlier, which does no harm.
             self._lines.warn('What is known of instance %s could not be '
-                             'written: %s', uuid, error)
+                             'written: %s',
+                             named.instance(one.name if one else '', uuid),
+                             error)
 
     def _read(self, uuid: str) -> Remembered | None:
         """Return what the file of an instance has; None: nothing of ours.

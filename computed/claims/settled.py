@@ -19,6 +19,7 @@ from oslo_log import log as logging
 from computed import clock as clock_module
 from computed import metrics
 from computed.claims import remembered
+from computed.logs import named
 from computed.objects import arguments
 from computed.objects import instance as instance_obj
 from computed.virt import claim as virt_claim
@@ -52,6 +53,11 @@ class Settled:
     def get(self, uuid: str) -> Remembered | None:
         """Return what is remembered of an instance, or None."""
         return self._all.get(uuid)
+
+    def label(self, uuid: str) -> str:
+        """Return what a log line calls an instance."""
+        one = self.get(uuid)
+        return named.instance(one.name if one else '', uuid)
 
     def held(self) -> dict[str, Remembered]:
         """Return the instances that are held."""
@@ -223,7 +229,7 @@ class Settled:
                     self._put(row.uuid, dataclasses.replace(
                         one, regressed=None))
                     LOG.info('Instance %s is no longer held: the database '
-                             'has its record again.', one.name)
+                             'has its record again.', row.label)
 
     def review_all(self, rows: typing.Any, as_of: float) -> None:
         """Compare all rows of the host, and hold those that are missing.

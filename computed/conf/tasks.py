@@ -9,6 +9,20 @@ How often each periodic task of a host runs, in seconds, and how much it may
 change. An interval of 0 turns the task off.
 """)
 
+
+
+def _mode(name: str, what: str) -> cfg.Opt:
+    """Return the option that says what a task may change."""
+    return cfg.StrOpt(
+        name, default='enforce', mutable=True,
+        choices=[('enforce', f'end {what}'),
+                 ('observe', 'only count and log them'),
+                 ('off', 'do not run')],
+        help=f"""
+What is done with {what}.
+""")
+
+
 OPTS = [
     cfg.IntOpt('sync_power_state_interval', default=600, mutable=True,
                help="""
@@ -44,6 +58,45 @@ How many instances that differ are checked and repaired at the same time.
                help="""
 What to do with a guest that runs although its instance is recorded as stopped.
 """),
+    cfg.IntOpt('build_time_check_interval', default=60, mutable=True,
+               help="""
+Seconds between two checks whether a build of this host takes too long. 0 turns
+the check off.
+
+Related options:
+
+* ``instance_build_timeout``
+"""),
+    cfg.IntOpt('instance_build_timeout', min=0, default=0, mutable=True,
+               help="""
+Seconds after which a build becomes an error. They count from when this host
+begins it, by the clock of the database. 0 means that a build may take any
+time.
+
+The instance is in the state error at once. Its guest is removed as soon as the
+driver returns, and only then can something else be done to the instance.
+"""),
+    _mode('instance_build_timeout_mode', 'builds that take too long'),
+    cfg.IntOpt('rebooting_poll_interval', default=60, mutable=True,
+               help="""
+Seconds between two checks whether a soft reboot of this host takes too long. 0
+turns the check off.
+
+Related options:
+
+* ``reboot_timeout``
+"""),
+    cfg.IntOpt('reboot_timeout', min=0, default=0, mutable=True, help="""
+Seconds after which a soft reboot becomes a hard one: the guest is not waited
+for any more. They count from when this host begins it, by the clock of the
+database. 0 means that a soft reboot is left alone. If the hard reboot fails,
+the instance becomes an error.
+
+Related options:
+
+* ``[virt] shutdown_timeout``
+"""),
+    _mode('reboot_timeout_mode', 'soft reboots that take too long'),
     cfg.IntOpt('update_resources_interval', default=60, mutable=True,
                help="""
 Seconds between two updates of the resources of this host: how much it has,

@@ -32,6 +32,10 @@ class InstanceInWrongState(ComputedError):
 `computed-manage instance show {instance}` shows its state."""
 
 
+class TookTooLong(ComputedError):
+    """It took longer than {seconds} s, as [tasks] {option} allows."""
+
+
 class InstanceRegressed(ComputedError):
     """Instance {instance} is held, and nothing is done to it: the database \
 says {vm_state}, but its host has recorded {settled} since. Was an old backup \

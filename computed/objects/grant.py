@@ -100,6 +100,15 @@ class Grant(base.ComputedObject):
 
     @classmethod
     @base.remotable
+    def amend_claim(cls, context: computed_context.RequestContext,
+                    claim_id: arguments.Uuid, owner: arguments.Owner,
+                    operation: str, row: arguments.WantedRow) -> typing.Self:
+        """See :func:`computed.db.cell.claims.amended.amend`."""
+        return cls._of(context, db.claims.amended.amend(
+            context, claim_id, owner, operation, row))
+
+    @classmethod
+    @base.remotable
     def adopt_claim(cls, context: computed_context.RequestContext,
                     uuid: str, old_claim_id: str,
                     service_id: arguments.DamagedId, claim_id: arguments.Uuid,

@@ -9,6 +9,7 @@ from computed import context as computed_context
 from computed import exception
 from computed.db import cell as db
 from computed.db import engine
+from computed.logs import named
 from computed.objects import arguments
 from computed.objects import base
 from computed.objects import host as host_obj
@@ -53,6 +54,11 @@ class Instance(base.ComputedObject):
         'settled_claim_id': fields.StringField(nullable=True),
         'damaged': fields.ListOfStringsField(),
     }
+
+    @property
+    def label(self) -> str:
+        """Return what a log line calls it."""
+        return named.instance(self.name, self.uuid)
 
     @base.remotable_read
     def get_by_uuid(cls, context: computed_context.RequestContext,

@@ -16,6 +16,10 @@ def _build(manager: operation.Manager,
             **operation.observed(manager, claim.uuid)}
 
 
+def _undo(manager: operation.Manager, claim: operation.Claim) -> None:
+    manager.driver.destroy(claim)
+
+
 def _delete(manager: operation.Manager,
             claim: operation.Claim) -> operation.Values:
     with meter.last_look(manager, claim):
@@ -27,5 +31,6 @@ def _delete(manager: operation.Manager,
 
 BUILD = operation.Operation(
     'build', (states.BUILDING,), states.SPAWNING, _build,
-    failed_state=states.ERROR, granted={'build_started_at': states.NOW})
+    failed_state=states.ERROR,
+    undo=_undo, granted={'build_started_at': states.NOW})
 DELETE = operation.Operation('delete', (), states.DELETING, _delete)

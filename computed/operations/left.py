@@ -52,7 +52,7 @@ def _accept(manager: operation.Manager, row: typing.Any) -> None:
         if one is not None and one.held and one.precedes(row):
             settled.accept(row, row.origin and row.origin.incarnation)
             LOG.warning('Instance %s is not held any more: it was deleted '
-                        'while this host was away.', row.name)
+                        'while this host was away.', row.label)
 
 
 def begin(manager: operation.Manager, context: operation.Context) -> int:
@@ -82,11 +82,11 @@ def begin(manager: operation.Manager, context: operation.Context) -> int:
         except (exception.Frozen, *claims.UNANSWERED):
             raise
         except exception.ComputedError as error:
-            LOG.info('The guest of deleted instance %(name)s is left to the '
-                     'next pass: %(error)s',
-                     {'name': row.name, 'error': error})
+            LOG.info('The guest of deleted instance %(instance)s is left to '
+                     'the next pass: %(error)s',
+                     {'instance': row.label, 'error': error})
         else:
             LOG.warning('Instance %s was deleted while this host was away; '
-                        'destroying its guest.', row.name)
+                        'destroying its guest.', row.label)
             begun += 1
     return begun

@@ -49,6 +49,8 @@ class Operation:
     :ivar facts: further facts that must hold; by default the instance must
         not be deleted
     :ivar granted: columns to write with the claim, besides the task_state
+    :ivar undo: ``undo(manager, claim)`` is called if it was interrupted and
+        the driver has done it all the same; None: then it is done
     :ivar takes: the seconds that it may take beyond the deadline of a call
     :ivar about: what it is about beside the instance, such as the uuid of a
         volume; the claim has it, also after a crash
@@ -63,6 +65,7 @@ class Operation:
     facts: abc.Mapping[str, object] = dataclasses.field(default_factory=dict)
     granted: abc.Mapping[str, object] = dataclasses.field(
         default_factory=dict)
+    undo: abc.Callable[[Manager, Claim], None] | None = None
     takes: abc.Callable[[Manager], float] = _nothing
     about: str | None = None
     reason: str | None = None
@@ -193,12 +196,12 @@ def finish(manager: Manager, context: Context, operation: Operation,
     try:
         carry_out(manager, context, operation, claim, held)
     except exception.ComputedError as error:
-        LOG.warning('Could not %(operation)s instance %(uuid)s: %(error)s',
-                    {'operation': operation.name, 'uuid': claim.uuid,
-                     'error': error})
+        LOG.warning('Could not %(operation)s instance %(instance)s: '
+                    '%(error)s', {'operation': operation.name,
+                                  'instance': claim.label, 'error': error})
     except Exception:
-        LOG.exception('Could not %(operation)s instance %(uuid)s.',
-                      {'operation': operation.name, 'uuid': claim.uuid})
+        LOG.exception('Could not %(operation)s instance %(instance)s.',
+                      {'operation': operation.name, 'instance': claim.label})
 
 
 def carry_out(manager: Manager, context: Context, operation: Operation,
@@ -224,7 +227,7 @@ def carry_out(manager: Manager, context: Context, operation: Operation,
         unless_started.push(held)
         seconds = operation.takes(manager)
         unless_started.pop_all()
-    return manager.calls.act(f'{operation.name} of {claim.uuid}', job,
+    return manager.calls.act(f'{operation.name} of {claim.label}', job,
                              seconds)
 
 
@@ -235,32 +238,38 @@ def perform(manager: Manager, context: Context, operation: Operation,
 
     :param driver_done: called between the two
     """
-    values = outcome(manager, operation, claim)
+    values, fault = outcome(manager, operation, claim)
     driver_done()
-    return Ended(manager.claims.settle(context, claim, **values),
-                 values['fault'])
+    return Ended(manager.claims.settle(context, claim, **values), fault)
 
 
 def outcome(manager: Manager, operation: Operation,
-            claim: Claim) -> Values:
-    """Act under ``claim``; return what to settle it with."""
-    name = claim.instance.name
+            claim: Claim) -> tuple[Values, str | None]:
+    """Act under ``claim``.
+
+    :returns: what to settle it with, and why it failed or None
+    """
+    fault = None
     try:
         values = {'fault': None, **operation.act(manager, claim)}
-        LOG.info('Instance %(name)s: %(operation)s done.',
-                 {'name': name, 'operation': operation.name})
+        reason = claim.interruption.close()
+        if reason and operation.undo:
+            operation.undo(manager, claim)
+            raise reason
+        LOG.info('Instance %(instance)s: %(operation)s done.',
+                 {'instance': claim.label, 'operation': operation.name})
     # Every error, even SystemExit: the instance must not stay claimed.
     except BaseException as error:
         level = (LOG.warning if isinstance(error, exception.ComputedError)
                  else LOG.exception)
-        level('Instance %(name)s: %(operation)s failed: %(error)s',
-              {'name': name, 'operation': operation.name,
+        level('Instance %(instance)s: %(operation)s failed: %(error)s',
+              {'instance': claim.label, 'operation': operation.name,
                'error': error_text(error)})
-        values = {'fault': f'{operation.name}: {error_text(error)}',
-                  **observed(manager, claim.uuid)}
-        if operation.failed_state:
-            values['vm_state'] = operation.failed_state
-    return {'task_state': None, **values}
+        fault = f'{operation.name}: {error_text(error)}'
+        values = {'fault': fault, **observed(manager, claim.uuid)}
+        if operation.failed_state or claim.interruption.close():
+            values['vm_state'] = operation.failed_state or states.ERROR
+    return {'task_state': None, **values}, fault
 
 
 def observed(manager: Manager, uuid: str) -> Values:
@@ -271,8 +280,9 @@ def observed(manager: Manager, uuid: str) -> Values:
     except exception.GuestNotFound:
         return {'power_state': states.NOSTATE}
     except BaseException as error:      # a driver may raise anything
-        LOG.warning('Instance %(uuid)s cannot be looked at: %(error)s',
-                    {'uuid': uuid, 'error': error_text(error)})
+        LOG.warning('Instance %(instance)s cannot be looked at: %(error)s',
+                    {'instance': manager.claims.settled.label(uuid),
+                     'error': error_text(error)})
         return {}
 
 

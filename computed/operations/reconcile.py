@@ -12,6 +12,7 @@ from computed import exception
 from computed import states
 from computed.claims import kinds
 from computed.claims import remembered
+from computed.logs import named
 from computed.objects import instance as instance_obj
 from computed.operations import operation
 
@@ -44,9 +45,9 @@ def reconcile(manager: operation.Manager, context: operation.Context,
             settled.accept(row, row.origin and row.origin.incarnation)
         else:
             settled.forget(uuid)
-    LOG.warning('Instance %(name)s is not held any more: an operator has '
+    LOG.warning('Instance %(instance)s is not held any more: an operator has '
                 'decided for its %(kept)s.',
-                {'name': one.name,
+                {'instance': named.instance(one.name, uuid),
                  'kept': 'guest' if keep_guest else 'record'})
 
 

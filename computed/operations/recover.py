@@ -27,11 +27,13 @@ def _ending_interrupted(manager: operation.Manager,
                         claim: operation.Claim) -> operation.Values:
     """Take over the guest if it runs; else remove what there is of it.
 
-    Nobody else would: an instance in the state ``error`` is left alone.
+    Nobody else would: an instance in the state ``error`` is left alone. One
+    that has this state already was told to end, because it took too long.
     """
     try:
-        built = manager.driver.get_instance(
-            claim.uuid).power_state in states.ON
+        built = (claim.instance.vm_state != states.ERROR and
+                 manager.driver.get_instance(
+                     claim.uuid).power_state in states.ON)
     except exception.DriverError:
         built = False
     if built:
@@ -233,7 +235,7 @@ def _end_claim(manager: operation.Manager, context: operation.Context,
             manager.claims, context, instance, 'recover'))
         return
     LOG.warning('Instance %s has a claim that this service does not know '
-                'of; releasing it.', instance.name)
+                'of; releasing it.', instance.label)
     recovery.let_go(manager.claims, context, instance)
 
 
@@ -251,7 +253,7 @@ def _finish_in_time(manager: operation.Manager, context: operation.Context,
                       row.task_state in UNFINISHED}
             driver_done()
             manager.claims.settle_all(context, claim, values)
-    manager.calls.act(f'recovery of {claim.uuid}', job,
+    manager.calls.act(f'recovery of {claim.label}', job,
                       manager.conf.virt.shutdown_timeout)
 
 
@@ -259,10 +261,10 @@ def _finished(manager: operation.Manager,
               claim: operation.Claim) -> operation.Values:
     """Finish what was begun on one instance; return what to settle."""
     unfinished = UNFINISHED[claim.instance.task_state]
-    LOG.info('Instance %(name)s: finishing %(operation)s, interrupted by '
+    LOG.info('Instance %(instance)s: finishing %(operation)s, interrupted by '
              'the end of the service.',
-             {'name': claim.instance.name, 'operation': unfinished.name})
-    return operation.outcome(manager, unfinished, claim)
+             {'instance': claim.label, 'operation': unfinished.name})
+    return operation.outcome(manager, unfinished, claim)[0]
 
 
 def _end_build(manager: operation.Manager, context: operation.Context,
@@ -275,8 +277,8 @@ def _end_build(manager: operation.Manager, context: operation.Context,
     except claims.UNANSWERED:
         raise       # the caller tries again
     except exception.ComputedError as error:
-        LOG.info('Instance %(name)s is left as it is: %(error)s',
-                 {'name': instance.name, 'error': error})
+        LOG.info('Instance %(instance)s is left as it is: %(error)s',
+                 {'instance': instance.label, 'error': error})
         return
     held = contextlib.ExitStack()
     held.enter_context(manager.claims.held(context, claim))

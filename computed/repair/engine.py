@@ -203,8 +203,8 @@ class Pass:
             if verdict.warning:
                 warnings[row.uuid] = verdict.warning
                 if before.get(row.uuid) != verdict.warning:
-                    LOG.warning('Instance %(name)s %(warning)s',
-                                {'name': row.name,
+                    LOG.warning('Instance %(instance)s %(warning)s',
+                                {'instance': row.label,
                                  'warning': verdict.warning})
         self.memory.warned = warnings
 

@@ -57,19 +57,20 @@ def repair_safely(manager: policy_module.Manager, context: claims.Context,
     if stopped.reason or manager.stopping.is_set() or (
             policy.mode(manager) != policy_module.ENFORCE):
         return REFUSED
+    act = interrupt if row.claim_id else repair
     try:
-        return repair(manager, context, policy, row, allowed)
+        return act(manager, context, policy, row, allowed)
     except (exception.Frozen, *claims.UNANSWERED) as error:
         stopped.reason = stopped.reason or error
     except exception.DatabaseFailed as error:
         stopped.count(error)
         manager.task_memory.of(policy.name).lines.warn(
-            'Instance %s could not be repaired: %s', row.name, error)
+            'Instance %s could not be repaired: %s', row.label, error)
     except exception.ComputedError as error:
-        LOG.warning('Instance %(name)s could not be repaired: %(error)s',
-                    {'name': row.name, 'error': error})
+        LOG.warning('Instance %(instance)s could not be repaired: %(error)s',
+                    {'instance': row.label, 'error': error})
     except Exception:
-        LOG.exception('Instance %s could not be repaired.', row.name)
+        LOG.exception('Instance %s could not be repaired.', row.label)
     return REFUSED
 
 
@@ -122,6 +123,36 @@ def repair(manager: policy_module.Manager, context: claims.Context,
     raise AssertionError        # nothing in the body is suppressed
 
 
+def interrupt(manager: policy_module.Manager, context: claims.Context,
+              policy: policy_module.Policy, row: policy_module.Row,
+              allowed: int | None) -> str:
+    """Tell an act of this service to end that takes too long.
+
+    The primary compares the facts when it records that, so the row is not
+    read again before.
+
+    :returns: see :func:`repair`
+    """
+    claim = manager.claims.acting.get(row.claim_id)
+    if claim is None:
+        return LOST
+    if allowed is not None and not manager.task_memory.of(
+            policy.name).hourly.take(allowed):
+        return REFUSED
+    how = policy.interruption(manager, row)
+    try:
+        manager.claims.interrupt(context, claim, how.reason, how.facts,
+                                 **how.values)
+    except exception.ClaimLost:
+        metrics.drift.labels(policy.name, 'false').inc()
+        return LOST
+    metrics.drift.labels(policy.name, 'confirmed').inc()
+    LOG.warning('Instance %(instance)s: %(operation)s is told to end: '
+                '%(reason)s', {'instance': claim.label, 'reason': how.reason,
+                               'operation': claim.operation})
+    return ACTED
+
+
 def _reasoned(wanted: list[kinds.Wanted],
               row: policy_module.Row) -> list[kinds.Wanted]:
     """Return the rows to claim, with where it looked wrong as the reason."""
@@ -136,8 +167,9 @@ def _reasoned(wanted: list[kinds.Wanted],
 def _announce(claim: operation.Claim, guest: driver.InstanceInfo | None,
               kind: str) -> None:
     fresh = claim.instance
-    LOG.info('Instance %(name)s is %(vm_state)s%(but)s: %(kind)s.',
-             {'name': fresh.name, 'vm_state': fresh.vm_state, 'kind': kind,
+    LOG.info('Instance %(instance)s is %(vm_state)s%(but)s: %(kind)s.',
+             {'instance': fresh.label, 'vm_state': fresh.vm_state,
+              'kind': kind,
               'but': '' if guest is None else ' but its guest is '
               f'{states.power_name(guest.power_state)}'})
 
@@ -176,6 +208,7 @@ def look_at(manager: policy_module.Manager,
         return None         # the log has it already
     except Exception as error:      # a driver may raise anything
         problem = operation.error_text(error)
-    LOG.warning('Instance %(uuid)s cannot be looked at: %(problem)s',
-                {'uuid': uuid, 'problem': problem})
+    LOG.warning('Instance %(instance)s cannot be looked at: %(problem)s',
+                {'instance': manager.claims.settled.label(uuid),
+                 'problem': problem})
     return None

@@ -50,6 +50,21 @@ class Verdict:
 
 
 @dataclasses.dataclass(frozen=True)
+class Interruption:
+    """How an act of this service that takes too long is told to end.
+
+    :ivar reason: why; it becomes the fault
+    :ivar facts: what the decision rests on
+    :ivar values: what is written at once; the act goes on until the driver
+        returns
+    """
+
+    reason: exception.ComputedError
+    facts: Mapping[str, object]
+    values: Mapping[str, object]
+
+
+@dataclasses.dataclass(frozen=True)
 class Look:
     """The rows and the guests of a host at one moment.
 
@@ -106,6 +121,17 @@ class Policy(abc.ABC):
 
     # -- what it may define
 
+    def is_left_out(self, manager: Manager, row: Row) -> bool:
+        """Return whether a row is no candidate, because it is in use."""
+        return bool(row.task_state or row.claim_id)
+
+    def interruption(self, manager: Manager, row: Row) -> Interruption:
+        """Return how to end the act under the claim on ``row``.
+
+        Only a policy needs it whose candidates may be in use.
+        """
+        raise NotImplementedError
+
     def mode(self, manager: Manager) -> str:
         """Return what the operator lets this task do now."""
         return (getattr(manager.conf.tasks, self.mode_option)
@@ -142,11 +168,11 @@ class Policy(abc.ABC):
                    look: Look) -> list[tuple[Row, Verdict]]:
         """Return the rows to repair, to record or to warn of.
 
-        Rows that an operation or a claim holds are left out.
+        Rows that an operation or a claim holds are usually left out.
         """
         found = []
         for row in look.rows:
-            if row.task_state or row.claim_id:
+            if self.is_left_out(manager, row):
                 continue
             guest = (look.snapshot.instances.get(row.uuid, ABSENT)
                      if look.snapshot else None)

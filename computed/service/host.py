@@ -276,9 +276,11 @@ class HostService:
                 uuid)
         except exception.ComputedError as error:
             self._lines.info('A lifecycle event of instance %s is left to '
-                             'the next pass: %s', uuid, error)
+                             'the next pass: %s',
+                             self.manager.claims.settled.label(uuid), error)
         except Exception:
-            LOG.exception('A lifecycle event of instance %s failed.', uuid)
+            LOG.exception('A lifecycle event of instance %s failed.',
+                          self.manager.claims.settled.label(uuid))
 
     def _serve(self) -> None:
         # The server has a transport of its own: when the broker is away, a

@@ -1,6 +1,5 @@
 """_reclaim_queued_deletes: delete for good what was soft-deleted long ago."""
 
-import datetime
 import typing
 
 from computed import context as computed_context
@@ -9,6 +8,7 @@ from computed import states
 from computed.operations import build
 from computed.operations import operation
 from computed.repair import engine
+from computed.repair import overdue
 from computed.repair import policy
 from computed.virt import driver
 
@@ -21,10 +21,8 @@ def is_due(row: typing.Any, now: float, interval: int) -> bool:
     :param now: the time of the database, in seconds since 1970
     :param interval: seconds for which it can be restored; 0: for ever
     """
-    deleted_at: datetime.datetime | None = row.deleted_at
-    return (row.vm_state == states.SOFT_DELETED and interval > 0 and
-            deleted_at is not None and
-            now - deleted_at.timestamp() > interval)
+    return (row.vm_state == states.SOFT_DELETED and
+            overdue.is_over(row.deleted_at, now, interval))
 
 
 class QueuedDeletes(policy.Policy):

@@ -239,6 +239,6 @@ def _harmless(claim: 'virt_claim.Claim') -> abc.Iterator[None]:
     try:
         yield
     except Exception as error:      # a driver may raise anything
-        LOG.warning('The last bytes of instance %(uuid)s are not counted or '
-                    'not recorded yet: %(error)s',
-                    {'uuid': claim.uuid, 'error': error})
+        LOG.warning('The last bytes of instance %(instance)s are not counted '
+                    'or not recorded yet: %(error)s',
+                    {'instance': claim.label, 'error': error})

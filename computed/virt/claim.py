@@ -1,15 +1,17 @@
 """The right to act on a guest, and the owner of a guest.
 
 The primary grants a claim to one host service at a time. A driver demands
-one for every change. This module imports nothing of ``computed`` but its
-exceptions, so that ``virt`` need not know how a claim is requested. Only
+one for every change. This module imports little of ``computed``, so that
+``virt`` need not know how a claim is requested. Only
 ``computed.claims.claims`` makes a :class:`Claim`; the lint step checks that.
 """
 
 import dataclasses
+import threading
 import typing
 
 from computed import exception
+from computed.logs import named
 
 # An object of computed.objects. Its fields exist at run time only.
 Row = typing.Any
@@ -41,6 +43,32 @@ class Registration:
     holds: bool = True
 
 
+class Interruption:
+    """Tells an act that takes too long to come to an end.
+
+    The act is done, or was interrupted: whoever takes ``lock`` first decides.
+
+    :ivar lock: held while it is decided, and while the row is written
+    :ivar reason: why the act shall end; None: it shall go on. A driver that
+        waits for a guest to obey stops waiting
+    :ivar over: whether the act has done its part, so that it is too late
+    :ivar unknown: whether the row may have been written, or may not
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.reason: exception.ComputedError | None = None
+        self.over = self.unknown = False
+
+    def close(self) -> exception.ComputedError | None:
+        """Let nobody interrupt from now on; return the reason."""
+        with self.lock:
+            # No schedule shows that it is needed: an instant later the claim
+            # is not live any more, and that is asked too.
+            self.over = True
+            return self.reason
+
+
 @dataclasses.dataclass
 class Claim:
     """The right to act on one guest, granted by the primary.
@@ -59,6 +87,7 @@ class Claim:
     :ivar whole: the claim that :meth:`of` was called on; None if this is it
     :ivar live: whether the claim is held; it ends once and for all
     :ivar registration: of the run of the service that got the claim
+    :ivar interruption: see there
     """
 
     claim_id: str
@@ -72,6 +101,8 @@ class Claim:
     live: bool = True
     registration: Registration = dataclasses.field(
         default_factory=Registration)
+    interruption: Interruption = dataclasses.field(
+        default_factory=Interruption)
 
     @property
     def uuid(self) -> str:
@@ -81,6 +112,12 @@ class Claim:
         if self.guest is None:
             raise ValueError(f'claim {self.claim_id} names no guest')
         return self.guest
+
+    @property
+    def label(self) -> str:
+        """Return what a log line calls the instance, or the guest."""
+        return (self.uuid if self.instance is None else
+                named.instance(self.instance.name, self.uuid))
 
     def of(self, instance: Row) -> 'Claim':
         """Return this claim as the right to act on another of its instances.
@@ -96,6 +133,12 @@ class Claim:
                 f'{instance.uuid}')
         return dataclasses.replace(self, instance=instance,
                                    whole=self.whole or self)
+
+    def amended(self, row: Row) -> None:
+        """Take the fresh row of the instance, which was written meanwhile."""
+        self.rows = tuple(
+            row if one is self.instance else one for one in self.rows)
+        self.instance = row
 
     def ensure_live(self) -> None:
         """Refuse to act after the claim has ended, or the registration.

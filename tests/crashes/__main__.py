@@ -134,7 +134,7 @@ class Bench:
             found = instance_obj.InstanceList.get_by_host(
                 context.new(), fixtures.HOST)
             begin = not self.scenario.asked or not successor or untouched
-            if successor or self.name != 'build_instance':
+            if successor or not self.scenario.building:
                 # Else it would be found unbuilt before it is to be built.
                 recover.recover(made, context.new(), list(found),
                                 lambda: None)

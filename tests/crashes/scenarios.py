@@ -3,13 +3,16 @@
 import dataclasses
 import typing
 
+from computed import clock
 from computed import context
 from computed import states
 from computed.claims import absence
 from computed.claims import kinds
+from computed.objects import console_token
 from computed.operations import operation
 from computed.operations import power
 from computed.operations import volumes
+from tests.support import waiting
 
 FIRST, SECOND, THIRD, GUEST, VOLUME = (
     f'0000000{number}-0000-4000-8000-000000000000' for number in range(1, 6))
@@ -33,6 +36,12 @@ class Scenario:
     deleted: bool = False
     volume: str | None = None
     options: dict = dataclasses.field(default_factory=dict)
+
+    @property
+    def building(self):
+        """Whether there is an instance to build."""
+        return any(state == states.BUILDING for state, _ in
+                   self.rows.values())
 
 
 # The instances were created long ago, and deleted then.
@@ -62,6 +71,22 @@ def _task(rows, guests, name, **options):
                     options=options)
 
 
+def _interrupted(act, method, task, option):
+    """The task runs while the driver is asked for the act."""
+    def run(manager):
+        manager.conf.set_override(option, 1, 'tasks')
+        manager.database_time.learn(clock.time() + 3600)
+        real = getattr(manager.driver, method)
+
+        def slow(*args):
+            getattr(manager, task)(context.new())
+            return real(*args)
+        setattr(manager.driver, method, slow)
+        getattr(manager, act)(context.new(), FIRST)
+        manager.workers.shutdown(wait=True)
+    return run
+
+
 def _record_resources(manager):
     manager.update_available_resource(context.new())
     manager.workers.shutdown(wait=True)
@@ -74,8 +99,17 @@ def _stop_both(manager):
         {'task_state': states.POWERING_OFF}) for uuid in (FIRST, SECOND)]
     claim = manager.claims.claim_all(ctxt, 'stop', wanted)
     manager.claims.settle_all(ctxt, claim, {
-        row.uuid: operation.outcome(manager, power.STOP, claim.of(row))
+        row.uuid: operation.outcome(manager, power.STOP, claim.of(row))[0]
         for row in claim.rows})
+
+
+def _clean_up_tokens(manager):
+    ctxt, token = context.new(), console_token.ConsoleToken
+    token.create(ctxt, FIRST, 64 * 'a', 1)
+    waiting.wait_for(lambda: token.get_expired(
+        context.new(), manager.host, use_slave=False), 10, 'its end')
+    manager._cleanup_expired_console_auth_tokens(ctxt)
+    assert token.get_by_hash(ctxt, 64 * 'a', use_slave=False) is None
 
 
 def _remove_guest(manager):
@@ -122,13 +156,24 @@ SCENARIOS = {
     '_poll_bandwidth_usage': _task(
         {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
         '_poll_bandwidth_usage'),
-    **{name: _task(
+    '_sync_scheduler_instance_info': _task(
         {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
-        name) for name in ('_cleanup_expired_console_auth_tokens',
-                           '_sync_scheduler_instance_info')},
+        '_sync_scheduler_instance_info'),
     '_poll_volume_usage': dataclasses.replace(_task(
         {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
         '_poll_volume_usage'), volume=states.ATTACHED),
+    '_check_instance_build_time': Scenario(
+        {FIRST: (states.BUILDING, states.NOSTATE)}, {}, _interrupted(
+            'build_instance', 'spawn', '_check_instance_build_time',
+            'instance_build_timeout'), asked=True),
+    '_poll_rebooting_instances': Scenario(
+        {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
+        _interrupted('reboot_instance', 'reboot',
+                     '_poll_rebooting_instances', 'reboot_timeout'),
+        asked=True),
+    '_cleanup_expired_console_auth_tokens': Scenario(
+        {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
+        _clean_up_tokens),
     # What no task does yet, and claims can.
     'several instances': Scenario(
         {FIRST: (states.ACTIVE, states.RUNNING),

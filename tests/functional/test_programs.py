@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import queue
+import re
 import shutil
 import signal
 import socket
@@ -129,7 +130,8 @@ def test_an_instance_killed_behind_its_back_is_recorded_as_stopped(
     os.kill(lasting.show()['pid'], signal.SIGKILL)
     lasting.wait_for_rows([('stopped', 6, -9)],
                           'vm_state, power_state, exit_code')
-    assert 'Instance web: stop done.' in lasting.program.output()
+    said = lasting.program.output()
+    assert re.search(r'Instance web \([0-9a-f-]{36}\): stop done\.', said)
 
 
 def test_instances_survive_the_daemon_and_are_found_again(standalone):

@@ -90,7 +90,7 @@ def test_a_killed_instance_is_found_within_one_interval(
     waiting.wait_for(
         lambda: deployment.rows() == [('stopped', 6, None, None)], 10,
         'the end in the database')
-    assert 'Instance web is active but its guest is CRASHED: stop.' in (
+    assert ') is active but its guest is CRASHED: stop.' in (
         deployment.host.output())
 
 

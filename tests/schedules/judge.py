@@ -28,6 +28,8 @@ DELETES = ('delete', 'soft_delete')
 LATE = 30.0
 # Seconds for which a deleted instance can be restored.
 KEPT = 6
+# Seconds that a build may take.
+BUILD_LIMIT = 15
 PENDING, ACCEPTED, REFUSED, UNKNOWN = (
     'pending', 'accepted', 'refused', 'unknown')
 
@@ -245,6 +247,8 @@ class Judge:
         elif act.operation.startswith('_') and before and state == GONE:
             self._ensure_may_destroy(guest, act)
         elif was and (not is_ or act.what == 'reboot'):
+            if self._undoes(act):
+                guest.wishes = guest.wishes | {GONE}
             self._ensure_may_end(guest, act)
         elif is_ and not was:
             self._ensure_may_start(guest, act)
@@ -293,6 +297,12 @@ class Judge:
             guest.reboots[act.op] += 1
             if guest.reboots[act.op] > len(asked):
                 self.fail('twice', f'{act.op} of {guest}')
+
+    def _undoes(self, act):
+        """Return whether a build is undone that took too long."""
+        return (act.op, act.what) == ('build', 'destroy') and (
+            self._clock() - self._granted.get(act.claim_id, self._clock()) >
+            BUILD_LIMIT - 1)
 
     def _ensure_may_end(self, guest, act):
         if guest.wishes == {ON} and not guest.expects(ENDS, self._clock()):

@@ -302,8 +302,8 @@ ALL = {
         'policy.judge(manager, row, guest)', 'restores',
         also='what was restored is deleted for good'),
     'what can be restored is deleted at once': Mutation(
-        'tasks/reclaim.py', 'now - deleted_at.timestamp() > interval',
-        'now - deleted_at.timestamp() >= 0', 'restores'),
+        'tasks/reclaim.py', 'overdue.is_over(row.deleted_at, now, interval))',
+        'row.deleted_at is not None)', 'restores'),
     'a soft delete leaves the guest on': Mutation(
         'operations/soft_delete.py', 'seen = power.STOP.act(manager, claim)',
         'seen = operation.observed(manager, claim.uuid)', 'short'),
@@ -312,6 +312,13 @@ ALL = {
         '{**power.START.act(manager, claim), ',
         "{**operation.observed(manager, claim.uuid), 'vm_state': 'active', ",
         'restores'),
+    # acts that take too long
+    'a build that was told to end is done': Mutation(
+        'operations/operation.py', 'if reason and operation.undo:',
+        'if False:', 'hangs'),
+    'any build takes too long': Mutation(
+        'repair/overdue.py', 'now - since.timestamp() > timeout)',
+        'now > timeout)', 'hangs'),
     # the driver
     'a guest that cannot be looked at is absent': Mutation(
         'repair/item.py', "    LOG.warning('Instance %(uuid)s cannot be "

@@ -123,6 +123,9 @@ PROFILES = {
          'lose_commit', 'lose_reply', 'driver', 'hang', 'lies', 'fill_disk',
          'lose_state'), chance=0.5,
         rates=(3.0, 8.0)),
+    # The driver takes longer than a build or a reboot may.
+    'hangs': Profile(
+        ('hang',), **{**_DENSE, 'strength': 10.0, 'length': 60.0}),
     # The moment after an act, before its end is in the journal.
     'gaps': Profile(('crash_host', 'lose_reply', 'slow'), **_DENSE),
     # Requests that arrive after they were given up or done.

@@ -322,6 +322,7 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
     primary = types.SimpleNamespace()
     primary.rows = lambda sql: list(
         rows if 'instances' in sql else
+        [] if 'interrupt' in sql else
         [LOGGED] if 'events' in sql else guest_claims)
     return types.SimpleNamespace(
         judge=scene.judge, machines=[scene.machine], processes=[],

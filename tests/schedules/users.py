@@ -122,7 +122,8 @@ class User:
             self._judge.looks[f'refused: {type(error).__name__}'] += 1
             # "Nothing was written" is true of the delivery that failed.
             twice = self._transport.delivered_twice and isinstance(
-                error, exception.PrimaryUnavailable)
+                error, exception.PrimaryUnavailable |
+                exception.PrimaryReadOnly)
             return judge.UNKNOWN if twice else judge.REFUSED
         return judge.ACCEPTED
 

@@ -24,6 +24,9 @@ def problems(cell):
     yield from _claims(rows, serving, cell.cluster.primary.rows(
         'SELECT uuid FROM guest_claims'))
     yield from _log(cell, {row['claim_id'] for row in rows.values()})
+    yield from _builds(rows, cell.cluster.primary.rows(
+        "SELECT uuid FROM events WHERE operation = 'interrupt' AND "
+        "state_after = 'error'"))
     if cell.consumers is not None:
         yield from cell.consumers.problems()
         yield from cell.tokens.problems(serving)
@@ -98,6 +101,14 @@ def _deleted(cell, rows, serving):
                 not _may_hold(cell, guest.machine) and
                 not _is_for_operators(row, serving)):
             yield 'not-reclaimed', str(guest)
+
+
+def _builds(rows, interrupted):
+    """What was told to end because it took too long is not there."""
+    for event in interrupted:
+        row = rows.get(event['uuid'])
+        if row and row['launched_at'] is not None:
+            yield 'not-undone', f'build of {row["uuid"][:4]}'
 
 
 def _is_for_operators(row, serving):

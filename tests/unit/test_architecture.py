@@ -34,7 +34,7 @@ HASHES = {
     'Freeze':
         '1.0-46a1023850a97f4600b6a350e4bb2488',
     'Grant':
-        '1.0-a70c717baf95975dc9b6badb93a02dd0',
+        '1.0-59f56bda9ede04990b2ed1fb52c5fbff',
     'HeldClaim': '1.0-b1d9b49400f74b85efe37f474f49161e',
     'HeldClaimList': '1.0-9911f490c4bb8a065531d79078e4b181',
     'Host':

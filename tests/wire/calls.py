@@ -112,6 +112,9 @@ def _claim(ctxt, host):
         {**row, 'expected': {'vm_state': 'active'},
          'values': {'task_state': 'powering-off'}}])
     cls.adopt_claim(ctxt, fixtures.UUID, ONE, SERVICE, TWO, RUN)
+    cls.amend_claim(ctxt, TWO, RUN, 'interrupt', {
+        **row, 'expected': {'vm_state': 'active'},
+        'values': {'task_state': 'powering-off'}, 'reason': 'too long'})
     settled = cls.settle_claim(ctxt, TWO, [{**row, 'values': {
         'vm_state': 'stopped', 'power_state': 4, 'task_state': None}}], RUN)
     cls.grant_guest_claim(

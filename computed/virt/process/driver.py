@@ -204,7 +204,8 @@ class ProcessDriver(driver.ComputeDriver):
     def reboot(self, claim: virt_claim.Claim, hard: bool,
                timeout_s: float) -> None:
         guest = self._ours(claim)
-        ending.end(guest, 0 if hard else timeout_s)
+        ending.end(guest, 0 if hard else timeout_s,
+                   lambda: claim.interruption.reason)
         self._start(guest)
 
     def pause(self, claim: virt_claim.Claim) -> None:

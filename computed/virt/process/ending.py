@@ -1,5 +1,7 @@
 """End all processes of a guest, and record that the driver did it."""
 
+from collections import abc
+
 from oslo_log import log as logging
 
 from computed import exception
@@ -12,13 +14,15 @@ from computed.virt.process import tree
 LOG = logging.getLogger(__name__)
 
 
-def end(guest: folder.Folder, timeout_s: float) -> None:
+def end(guest: folder.Folder, timeout_s: float,
+        hurry: abc.Callable[[], object] = lambda: False) -> None:
     """End all processes of a guest and remove its interface.
 
     A guest without processes is success.
 
     :param timeout_s: seconds that they may take after SIGTERM; 0: kill them
         at once
+    :param hurry: whether to kill them now, before the time is over
     :raises computed.exception.DriverTimeout: some are still there
     """
     run, known = None, True
@@ -30,7 +34,7 @@ def end(guest: folder.Folder, timeout_s: float) -> None:
     _record_stopping(guest, processes.run)
     try:
         if timeout_s > 0:
-            processes.terminate(timeout_s)
+            processes.terminate(timeout_s, hurry)
         processes.kill()
     except exception.DriverTimeout:
         if processes.run and proc.alive(processes.run.main):

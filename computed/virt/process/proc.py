@@ -203,10 +203,12 @@ def send(process: Process, signum: int) -> bool:
 
 
 def wait_gone(processes: collections.abc.Sequence[Process],
-              seconds: float) -> None:
+              seconds: float) -> bool:
     """Wait until the processes ended, at most ``seconds``.
 
     Only the first 64 count: the caller looks at the rest again anyway.
+
+    :returns: whether they ended
     """
     selector = selectors.DefaultSelector()
     waiting = set()
@@ -221,6 +223,7 @@ def wait_gone(processes: collections.abc.Sequence[Process],
                 selector.unregister(key.fd)
                 waiting.remove(key.fd)
                 os.close(key.fd)
+        return not waiting
     finally:
         selector.close()
         for descriptor in waiting:

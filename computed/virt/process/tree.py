@@ -8,6 +8,7 @@ of another guest.
 
 import signal
 import time
+from collections import abc
 
 from computed import clock
 from computed import exception
@@ -23,6 +24,8 @@ _OBEY_SECONDS = 10
 # A shim ends within this time after the last process of its guest.
 _SHIM_SECONDS = 2
 _PAUSE = 0.002
+# Seconds between two looks whether somebody is in a hurry.
+_LOOK_SECONDS = 0.5
 
 
 class Tree:
@@ -119,14 +122,21 @@ class Tree:
                 raise self._timeout('unpause')
             time.sleep(_PAUSE)
 
-    def terminate(self, seconds: float) -> None:
-        """Ask all members to end, and wait for the main process only."""
+    def terminate(self, seconds: float,
+                  hurry: abc.Callable[[], object]) -> None:
+        """Ask all members to end, and wait for the main process only.
+
+        :param hurry: whether to wait no longer
+        """
         processes = [one.process for one in self.look()[0]]
         for signum in (signal.SIGTERM, signal.SIGCONT):
             for process in processes:
                 proc.send(process, signum)
         main = [self._main] if self._main else processes
-        proc.wait_gone(main, seconds)
+        deadline = clock.monotonic() + seconds
+        while not hurry() and (left := deadline - clock.monotonic()) > 0:
+            if proc.wait_gone(main, min(left, _LOOK_SECONDS)):
+                return
 
     def kill(self) -> None:
         """End all members, with those that start meanwhile, and the shim.

@@ -3,10 +3,12 @@
 import contextlib
 import os
 import signal
+from concurrent import futures
 
 import psutil
 import pytest
 
+from computed import exception
 from computed import states
 from tests.support import driver_contract
 from tests.support import process_guests as real
@@ -101,3 +103,19 @@ def test_powering_off_a_crashed_guest_leaves_the_crash_to_be_seen(guests):
     guests.wait_for_state(guest, states.CRASHED)
     guests.driver.power_off(claim_on(guest), 10)
     assert guests.info(guest).power_state == states.CRASHED
+
+
+def test_a_soft_reboot_waits_no_longer_once_it_is_told_to_end(guests):
+    guest = guests.spawn(real.shell('trap : TERM; echo on; while :; do '
+                                    'sleep 1; done'))
+    guests.wait_for_output(guest, 'on')
+    pid, claim = guests.pid(guest), claim_on(guest)
+    with futures.ThreadPoolExecutor() as pool:
+        rebooted = pool.submit(guests.driver.reboot, claim, False, 1000)
+        waiting.wait_for(lambda: guests.root.joinpath(
+            guest, 'stopped').exists())
+        claim.interruption.reason = exception.TookTooLong(
+            seconds=1, option='reboot_timeout')
+        rebooted.result(timeout=30)
+    assert guests.pid(guest) != pid
+    assert guests.info(guest).power_state == states.RUNNING

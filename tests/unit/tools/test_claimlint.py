@@ -19,7 +19,7 @@ def found(source):
 
 def test_the_names_are_read_from_the_code():
     assert {'grant_claim', 'grant_guest_claim', 'adopt_claim',
-            'settle_claim', 'settle_guest_claim'} == GRANTS
+            'amend_claim', 'settle_claim', 'settle_guest_claim'} == GRANTS
     assert {'spawn', 'destroy', 'power_on', 'power_off', 'reboot', 'pause',
             'unpause', 'attach_volume', 'detach_volume'} == CHANGES
 

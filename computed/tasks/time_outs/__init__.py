@@ -1,0 +1,1 @@
+"""Tasks that end what takes too long: builds and soft reboots."""
