@@ -9,6 +9,7 @@ from computed import exception
 from computed import metrics
 from computed import states
 from computed.claims import claims
+from computed.claims import interrupting
 from computed.claims import kinds
 from computed.operations import operation
 from computed.repair import policy as policy_module
@@ -141,8 +142,8 @@ def interrupt(manager: policy_module.Manager, context: claims.Context,
         return REFUSED
     how = policy.interruption(manager, row)
     try:
-        manager.claims.interrupt(context, claim, how.reason, how.facts,
-                                 **how.values)
+        interrupting.interrupt(manager.claims, context, claim, how.reason,
+                               how.facts, how.values)
     except exception.ClaimLost:
         metrics.drift.labels(policy.name, 'false').inc()
         return LOST

@@ -46,7 +46,7 @@ class Registration:
 class Interruption:
     """Tells an act that takes too long to come to an end.
 
-    The act is done, or was interrupted: whoever takes ``lock`` first decides.
+    The act is done, or was interrupted: the first that takes ``lock`` decides.
 
     :ivar lock: held while it is decided, and while the row is written
     :ivar reason: why the act shall end; None: it shall go on. A driver that
