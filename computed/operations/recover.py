@@ -30,18 +30,30 @@ def _ending_interrupted(manager: operation.Manager,
     Nobody else would: an instance in the state ``error`` is left alone. One
     that has this state already was told to end, because it took too long.
     """
-    try:
-        built = (claim.instance.vm_state != states.ERROR and
-                 manager.driver.get_instance(
-                     claim.uuid).power_state in states.ON)
-    except exception.DriverError:
-        built = False
-    if built:
+    if claim.instance.vm_state != states.ERROR and _may_run(
+            manager, claim.uuid):
         return {'vm_state': states.ACTIVE, 'launched_at': states.NOW,
                 **operation.observed(manager, claim.uuid)}
     manager.driver.destroy(claim)
     raise exception.DriverError(
         reason='the service stopped while it was being built')
+
+
+def _may_run(manager: operation.Manager, uuid: str) -> bool:
+    """Return whether a guest runs, or nobody knows whether it does.
+
+    Its user may have been told that it is built. If it is not, the next pass
+    of the tasks records that.
+    """
+    try:
+        return manager.driver.get_instance(uuid).power_state in states.ON
+    except exception.GuestNotFound:
+        return False
+    except exception.DriverError as error:
+        LOG.warning('Instance %(instance)s cannot be looked at: %(error)s',
+                    {'instance': manager.claims.settled.label(uuid),
+                     'error': operation.error_text(error)})
+        return True
 
 
 def _reboot_interrupted(manager: operation.Manager,

@@ -229,6 +229,17 @@ def test_nor_are_these_claims_released_before_the_guest_is_known(
     assert row(pair, UUID)[2] is None
 
 
+def test_a_guest_that_cannot_be_looked_at_is_not_taken_for_unbuilt(
+        manager, virt, pair):
+    virt.set_power_state(UUID, states.RUNNING)
+    pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building' "
+             'WHERE uuid = ?', UUID)
+    virt.fail_next('get_instance', exception.DriverError(reason='broken'))
+    recovered(manager)
+    assert row(pair, UUID) == ('active', None, None)
+    assert virt.get_instance(UUID).power_state == states.RUNNING
+
+
 def test_a_start_goes_on_without_a_guest_whose_build_it_ends(
         manager, virt, pair, hang, caplog):
     virt.set_power_state(OTHER, states.RUNNING)

@@ -252,7 +252,9 @@ def update(context: computed_context.RequestContext, uuid: str,
         context, models.Instance, same, {**values, 'revision': new})
     row = prepared.get(context, models.Instance, uuid)
     if changed:
-        events.note(context, 'update', key=f'{uuid}:update:{new}',
+        # A revision comes again after a restore.
+        events.note(context, 'update',
+                    key=f'{uuid}:update:{new}:{context.request_id}',
                     uuid=uuid, name=row.name, host=host,
                     state_before=row.vm_state,
                     state_after=row.vm_state, reason=', '.join(
