@@ -243,3 +243,13 @@ def test_nothing_to_do_costs_one_tolerant_read(fresh, virt, option):
     manager.conf.set_override(option, 500, 'tasks')
     assert run(ctxt).candidates == 0
     assert ctxt.reads.by_role == {'replica': 1}
+
+
+def test_a_row_that_nobody_reboots_is_no_candidate(fresh, virt, pair):
+    manager = fresh.manager(virt)
+    manager.conf.set_override(REBOOT, 500, 'tasks')
+    manager.database_time.learn(clock.time())
+    for path in (pair.primary, pair.replica):
+        pair.sql(path, "UPDATE instances SET task_state = 'rebooting', "
+                 'task_state_since = ?', LONG_AGO)
+    assert manager._poll_rebooting_instances(context.new()).candidates == 0

@@ -66,9 +66,12 @@ class TimeOuts(policy.Policy):
     looks_at_guests: bool = False
 
     def is_left_out(self, manager: policy.Manager, row: policy.Row) -> bool:
-        """Return whether a row is in use by others than this service."""
-        return bool(row.claim_id) and (
-            row.claim_id not in manager.claims.acting)
+        """Return whether no act of this service is behind a row.
+
+        What nobody carries out any more is repaired, if that is possible.
+        """
+        return (row.claim_id not in manager.claims.acting if row.claim_id
+                else not self.operations)
 
     def facts(self, row: policy.Row) -> dict[str, object]:
         """Return what the decision rests on."""
@@ -117,7 +120,6 @@ REBOOTS = TimeOuts(
     fact=('task_state', states.REBOOTING), since='task_state_since',
     verb='reboot --hard',
     at_once=lambda reason: {'task_state': states.REBOOTING_HARD},
-    # Such a row is always claimed.
     operations={})
 
 
