@@ -22,6 +22,10 @@ from computed.virt import driver as virt_driver
 
 LOG = logging.getLogger(__name__)
 
+# How often a guest whose build was interrupted is looked at before it counts
+# as unbuilt, and the seconds between two looks.
+LOOKS, PAUSE = 5, 1.0
+
 
 def _ending_interrupted(manager: operation.Manager,
                         claim: operation.Claim) -> operation.Values:
@@ -30,7 +34,7 @@ def _ending_interrupted(manager: operation.Manager,
     Nobody else would: an instance in the state ``error`` is left alone. One
     that has this state already was told to end, because it took too long.
     """
-    if claim.instance.vm_state != states.ERROR and _may_run(
+    if claim.instance.vm_state != states.ERROR and _runs(
             manager, claim.uuid):
         return {'vm_state': states.ACTIVE, 'launched_at': states.NOW,
                 **operation.observed(manager, claim.uuid)}
@@ -39,21 +43,24 @@ def _ending_interrupted(manager: operation.Manager,
         reason='the service stopped while it was being built')
 
 
-def _may_run(manager: operation.Manager, uuid: str) -> bool:
-    """Return whether a guest runs, or nobody knows whether it does.
+def _runs(manager: operation.Manager, uuid: str) -> bool:
+    """Return whether a guest runs; False if the driver cannot tell for long.
 
-    Its user may have been told that it is built. If it is not, the next pass
-    of the tasks records that.
+    What is left of a build may be torn, so that it can never be looked at. But
+    a driver may also fail once, and the guest runs.
     """
-    try:
-        return manager.driver.get_instance(uuid).power_state in states.ON
-    except exception.GuestNotFound:
-        return False
-    except exception.DriverError as error:
-        LOG.warning('Instance %(instance)s cannot be looked at: %(error)s',
-                    {'instance': manager.claims.settled.label(uuid),
-                     'error': operation.error_text(error)})
-        return True
+    for _ in range(LOOKS):
+        try:
+            return manager.driver.get_instance(uuid).power_state in states.ON
+        except exception.GuestNotFound:
+            return False
+        except exception.DriverError as error:
+            LOG.warning('Instance %(instance)s cannot be looked at: '
+                        '%(error)s',
+                        {'instance': manager.claims.settled.label(uuid),
+                         'error': operation.error_text(error)})
+        manager.stopping.wait(PAUSE)
+    return False
 
 
 def _reboot_interrupted(manager: operation.Manager,

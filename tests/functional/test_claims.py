@@ -196,7 +196,8 @@ def test_a_successor_finishes_what_was_begun(
                                   states.NOSTATE, 'nothing', 'unknown'])
 @pytest.mark.parametrize('claimed', [True, False])
 def test_a_successor_removes_what_is_left_of_a_build(
-        manager, virt, pair, left, claimed):
+        manager, virt, pair, monkeypatch, left, claimed):
+    monkeypatch.setattr(recover, 'PAUSE', 0)
     pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building'")
     if claimed:
         claim(manager.claims, {'vm_state': 'building'},
@@ -204,7 +205,9 @@ def test_a_successor_removes_what_is_left_of_a_build(
     if left == 'nothing':
         virt.vanish(UUID)
     elif left == 'unknown':
-        virt.fail_next('get_instance', exception.DriverError(reason='torn'))
+        for _ in range(recover.LOOKS):
+            virt.fail_next('get_instance',
+                           exception.DriverError(reason='torn'))
     else:
         virt.set_power_state(UUID, left)
     fixtures.successor(manager)

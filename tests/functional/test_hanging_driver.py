@@ -230,7 +230,8 @@ def test_nor_are_these_claims_released_before_the_guest_is_known(
 
 
 def test_a_guest_that_cannot_be_looked_at_is_not_taken_for_unbuilt(
-        manager, virt, pair):
+        manager, virt, pair, monkeypatch):
+    monkeypatch.setattr(recover, 'PAUSE', 0)
     virt.set_power_state(UUID, states.RUNNING)
     pair.sql(pair.primary, "UPDATE instances SET vm_state = 'building' "
              'WHERE uuid = ?', UUID)

@@ -1,6 +1,7 @@
 """Notifications over the real broker."""
 
 import json
+import re
 
 import pytest
 
@@ -90,4 +91,5 @@ def test_a_broker_that_is_away_delays_no_act(cell, address):
     address.cut()
     cell.manage('instance', 'stop', 'web', '--wait')
     assert conductor.end() == 0
-    assert '2 notifications were not sent' in conductor.output()
+    # That the one before has arrived may not be known yet.
+    assert re.search('[23] notifications were not sent', conductor.output())

@@ -50,10 +50,11 @@ class Site:
             assert done.returncode == 0, done.stderr
 
     def runs(self, api):
-        """``{(host, task): how often it ran}`` of the tasks that are on."""
+        """``{(host, task): how often it ran}`` of those that run each second.
+        """
         return {(host, task['name']): task['runs'] for host in HOSTS
                 for task in api.list_tasks(context.new(), host)
-                if task['spacing']}
+                if task['spacing'] == 1}
 
     def lines(self, begun=None):
         """``{program: its lines}``, those after ``begun`` lines of each."""

@@ -94,8 +94,8 @@ ALL = {
         'if recovery.is_journaled(manager.claims, instance):', 'if True:',
         'former-restore-crash'),
     'a build that was interrupted is forgotten': Mutation(
-        'operations/recover.py', '    if built:\n        return',
-        '    if built:\n        raise '
+        'operations/recover.py', '            manager, claim.uuid):\n'
+        '        return', '            manager, claim.uuid):\n        raise '
         'exception.DriverError(reason=claim.uuid)\n        return',
         'former-killed-build'),
     'claims of a former service stay': Mutation(
@@ -321,9 +321,10 @@ ALL = {
         'now > timeout)', 'hangs'),
     # the driver
     'a guest that cannot be looked at is absent': Mutation(
-        'repair/item.py', "    LOG.warning('Instance %(uuid)s cannot be "
-        "looked at: %(problem)s',\n                {'uuid': uuid, "
-        "'problem': problem})\n    return None",
+        'repair/item.py', "                {'instance': manager.claims."
+        "settled.label(uuid),\n                 'problem': problem})\n"
+        "    return None",
+        "                {'instance': uuid, 'problem': problem})\n"
         '    return policy_module.ABSENT', 'records'),
 }
 

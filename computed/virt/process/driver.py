@@ -133,6 +133,9 @@ class ProcessDriver(driver.ComputeDriver):
     def block_counters(
             self, uuids: abc.Collection[str] | None = None
             ) -> list[driver.BlockCounters]:
+        if 'block_counters' not in self.capabilities:
+            # The kernel of this host does not count them.
+            return super().block_counters(uuids)
         found: list[driver.BlockCounters] = []
         with folder.plain_errors():
             wanted = listing.uuids(self._root) if uuids is None else uuids

@@ -58,8 +58,10 @@ def test_a_reader_that_stalls_holds_up_nobody_and_hears_what_is_lost(
         metrics.log_records_dropped.current()._value.get() - before)
     assert 0 < dropped < 1000
     text = ''
-    while sum(map(int, SAID.findall(text))) < dropped:
-        text += os.read(reader, 1 << 16).decode()
+    with waiting.at_most(60):
+        while sum(map(int, SAID.findall(text))) < dropped or (
+                text.count('INFO line') < 1000 - dropped):
+            text += os.read(reader, 1 << 16).decode()
     assert text.count('INFO line') == 1000 - dropped
     assert sum(map(int, SAID.findall(text))) == dropped
 
