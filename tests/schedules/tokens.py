@@ -53,7 +53,8 @@ class Tokens:
         if ask(lambda: found.append(token_obj.ConsoleToken.get_by_hash(
                 computed_context.new(), token, use_slave=False)
                 is not None)) != judge.ACCEPTED or self._excused() or (
-                    right and judge.GONE in guest.wishes):
+                    # Its token goes with it.
+                    right and guest.wishes & {judge.GONE, judge.DELETED}):
             return
         self._cell.judge.looks[f'token:{right}'] += 1
         if begin <= asked and hub.running.now <= until and (
