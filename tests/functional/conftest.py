@@ -174,6 +174,19 @@ def lossy(host_side):
 
 
 @pytest.fixture
+def calls(host_side, monkeypatch):
+    """The names of the methods that were called over RPC."""
+    names, client = [], host_side.conductor._client
+    real = client.call
+
+    def call(ctxt, method, **kwargs):
+        names.append(kwargs.get('objmethod', method))
+        return real(ctxt, method, **kwargs)
+    monkeypatch.setattr(client, 'call', call)
+    return names
+
+
+@pytest.fixture
 def virt(host_side):
     return memory.MemoryDriver(host_side.conf)
 

@@ -63,19 +63,6 @@ def managed(side, virt, clock):
     return found
 
 
-@pytest.fixture
-def calls(host_side, monkeypatch):
-    """The names of the methods that were called over RPC."""
-    names, client = [], host_side.conductor._client
-    real = client.call
-
-    def call(ctxt, method, **kwargs):
-        names.append(kwargs.get('objmethod', method))
-        return real(ctxt, method, **kwargs)
-    monkeypatch.setattr(client, 'call', call)
-    return names
-
-
 def poll(manager):
     return manager._poll_bandwidth_usage(context.new())
 

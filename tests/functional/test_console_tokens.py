@@ -14,13 +14,11 @@ from computed.objects import console_token as token_obj
 from computed.objects import instance as instance_obj
 from computed.operations import build
 from computed.operations import operation
-from tests.functional import test_bandwidth
 from tests.functional import test_freeze
 from tests.support import fixtures
 
 UUID, HOST = fixtures.UUID, fixtures.HOST
 PAST, FUTURE = '2020-01-01 00:00:00.000000', '2999-01-01 00:00:00.000000'
-calls = test_bandwidth.calls
 manage = test_freeze.manage
 
 

@@ -3,10 +3,7 @@
 import pytest
 
 from computed import context
-from tests.functional import test_bandwidth
 from tests.support import fixtures
-
-calls = test_bandwidth.calls
 
 
 def sync(manager, ctxt=None):

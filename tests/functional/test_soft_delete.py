@@ -14,7 +14,6 @@ from computed import context
 from computed import exception
 from computed import states
 from computed.tasks import reclaim
-from tests.functional import test_bandwidth
 from tests.functional import test_freeze
 from tests.functional import test_power_sync
 from tests.support import fixtures
@@ -22,7 +21,7 @@ from tests.support import fixtures
 UUID = fixtures.UUID
 DAY = 86400
 LONG_AGO = '2026-01-01 00:00:00.000000'
-calls, manage = test_bandwidth.calls, test_freeze.manage
+manage = test_freeze.manage
 put, add_guest = test_power_sync.put, test_power_sync.add_guest
 many_uuid, Intruder = test_power_sync.many_uuid, test_power_sync.Intruder
 

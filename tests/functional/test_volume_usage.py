@@ -61,19 +61,6 @@ def replicate(pair):
                      f'({", ".join("?" * len(row))})', *row)
 
 
-@pytest.fixture
-def calls(host_side, monkeypatch):
-    """The names of the methods that were called over RPC."""
-    names, client = [], host_side.conductor._client
-    real = client.call
-
-    def call(ctxt, method, **kwargs):
-        names.append(kwargs.get('objmethod', method))
-        return real(ctxt, method, **kwargs)
-    monkeypatch.setattr(client, 'call', call)
-    return names
-
-
 def poll(manager):
     return manager._poll_volume_usage(context.new())
 

@@ -27,11 +27,10 @@ def describe(usage: bandwidth_obj.BandwidthUsage,
     }, usage.damaged_fields())
 
 
-class Usage(base.Lister):
-    """List the traffic of each interface of an instance, newest period first.
+class Recorded(base.Lister):
+    """List rows that are recorded of one instance."""
 
-    In and out are as the guest sees them. Formats for programs print bytes.
-    """
+    COLUMNS: tuple[str, ...] = ()
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
         parser = super().get_parser(prog_name)
@@ -44,7 +43,25 @@ class Usage(base.Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
         instance = lookup.instance_to_show(self.context, parsed_args)
-        found = bandwidth_obj.BandwidthUsageList.get_by_uuid(
-            self.context, instance.uuid, parsed_args.limit,
-            use_slave=not parsed_args.strict)
-        return COLUMNS, [tuple(describe(usage).values()) for usage in found]
+        return self.COLUMNS, [tuple(row.values()) for row in self.described(
+            instance.uuid, parsed_args.limit, not parsed_args.strict)]
+
+    def described(self, uuid: str, limit: int, use_slave: bool
+                  ) -> list[dict[str, typing.Any]]:
+        """Return the rows of an instance, by name of the column."""
+        raise NotImplementedError
+
+
+class Usage(Recorded):
+    """List the traffic of each interface of an instance, newest period first.
+
+    In and out are as the guest sees them. Formats for programs print bytes.
+    """
+
+    COLUMNS = COLUMNS
+
+    def described(self, uuid: str, limit: int, use_slave: bool
+                  ) -> list[dict[str, typing.Any]]:
+        return [describe(usage) for usage in
+                bandwidth_obj.BandwidthUsageList.get_by_uuid(
+                    self.context, uuid, limit, use_slave=use_slave)]
