@@ -123,8 +123,7 @@ class List(base.Lister):
         parser.add_argument('--name', metavar='NAME',
                             help='only instances with exactly this name')
         parser.add_argument('--deleted', action='store_true',
-                            help='list deleted instances instead, until '
-                                 '`db purge` removes their records')
+                            help='list deleted instances instead')
         base.add_page(parser)
         base.add_strict(parser)
         return parser
