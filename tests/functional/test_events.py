@@ -53,6 +53,21 @@ def test_an_act_is_logged_with_who_asked_and_what_became_of_it(manager):
     assert event.ended_at >= event.began_at
 
 
+def test_a_request_that_is_repeated_after_the_end_is_not_granted(
+        manager, lossy):
+    late = lossy(1, before=True)
+    got = manager.claims.claim(user(), UUID, 'stop', ACTIVE)
+    manager.claims.settle(user(), got, vm_state='active')
+    [before] = of()
+    with pytest.raises(exception.ClaimLost):
+        late.wake()
+    [after] = of()
+    assert facts([after]) == facts([before])
+    [row] = instance_obj.InstanceList.get_by_host(
+        context.new(), fixtures.HOST)
+    assert row.claim_id is None
+
+
 @pytest.mark.parametrize('values, end', [
     ({'vm_state': 'error', 'fault': 'stop: no answer'},
      ('error', 'failed', 'stop: no answer')),

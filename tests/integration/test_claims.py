@@ -209,6 +209,17 @@ def test_a_reply_lost_after_the_commit_is_the_same_grant(
     assert lossy.lost == 0
 
 
+def test_a_request_that_comes_once_more_after_the_end_is_not_granted(
+        side, granted, database):
+    lossy = conftest.Lossy(side.conductor, 1, before=True)
+    base.use_conductor(lossy)
+    got = granted.claim_all(context.new(), 'test', wanted())
+    granted.release(context.new(), got)
+    with pytest.raises(exception.ClaimLost):
+        lossy.wake()
+    assert rows(database) == [None] * 2
+
+
 def test_the_successor_of_a_host_that_died_finishes_all(
         side, granted, database):
     granted.claim_all(context.new(), 'stop', [

@@ -261,7 +261,8 @@ class Event(Base):
         sa.Index('events_uuid_idx', 'uuid', 'id'),
         sa.Index('events_name_idx', 'name', 'id'),
         sa.Index('events_host_idx', 'host', 'id'),
-        sa.Index('events_claim_id_idx', 'claim_id'),
+        # A claim is granted once, however late the request is repeated.
+        sa.Index('events_claim_id_idx', 'claim_id', 'uuid', unique=True),
         Base.__table_args__,
     )
 

@@ -108,7 +108,8 @@ def settle(context: computed_context.RequestContext, claim_id: str,
 
     Only the holder changes a claimed row, so the row has the revision of the
     grant. If it has another one, then a delayed request was granted this
-    claim once more after its end, and the result is out of date.
+    claim once more after its end, and the result is out of date. The action
+    log refuses that, but it is not kept for ever, nor has it all kinds.
 
     :param rows: ``[{'kind', 'key', 'host', 'values', 'revision',
         'acted'}]``, all rows of the claim. Without a revision, or with None,

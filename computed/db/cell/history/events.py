@@ -13,8 +13,10 @@ import typing
 from collections import abc
 
 import sqlalchemy as sa
+from oslo_db import exception as db_exc
 
 from computed import context as computed_context
+from computed import exception
 from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell.history import notices
@@ -44,6 +46,8 @@ def begin(context: computed_context.RequestContext, claim_id: str,
 
     :param rows: the rows of instances, as they are now
     :param reasons: ``{uuid: why the caller asks}``
+    :raises computed.exception.ClaimLost: it was granted before. So a request
+        that is carried out once more after the end of its claim is refused
     :raises computed.exception.InvalidValue: a text does not fit
     """
     found = [{**_asked(context), 'operation': operation,
@@ -54,7 +58,12 @@ def begin(context: computed_context.RequestContext, claim_id: str,
         bounds.ensure_fit(_EVENT, {name: values[name] for name
                                    in ('operation', 'claim_id', 'reason')})
     if found:
-        context.connection.execute(_beginning(), found)
+        try:
+            context.connection.execute(_beginning(), found)
+        except db_exc.DBDuplicateEntry as error:
+            raise exception.ClaimLost(
+                uuid=', '.join(str(values['uuid']) for values in found),
+                operation=operation) from error
     for values in found:
         notices.announce(context, values)
 

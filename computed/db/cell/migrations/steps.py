@@ -107,20 +107,23 @@ def add_column(table: str, column: sa.Column) -> None:
         lambda: op.add_column(table, column))
 
 
-def create_index(name: str, table: str, columns: abc.Sequence[str]) -> None:
-    """Create an index that is not unique."""
+def create_index(name: str, table: str, columns: abc.Sequence[str],
+                 unique: bool = False) -> None:
+    """Create an index."""
     wanted = sa.Table(table, sa.MetaData())
 
     def done(progress: Progress) -> bool:
         for found in progress.look.get_indexes(table):
             if found['name'] == name:
-                if found['column_names'] != [*columns] or found['unique']:
+                if (found['column_names'], bool(found['unique'])) != (
+                        [*columns], unique):
                     raise _other(wanted, f'its index {name} is not '
+                                 f'{"unique " * unique}'
                                  f'({", ".join(columns)})')
                 return True
         return False
     run(f'create index {name}', done,
-        lambda: op.create_index(name, table, [*columns]))
+        lambda: op.create_index(name, table, [*columns], unique=unique))
 
 
 def insert(table: str, key: dict[str, typing.Any],

@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column('result', sa.String(16)),
         sa.Column('fault', sa.Text),
         sa.Column('reason', sa.Text))
-    for columns in (['uuid', 'id'], ['name', 'id'], ['host', 'id'],
-                    ['claim_id']):
+    for columns in (['uuid', 'id'], ['name', 'id'], ['host', 'id']):
         steps.create_index(f'events_{columns[0]}_idx', 'events', columns)
+    steps.create_index('events_claim_id_idx', 'events', ['claim_id', 'uuid'],
+                       unique=True)
