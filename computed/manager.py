@@ -31,6 +31,7 @@ from computed.tasks import console_tokens
 from computed.tasks import reclaim
 from computed.tasks import resources
 from computed.tasks import scheduler_info
+from computed.tasks import usage_audit
 from computed.tasks import volume_usage
 from computed.tasks.power_states import task as power_states
 from computed.tasks.time_outs import task as time_outs
@@ -70,6 +71,7 @@ class ComputeManager:
     _poll_rebooting_instances = time_outs.poll_rebooting_instances
     _poll_bandwidth_usage = bandwidth.poll_bandwidth_usage
     _poll_volume_usage = volume_usage.poll_volume_usage
+    _instance_usage_audit = usage_audit.instance_usage_audit
     _cleanup_expired_console_auth_tokens = (
         console_tokens.cleanup_expired_console_auth_tokens)
     _sync_scheduler_instance_info = (

@@ -11,6 +11,10 @@ import re
 
 from oslo_config import types
 
+# Seconds after its end at which all that happened in a period is recorded: no
+# transaction is open for so long.
+SETTLED = 60
+
 _FORM = re.compile(r'(hour|day|month|year)(?:@([0-9]{1,4}))?')
 # By unit: what the offset counts, its minimum and its maximum. 28 because
 # every month has a 28th.
@@ -44,6 +48,11 @@ class Period:
         if end >= now:
             end = self._border_before(end)
         return self._border_before(end), end
+
+    def before(self, begin: datetime.datetime
+               ) -> tuple[datetime.datetime, datetime.datetime]:
+        """Return the period that ends where another one begins."""
+        return self.last_completed(begin + datetime.timedelta(seconds=1))
 
     def _border_in_unit(self, now: datetime.datetime) -> datetime.datetime:
         """Return the border in the hour, day, month or year of ``now``."""

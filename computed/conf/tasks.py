@@ -183,6 +183,25 @@ Related options:
 Seconds between two looks for what is to be deleted: console tokens that have
 expired. 0 turns them off.
 """),
+    cfg.IntOpt('usage_audit_poll_interval', default=60, mutable=True, help="""
+Seconds between two looks whether a period of accounting is over, so that the
+instances of this host are to be reported. 0 turns the looks off.
+
+Related options:
+
+* ``instance_usage_audit``
+"""),
+    cfg.BoolOpt('instance_usage_audit', default=False, mutable=True, help="""
+Whether this host reports after each period which instances it had in it: one
+notification ``compute.instance.exists`` for each. It begins within the first
+hour after the period, or the first half of a period of an hour.
+
+Related options:
+
+* ``usage_audit_poll_interval``
+* ``instance_usage_audit_period``
+* ``[notifications] driver`` of the conductors
+"""),
     cfg.Opt('instance_usage_audit_period', type=audit_period.AuditPeriod(),
             default='month', mutable=True, help="""
 The periods by which usage is counted, in UTC: ``hour``, ``day``, ``month`` or

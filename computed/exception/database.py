@@ -55,6 +55,11 @@ read everything again, and hold each instance whose record lacks what they \
 have recorded since."""
 
 
+class PeriodNotOver(PutOff):
+    """By the clock of the database, the period until {end} is not over for \
+long enough. Repeat in {retry_after:.1f} s."""
+
+
 class ResyncFull(PutOff):
     """Too many hosts are reading everything again at this moment. Repeat in \
 {retry_after:.1f} s."""

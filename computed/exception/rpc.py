@@ -65,3 +65,8 @@ class PinnedTooLow(ComputedError):
     """{method} needs RPC version {version}, but [upgrade_levels] allows only \
 {pin}. Set it to the version of the oldest peer, or leave it out once all \
 peers have the same release."""
+
+
+class NobodyTold(ComputedError):
+    """Conductors send no notifications. Set [notifications] driver to \
+messaging or log in their configuration."""

@@ -42,6 +42,13 @@ def of_instance(notice: 'notices.Notice') -> Notification:
         notice.phase == ERROR)
 
 
+def of_fact(fact: 'notices.Fact') -> Notification:
+    """Make a notification of something that the action log lacks."""
+    return Notification(
+        fact.event_type, payload_obj.OF_FACTS[fact.event_type].of(
+            key=fact.key, **fact.values).to_dict())
+
+
 def word(operation: str) -> str:
     """Return the name of an operation as event types have it.
 

@@ -5,6 +5,7 @@ waits; when too much waits, what comes then is dropped.
 """
 
 import collections
+import dataclasses
 import threading
 import typing
 from collections import abc
@@ -24,6 +25,8 @@ T = typing.TypeVar('T')
 
 # Seconds between two tries: the first and the longest wait.
 SHORTEST, LONGEST = 1.0, 30.0
+# Seconds that a caller waits for what must arrive.
+PATIENCE = 5.0
 # Seconds that an end of the process waits for what is still to be sent.
 LEAVING = 2.0
 
@@ -57,6 +60,17 @@ class Channel(typing.Protocol):
         """Close its connections."""
 
 
+@dataclasses.dataclass(eq=False)
+class Letter:
+    """A notification that waits.
+
+    :ivar sent: whether it was sent; None: nobody knows yet
+    """
+
+    made: notification.Notification
+    sent: bool | None = None
+
+
 class Outbox:
     """What is to be sent. Any thread may add to it."""
 
@@ -70,8 +84,7 @@ class Outbox:
             'Notifications are sent again after {seconds}.')
         # Guards the queue.
         self._changed = threading.Condition()
-        self._queue: collections.deque[notification.Notification] = (
-            collections.deque())
+        self._queue: collections.deque[Letter] = collections.deque()
         self._stopping = False
         self._thread = concurrency.thread('notifications', self._run)
 
@@ -101,18 +114,49 @@ class Outbox:
     def tell(self, make: abc.Callable[[T], notification.Notification],
              what: T) -> None:
         """Let ``make(what)`` be sent; this neither waits nor fails."""
-        try:
-            made = make(what)
-        except Exception:
-            self._drop('it cannot be made', fault=True)
+        letter = self._letter(make, what)
+        if letter is None:
             return
         with self._changed:
             room = len(self._queue) < self._size and not self._stopping
             if room:
-                self._queue.append(made)
+                self._queue.append(letter)
                 self._changed.notify_all()
         if not room:
             self._drop('too many wait')
+
+    def deliver(self, make: abc.Callable[[T], notification.Notification],
+                whats: abc.Iterable[T]) -> list[bool | None]:
+        """Send ``make(what)`` for each, in this order, and wait for it.
+
+        :returns: for each whether it was sent. False: it never can be. None:
+            there was no time; it may be sent all the same if the broker has
+            it already.
+        """
+        letters = [self._letter(make, what) for what in whats]
+        waiting = [one for one in letters if one is not None]
+        until = clock.monotonic() + PATIENCE
+        with self._changed:
+            self._queue.extend(waiting)
+            self._changed.notify_all()
+            while any(one.sent is None for one in waiting) and (
+                    not self._stopping and
+                    (left := until - clock.monotonic()) > 0):
+                self._changed.wait(left)
+            # The first one is being sent.
+            kept = [one for place, one in enumerate(self._queue)
+                    if not place or one not in waiting]
+            self._queue = collections.deque(kept)
+        return [one.sent if one is not None else False for one in letters]
+
+    def _letter(self, make: abc.Callable[[T], notification.Notification],
+                what: T) -> Letter | None:
+        """Return what is to be sent; None: it cannot be made."""
+        try:
+            return Letter(make(what))
+        except Exception:
+            self._drop('it cannot be made', fault=True)
+            return None
 
     def _drop(self, why: str, fault: bool = False) -> None:
         metrics.notifications_dropped.inc()
@@ -122,9 +166,10 @@ class Outbox:
     def _run(self) -> None:
         wait = SHORTEST
         while (first := self._next()) is not None:
+            made, sent = first.made, False
             try:
                 self._channel.send(
-                    first.event_type, first.payload, first.failed)
+                    made.event_type, made.payload, made.failed)
             except Unsent as error:
                 self._outage.lasts(str(error))
                 self._pause(wait)
@@ -137,12 +182,15 @@ class Outbox:
             else:
                 self._outage.ends()
                 metrics.notifications_sent.inc()
+                sent = True
             wait = SHORTEST
             with self._changed:
+                first.sent = sent
                 if self._queue:     # else the end has counted it
                     self._queue.popleft()
+                self._changed.notify_all()
 
-    def _next(self) -> notification.Notification | None:
+    def _next(self) -> Letter | None:
         """Return the one to send now; None: the end has come."""
         with self._changed:
             while not self._queue and not self._stopping:

@@ -13,5 +13,6 @@ def register_all() -> None:
     __import__('computed.objects.instance')
     __import__('computed.objects.payload')
     __import__('computed.objects.resources')
+    __import__('computed.objects.usage_audit')
     __import__('computed.objects.volume')
     __import__('computed.objects.volume_usage')

@@ -4,10 +4,14 @@ As objects they have a name and a version: a consumer that knows the major
 version can read every minor one, in which fields are only added.
 """
 
+import typing
+
 from oslo_versionedobjects import fields
 
 from computed.objects import base
-from computed.objects import versions
+
+DAMAGED = ('the fields whose values in the database cannot be read; here they '
+           'are null, 0 or empty')
 
 
 class Payload(base.ComputedObject):
@@ -23,11 +27,23 @@ class Payload(base.ComputedObject):
     MEANING: dict[str, str] = {}
     PRIORITIES: dict[str, str] = {}
 
+    @classmethod
+    def of(cls, **values: typing.Any) -> typing.Self:
+        """Return a payload of values as the database has them.
+
+        A damaged value must not keep consumers from being told, so the field
+        ``damaged`` names it.
+        """
+        values = {**values, base.DAMAGED: []}
+        try:
+            return cls(**values)
+        except (ValueError, TypeError):
+            return cls(**cls._without_damage(values))
+
     def to_dict(self) -> dict:
         """Return what is sent: name, namespace, version and data."""
-        primitive = self.obj_to_primitive()
-        primitive.pop(versions.CHANGES, None)
-        return primitive
+        self.obj_reset_changes(recursive=True)
+        return self.obj_to_primitive()
 
 
 @base.registry.register
@@ -79,3 +95,91 @@ class InstanceActionPayload(Payload):
         'instance.OPERATION.error': 'error',
         'instance.OPERATION.released': 'info',
         'instance.OPERATION.taken_over': 'info'}
+
+
+@base.registry.register
+class BandwidthPayload(Payload):
+    """The traffic of one interface in a period; a part of another payload.
+    """
+
+    VERSION = '1.0'
+
+    fields = {
+        'mac_address': fields.StringField(),
+        'bw_in': fields.IntegerField(),
+        'bw_out': fields.IntegerField(),
+        'damaged': fields.ListOfStringsField(),
+    }
+    MEANING = {
+        'mac_address': 'of the interface; it may be removed since',
+        'bw_in': 'bytes into the guest',
+        'bw_out': 'bytes out of the guest',
+        'damaged': DAMAGED,
+    }
+
+
+@base.registry.register
+class InstanceExistsPayload(Payload):
+    """An instance was there in a period of accounting, or in a part of it.
+
+    The host sends one for each period that is over, if ``[tasks]
+    instance_usage_audit`` is on. What it says of the instance is as of the
+    moment when it was sent, after the end of the period.
+    """
+
+    VERSION = '1.0'
+
+    fields = {
+        'key': fields.StringField(),
+        'audit_period_beginning': fields.DateTimeField(),
+        'audit_period_ending': fields.DateTimeField(),
+        'uuid': fields.StringField(),
+        'name': fields.StringField(),
+        'host': fields.StringField(),
+        'vm_state': fields.StringField(),
+        'power_state': fields.IntegerField(),
+        'vcpus': fields.IntegerField(),
+        'memory_mb': fields.IntegerField(),
+        'disk_gb': fields.IntegerField(),
+        'network': fields.StringField(),
+        'created_at': fields.DateTimeField(),
+        'first_launched_at': fields.DateTimeField(nullable=True),
+        'launched_at': fields.DateTimeField(nullable=True),
+        'deleted_at': fields.DateTimeField(nullable=True),
+        'terminated_at': fields.DateTimeField(nullable=True),
+        'bandwidth': fields.ListOfObjectsField('BandwidthPayload'),
+        'damaged': fields.ListOfStringsField(),
+    }
+    MEANING = {
+        'key': 'the uuid, and the begin and end of the period',
+        'audit_period_beginning': 'the begin of the period',
+        'audit_period_ending': 'its end',
+        'uuid': 'of the instance',
+        'name': 'of the instance',
+        'host': 'its host',
+        'vm_state': 'its state; ``deleted`` if it is deleted',
+        'power_state': 'as recorded last',
+        'vcpus': 'as ordered',
+        'memory_mb': 'as ordered',
+        'disk_gb': 'as ordered',
+        'network': '``host`` or ``private``',
+        'created_at': 'when it was ordered',
+        'first_launched_at': 'when it first ran',
+        'launched_at': 'when it was last started',
+        'deleted_at': 'when it was deleted; null: it is not',
+        'terminated_at': 'when its guest was destroyed; null: it was not',
+        'bandwidth': 'a BandwidthPayload for each interface that was counted',
+        'damaged': DAMAGED,
+    }
+    PRIORITIES = {'compute.instance.exists': 'info'}
+
+    @classmethod
+    def of(cls, **values: typing.Any) -> typing.Self:
+        """Return a payload of values as the database has them."""
+        return super().of(**{**values, 'bandwidth': [
+            BandwidthPayload.of(**one) for one in values['bandwidth']]})
+
+
+# {event type: what it says}, of what the action log lacks.
+OF_FACTS: dict[str, type[Payload]] = {
+    'compute.instance.exists': InstanceExistsPayload}

@@ -119,8 +119,11 @@ class ConductorService:
         self._parts.ends_with(box.stop)
         cell.database.cell.announce = functools.partial(
             box.tell, notification.of_instance)
-        self._parts.ends_with(functools.partial(
-            setattr, cell.database.cell, 'announce', None))
+        cell.database.cell.deliver = functools.partial(
+            box.deliver, notification.of_fact)
+        for name in ('announce', 'deliver'):
+            self._parts.ends_with(functools.partial(
+                setattr, cell.database.cell, name, None))
 
     def _until_possible(self, attempt: abc.Callable[[], Result]) -> Result:
         """Call ``attempt`` until the primary and the broker answer.

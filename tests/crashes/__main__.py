@@ -29,6 +29,7 @@ COMPARED = {
     'guest_claims': '*',
     'block_device_mapping': 'volume_id, instance_uuid, status',
     'compute_nodes': 'host, service_id, vcpus_used, memory_mb_used',
+    'usage_audits': 'host, state, attempt, reported, unreported',
 }
 BYTES = {'bandwidth_usage': 'uuid, mac_address, bw_in, bw_out',
          'volume_usage': 'volume_id, instance_uuid, rd_bytes, wr_bytes'}

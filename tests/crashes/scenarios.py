@@ -1,6 +1,7 @@
 """Every task and operation: from which state, and how it is begun."""
 
 import dataclasses
+import time
 import typing
 
 from computed import clock
@@ -46,6 +47,12 @@ class Scenario:
 
 # The instances were created long ago, and deleted then.
 RECLAIM = {'reclaim_instance_interval': 3600}
+
+
+def period():
+    """A period whose last border is some days ago."""
+    day = time.gmtime(clock.time()).tm_mday
+    return f'month@{15 if day < 8 or day > 22 else 1}'
 
 
 def _operation(name, vm_state, power_state, guest=True, **options):
@@ -171,6 +178,12 @@ SCENARIOS = {
         _interrupted('reboot_instance', 'reboot',
                      '_poll_rebooting_instances', 'reboot_timeout'),
         asked=True),
+    '_instance_usage_audit': _task(
+        {FIRST: (states.ACTIVE, states.RUNNING),
+         SECOND: (states.STOPPED, states.SHUTDOWN)},
+        {FIRST: states.RUNNING, SECOND: states.SHUTDOWN},
+        '_instance_usage_audit', instance_usage_audit=True,
+        instance_usage_audit_period=period()),
     '_cleanup_expired_console_auth_tokens': Scenario(
         {FIRST: (states.ACTIVE, states.RUNNING)}, {FIRST: states.RUNNING},
         _clean_up_tokens),

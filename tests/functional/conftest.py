@@ -40,9 +40,10 @@ def pytest_generate_tests(metafunc):
                          indirect=True, scope='module')
 
 
-def start_conductor(pair, listening=None, **options):
+def start_conductor(pair, listening=None, notifications=None, **options):
     """Start a computed-conductor on ``pair`` that notices changes quickly.
 
+    :param notifications: where they go; None: it sends none
     :param listening: whether it takes calls; None: whether its socket exists
     """
     arguments = fixtures.write_config(pair.folder / 'computed.conf', {
@@ -51,6 +52,9 @@ def start_conductor(pair, listening=None, **options):
         'replica_heartbeat_interval': 0.2, 'replica_probe_interval': 0.2,
         'replica_good_samples': 1, 'replica_ramp': 0,
         'max_replica_lag': 2}, **options)
+    if notifications is not None:
+        with open(arguments[1], 'a') as stream:
+            stream.write(f'[notifications]\ndriver = {notifications}\n')
     program = fixtures.Program('computed-conductor', pair.folder, *arguments)
     try:
         program.wait_for(
@@ -65,8 +69,9 @@ def start_conductor(pair, listening=None, **options):
 class Shared(fixtures.SqlitePair):
     """A pair of databases and the conductor that serves them."""
 
-    def __init__(self, folder, rabbitmq=None):
+    def __init__(self, folder, rabbitmq=None, notifications=None):
         super().__init__(folder)
+        self._notifications = notifications
         self.options, self._listening, self._program = {}, None, None
         if rabbitmq is not None:
             self.options = {'transport_url': rabbitmq.url()}
@@ -75,7 +80,7 @@ class Shared(fixtures.SqlitePair):
 
     def start(self):
         self._program = start_conductor(
-            self, self._listening, **self.options)
+            self, self._listening, self._notifications, **self.options)
 
     @property
     def program(self):
@@ -101,7 +106,9 @@ def shared(tmp_path_factory, request):
                 if request.param == 'rabbit' else None)
     folder = tmp_path_factory.mktemp('shared')
     with servers.started(f'conductor-{request.param}', folder, lambda folder:
-                         Shared(folder, rabbitmq)) as found:
+                         Shared(folder, rabbitmq, getattr(
+                             request.module, 'NOTIFICATIONS', None))
+                         ) as found:
         yield found
 
 

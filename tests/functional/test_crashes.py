@@ -14,6 +14,9 @@ from computed import periodic
 from tests.crashes import scenarios
 from tests.support import prefork
 
+# One task tells consumers.
+NOTIFICATIONS = 'log'
+
 
 def crashes(pair, *arguments):
     """How a scenario ends undisturbed, and killed before each effect."""

@@ -30,8 +30,11 @@ on_each_engine = pytest.mark.parametrize('engine', ['mariadb', 'postgresql'])
 TIMEOUT = 5
 
 
-def start_conductor(folder, database, replicas=True, **options):
-    """A conductor on the cluster, quick to notice what happens."""
+def start_conductor(folder, database, replicas=True, more='', **options):
+    """A conductor on the cluster, quick to notice what happens.
+
+    :param more: lines of other groups of its configuration
+    """
     schemas.fill(database.url)
     urls = {'connection': database.url, **options}
     if replicas:
@@ -41,6 +44,8 @@ def start_conductor(folder, database, replicas=True, **options):
                     replica_good_samples=2, replica_ramp=0,
                     replica_timeout=TIMEOUT)
     arguments = fixtures.write_config(folder / 'computed.conf', urls)
+    with open(arguments[1], 'a') as stream:
+        stream.write(more)
     program = fixtures.Program('computed-conductor', folder, *arguments)
     waiting.wait_for(lambda: list(folder.glob('rpc/*conductor*')), 20,
                      'the socket of the conductor')

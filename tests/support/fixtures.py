@@ -124,7 +124,7 @@ class SqlitePair:
                               'bandwidth_usage', 'guest_claims', 'freezes',
                               'events', 'volumes',
                               'block_device_mapping', 'volume_usage',
-                              'console_tokens'):
+                              'console_tokens', 'usage_audits'):
                     connection.execute(f'DELETE FROM {table}')
                 connection.execute(
                     'INSERT OR REPLACE INTO hosts VALUES '

@@ -18,6 +18,7 @@ from computed.virt import driver
 
 ROOT = pathlib.Path(__file__).parents[2]
 HASHES = {
+    'BandwidthPayload': '1.0-cf33942523f43d18f4cc41c07dd0565d',
     'BandwidthUsage':
         '1.0-f58a5481710ea868745c505f5a0f04a9',
     'BandwidthUsageList':
@@ -45,12 +46,15 @@ HASHES = {
         '1.0-d76455938a6993dc4642a4f4834f63f9',
     'InstanceActionPayload':
         '1.0-8f82eb6776715dace561c0a6a7cee96f',
+    'InstanceExistsPayload': '1.0-86fb7d4f5e4947ba4d6a5f5d04dff970',
     'InstanceList':
         '1.1-9eef0b8de75085ceab794c468d3593f5',
     'ResourceUsage':
         '1.0-393a4b7f7b396c152a5d96dcfcec2fee',
     'Service':
         '1.0-325119dc2b732895ffd75cf1122d7923',
+    'UsageAudit': '1.0-ef6d79cd2a37369bfe8eec88347e99c8',
+    'UsageAuditList': '1.0-67f92a169f8e2dc3534e79ecdaa4c505',
     'Volume': '1.0-09254f968c96a9dba0dcefc6e9193cce',
     'VolumeList': '1.0-c2df387063d36276b504f033c31e326c',
     'VolumeUsage': '1.0-5924eb300357ed372bbdd21cf881f015',

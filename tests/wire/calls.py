@@ -17,6 +17,7 @@ from computed.objects import held as held_obj
 from computed.objects import host as host_obj
 from computed.objects import instance as instance_obj
 from computed.objects import resources as resources_obj
+from computed.objects import usage_audit as audit_obj
 from computed.objects import volume as volume_obj
 from computed.objects import volume_usage as volume_usage_obj
 from tests.support import fixtures
@@ -89,6 +90,10 @@ def make(conductor):
     usage.record(ctxt, [USAGE])
     usage.get_by_uuids(ctxt, [OTHER], [USAGE['start_period']])
     usage.get_by_uuid(ctxt, OTHER, 1)
+    audit_obj.UsageAudit.begin(ctxt, host, 1767225600, 1767229200).report()
+    audits = audit_obj.UsageAuditList
+    audits.get_recent(ctxt, host)
+    audits.get_retired(ctxt, 1767225600, 1767229200)
     token = token_obj.ConsoleToken
     token.create(ctxt, fixtures.UUID, 64 * 'a', 600)
     token.get_by_hash(ctxt, 64 * 'a')

@@ -8,6 +8,7 @@ import typing
 from computed.db import lazy
 
 if typing.TYPE_CHECKING:
+    from computed.db.cell import audits as audits
     from computed.db.cell import bandwidth as bandwidth
     from computed.db.cell import bounds as bounds
     from computed.db.cell import cell_clock as cell_clock

@@ -165,6 +165,8 @@ class Instance(Base):
         sa.Index('instances_claim_owner_idx', 'claim_owner'),
         sa.Index('instances_host_guest_left_idx', 'host', 'guest_left'),
         sa.Index('instances_claim_id_idx', 'claim_id'),
+        # For all that a host ever had, a part after the other.
+        sa.Index('instances_host_uuid_idx', 'host', 'uuid'),
         # For pages by name and uuid: of all instances, of a host, of a state.
         sa.Index('instances_page_idx', 'deleted', 'name', 'uuid'),
         sa.Index('instances_host_page_idx', 'host', 'deleted', 'name',
@@ -195,6 +197,9 @@ class Instance(Base):
         orm.mapped_column(sa.DateTime))
     launched_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
         sa.DateTime)
+    # launched_at is that of the last start, this is that of the first.
+    first_launched_at: orm.Mapped[datetime.datetime | None] = (
+        orm.mapped_column(sa.DateTime))
     updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
     deleted_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
         sa.DateTime)

@@ -32,6 +32,9 @@ class Database:
     :ivar of_host: the functions of :meth:`read_of_host`
     :ivar announce: called with what a write wants to be told, once it is
         committed; it neither fails nor waits. None: nobody listens
+    :ivar deliver: called with a list of what must arrive; returns for each
+        whether it was sent, or None if there was no time. None: nobody
+        listens
     """
 
     router: 'router_module.Router'
@@ -42,6 +45,8 @@ class Database:
         self.name = name
         self.of_host: list[Query] = []
         self.announce: abc.Callable[[typing.Any], object] | None = None
+        self.deliver: abc.Callable[
+            [list[typing.Any]], list[bool | None]] | None = None
 
     def __repr__(self) -> str:
         return f'<database {self.name}>'

@@ -131,3 +131,55 @@ def test_an_end_sends_what_it_can(box, channel, counted, monkeypatch):
     channel.free.set()
     ending.join()
     assert channel.sent == ['a', 'b'] and counted('dropped') == 0
+
+
+# -- what must arrive
+
+def deliver(box, *names):
+    return box.deliver(lambda what: notification.Notification(
+        what, {}), names)
+
+
+def test_a_delivery_ends_when_all_is_sent(box, channel, counted):
+    """However many they are: its caller waits, so nothing piles up."""
+    assert deliver(box, *'abcdef') == 6 * [True]
+    assert channel.sent == [*'abcdef']
+    assert deliver(box) == []
+    assert (counted('sent'), counted('dropped')) == (6, 0)
+
+
+def test_what_cannot_be_made_or_sent_is_told_to_the_caller(
+        box, channel, counted):
+    assert box.deliver(lambda what: notification.Notification(
+        what['name'], {}), [{'name': 'a'}, {}, {'name': 'b'}]) == [
+            True, False, True]
+    channel.problem = outbox.Unsendable('the message is too large')
+    assert deliver(box, 'a', 'b') == [False, False]
+    assert counted('dropped') == 3
+
+
+def test_a_broker_that_is_away_has_nothing_of_a_delivery(
+        box, channel, counted, monkeypatch):
+    """What the broker may have already is sent; the others are not."""
+    monkeypatch.setattr(outbox, 'PATIENCE', 0.05)
+    channel.problem = outbox.Unsent('Connection refused')
+    assert deliver(box, *'abcdef') == 6 * [None]
+    channel.problem = None
+    tell(box, 'later')
+    waiting.wait_for(lambda: channel.sent[-1:] == ['later'])
+    assert channel.sent == ['a', 'later']
+    assert counted('dropped') == 0
+
+
+def test_a_delivery_ends_with_the_process(box, channel, counted):
+    channel.free.clear()
+    found = []
+    asking = threading.Thread(
+        target=lambda: found.append(deliver(box, 'a', 'b')))
+    asking.start()
+    waiting.wait_for(lambda: channel.tries)
+    ending = threading.Thread(target=box.stop)
+    ending.start()
+    asking.join()
+    assert found == [[None, None]]
+    ending.join()

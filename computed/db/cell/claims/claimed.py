@@ -106,8 +106,12 @@ def change(context: computed_context.RequestContext, model: typing.Any,
 @functools.lru_cache(maxsize=500)
 def _updating(model: typing.Any, same: tuple[typing.Any, ...],
               now: frozenset[str]) -> sa.Update:
-    return sa.update(model).where(*same).values(
-        dict.fromkeys({*now, 'updated_at'}, dialects.utcnow()))
+    values: dict[str, typing.Any] = dict.fromkeys(
+        {*now, 'updated_at'}, dialects.utcnow())
+    if 'launched_at' in now:
+        values['first_launched_at'] = sa.func.coalesce(
+            model.first_launched_at, dialects.utcnow())
+    return sa.update(model).where(*same).values(values)
 
 
 @functools.cache

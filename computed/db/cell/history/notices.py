@@ -45,6 +45,20 @@ class Notice:
     values: abc.Mapping[str, typing.Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class Fact:
+    """Something that consumers are told, and that the action log lacks.
+
+    :ivar event_type: of the notification
+    :ivar key: the same each time that the same is told
+    :ivar values: ``{field of the payload: value}``
+    """
+
+    event_type: str
+    key: str
+    values: abc.Mapping[str, typing.Any]
+
+
 def _notice(values: abc.Mapping[str, typing.Any],
             key: str | None = None) -> Notice:
     """Make a notice of a row of the action log.

@@ -1,4 +1,7 @@
-"""The tables of volumes; the others are in :mod:`computed.db.cell.models`."""
+"""The tables of volumes and audits.
+
+The others are in :mod:`computed.db.cell.models`.
+"""
 
 import datetime
 
@@ -79,3 +82,32 @@ class VolumeUsage(models.Base):
     last_refreshed: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
     # The last_refreshed of the row that this one was computed from.
     base_refreshed: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+
+
+class UsageAudit(models.Base):
+    """How far the audit of one host and one period has come.
+
+    See :mod:`computed.db.cell.audits`.
+    """
+
+    __tablename__ = 'usage_audits'
+
+    host: orm.Mapped[str] = orm.mapped_column(sa.String(255), primary_key=True)
+    period_beginning: orm.Mapped[datetime.datetime] = orm.mapped_column(
+        sa.DateTime, primary_key=True)
+    period_ending: orm.Mapped[datetime.datetime] = orm.mapped_column(
+        sa.DateTime, primary_key=True)
+    # running, done or failed
+    state: orm.Mapped[str] = orm.mapped_column(sa.String(16))
+    # The number of writes. A write is guarded by the number that it read.
+    writes: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    # 1: all instances are reported; from 2: those of unreported once more.
+    attempt: orm.Mapped[int] = orm.mapped_column(sa.Integer)
+    # In this attempt all up to this uuid were reported, or refused.
+    marker: orm.Mapped[str] = orm.mapped_column(sa.String(36))
+    reported: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    # The uuids of those that were refused, with spaces between them.
+    unreported: orm.Mapped[str] = orm.mapped_column(sa.Text)
+    began_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
+    ended_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
+        sa.DateTime)

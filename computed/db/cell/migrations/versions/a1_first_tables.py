@@ -89,6 +89,7 @@ def instances() -> None:
         sa.Column('task_state_since', sa.DateTime),
         sa.Column('build_started_at', sa.DateTime),
         sa.Column('launched_at', sa.DateTime),
+        sa.Column('first_launched_at', sa.DateTime),
         sa.Column('updated_at', sa.DateTime, nullable=False),
         sa.Column('deleted_at', sa.DateTime),
         sa.Column('terminated_at', sa.DateTime),
@@ -103,3 +104,5 @@ def instances() -> None:
     steps.create_index('instances_name_idx', 'instances', ['name'])
     steps.create_index('instances_claim_owner_idx', 'instances',
                        ['claim_owner'])
+    steps.create_index('instances_host_uuid_idx', 'instances',
+                       ['host', 'uuid'])
