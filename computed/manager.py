@@ -28,6 +28,7 @@ from computed.repair import memory as memory_module
 from computed.rpc import endpoint
 from computed.tasks import bandwidth
 from computed.tasks import console_tokens
+from computed.tasks import pending_deletes
 from computed.tasks import reclaim
 from computed.tasks import resources
 from computed.tasks import scheduler_info
@@ -77,6 +78,7 @@ class ComputeManager:
     _sync_scheduler_instance_info = (
         scheduler_info.sync_scheduler_instance_info)
     _reclaim_queued_deletes = reclaim.reclaim_queued_deletes
+    _run_pending_deletes = pending_deletes.run_pending_deletes
 
     build_instance = endpoint.exposed_act(operation.endpoint(build.BUILD))
     delete_instance = endpoint.exposed_act(soft_delete.delete_instance)

@@ -59,7 +59,12 @@ class Remembered:
 
     @property
     def gone(self) -> bool:
-        """Return whether the instance was deleted or moved away."""
+        """Return whether the instance was deleted or moved away.
+
+        That stays so while its host removes what is left of it.
+        """
+        if self.vm_state is None and self.before is not None:
+            return self.before.gone
         return self.vm_state in (states.DELETED, MOVED)
 
     @property

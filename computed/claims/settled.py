@@ -103,6 +103,10 @@ class Settled:
                     vm_state=row.vm_state)
                     if before.claim_id == row.settled_claim_id else
                     before.before)
+            if before is None and row.deleted:
+                before = Remembered(
+                    row.name, row.settled_claim_id or '', row.revision,
+                    incarnation, row.vm_state)
             self._put(row.uuid, Remembered(
                 row.name, claim_id, row.revision, incarnation, None,
                 before and dataclasses.replace(before, before=None),

@@ -181,7 +181,31 @@ Related options:
 """),
     cfg.IntOpt('instance_delete_interval', default=300, mutable=True, help="""
 Seconds between two looks for what is to be deleted: console tokens that have
-expired. 0 turns them off.
+expired, and files of deleted instances. 0 turns them off.
+
+Related options:
+
+* ``maximum_instance_delete_attempts``
+* ``instance_delete_mode``
+"""),
+    cfg.IntOpt('maximum_instance_delete_attempts', min=1, default=5,
+               mutable=True, help="""
+How often this host tries to remove the files of a deleted instance. The first
+attempt is the delete itself. Each next one comes after twice the time, which
+begins with ``instance_delete_interval``. After the last one an error is
+logged, and the files are left to the operator.
+"""),
+    cfg.StrOpt('instance_delete_mode', default='enforce', mutable=True,
+               choices=[
+                   ('enforce', 'remove files of deleted instances'),
+                   ('observe', 'only count and log them'),
+                   ('off', 'do not run')],
+               help="""
+What the task ``_run_pending_deletes`` may do.
+"""),
+    cfg.BoolOpt('remove_unknown_files', default=False, mutable=True, help="""
+Whether ``_run_pending_deletes`` also removes files that a guest has left of
+which the database knows no instance. Otherwise it only names them in the log.
 """),
     cfg.IntOpt('usage_audit_poll_interval', default=60, mutable=True, help="""
 Seconds between two looks whether a period of accounting is over, so that the

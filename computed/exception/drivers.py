@@ -28,5 +28,9 @@ class GuestNotFound(DriverError):
     """This host has no guest {uuid}."""
 
 
+class FilesLeft(DriverError):
+    """Guest {uuid} is gone, but not all its files can be removed: {reason}."""
+
+
 class ForeignGuest(DriverError):
     """Guest {uuid} belongs to {owner}, not to this host. It is not touched."""

@@ -48,6 +48,9 @@ class Instance(base.ComputedObject):
         'deleted_at': fields.DateTimeField(nullable=True),
         'terminated_at': fields.DateTimeField(nullable=True),
         'deleted': fields.BooleanField(),
+        'cleaned': fields.BooleanField(),
+        'clean_attempts': fields.IntegerField(),
+        'clean_failed': fields.BooleanField(),
         'revision': fields.IntegerField(),
         'claim_id': fields.StringField(nullable=True),
         'claim_owner': fields.StringField(nullable=True),
@@ -199,14 +202,48 @@ class InstanceList(base.Page, base.ComputedObject):
         :raises computed.exception.ListChanged: something has, each time
         :raises ValueError: see :func:`base.remotable_read`
         """
-        def read() -> abc.Iterator[typing.Self]:
-            marker: str | None = ''
-            while marker is not None:
-                yield (part := cls.get_part_by_host(
-                    context, host, marker, use_slave=use_slave, after=after))
-                marker = part.next_marker
+        return cls._whole(host, '', lambda marker: cls.get_part_by_host(
+            context, host, marker, use_slave=use_slave, after=after))
+
+    @classmethod
+    def get_whole_uncleaned(cls, context: computed_context.RequestContext,
+                            host: str, use_slave: bool | None = None
+                            ) -> typing.Self:
+        """Return all instances of :meth:`get_uncleaned`.
+
+        :raises: as :meth:`get_whole_by_host`
+        """
+        return cls._whole(host, None, lambda marker: cls.get_uncleaned(
+            context, host, marker=marker, use_slave=use_slave))
+
+    @classmethod
+    def get_whole_by_uuids(cls, context: computed_context.RequestContext,
+                           host: str, uuids: abc.Iterable[str],
+                           use_slave: bool | None = None) -> typing.Self:
+        """Return the instances with these uuids, deleted or not, of any host.
+
+        :param uuids: not more than one call may have
+        :param host: that asks, for the error
+        :raises: as :meth:`get_whole_by_host`
+        """
+        wanted = sorted(uuids)
+        return cls._whole(host, None, lambda marker: cls.get_by_uuids(
+            context, wanted, marker=marker, use_slave=use_slave))
+
+    @classmethod
+    def _whole(cls, host: str, first: str | None,
+               read: abc.Callable[[typing.Any], typing.Self]) -> typing.Self:
+        """Return one list of all parts, which are of one history.
+
+        :param first: the marker of the first part
+        :param read: returns the part with a marker
+        """
+        def each() -> abc.Iterator[typing.Self]:
+            yield (part := read(first))
+            while part.next_marker is not None:
+                yield (part := read(part.next_marker))
         for _ in range(TRIES):
-            if (found := parts.joined(read())) is not None:
+            if (found := parts.joined(each())) is not None:
                 return found
         raise exception.ListChanged(host=host, retry_after=1.0)
 
@@ -243,6 +280,22 @@ class InstanceList(base.Page, base.ComputedObject):
         """See :func:`computed.db.cell.retired.get_left`."""
         return cls.of(context, db.retired.get_left(
             context, host, limit, marker), Instance.from_row)
+
+    @base.remotable_read
+    def get_uncleaned(cls, context: computed_context.RequestContext,
+                      host: str, limit: int | None = None,
+                      marker: str | None = None) -> typing.Self:
+        """See :func:`computed.db.cell.deleted.get_uncleaned`."""
+        return cls.of(context, db.deleted.get_uncleaned(
+            context, host, limit, marker), Instance.from_row)
+
+    @base.remotable_read
+    def get_by_uuids(cls, context: computed_context.RequestContext,
+                     uuids: arguments.Uuids, limit: int | None = None,
+                     marker: str | None = None) -> typing.Self:
+        """See :func:`computed.db.cell.deleted.get_by_uuids`."""
+        return cls.of(context, db.deleted.get_by_uuids(
+            context, uuids, limit, marker), Instance.from_row)
 
     @classmethod
     def _page(cls, context: computed_context.RequestContext,

@@ -11,11 +11,11 @@ next one goes on behind them: guests that cannot be destroyed hide no others.
 
 import itertools
 import typing
+from collections import abc
 
 from oslo_log import log as logging
 
 from computed import exception
-from computed import states
 from computed.claims import claims
 from computed.claims import recovery
 from computed.objects import instance as instance_obj
@@ -28,9 +28,7 @@ LOG = logging.getLogger(__name__)
 
 def _destroy(manager: operation.Manager,
              claim: operation.Claim) -> operation.Values:
-    build.DELETE.act(manager, claim)
-    return {'guest_left': False, 'power_state': states.NOSTATE,
-            'terminated_at': states.NOW}
+    return {'guest_left': False, **build.destroy(manager, claim)}
 
 
 # After a failure guest_left stays, so it is tried again.
@@ -55,6 +53,24 @@ def _accept(manager: operation.Manager, row: typing.Any) -> None:
                         'while this host was away.', row.label)
 
 
+def release_claims(manager: operation.Manager, context: operation.Context,
+                   found: abc.Iterable[typing.Any]) -> None:
+    """Release the claims on deleted instances that nobody holds any more.
+
+    An earlier run of this service, or a former service, may have ended in
+    between.
+
+    :param found: the rows of such instances
+    """
+    recovery.release_orphaned(manager.claims, context, found)
+    if any(row.claim_owner and not recovery.is_ours(
+            manager.claims, row.claim_owner) for row in found):
+        live = instance_obj.InstanceList.get_whole_by_host(
+            context, manager.host, use_slave=False)
+        recover.release_former(
+            manager, context, itertools.chain(found, live))
+
+
 def begin(manager: operation.Manager, context: operation.Context) -> int:
     """Begin to destroy the guests that are left; return how many.
 
@@ -66,14 +82,7 @@ def begin(manager: operation.Manager, context: operation.Context) -> int:
         manager.left_marker, use_slave=False)
     # Whatever happens to these, the others come next.
     manager.left_marker = found.next_marker
-    # An earlier run may have ended in between.
-    recovery.release_orphaned(manager.claims, context, found)
-    if any(row.claim_owner and not recovery.is_ours(
-            manager.claims, row.claim_owner) for row in found):
-        live = instance_obj.InstanceList.get_whole_by_host(
-            context, manager.host, use_slave=False)
-        recover.release_former(
-            manager, context, itertools.chain(found, live))
+    release_claims(manager, context, found)
     begun = 0
     for row in found:
         try:

@@ -34,8 +34,20 @@ Claim: typing.TypeAlias = 'virt_claim.Claim'
 Values: typing.TypeAlias = dict[str, typing.Any]
 
 
+Act: typing.TypeAlias = abc.Callable[[Manager, Claim], Values]
+
+
 def _nothing(manager: Manager) -> float:
     return 0
+
+
+def _no_values(manager: Manager, claim: Claim) -> Values:
+    return {}
+
+
+def is_error(manager: Manager, claim: Claim) -> Values:
+    """Return what to write if an instance is an error after a failure."""
+    return {'vm_state': states.ERROR}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +57,8 @@ class Operation:
     :ivar from_states: the vm_states it is allowed in; empty: any
     :ivar act: ``act(manager, claim)`` does it through the driver and returns
         the columns to write; a repetition does no harm
-    :ivar failed_state: the vm_state after a failure; None: as before
+    :ivar failed: ``failed(manager, claim)`` returns what to write after a
+        failure, besides the fault and what is observed
     :ivar facts: further facts that must hold; by default the instance must
         not be deleted
     :ivar granted: columns to write with the claim, besides the task_state
@@ -60,8 +73,8 @@ class Operation:
     name: str
     from_states: tuple[str, ...]
     task_state: str | None
-    act: abc.Callable[[Manager, Claim], Values]
-    failed_state: str | None = None
+    act: Act
+    failed: Act = _no_values
     facts: abc.Mapping[str, object] = dataclasses.field(default_factory=dict)
     granted: abc.Mapping[str, object] = dataclasses.field(
         default_factory=dict)
@@ -266,9 +279,10 @@ def outcome(manager: Manager, operation: Operation,
               {'instance': claim.label, 'operation': operation.name,
                'error': error_text(error)})
         fault = f'{operation.name}: {error_text(error)}'
-        values = {'fault': fault, **observed(manager, claim.uuid)}
-        if operation.failed_state or claim.interruption.close():
-            values['vm_state'] = operation.failed_state or states.ERROR
+        values = {'fault': fault, **observed(manager, claim.uuid),
+                  **operation.failed(manager, claim)}
+        if claim.interruption.close():
+            values.setdefault('vm_state', states.ERROR)
     return {'task_state': None, **values}, fault
 
 

@@ -114,7 +114,7 @@ def of_guest(manager: operation.Manager, uuid: str,
         # The guest that was deleted stays deleted.
         return {'vm_state': states.DELETED, 'power_state': states.NOSTATE,
                 'deleted': True, 'deleted_at': states.NOW,
-                'terminated_at': states.NOW}
+                'terminated_at': states.NOW, 'cleaned': True}
     if info.power_state == states.NOSTATE:
         raise exception.DriverError(
             reason=info.reason or f'guest {uuid} has no state')

@@ -75,7 +75,7 @@ def _reboot_interrupted(manager: operation.Manager,
 UNFINISHED = {
     states.SPAWNING: operation.Operation(
         'build', (), states.SPAWNING, _ending_interrupted,
-        failed_state=states.ERROR),
+        failed=operation.is_error),
     states.REBOOTING: operation.Operation(
         'reboot', (), states.REBOOTING, _reboot_interrupted),
     states.REBOOTING_HARD: operation.Operation(

@@ -18,6 +18,8 @@ LOG = logging.getLogger(__name__)
 # Names in the file, beside the count of repairs: the warnings of the last
 # pass, by uuid, and the names of the rows that the brake held then.
 WARNED, BRAKED = 'warned', 'braked'
+# What was named in the log because it has no instance, by uuid.
+UNKNOWN = 'unknown'
 # What a restart of the machine explains: the uuids of instances, and the end
 # of this, in seconds of the clock of this start of the machine.
 EXPLAINED = 'explained'
@@ -62,6 +64,16 @@ class TaskMemory:
     def braked(self, names: str | None) -> None:
         self._kept.note(BRAKED, names)
 
+    @property
+    def unknown(self) -> list[str]:
+        """Return the uuids without an instance that the last pass has told.
+        """
+        found = self._kept.get(UNKNOWN)
+        return found if isinstance(found, list) else []
+
+    @unknown.setter
+    def unknown(self, uuids: list[str]) -> None:
+        self._kept.note(UNKNOWN, uuids)
 
     @property
     def explained(self) -> frozenset[str]:

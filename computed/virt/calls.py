@@ -69,6 +69,14 @@ class Calls:
         return self._look(uuid, f'get_instance of {uuid}',
                           lambda: self._driver().get_instance(uuid))
 
+    def list_instance_files(self) -> dict[str, float]:
+        """Return the guests that have left files; see the driver's method.
+
+        :raises computed.exception.DriverHangs: there is no answer in time
+        """
+        return self._look('list_instance_files', 'list_instance_files',
+                          lambda: self._driver().list_instance_files())
+
     def host_resources(self) -> virt_driver.HostResources:
         """Return what the host has; see the driver's method.
 

@@ -29,6 +29,7 @@ operator reads their texts: name the thing, its value and the remedy.
 ==================  ========================================================
 ``GuestNotFound``   this host has no such guest
 ``ForeignGuest``    the guest has another owner (``claim.ensure_ours``)
+``FilesLeft``       a guest was destroyed, and files of it are left
 ``DriverTimeout``   the hypervisor did not do it in time
 ``NotSupported``    this driver, or this host, can never do it
 ``DriverNotReady``  the hypervisor cannot be used now; try again later
@@ -225,7 +226,38 @@ class ComputeDriver(abc.ABC):
         are removed.
 
         :raises computed.exception.DriverTimeout: the guest did not end
+        :raises computed.exception.FilesLeft: the guest is gone, and
+            :meth:`delete_instance_files` must remove the rest of its files
         """
+
+    def list_instance_files(self) -> dict[str, float]:
+        """Return the guests that are gone and have left files.
+
+        A driver whose :meth:`destroy` always removes everything need not
+        implement this.
+
+        :returns: ``{uuid: seconds since the files changed last}``
+        :raises computed.exception.DriverError: it is not known
+        """
+        return {}
+
+    def delete_instance_files(self, claim: virt_claim.Claim) -> None:
+        """Remove the files that a guest has left which is gone.
+
+        It follows no link. That nothing is left is success.
+
+        :raises computed.exception.FilesLeft: something cannot be removed
+        :raises computed.exception.DriverError: the guest is there, and stays
+        """
+        claim.ensure_live()
+        try:
+            guest = self.get_instance(claim.uuid)
+        except exception.GuestNotFound:
+            self.destroy(claim)
+        else:
+            claim.ensure_ours(guest.owner)
+            raise exception.DriverError(
+                reason=f'guest {claim.uuid} is there')
 
     @abc.abstractmethod
     def power_on(self, claim: virt_claim.Claim) -> None:

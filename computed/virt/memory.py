@@ -52,6 +52,8 @@ class MemoryDriver(driver.ComputeDriver):
     :ivar complete: what the next snapshots say about themselves; a snapshot
         that is not complete is also empty
     :ivar capabilities: a test may remove one
+    :ivar stuck: why no files can be removed; None: they can
+    :ivar files_age: seconds since files that are left changed last
     :ivar calls: names of the methods that were called, in order
     """
 
@@ -66,6 +68,8 @@ class MemoryDriver(driver.ComputeDriver):
         """
         super().__init__(conf)
         self.complete = True
+        self.stuck: str | None = None
+        self.files_age = 1e6
         self.calls: list[str] = []
         self.capabilities = frozenset([
             'interface_counters', 'volumes', 'block_counters'])
@@ -132,6 +136,11 @@ class MemoryDriver(driver.ComputeDriver):
         """Let a guest use a volume: add to its counters, by their names."""
         with self._guests.lock:
             self._guests.use_volume(uuid, volume_id, **more)
+
+    def leave_files(self, uuid: str) -> None:
+        """Let a guest that is gone have left files."""
+        with self._guests.lock:
+            self._guests.leave_files(uuid)
 
     # The interface
 
@@ -218,6 +227,15 @@ class MemoryDriver(driver.ComputeDriver):
             claim.ensure_ours(guest.owner)
             self._change(claim.uuid, states.SHUTDOWN)
             self._guests.remove(claim.uuid)
+        if self.stuck:
+            self._guests.leave_files(claim.uuid)
+            raise exception.FilesLeft(uuid=claim.uuid, reason=self.stuck)
+        self._guests.clean(claim.uuid)
+
+    @_scripted
+    def list_instance_files(self) -> dict[str, float]:
+        return dict.fromkeys(
+            self._guests.files - self._guests.infos.keys(), self.files_age)
 
     @_scripted
     def power_on(self, claim: virt_claim.Claim) -> None:

@@ -29,6 +29,8 @@ class Guests:
         # {(uuid of a guest, id of a volume): the volume}
         self.volumes: dict[tuple[str, str], driver.Volume] = {}
         self._blocks: dict[tuple[str, str], driver.BlockCounters] = {}
+        # The guests that are gone and have left files.
+        self.files: set[str] = set()
 
     def put(self, info: driver.InstanceInfo) -> bool:
         """Add a guest, or replace what is known about it.
@@ -47,6 +49,14 @@ class Guests:
         self._restart_counters(uuid)
         for key in [key for key in self.volumes if key[0] == uuid]:
             self.detach(*key)
+
+    def leave_files(self, uuid: str) -> None:
+        """Let a guest that is gone have left files."""
+        self.files.add(uuid)
+
+    def clean(self, uuid: str) -> None:
+        """Remove the files that a guest has left."""
+        self.files.discard(uuid)
 
     def set_counters(self, counters: driver.InterfaceCounters) -> None:
         """Replace the counters of one interface; its epoch is ignored."""

@@ -25,7 +25,8 @@ REVISION = 7
 # What must be the same in the end; times and revisions need not.
 COMPARED = {
     'instances': 'uuid, vm_state, task_state, power_state, exit_code, fault, '
-                 'claim_id, claim_owner, deleted, guest_left',
+                 'claim_id, claim_owner, deleted, guest_left, cleaned, '
+                 'clean_attempts, clean_failed',
     'guest_claims': '*',
     'block_device_mapping': 'volume_id, instance_uuid, status',
     'compute_nodes': 'host, service_id, vcpus_used, memory_mb_used',
@@ -60,17 +61,20 @@ class Bench:
         for uuid, (vm_state, power_state) in self.scenario.rows.items():
             values = {**fixtures.INSTANCE, 'uuid': uuid, 'name': uuid,
                       'vm_state': vm_state, 'power_state': power_state,
-                      'deleted': self.scenario.deleted,
-                      'guest_left': self.scenario.deleted,
+                      'deleted': vm_state == states.DELETED,
+                      'guest_left': vm_state == states.DELETED and
+                      uuid not in self.scenario.files,
                       'revision': REVISION,
                       'created_at': CREATED, 'updated_at': CREATED,
                       'launched_at': CREATED, 'deleted_at':
-                      CREATED if vm_state == states.SOFT_DELETED else None}
+                      CREATED if vm_state in (
+                          states.SOFT_DELETED, states.DELETED) else None}
             self.sql(f"INSERT INTO instances ({', '.join(values)}) VALUES "
                      f"({', '.join('?' * len(values))})", *values.values())
         [[database]] = self.sql('SELECT uuid FROM database_identity')
         guests.prepare(self.guests, self.scenario.guests,
-                       (database, fixtures.HOST), self.prepare_volume())
+                       (database, fixtures.HOST), self.prepare_volume(),
+                       self.scenario.files)
         for path in [*self.state.glob('claims/*'),
                      *self.state.glob('tasks/*')]:
             path.unlink()
@@ -125,10 +129,11 @@ class Bench:
                                 **self.scenario.options}.items():
                 side.conf.set_override(name, value, 'tasks')
             counted.watch_calls(side.conductor)
+            virt = memory.MemoryDriver(side.conf, guests.LastingGuests(
+                self.guests, counted))
+            virt.stuck = self.scenario.stuck
             made = side.manager(
-                memory.MemoryDriver(side.conf, guests.LastingGuests(
-                    self.guests, counted)),
-                task_memory=task_memory.Memory(self.state / 'tasks'))
+                virt, task_memory=task_memory.Memory(self.state / 'tasks'))
             # As its user finds it after a death: nothing has begun.
             untouched = {row for row, in self.sql(
                 'SELECT revision FROM instances')} <= {REVISION}
@@ -162,6 +167,7 @@ class Bench:
             'volumes': [(uuid, volume['volume_id']) for uuid, volume in
                         json.loads(pathlib.Path(guests.volumes_path(
                             self.guests)).read_text()).items()],
+            'files': pathlib.Path(guests.files_path(self.guests)).read_text(),
             'effects': pathlib.Path(guests.effects_path(
                 self.guests)).read_text().split('\n')[:-1],
             'journal': [entry.claim_id for entry in journal.Journal(

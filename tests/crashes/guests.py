@@ -28,6 +28,7 @@ class LastingGuests(memory_guests.Guests):
             for uuid, (power_state, owner) in read_json(self._path).items()}
         for uuid, volume in read_json(volumes_path(self._path)).items():
             super().attach(uuid, driver.Volume(**volume))
+        self.files = {*read_json(files_path(self._path))}
 
     def put(self, info):
         before = self.infos.get(info.uuid)
@@ -69,6 +70,18 @@ class LastingGuests(memory_guests.Guests):
             one, rd_req=1, rd_bytes=1000, wr_req=1, wr_bytes=500)
             for one in super().block_counters()]
 
+    def leave_files(self, uuid):
+        if uuid not in self.files:
+            self._points.reached('files left')
+            super().leave_files(uuid)
+            self._keep(f'{uuid} has left files')
+
+    def clean(self, uuid):
+        if uuid in self.files:
+            self._points.reached('files gone')
+            super().clean(uuid)
+            self._keep(f'{uuid} is clean')
+
     def _keep(self, effect):
         write_json(self._path, {
             uuid: (guest.power_state,
@@ -77,6 +90,7 @@ class LastingGuests(memory_guests.Guests):
         write_json(volumes_path(self._path), {
             uuid: dataclasses.asdict(volume)
             for (uuid, _), volume in self.volumes.items()})
+        write_json(files_path(self._path), sorted(self.files))
         with open(effects_path(self._path), 'a', encoding='ascii') as stream:
             stream.write(f'{effect}\n')
 
@@ -86,19 +100,26 @@ def effects_path(path):
     return f'{path}.effects'
 
 
+def files_path(path):
+    """Return the path of the uuids of guests that have left files."""
+    return f'{path}.left'
+
+
 def volumes_path(path):
     """Return the path of the volumes of guests; each has one at most."""
     return f'{path}.volumes'
 
 
-def prepare(path, guests, owner, volumes):
+def prepare(path, guests, owner, volumes, files):
     """Write these guests, with an empty record of changes.
 
     :param volumes: ``{uuid of a guest: values of a volume}``
     :param guests: ``{uuid: power state}``
+    :param files: uuids of guests that are gone and have left files
     :param owner: ``(database id, host)``
     """
     pathlib.Path(path).write_text(json.dumps(
         {uuid: (state, owner) for uuid, state in guests.items()}))
     pathlib.Path(effects_path(path)).write_text('')
     pathlib.Path(volumes_path(path)).write_text(json.dumps(volumes))
+    pathlib.Path(files_path(path)).write_text(json.dumps(files))

@@ -24,7 +24,9 @@ class Scenario:
     """:ivar rows: ``{uuid: (vm_state, power_state)}`` of the instances
     :ivar guests: ``{uuid: power_state}`` of the guests
     :ivar run: ``run(manager)``
-    :ivar deleted: whether the instances were deleted without their host
+    :ivar files: the uuids of deleted instances that have left only files;
+        other deleted ones were deleted without their host
+    :ivar stuck: why the driver can remove no files; None: it can
     :ivar asked: whether a user asks for it: again only if nothing came of it
     :ivar volume: what the status of ``VOLUME`` is; None: it is free
     :ivar options: of ``[tasks]``
@@ -34,7 +36,8 @@ class Scenario:
     guests: dict
     run: typing.Any
     asked: bool = False
-    deleted: bool = False
+    files: tuple = ()
+    stuck: str | None = None
     volume: str | None = None
     options: dict = dataclasses.field(default_factory=dict)
 
@@ -76,6 +79,12 @@ def _task(rows, guests, name, **options):
     return Scenario(rows, guests,
                     lambda manager: getattr(manager, name)(context.new()),
                     options=options)
+
+
+def _passes(manager, name):
+    """The first releases what a former life has left claimed."""
+    for _ in range(2):
+        getattr(manager, name)(context.new())
 
 
 def _interrupted(act, method, task, option):
@@ -150,6 +159,15 @@ SCENARIOS = {
          SECOND: (states.STOPPED, states.SHUTDOWN)},
         {FIRST: states.SHUTDOWN, SECOND: states.SHUTDOWN},
         '_reclaim_queued_deletes', **RECLAIM),
+    'a delete that leaves files': dataclasses.replace(_operation(
+        'delete_instance', states.ACTIVE, states.RUNNING), stuck='busy'),
+    # The files of the third are of nobody.
+    '_run_pending_deletes': Scenario(
+        {FIRST: (states.DELETED, states.NOSTATE),
+         SECOND: (states.DELETED, states.NOSTATE)}, {},
+        lambda manager: _passes(manager, '_run_pending_deletes'),
+        files=(FIRST, SECOND, THIRD),
+        options={'remove_unknown_files': True}),
     # One to stop, one whose end is to be recorded, one power state.
     '_sync_power_states': _task(
         {FIRST: (states.STOPPED, states.SHUTDOWN),
@@ -197,7 +215,7 @@ SCENARIOS = {
     'guests left': Scenario(
         {FIRST: (states.DELETED, states.NOSTATE),
          SECOND: (states.DELETED, states.NOSTATE)},
-        {FIRST: states.RUNNING}, _record_resources, deleted=True),
+        {FIRST: states.RUNNING}, _record_resources),
     'a guest without an instance': Scenario(
         {}, {GUEST: states.RUNNING}, _remove_guest),
 }

@@ -78,7 +78,8 @@ UNSET = {
     'Instance': {
         'task_state', 'exit_code', 'fault', 'created_at',
         'task_state_since', 'build_started_at', 'launched_at', 'updated_at',
-        'deleted_at', 'terminated_at', 'deleted', 'revision', 'claim_id',
+        'deleted_at', 'terminated_at', 'deleted', 'cleaned',
+        'clean_attempts', 'clean_failed', 'revision', 'claim_id',
         'claim_owner', 'settled_claim_id'}}
 
 

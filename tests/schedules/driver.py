@@ -61,9 +61,13 @@ class Driver(memory.MemoryDriver):
         here.point()
         cell.weather.delay_act()
         before, failed = self._state(claim.uuid), True
+        self.stuck = 'simulated' if cell.weather.happens('files') else None
         try:
             call()
             failed = False
+        except exception.FilesLeft:
+            failed = False
+            raise
         finally:
             if not here.over:
                 cell.judge.acted(act, before, self._state(claim.uuid), failed)

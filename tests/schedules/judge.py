@@ -28,6 +28,8 @@ DELETES = ('delete', 'soft_delete')
 LATE = 30.0
 # Seconds for which a deleted instance can be restored.
 KEPT = 6
+# Seconds after which the files of a deleted instance are removed again.
+RETRY = 10
 # Seconds that a build may take.
 BUILD_LIMIT = 15
 PENDING, ACCEPTED, REFUSED, UNKNOWN = (

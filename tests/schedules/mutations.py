@@ -316,6 +316,12 @@ ALL = {
         '{**power.START.act(manager, claim), ',
         "{**operation.observed(manager, claim.uuid), 'vm_state': 'active', ",
         'restores'),
+    'files that stayed are not removed': Mutation(
+        'tasks/pending_deletes.py', 'due = guest is policy.ABSENT and',
+        'due = False and', 'files'),
+    'each pass removes what stayed': Mutation(
+        'tasks/pending_deletes.py',
+        'interval * (2 ** row.clean_attempts - 1))', '0)', 'files'),
     # acts that take too long
     'a build that was told to end is done': Mutation(
         'operations/operation.py', 'if reason and operation.undo:',

@@ -154,6 +154,10 @@ PROFILES = {
     'restores': Profile(
         ('lag', 'stall_replica', 'lose_reply'), chance=0.7, deletes=0.4,
         **{**_WITH_REPLICAS, 'length': 60.0}),
+    # Files of deleted instances stay at first.
+    'files': Profile(
+        ('files', 'crash_host', 'lose_reply', 'slow'), chance=0.8,
+        deletes=0.4, strength=1.6, **{**_DENSE, 'least_calm': 60.0}),
     **{f'alone-{name}': Profile((name,)) for name in faults.ALL},
     **{f'former-{name}': Profile((), script=one.script, **{
         **_SHORT, 'length': 35.0, 'replicas': (0,), **one.cell})

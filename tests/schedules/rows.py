@@ -3,10 +3,11 @@
 import dataclasses
 
 from computed import states
+from tests.schedules import judge
 
 QUERY = ('SELECT uuid, instances.host, instances.revision, vm_state, '
          'task_state, power_state, claim_id, claim_owner, service_id, '
-         'settled_claim_id '
+         'settled_claim_id, deleted, clean_attempts '
          'FROM instances LEFT JOIN services ON services.host = instances.host')
 # A power state is recorded by these facts; a new name changes none of them.
 FACTS = ('vm_state', 'task_state', 'power_state', 'claim_id')
@@ -21,11 +22,13 @@ class Known:
 
     :ivar since: when one of its ``FACTS`` changed last
     :ivar revisions: all that it had, in order
+    :ivar deleted: since when it is deleted, or None
     """
 
     row: dict
     since: float
     revisions: list
+    deleted: float | None = None
 
 
 class Rows:
@@ -66,11 +69,16 @@ class Rows:
                 known.since = self._clock()
             if row['revision'] not in known.revisions[-1:]:
                 known.revisions.append(row['revision'])
+            if not row['deleted']:
+                known.deleted = None
+            elif known.deleted is None:
+                known.deleted = self._clock()
             known.row = row
 
     def acts(self, act):
         """A guest is changed: not if its row lacks the act before."""
         machine, _ = act.host
+        self._ensure_due(act)
         if act.claim_id in self._lacking and (
                 self._acted.get(act.uuid, act.host)[0] == machine):
             self._judge.fail('regressed', f'{act.what} of {act.uuid[:4]} '
@@ -80,6 +88,18 @@ class Rows:
             act.claim_id, states.SOFT_DELETED
             if (act.op, act.what) == ('soft_delete', 'power_off')
             else AFTER.get(act.what, states.ACTIVE))
+
+    def _ensure_due(self, act):
+        """Files are removed again each time after twice the time."""
+        known = self._known.get(act.uuid)
+        if act.operation != '_run_pending_deletes' or known is None or (
+                known.deleted is None or self._judge.losses or
+                self._judge.jumped):
+            return
+        self._judge.looks['files removed'] += 1
+        if self._clock() < known.deleted - 3 + judge.RETRY * (
+                2 ** known.row['clean_attempts'] - 1):
+            self._judge.fail('too-soon', f'{act.uuid[:4]} is cleaned')
 
     def forgets(self, machine):
         """A machine has lost its state."""

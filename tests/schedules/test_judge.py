@@ -318,8 +318,8 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
     scene.machine.__dict__.update(
         alive=True, ready=True, may_be_down=False, service=service,
         state_path=str(tmp_path),
-        guests=types.SimpleNamespace(infos=infos))
-    primary = types.SimpleNamespace()
+        guests=types.SimpleNamespace(infos=infos, files=set()))
+    primary = types.SimpleNamespace(wall=lambda: 1000.0)
     primary.rows = lambda sql: list(
         rows if 'instances' in sql else
         [] if 'interrupt' in sql else
@@ -346,6 +346,20 @@ def _cell(scene, tmp_path, rows, guests, guest_claims=()):
      {UUID: states.SHUTDOWN}, ['lost-request'])])
 def test_what_is_found_in_the_end(scene, tmp_path, row, guests, kinds):
     assert _kinds(_cell(scene, tmp_path, [_row(**row)], guests)) == kinds
+
+
+@pytest.mark.parametrize('minute, row, kinds', [
+    (1, {}, ['files-left']), (16, {}, []), (1, {'clean_failed': 1}, []),
+    (1, {'clean_attempts': 7}, [])])
+def test_files_of_what_was_deleted_long_ago(
+        scene, tmp_path, minute, row, kinds):
+    cell = _cell(scene, tmp_path, [_row(**{
+        'deleted': True, 'vm_state': states.DELETED, 'clean_attempts': 1,
+        'clean_failed': 0, 'power_state': states.NOSTATE,
+        'terminated_at': f'1970-01-01 00:{minute:02}:00', **row})], {})
+    scene.guest.wishes = {judge_module.GONE}
+    scene.machine.guests.files.add(UUID)
+    assert _kinds(cell) == kinds
 
 
 def test_a_claim_of_a_former_service_on_a_guest_that_is_elsewhere(

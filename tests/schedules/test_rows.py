@@ -20,7 +20,7 @@ class Scene:
         self.now, self.power, self.kinds = 0.0, states.RUNNING, []
         self.losses = []
         judge = types.SimpleNamespace(
-            losses=self.losses, looks=collections.Counter(),
+            losses=self.losses, jumped=False, looks=collections.Counter(),
             claimed=lambda claim_id: None,
             fail=lambda kind, text: self.kinds.append(kind))
         self.rows = rows_module.Rows(
@@ -28,7 +28,7 @@ class Scene:
         self._row = {
             'uuid': UUID, 'host': 'h0', 'revision': 0, 'claim_id': None,
             'claim_owner': None, 'service_id': 's1', 'task_state': None,
-            'settled_claim_id': None,
+            'settled_claim_id': None, 'deleted': 0, 'clean_attempts': 0,
             'vm_state': states.ACTIVE, 'power_state': states.RUNNING}
         self.commit()
 
@@ -172,3 +172,15 @@ def test_a_conductor_adds_seconds(shown, kinds):
         clocks.wrote('c0.1', 'i0')
         assert found == [*kinds, 'old-incarnation']
         clocks.is_back('i0')
+
+
+@pytest.mark.parametrize('attempts, seconds, kinds', [
+    (1, 5, ['too-soon']), (1, 8, []), (2, 25, ['too-soon']), (2, 28, [])])
+def test_files_are_removed_again_after_a_while(
+        scene, attempts, seconds, kinds):
+    scene.commit(vm_state=states.DELETED, deleted=1, clean_attempts=1)
+    scene.now += seconds
+    scene.commit(clean_attempts=attempts)
+    scene.rows.acts(judge_module.Act(
+        UUID, 'destroy', ('m0', 1), 'c1', '_run_pending_deletes'))
+    assert scene.kinds == kinds

@@ -1,6 +1,7 @@
 """What must hold after a time of calm: I5, I6, I8, and the rest of I7."""
 
 import collections
+import datetime
 import os
 
 from computed import states
@@ -32,6 +33,7 @@ def problems(cell):
         yield from cell.tokens.problems(serving)
         yield from synced.problems(cell.network, rows, serving)
     yield from _deleted(cell, rows, serving)
+    yield from _files(cell, rows, serving)
     yield from _lives(cell.machines, cell.judge.moved)
     machines = collections.Counter(machine.host for machine in cell.machines)
     if cell.storage is not None:
@@ -101,6 +103,27 @@ def _deleted(cell, rows, serving):
                 not _may_hold(cell, guest.machine) and
                 not _is_for_operators(row, serving)):
             yield 'not-reclaimed', str(guest)
+
+
+def _files(cell, rows, serving):
+    """No files are left of what was deleted long ago."""
+    if cell.judge.losses or cell.judge.jumped or cell.judge.forgetful:
+        return
+    server = cell.cluster.primary
+    for machine in serving.values():
+        for uuid in sorted(machine.guests.files):
+            row = rows.get(uuid)
+            if row and row['deleted'] and not row['clean_failed'] and (
+                    serving.get(row['host']) is machine) and (
+                    not _is_for_operators(row, serving)) and (
+                    server.wall() > _second(row['terminated_at']) + 40 +
+                    judge.RETRY * (2 ** row['clean_attempts'] - 1)):
+                yield 'files-left', f'{uuid[:4]} on {machine.name}'
+
+
+def _second(text):
+    """Return a time of the database in seconds since 1970."""
+    return datetime.datetime.fromisoformat(f'{text}+00:00').timestamp()
 
 
 def _builds(rows, interrupted):

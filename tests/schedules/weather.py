@@ -14,8 +14,8 @@ CHANCES = {
     # minutes; a list that says that it is complete lacks guests; an act is
     # slow.
     'driver': 0.05, 'hang': 0.02, 'lies': 0.3, 'slow': 0.7,
-    # The broker of notifications is away.
-    'mute': 0.5}
+    # The broker of notifications is away; files of a guest cannot be removed.
+    'mute': 0.5, 'files': 0.5}
 
 
 class Weather:

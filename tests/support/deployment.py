@@ -26,7 +26,8 @@ def instance(number=1, name='web', **values):
               'task_state_since': None, 'build_started_at': None,
               'launched_at': None, 'updated_at': None, 'deleted_at': None,
               'terminated_at': None,
-              'deleted': False, 'revision': 7, 'claim_id': None,
+              'deleted': False, 'cleaned': False, 'clean_attempts': 0,
+              'clean_failed': False, 'revision': 7, 'claim_id': None,
               'claim_owner': None, 'settled_claim_id': None, **values}
     return instance_obj.Instance(
         uuid=UUID.format(number), name=name, **values)

@@ -18,6 +18,8 @@ OTHER_OWNER = virt_claim.Owner(database_id='database-2', host='host-1')
 # All changes of a guest that exists, by name.
 CHANGES = {
     'destroy': lambda driver, claim: driver.destroy(claim),
+    'delete_instance_files':
+        lambda driver, claim: driver.delete_instance_files(claim),
     'power_on': lambda driver, claim: driver.power_on(claim),
     'power_off': lambda driver, claim: driver.power_off(claim, 0),
     'reboot': lambda driver, claim: driver.reboot(claim, True, 0),
@@ -140,9 +142,10 @@ class DriverContract:
         assert driver.get_instance(guest) == before
 
     @changes
-    def test_only_destroying_an_absent_guest_succeeds(self, driver, change):
+    def test_only_removing_an_absent_guest_succeeds(self, driver, change):
         claim = claim_on(str(uuid.uuid4()))
-        if change is CHANGES['destroy']:
+        if change in (CHANGES['destroy'],
+                      CHANGES['delete_instance_files']):
             change(driver, claim)
             return
         with pytest.raises(exception.GuestNotFound):
@@ -208,6 +211,16 @@ class DriverContract:
             driver.get_instance(spec.uuid)
         driver.spawn(claim_on(spec.uuid), spec)
         assert self.state(driver, spec.uuid) == states.RUNNING
+
+    def test_what_removes_files_removes_no_guest(self, driver):
+        guest = self.spawned(driver)
+        with pytest.raises(exception.DriverError, match='is there'):
+            driver.delete_instance_files(claim_on(guest))
+        assert self.state(driver, guest) == states.RUNNING
+        assert driver.list_instance_files() == {}
+        driver.destroy(claim_on(guest))
+        driver.delete_instance_files(claim_on(guest))
+        assert driver.list_instance_files() == {}
 
     def test_the_console_is_text_of_at_most_the_wanted_length(self, driver):
         guest = self.spawned(driver)

@@ -43,12 +43,12 @@ HASHES = {
     'HostList':
         '1.1-c72c90db7ba3546497a47176d01c8473',
     'Instance':
-        '1.0-d76455938a6993dc4642a4f4834f63f9',
+        '1.0-52708682552f3c330e2e81de04f37106',
     'InstanceActionPayload':
         '1.0-8f82eb6776715dace561c0a6a7cee96f',
     'InstanceExistsPayload': '1.0-86fb7d4f5e4947ba4d6a5f5d04dff970',
     'InstanceList':
-        '1.1-9eef0b8de75085ceab794c468d3593f5',
+        '1.1-ccb0ce8ceca45ed4061045eae2a889b0',
     'ResourceUsage':
         '1.0-393a4b7f7b396c152a5d96dcfcec2fee',
     'Service':

@@ -178,7 +178,10 @@ def _retire():
     }).create()
     host_obj.Host.delete(context.new(), SILENT, True, 'root@here')
     instance_obj.Instance.delete_on_record(context.new(), ONE, SILENT, False)
-    instance_obj.InstanceList.get_left(context.new(), SILENT)
+    many = instance_obj.InstanceList
+    many.get_left(context.new(), SILENT)
+    many.get_uncleaned(context.new(), SILENT)
+    many.get_by_uuids(context.new(), [ONE])
 
 
 def ask_host(api):

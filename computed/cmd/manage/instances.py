@@ -23,6 +23,8 @@ FURTHER = ('command', 'vcpus', 'memory_mb', 'disk_gb', 'network',
 TIMES = ('created_at', 'build_started_at', 'launched_at',
          'task_state_since', 'updated_at')
 OF_DELETED = ('deleted_at', 'terminated_at')
+# What became of its files.
+FILES = ('cleaned', 'clean_attempts', 'clean_failed')
 # The host knows these; they are empty if it cannot be asked.
 GUEST = dict.fromkeys(
     ('regressed', 'reason', 'interfaces', 'pid', 'started_at'))
@@ -65,6 +67,9 @@ def describe_fully(
     }
     if instance.deleted or instance.deleted_at is not None:
         shown |= ends(instance)
+    if instance.deleted:
+        shown |= {name: columns.Cell(getattr(instance, name))
+                  for name in FILES}
     shown['volumes'] = guest_cell('volumes', [
         {'name': one.name, 'uuid': one.uuid, 'status': one.status}
         for one in volumes])

@@ -15,6 +15,7 @@ if typing.TYPE_CHECKING:
     from computed.db.cell import claims as claims
     from computed.db.cell import console_tokens as console_tokens
     from computed.db.cell import database as database
+    from computed.db.cell import deleted as deleted
     from computed.db.cell import freeze as freeze
     from computed.db.cell import history as history
     from computed.db.cell import host as host

@@ -162,6 +162,9 @@ class Instance(Base):
         sa.Index('instances_host_deleted_states_idx', 'host', 'deleted',
                  'vm_state', 'task_state'),
         sa.Index('instances_name_idx', 'name'),
+        # For the deleted ones of a host of which files may be left.
+        sa.Index('instances_host_cleaned_idx', 'host', 'deleted', 'cleaned',
+                 'uuid'),
         sa.Index('instances_claim_owner_idx', 'claim_owner'),
         sa.Index('instances_host_guest_left_idx', 'host', 'guest_left'),
         sa.Index('instances_claim_id_idx', 'claim_id'),
@@ -207,6 +210,14 @@ class Instance(Base):
     terminated_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
         sa.DateTime)
     deleted: orm.Mapped[bool] = orm.mapped_column(sa.Boolean)
+    # Whether no files are left of a deleted instance, how often its host has
+    # tried to remove them, and whether it has given up.
+    cleaned: orm.Mapped[bool] = orm.mapped_column(
+        sa.Boolean, server_default=sa.false())
+    clean_attempts: orm.Mapped[int] = orm.mapped_column(
+        sa.Integer, server_default='0')
+    clean_failed: orm.Mapped[bool] = orm.mapped_column(
+        sa.Boolean, server_default=sa.false())
     # Whether its host must still destroy the guest of this deleted instance;
     # see computed.db.cell.retired.
     guest_left: orm.Mapped[bool] = orm.mapped_column(

@@ -139,7 +139,7 @@ def delete_instance(context: computed_context.RequestContext, uuid: str,
             revision=new, updated_at=dialects.utcnow(), deleted=True,
             deleted_at=dialects.utcnow(), vm_state=states.DELETED,
             power_state=states.NOSTATE, fault=None,
-            guest_left=host is not None,
+            guest_left=host is not None, cleaned=host is None,
             **transitions.dated({'task_state': None}), **claimed.FREE))
     console_tokens.forget(context, uuid)
     if found.claim_id:

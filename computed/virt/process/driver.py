@@ -192,7 +192,17 @@ class ProcessDriver(driver.ComputeDriver):
         else:
             # Of a guest without files and shim only the markers are left.
             tree.Tree(guest, None).kill()
-        self._maker.remove(guest)
+        try:
+            self._maker.remove(guest)
+        except exception.DriverError as error:
+            if guest.exists():
+                raise
+            raise exception.FilesLeft(
+                uuid=guest.uuid, reason=error.kwargs['reason']) from error
+
+    def list_instance_files(self) -> dict[str, float]:
+        with folder.plain_errors():
+            return listing.leftovers(self._root)
 
     def power_on(self, claim: virt_claim.Claim) -> None:
         guest = self._ours(claim)

@@ -1,8 +1,10 @@
 """Test that no other process is taken for a guest."""
 
 import dataclasses
+import errno
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,6 +154,37 @@ def test_a_destroy_that_was_cut_short_is_finished_by_the_next(guests, root):
     assert guests.driver.list_instances().instances == {}
     guests.driver.destroy(claim_on(guest))
     assert list(root.iterdir()) == []
+
+
+def test_files_that_stay_are_removed_later(guests, root, monkeypatch):
+    guest = guests.spawn()
+
+    def fail(path):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, 'rmtree', fail)
+        for remove in (guests.driver.destroy,
+                       guests.driver.delete_instance_files):
+            with pytest.raises(exception.FilesLeft, match='busy'):
+                remove(claim_on(guest))
+            assert guests.driver.list_instances().instances == {}
+            assert guests.driver.list_instance_files().keys() == {guest}
+    outside = root.parent / 'outside'
+    outside.mkdir()
+    (root / f'{guest}.deleting' / 'disk' / 'link').symlink_to(outside)
+    (outside / 'kept').touch()
+    guests.driver.delete_instance_files(claim_on(guest))
+    assert guests.driver.list_instance_files() == {}
+    assert (outside / 'kept').exists()
+
+
+def test_a_link_in_place_of_the_files_is_not_followed(guests, root):
+    guest, outside = str(uuid.uuid4()), root.parent / 'outside'
+    outside.mkdir()
+    (root / f'{guest}.deleting').symlink_to(outside)
+    with pytest.raises(exception.FilesLeft):
+        guests.driver.delete_instance_files(claim_on(guest))
+    assert outside.exists()
 
 
 def test_a_spawn_that_was_cut_short_may_be_repeated(guests, root):

@@ -21,7 +21,8 @@ def test_the_names_are_read_from_the_code():
     assert {'grant_claim', 'grant_guest_claim', 'adopt_claim',
             'amend_claim', 'settle_claim', 'settle_guest_claim'} == GRANTS
     assert {'spawn', 'destroy', 'power_on', 'power_off', 'reboot', 'pause',
-            'unpause', 'attach_volume', 'detach_volume'} == CHANGES
+            'unpause', 'attach_volume', 'detach_volume',
+            'delete_instance_files'} == CHANGES
 
 
 @pytest.mark.parametrize('source', [

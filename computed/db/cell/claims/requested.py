@@ -54,7 +54,7 @@ KINDS = {
             'vm_state', 'task_state', 'power_state', 'revision', 'deleted',
             'created_at', 'task_state_since', 'build_started_at',
             'launched_at', 'updated_at', 'deleted_at', 'terminated_at',
-            'guest_left']),
+            'guest_left', 'cleaned', 'clean_attempts', 'clean_failed']),
         {'deleted': False}),
 }
 

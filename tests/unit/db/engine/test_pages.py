@@ -83,6 +83,7 @@ def test_a_row_takes_no_more_on_the_wire_than_it_is_counted_with(letter):
         fault=text * 100, created_at=NOW, task_state_since=NOW,
         build_started_at=NOW,
         launched_at=NOW, updated_at=NOW, terminated_at=NOW,
+        cleaned=False, clean_attempts=2 ** 31 - 1, clean_failed=False,
         deleted_at=NOW, deleted=False, revision=2 ** 62, claim_id=text,
         claim_owner=text, settled_claim_id=text)
     ctxt = context.new()

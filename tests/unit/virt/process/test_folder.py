@@ -1,5 +1,8 @@
+import errno
 import json
 import os
+import shutil
+import uuid
 
 import pytest
 
@@ -105,3 +108,29 @@ def test_leftovers_are_cleared_and_guests_are_kept(guest, tmp_path):
     listing.clear_leftovers(str(tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {
         GUEST, 'lost+found'}
+
+
+def test_what_is_left_of_guests_is_listed_without_links(guest, tmp_path):
+    gone, young, live = (str(uuid.uuid4()) for _ in range(3))
+    for name in (f'{gone}.deleting', f'{gone}.new', f'{young}.new',
+                 live, f'{live}.deleting', 'x.deleting'):
+        (tmp_path / name).mkdir()
+    (tmp_path / f'{uuid.uuid4()}.deleting').symlink_to(tmp_path)
+    os.utime(tmp_path / f'{gone}.new', (1, 1))
+    os.utime(tmp_path / f'{gone}.deleting', (1, 1))
+    found = listing.leftovers(str(tmp_path))
+    assert found.keys() == {gone, young}
+    assert found[young] < 1000 < found[gone]
+
+
+def test_what_cannot_be_removed_stops_no_start(
+        tmp_path, monkeypatch, caplog):
+    left = tmp_path / f'{GUEST}.deleting'
+    left.mkdir()
+
+    def fail(path):
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, 'rmtree', fail)
+        listing.clear_leftovers(str(tmp_path))
+    assert left.exists() and str(left) in caplog.text

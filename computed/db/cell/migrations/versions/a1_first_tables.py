@@ -94,6 +94,12 @@ def instances() -> None:
         sa.Column('deleted_at', sa.DateTime),
         sa.Column('terminated_at', sa.DateTime),
         sa.Column('deleted', sa.Boolean, nullable=False),
+        sa.Column('cleaned', sa.Boolean, nullable=False,
+                  server_default=sa.false()),
+        sa.Column('clean_attempts', sa.Integer, nullable=False,
+                  server_default='0'),
+        sa.Column('clean_failed', sa.Boolean, nullable=False,
+                  server_default=sa.false()),
         sa.Column('revision', sa.BigInteger, nullable=False),
         sa.Column('claim_id', sa.String(36)),
         sa.Column('claim_owner', sa.String(80)),
@@ -102,6 +108,8 @@ def instances() -> None:
     steps.create_index('instances_host_deleted_states_idx', 'instances',
                        ['host', 'deleted', 'vm_state', 'task_state'])
     steps.create_index('instances_name_idx', 'instances', ['name'])
+    steps.create_index('instances_host_cleaned_idx', 'instances',
+                       ['host', 'deleted', 'cleaned', 'uuid'])
     steps.create_index('instances_claim_owner_idx', 'instances',
                        ['claim_owner'])
     steps.create_index('instances_host_uuid_idx', 'instances',
