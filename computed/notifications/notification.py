@@ -32,6 +32,13 @@ class Notification:
         return self.payload['computed_object.data']['key']
 
 
+def made(what: 'notices.Notice | notices.Fact') -> Notification:
+    """Make a notification of anything that is told."""
+    if hasattr(what, 'phase'):
+        return of_instance(typing.cast('notices.Notice', what))
+    return of_fact(typing.cast('notices.Fact', what))
+
+
 def of_instance(notice: 'notices.Notice') -> Notification:
     """Make a notification of an act on an instance."""
     operation = notice.values['operation']

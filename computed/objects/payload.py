@@ -17,7 +17,7 @@ DAMAGED = ('the fields whose values in the database cannot be read; here they '
 class Payload(base.ComputedObject):
     """What a notification says.
 
-    Each payload has ``key``: two notifications with the same key say the
+    Each payload has ``key``: two notifications with the same key tell of the
     same, because a sender that got no answer sends again.
 
     :cvar MEANING: ``{field: what it says}``, for the page
@@ -124,7 +124,8 @@ class InstanceExistsPayload(Payload):
 
     The host sends one for each period that is over, if ``[tasks]
     instance_usage_audit`` is on. What it says of the instance is as of the
-    moment when it was sent, after the end of the period.
+    moment when it was sent, after the end of the period. If it is sent again,
+    that may have changed.
     """
 
     VERSION = '1.0'
@@ -180,6 +181,43 @@ class InstanceExistsPayload(Payload):
             BandwidthPayload.of(**one) for one in values['bandwidth']]})
 
 
+@base.registry.register
+class VolumeUsagePayload(Payload):
+    """What an instance has read and written of a volume was recorded.
+
+    All numbers count from the first attachment; the newest notification has
+    all that those before it had. ``computed-manage instance volume-usage``
+    shows the same.
+    """
+
+    VERSION = '1.0'
+
+    fields = {
+        'key': fields.StringField(),
+        'volume_id': fields.StringField(),
+        'instance_uuid': fields.StringField(),
+        'reads': fields.IntegerField(),
+        'read_bytes': fields.IntegerField(),
+        'writes': fields.IntegerField(),
+        'write_bytes': fields.IntegerField(),
+        'last_refreshed': fields.DateTimeField(),
+        'damaged': fields.ListOfStringsField(),
+    }
+    MEANING = {
+        'key': 'the volume, the instance, and the moment of the reading',
+        'volume_id': 'of the volume',
+        'instance_uuid': 'of the instance',
+        'reads': 'requests to read',
+        'read_bytes': 'bytes that were read',
+        'writes': 'requests to write',
+        'write_bytes': 'bytes that were written',
+        'last_refreshed': 'when the counters were read',
+        'damaged': DAMAGED,
+    }
+    PRIORITIES = {'volume.usage': 'info'}
+
+
 # {event type: what it says}, of what the action log lacks.
 OF_FACTS: dict[str, type[Payload]] = {
-    'compute.instance.exists': InstanceExistsPayload}
+    'compute.instance.exists': InstanceExistsPayload,
+    'volume.usage': VolumeUsagePayload}

@@ -118,7 +118,7 @@ class ConductorService:
         box.start()
         self._parts.ends_with(box.stop)
         cell.database.cell.announce = functools.partial(
-            box.tell, notification.of_instance)
+            box.tell, notification.made)
         cell.database.cell.deliver = functools.partial(
             box.deliver, notification.of_fact)
         for name in ('announce', 'deliver'):

@@ -12,9 +12,11 @@ from computed.claims import journal
 from computed.claims import kinds
 from computed.db.cell.database import cell
 from computed.db.cell.history import events
+from computed.db.cell.storage import tables
 from computed.notifications import notification
 from computed.objects import grant as grant_obj
 from computed.objects import instance as instance_obj
+from computed.objects import volume_usage as volume_usage_obj
 from computed.rpc import notifier
 from tests.support import fixtures
 from tests.support import routed
@@ -31,8 +33,7 @@ router = routed.router
 def told(router):
     """The notifications, in the form in which they are sent."""
     found = []
-    cell.announce = lambda notice: found.append(
-        notification.of_instance(notice))
+    cell.announce = lambda notice: found.append(notification.made(notice))
     yield found
     cell.announce = None
 
@@ -176,6 +177,31 @@ def test_nobody_who_listens_costs_no_statement(claimer, router):
         assert reads() == 1
     finally:
         cell.announce = None
+
+
+def usage(base, refreshed, count=1):
+    return {**dict.fromkeys(tables.VolumeUsage.__table__.columns.keys(),
+                            count),
+            'volume_id': fixtures.SERVICE, 'instance_uuid': UUID,
+            'last_epoch': 'e', 'last_refreshed': refreshed,
+            'base_refreshed': base, 'rd_bytes': 7, 'wr_bytes': 9}
+
+
+def test_what_is_used_of_a_volume_is_told_when_it_is_recorded(router, told):
+    record = volume_usage_obj.VolumeUsageList.record
+    record(user(), [usage(0, 1_000_000)])
+    record(user(), [usage(5, 9_000_000)])       # refused: it rests on another
+    for _ in range(2):      # the first answer is lost
+        record(user(), [usage(1_000_000, 2_500_000, 3)])
+    first, second, again = told
+    assert second == again
+    assert first.event_type == 'volume.usage' and not first.failed
+    assert first.payload['computed_object.name'] == 'VolumeUsagePayload'
+    assert second.payload['computed_object.data'] == {
+        'key': f'{fixtures.SERVICE}:{UUID}:2500000',
+        'volume_id': fixtures.SERVICE, 'instance_uuid': UUID, 'reads': 3,
+        'read_bytes': 7, 'writes': 3, 'write_bytes': 9, 'damaged': [],
+        'last_refreshed': '1970-01-01T00:00:02Z'}
 
 
 @pytest.mark.parametrize('options, remedy', [

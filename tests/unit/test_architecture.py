@@ -55,6 +55,7 @@ HASHES = {
         '1.0-325119dc2b732895ffd75cf1122d7923',
     'UsageAudit': '1.0-ef6d79cd2a37369bfe8eec88347e99c8',
     'UsageAuditList': '1.0-67f92a169f8e2dc3534e79ecdaa4c505',
+    'VolumeUsagePayload': '1.0-9edcb0b65673112e0ccbb86994c9b621',
     'Volume': '1.0-09254f968c96a9dba0dcefc6e9193cce',
     'VolumeList': '1.0-c2df387063d36276b504f033c31e326c',
     'VolumeUsage': '1.0-5924eb300357ed372bbdd21cf881f015',

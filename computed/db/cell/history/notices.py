@@ -78,8 +78,14 @@ def announce(context: Context, values: abc.Mapping[str, typing.Any],
     :param key: None: the row is of a claim
     """
     if cell.announce is not None:
+        tell(context, _notice(values, key))
+
+
+def tell(context: Context, what: Notice | Fact) -> None:
+    """Tell something when the open write is committed."""
+    if cell.announce is not None:
         context.db_scope.afterwards.append(
-            functools.partial(cell.announce, _notice(values, key)))
+            functools.partial(cell.announce, what))
 
 
 def announce_end(context: Context, claim_id: str,

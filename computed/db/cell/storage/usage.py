@@ -1,5 +1,6 @@
 """Queries on what instances have read and written of volumes."""
 
+import datetime
 import typing
 from collections import abc
 
@@ -9,11 +10,13 @@ from computed import context as computed_context
 from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell.database import cell
+from computed.db.cell.history import notices
 from computed.db.cell.storage import tables
 from computed.db.engine import pages
 from computed.db.engine import upsert
 
 _MAPPING, _USAGE = tables.BlockDeviceMapping, tables.VolumeUsage
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 # The columns of the key come from the attachment, which is always there.
 _RECORDED = [column for column in _USAGE.__table__.columns
              if not column.primary_key]
@@ -85,3 +88,28 @@ def record(context: computed_context.RequestContext,
         context.connection.execute(upsert.newer(
             context.connection.dialect.name, _USAGE.__table__,
             [*found.values()], 'last_refreshed', base='base_refreshed'))
+        if cell.announce is not None:
+            _announce(context, found)
+
+
+def _announce(context: computed_context.RequestContext,
+              found: abc.Mapping[tuple, abc.Mapping[str, typing.Any]]
+              ) -> None:
+    """Tell of the rows that are there now, when they are committed.
+
+    Of what was refused nothing is told. What an earlier call wrote, whose
+    commit got no answer, is told once more.
+    """
+    for row in context.connection.execute(sa.select(_USAGE).where(
+            _USAGE.volume_id.in_(sorted({key[0] for key in found})))):
+        mine = found.get((row.volume_id, row.instance_uuid))
+        if mine and mine['last_refreshed'] == row.last_refreshed:
+            notices.tell(context, notices.Fact(
+                'volume.usage', f'{row.volume_id}:{row.instance_uuid}:'
+                f'{row.last_refreshed}', {
+                    'volume_id': row.volume_id,
+                    'instance_uuid': row.instance_uuid,
+                    'reads': row.rd_req, 'read_bytes': row.rd_bytes,
+                    'writes': row.wr_req, 'write_bytes': row.wr_bytes,
+                    'last_refreshed': _EPOCH + datetime.timedelta(
+                        microseconds=row.last_refreshed)}))
