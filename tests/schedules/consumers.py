@@ -5,6 +5,7 @@ conductor died and no answer of a commit was lost, all is told.
 """
 
 from computed.notifications import outbox
+from tests.schedules import audited
 from tests.schedules import hub
 
 # The result of an act that was told, by the phase of its notification.
@@ -16,11 +17,12 @@ LOSSY = ('crash_conductor', 'freeze_conductor', 'lose_commit', 'cut_db',
 
 
 class Consumers:
-    """All that listen; ``told`` has ``{key: data}``."""
+    """All that listen; ``told`` has ``{key: data}`` of acts."""
 
     def __init__(self, cell):
         self._cell = cell
         self.told, self._keys = {}, {}
+        self.audits = audited.Audits(cell)
 
     def channel(self, conf, publisher):
         """Return a way to them, as ``rpc.notifier.make`` does."""
@@ -31,6 +33,8 @@ class Consumers:
         cell, key = self._cell, data['key']
         cell.judge.looks['told'] += 1
         hub.running.tell(f'told {event_type} {key[:4]}')
+        if event_type in (audited.EXISTS, audited.USAGE):
+            return self.audits.hears(event_type, data)
         if not cell.judge.losses and self.told.get(key, data) != data:
             cell.judge.fail('told-differently', f'{key}: {data} after '
                             f'{self.told[key]}')
@@ -53,8 +57,9 @@ class Consumers:
         return self._cell.cluster.primary.rows(
             'SELECT uuid, claim_id, operation, result FROM events')
 
-    def problems(self):
-        """Yield what was done and not told."""
+    def problems(self, serving):
+        """Yield what was done and not told, or not reported."""
+        yield from self.audits.problems(serving)
         judge = self._cell.judge
         if judge.losses or any(judge.looks[f'fault:{name}']
                                for name in LOSSY):

@@ -38,7 +38,7 @@ OPTIONS = {
               'maximum_instance_delete_attempts': 3,
               'scheduler_instance_sync_interval': 20,
               'update_resources_interval': 30, 'max_repairs_per_pass': 100,
-              'reclaim_poll_interval': 5,
+              'reclaim_poll_interval': 5, 'usage_audit_poll_interval': 5,
               'reclaim_instance_interval': judge.KEPT,
               'build_time_check_interval': 10,
               'instance_build_timeout': judge.BUILD_LIMIT,
@@ -161,6 +161,8 @@ class Machine:
         conf.set_override(
             'volume_usage_poll_interval',
             storage.INTERVAL if self.cell.storage else 0, 'tasks')
+        conf.set_override('instance_usage_audit',
+                          self.cell.consumers is not None, 'tasks')
         service = self.service = host_service.HostService(
             conf,
             surroundings=self._surroundings(process))

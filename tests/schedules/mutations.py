@@ -156,8 +156,28 @@ ALL = {
     'it is told before the commit': Mutation(
         'db/cell/history/notices.py',
         'context.db_scope.afterwards.append(\n'
-        '            functools.partial(cell.announce, _notice(values, key)))',
-        'cell.announce(_notice(values, key))', 'told'),
+        '            functools.partial(cell.announce, what))',
+        'cell.announce(what)', 'told'),
+    # audits of usage
+    'what the broker may not have counts as reported': Mutation(
+        'objects/usage_audit.py', 'lambda one: one[1] is not None, told)',
+        'lambda one: True, told)', 'audits'),
+    'an audit ends before its last part': Mutation(
+        'objects/usage_audit.py', 'last, rows = len(rows) <= AT_ONCE,',
+        'last, rows = True,', 'audits'),
+    'the last start is taken for the first': Mutation(
+        'db/cell/audits.py',
+        'sa.func.coalesce(row.first_launched_at, row.launched_at)',
+        'row.launched_at', 'audits'),
+    'two that do one audit both count': Mutation(
+        'db/cell/audits.py', '_AUDIT.writes == writes,', '', 'audits'),
+    'a replica that lacks the end of a period lists instances': Mutation(
+        'objects/usage_audit.py',
+        'min(max(over - audit_period.SETTLED, 0.0), FRESH)', 'FRESH',
+        'audits'),
+    'what is used is told before the commit': Mutation(
+        'db/cell/storage/usage.py', 'notices.tell(context, notices.Fact(',
+        'cell.announce(notices.Fact(', 'audits'),
     # console tokens
     'a token never expires': Mutation(
         'db/cell/console_tokens.py',

@@ -138,6 +138,11 @@ PROFILES = {
     # Consumers listen, and the broker is away now and then.
     'told': Profile(('mute', 'twice', 'lose_reply', 'slow', 'lose_commit'),
                     chance=0.5, consumers=True, **_DENSE),
+    # Hosts report their instances, and somebody dies or waits meanwhile.
+    'audits': Profile(
+        ('mute', 'twice', 'lose_reply', 'lose_commit', 'crash_host',
+         'crash_conductor', 'lag'), chance=0.6, consumers=True,
+        volumes=True, **{**_WITH_REPLICAS, 'length': 60.0}),
     # Users use consoles.
     'consoles': Profile(
         ('twice', 'lose_reply', 'late', 'lag', 'crash_host', 'slow'),

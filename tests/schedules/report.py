@@ -13,7 +13,7 @@ INVARIANTS = {
     'I6 one life': ('host taken',), 'I7 requests': ('request:',),
     'I8 errors': ('verdict',), 'I9 told': ('told',),
     'I10 consoles': ('token:',),
-    'I12 volumes': ('volume', 'usage')}
+    'I12 volumes': ('volume', 'usage'), 'I13 audits': ('exists',)}
 # A run of so many schedules must have looked at everything.
 ENOUGH = 50
 

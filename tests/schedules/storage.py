@@ -20,14 +20,17 @@ INTERVAL = 5
 
 
 class Storage:
-    """What is true of volumes, and what the primary says of it."""
+    """What is true of volumes, and what the primary says of it.
+
+    :ivar recorded: ``{(uuid of a guest, id of a volume): bytes}``
+    """
 
     def __init__(self, cell, seed):
         self._cell = cell
         self._random = random.Random(f'{seed}/storage')
         # {(uuid of a guest, id of a volume): bytes that it has read}
         self._used = collections.Counter()
-        self._recorded = {}
+        self.recorded = {}
 
     def before_look(self, machine, uuids):
         """Guests use their volumes just before they are asked."""
@@ -66,8 +69,8 @@ class Storage:
         losses = self._cell.judge.losses
         for row in server.rows('SELECT * FROM volume_usage'):
             key = row['instance_uuid'], row['volume_id']
-            total, before = row['rd_bytes'], self._recorded.get(key, 0)
-            self._recorded[key] = total
+            total, before = row['rd_bytes'], self.recorded.get(key, 0)
+            self.recorded[key] = total
             self._cell.judge.looks['usage'] += 1
             if losses:
                 continue

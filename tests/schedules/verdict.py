@@ -29,7 +29,7 @@ def problems(cell):
         "SELECT uuid FROM events WHERE operation = 'interrupt' AND "
         "state_after = 'error'"))
     if cell.consumers is not None:
-        yield from cell.consumers.problems()
+        yield from cell.consumers.problems(serving)
         yield from cell.tokens.problems(serving)
         yield from synced.problems(cell.network, rows, serving)
     yield from _deleted(cell, rows, serving)

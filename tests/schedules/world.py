@@ -26,6 +26,7 @@ def begin():
     from computed import files
     from computed import objects
     from computed.db.cell import migration
+    from tests.schedules import audited
     from tests.schedules import connections
     from tests.schedules import faulty
     from tests.schedules import machines
@@ -39,6 +40,7 @@ def begin():
     _make_template(f'{folder}/template')
     # Only now: the migrations use a plain file.
     connections.install()
+    audited.install()
     files.use_hook(machines.at_file)
     migration.check = lambda url: None
     return folder
