@@ -247,22 +247,23 @@ class Claims:
 
     def settle_all(self, context: Context, claim: virt_claim.Claim,
                    values: abc.Mapping[str, dict[str, object]],
-                   ) -> Row | None:
+                   because: str | None = None) -> Row | None:
         """End a claim on several rows and write the result of each.
 
         :param values: ``{key: columns to write}``; a row that is not named
-            is released
+            is released, see :meth:`release`
         """
         claim.ensure_not_ended()
         claim.end()
         for row in claim.rows:
             if row.uuid not in values:
                 self.settled.released(row.uuid, claim.claim_id)
-        rows = [kinds.ended(row, values) for row in claim.rows]
+        rows = [kinds.ended(row, values, because) for row in claim.rows]
         if claim.interruption.unknown:
             rows = [dataclasses.replace(row, revision=None) for row in rows]
         entry = journal.Entry(claim.claim_id, claim.operation, tuple(rows) or (
-            journal.Row(kinds.GUEST, claim.uuid, self.owner.host, {}),))
+            journal.Row(kinds.GUEST, claim.uuid, self.owner.host, {},
+                        acted=claim.uuid in values),))
         self._keep_end(entry)
         try:
             found = self.tell(context, entry)
@@ -274,10 +275,10 @@ class Claims:
             return None
         return next((row for row in found if row.uuid == claim.uuid), None)
 
-    def release(self, context: Context,
-                claim: virt_claim.Claim) -> Row | None:
-        """End a claim under which nothing was done."""
-        return self.settle_all(context, claim, {})
+    def release(self, context: Context, claim: virt_claim.Claim,
+                because: str | None = None) -> Row | None:
+        """End a claim under which nothing was done, and log ``because``."""
+        return self.settle_all(context, claim, {}, because)
 
     def tell(self, context: Context, entry: journal.Entry,
              ) -> abc.Sequence[Row]:
@@ -286,7 +287,8 @@ class Claims:
         found: abc.Sequence[Row] = ()
         if entry.rows[0].kind == kinds.GUEST:
             grant_obj.Grant.settle_guest_claim(
-                strict, entry.claim_id, entry.rows[0].key, self.claim_owner)
+                strict, entry.claim_id, entry.rows[0].key, self.claim_owner,
+                entry.rows[0].acted)
         else:
             found = grant_obj.Grant.settle_claim(
                 strict, entry.claim_id,

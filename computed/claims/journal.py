@@ -29,6 +29,7 @@ class Row:
     :ivar revision: the row's revision since the grant; None if not known
     :ivar acted: whether ``values`` is the result of an act; False: they only
         give the row back
+    :ivar because: why nothing was done, for the action log; None: not said
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Row:
     values: dict[str, typing.Any] | None = None
     revision: int | None = None
     acted: bool = False
+    because: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -58,14 +58,17 @@ def of(row: Row) -> str:
     return row.obj_name().lower()
 
 
-def ended(row: Row, values: abc.Mapping[str, dict[str, object]]
-           ) -> journal.Row:
-    """Return a row of a claim with what its end writes."""
+def ended(row: Row, values: abc.Mapping[str, dict[str, object]],
+          because: str | None = None) -> journal.Row:
+    """Return a row of a claim with what its end writes.
+
+    :param because: why nothing was done; None: not said
+    """
     kind = of(row)
     return journal.Row(
         kind, row.uuid, row.host,
         values.get(row.uuid, RELEASED.get(kind, {})), row.revision,
-        acted=row.uuid in values)
+        acted=row.uuid in values, because=because)
 
 
 def _plain(fact: object) -> object:

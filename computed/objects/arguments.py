@@ -105,6 +105,7 @@ class SettledRow(typing.TypedDict):
     values: Values
     revision: typing.NotRequired[int | None]
     acted: typing.NotRequired[bool]
+    because: typing.NotRequired[str | None]
 
 
 class PowerChange(typing.TypedDict):

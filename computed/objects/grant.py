@@ -93,10 +93,11 @@ class Grant(base.ComputedObject):
     @classmethod
     @base.remotable
     def settle_guest_claim(cls, context: computed_context.RequestContext,
-                           claim_id: str, uuid: str, owner: arguments.Owner
-                           ) -> bool:
+                           claim_id: str, uuid: str, owner: arguments.Owner,
+                           acted: bool = False) -> bool:
         """See :func:`computed.db.cell.claims.guest_claim.settle`."""
-        return db.claims.guest_claim.settle(context, uuid, claim_id, owner)
+        return db.claims.guest_claim.settle(
+            context, uuid, claim_id, owner, acted)
 
     @classmethod
     @base.remotable

@@ -113,6 +113,7 @@ def repair(manager: policy_module.Manager, context: claims.Context,
         verdict = policy.judge(manager, claim.instance, guest)
         if not verdict.repair:
             metrics.drift.labels(policy.name, 'false').inc()
+            manager.claims.release(context, claim, _as_it_is(claim, guest))
             return LOST
         metrics.drift.labels(policy.name, 'confirmed').inc()
         if allowed is not None and not verdict.proven and (
@@ -163,6 +164,16 @@ def _reasoned(wanted: list[kinds.Wanted],
     reason = (f'{row.vm_state} and {states.power_name(row.power_state)} on '
               f'{origin.role} {origin.node}, {origin.age:.1f} s old')
     return [dataclasses.replace(one, reason=reason) for one in wanted]
+
+
+def _as_it_is(claim: operation.Claim,
+              guest: driver.InstanceInfo | None) -> str:
+    """Return what the primary and the driver say, if nothing is wrong."""
+    fresh = claim.instance
+    return (f'the primary says {fresh.vm_state} and '
+            f'{states.power_name(fresh.power_state)}') + (
+        '' if guest is None else
+        f', its guest is {states.power_name(guest.power_state)}')
 
 
 def _announce(claim: operation.Claim, guest: driver.InstanceInfo | None,

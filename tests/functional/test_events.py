@@ -7,6 +7,8 @@ import pytest
 
 from computed import context
 from computed import exception
+from computed.claims import absence
+from computed.claims import claims
 from computed.claims import kinds
 from computed.claims import recovery
 from computed.conductor import purger
@@ -116,6 +118,40 @@ def test_a_task_says_where_it_looked_wrong(manager, pair, virt):
         ('_sync_power_states', 'active', 'stopped', 'done', None)]
     assert event.asked_by == 'task _sync_power_states'
     assert event.reason.startswith('active and RUNNING on primary ')
+
+
+def test_a_task_that_finds_nothing_wrong_says_what_it_found(
+        manager, virt, monkeypatch):
+    """Between its look and the claim, the guest is started again."""
+    virt.set_power_state(UUID, 4)
+    real = manager.claims.claimed
+
+    def claimed(*args):
+        virt.set_power_state(UUID, 1)
+        return real(*args)
+    monkeypatch.setattr(manager.claims, 'claimed', claimed)
+    assert manager._sync_power_states(context.new()).lost_races == 1
+    [event] = of()
+    assert facts([event]) == [
+        ('_sync_power_states', 'active', 'active', 'released', None)]
+    looked, found = event.reason.split('; ')
+    assert looked.startswith('active and RUNNING on primary ')
+    assert found == 'the primary says active and RUNNING, its guest is RUNNING'
+
+
+@pytest.mark.parametrize('ends, result', [
+    (claims.Claims.settle, 'done'), (claims.Claims.release, 'released')])
+def test_a_claim_on_a_guest_without_an_instance_is_logged(
+        manager, ends, result):
+    ctxt = context.new(asked_by='ann@console')
+    claim = absence.claim(manager.claims, ctxt, absence.listing(
+        manager.claims, ctxt), fixtures.SERVICE, 'remove')
+    [event] = of(fixtures.SERVICE)
+    assert facts([event]) == [('remove', None, None, None, None)]
+    assert event.host == fixtures.HOST and event.asked_by == 'ann@console'
+    ends(manager.claims, ctxt, claim)
+    assert facts(of(fixtures.SERVICE)) == [
+        ('remove', None, None, result, None)]
 
 
 @pytest.mark.parametrize('column, value', [

@@ -179,7 +179,7 @@ def test_what_is_told_of_an_instance(manager, pair, consumers):
     (True, ('end', -1), {}),
     (False, ('end', 0), {}),                # it belongs to the next period
     (True, ('begin', -999), {}),
-    # A start sets launched_at anew.
+    # A start sets launched_at again.
     (True, ('begin', 0), {'launched_at': ('end', 1)}),
     (False, None, {}),                      # it never ran
     (True, ('begin', -9), {'terminated_at': ('begin', 1), 'deleted': 1}),

@@ -220,6 +220,18 @@ def test_a_request_that_comes_once_more_after_the_end_is_not_granted(
     assert rows(database) == [None] * 2
 
 
+def test_why_nothing_was_done_follows_why_it_was_asked_for(
+        side, granted, database):
+    for reason in (None, 'it looked wrong'):
+        got = granted.claim_all(context.new(), 'test', [
+            kinds.Wanted('instance', HERE, ACTIVE, reason=reason)])
+        granted.release(context.new(), got, 'it is right')
+    assert database.sql("SELECT reason, result FROM events WHERE operation = "
+                        "'test' ORDER BY id") == [
+        ('it is right', 'released'),
+        ('it looked wrong; it is right', 'released')]
+
+
 def test_the_successor_of_a_host_that_died_finishes_all(
         side, granted, database):
     granted.claim_all(context.new(), 'stop', [

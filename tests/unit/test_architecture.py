@@ -35,7 +35,7 @@ HASHES = {
     'Freeze':
         '1.0-46a1023850a97f4600b6a350e4bb2488',
     'Grant':
-        '1.0-59f56bda9ede04990b2ed1fb52c5fbff',
+        '1.0-4f0c172cbcd566dd198f35ab2c22c923',
     'HeldClaim': '1.0-b1d9b49400f74b85efe37f474f49161e',
     'HeldClaimList': '1.0-9911f490c4bb8a065531d79078e4b181',
     'Host':

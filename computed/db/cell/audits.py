@@ -144,7 +144,7 @@ def get_existing(context: Context, host: str, when: Period, beyond: str,
     :param uuids: return only these; None: all
     :returns: rows, and ``{uuid: rows of its interfaces}``
     """
-    row, usage = _INSTANCE, models.BandwidthUsage
+    row, usage = _INSTANCE, tables.BandwidthUsage
     query = sa.select(row).where(
         row.host == host, row.uuid > beyond, *_existed(when))
     if uuids is not None:

@@ -12,6 +12,7 @@ from computed import context as computed_context
 from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell.database import cell
+from computed.db.cell.storage import tables
 from computed.db.engine import pages
 from computed.db.engine import upsert
 
@@ -25,7 +26,7 @@ def _moment(seconds: float) -> datetime.datetime:
 @cell.read
 def get_by_uuids(context: computed_context.RequestContext,
                  uuids: list[str], periods: list[float]
-                 ) -> tuple[list[models.BandwidthUsage],
+                 ) -> tuple[list[tables.BandwidthUsage],
                             dict[str, int | None]]:
     """Return the rows of these instances in these periods.
 
@@ -35,7 +36,7 @@ def get_by_uuids(context: computed_context.RequestContext,
     :returns: the rows, and ``{uuid: last launch}`` of the instances that
         exist, in seconds since 1970 or None
     """
-    usage, instance = models.BandwidthUsage, models.Instance
+    usage, instance = tables.BandwidthUsage, models.Instance
     query = (sa.select(instance.uuid.label('instance'), instance.launched_at,
                        usage)
              .outerjoin(usage, sa.and_(
@@ -56,13 +57,13 @@ def get_by_uuids(context: computed_context.RequestContext,
 
 @cell.read
 def get_by_uuid(context: computed_context.RequestContext, uuid: str,
-                limit: int) -> abc.Sequence[models.BandwidthUsage]:
+                limit: int) -> abc.Sequence[tables.BandwidthUsage]:
     """Return the newest rows of one instance, the newest period first.
 
     :param limit: the most rows to return, within ``[conductor] max_page``
     :raises computed.exception.InvalidLimit: it is below 1
     """
-    row = models.BandwidthUsage
+    row = tables.BandwidthUsage
     return context.connection.execute(
         sa.select(row).where(row.uuid == uuid)
         .order_by(row.start_period.desc(), row.mac_address)
@@ -81,11 +82,11 @@ def record(context: computed_context.RequestContext,
     newest: dict[tuple, dict[str, typing.Any]] = {}
     for one in sorted(rows, key=operator.itemgetter('last_refreshed')):
         row = {**one, 'start_period': _moment(one['start_period'])}
-        bounds.ensure_fit(models.BandwidthUsage, row)
+        bounds.ensure_fit(tables.BandwidthUsage, row)
         # PostgreSQL refuses a statement that has a row twice.
         newest[row['uuid'], row['mac_address'], row['start_period']] = row
     if newest:
         context.connection.execute(upsert.newer(
             context.connection.dialect.name,
-            models.BandwidthUsage.__table__, [*newest.values()],
+            tables.BandwidthUsage.__table__, [*newest.values()],
             'last_refreshed'))

@@ -332,24 +332,3 @@ class ReplicaHeartbeat(Base):
         sa.String(36), primary_key=True)
     heartbeat: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
     sent_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
-
-
-class BandwidthUsage(Base):
-    """The traffic of one interface in one period, in bytes.
-
-    See :mod:`computed.usage.counters`.
-    """
-
-    __tablename__ = 'bandwidth_usage'
-
-    uuid: orm.Mapped[str] = orm.mapped_column(sa.String(36), primary_key=True)
-    mac_address: orm.Mapped[str] = orm.mapped_column(
-        sa.String(32), primary_key=True)
-    start_period: orm.Mapped[datetime.datetime] = orm.mapped_column(
-        sa.DateTime, primary_key=True)
-    bw_in: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
-    bw_out: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
-    last_ctr_in: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
-    last_ctr_out: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
-    last_epoch: orm.Mapped[str] = orm.mapped_column(sa.String(255))
-    last_refreshed: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)

@@ -112,9 +112,10 @@ def settle(context: computed_context.RequestContext, claim_id: str,
     log refuses that, but it is not kept for ever, nor has it all kinds.
 
     :param rows: ``[{'kind', 'key', 'host', 'values', 'revision',
-        'acted'}]``, all rows of the claim. Without a revision, or with None,
-        any revision is accepted. ``acted``: the values are a result, so the
-        row gets the claim's id as its mark.
+        'acted', 'because'}]``, all rows of the claim. Without a revision, or
+        with None, any revision is accepted. ``acted``: the values are a
+        result, so the row gets the claim's id as its mark. ``because``: why
+        nothing was done.
     :returns: a fresh row for each. None if the claim is not held (any more)
         and its result was not the last one that was written
     :param owner: ``service_id:boot_id`` of the run that ends it: the one that
@@ -173,7 +174,8 @@ def _settle(context: computed_context.RequestContext, claim_id: str,
     for row in rows:
         found = settled[row['kind'], row['key']]
         if found is not None and row['kind'] == INSTANCE:
-            events.end(context, claim_id, found, _result(row))
+            events.end(context, claim_id, found, _result(row),
+                       row.get('because'))
             if found.deleted and not found.guest_left:
                 attachments.end_all(context, found.uuid)
             if found.deleted:

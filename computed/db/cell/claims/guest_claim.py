@@ -16,6 +16,7 @@ from computed.db.cell import revision
 from computed.db.cell.claims import claimed
 from computed.db.cell.claims import fence
 from computed.db.cell.database import cell
+from computed.db.cell.history import events
 from computed.db.engine import dialects
 from computed.db.engine import prepared
 
@@ -62,6 +63,8 @@ def _grant(context: computed_context.RequestContext, uuid: str, host: str,
     bounds.ensure_fit(models.GuestClaim, values)
     context.connection.execute(sa.insert(models.GuestClaim).values(
         claimed_at=dialects.utcnow(), **values))
+    events.begin(context, claim_id, operation, [events.Subject(uuid, host)],
+                 {})
     return now
 
 
@@ -88,12 +91,13 @@ def _held(context: computed_context.RequestContext, uuid: str, host: str,
 
 @cell.write
 def settle(context: computed_context.RequestContext, uuid: str,
-           claim_id: str, owner: str) -> bool:
+           claim_id: str, owner: str, acted: bool) -> bool:
     """End a claim.
 
     This changes no row that a decision can rest on, so it raises no revision.
 
     :param owner: ``service_id:boot_id`` of the run that ends it
+    :param acted: False: nothing was done, or nobody knows what
     :returns: False if the claim was not held
     :raises computed.exception.Replaced: another run of a service is
         registered for the host
@@ -103,6 +107,8 @@ def settle(context: computed_context.RequestContext, uuid: str,
     stands = fence.stands_for(owner, row.host)
     if context.connection.execute(
             sa.delete(row).where(*same, stands.sql), stands.values).rowcount:
+        events.end_all(context, claim_id,
+                       events.DONE if acted else events.RELEASED)
         return True
     host = context.connection.scalar(sa.select(row.host).where(*same))
     if host is not None:

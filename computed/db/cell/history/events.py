@@ -32,11 +32,22 @@ RELEASED = 'released'
 TAKEN_OVER = 'taken over'
 # Characters of a value that does not fit; the shortest column has as many.
 SHORT = 16
+# Characters of a reason that is kept when more is said.
+LONGEST = 10_000
 # Who asks if the context does not say it.
 SERVICE = 'service'
 
 _EVENT = models.Event
 _NOW = dialects.utcnow()
+
+
+class Subject(typing.NamedTuple):
+    """What a claim is on: a guest without an instance."""
+
+    uuid: str
+    host: str
+    name: None = None
+    vm_state: None = None
 
 
 def begin(context: computed_context.RequestContext, claim_id: str,
@@ -85,22 +96,31 @@ def _beginning() -> sa.Insert:
 
 
 def end(context: computed_context.RequestContext, claim_id: str,
-        row: typing.Any, result: str) -> None:
+        row: typing.Any, result: str, because: str | None = None) -> None:
     """Note that a claim has ended, in the transaction that ends it.
 
     :param row: the row of an instance, as it is now
+    :param because: why nothing was done; it follows the reason of the act
     """
     uuid = _fitting(uuid=row.uuid)['uuid']
-    context.connection.execute(_ending(), {
-        'the_claim_id': claim_id, 'result': result, 'the_uuid': uuid,
+    more = {} if because is None else {
+        'the_because': printable.short(because)}
+    context.connection.execute(_ending(bool(more)), {
+        'the_claim_id': claim_id, 'result': result, 'the_uuid': uuid, **more,
         **_fitting(state_after=row.vm_state,
                    fault=row.fault if result == FAILED else None)})
     notices.announce_end(context, claim_id, uuid)
 
 
 @functools.cache
-def _ending() -> sa.Update:
-    return _of_claim().where(_EVENT.uuid == prepared.value('uuid'))
+def _ending(has_because: bool) -> sa.Update:
+    found = _of_claim().where(_EVENT.uuid == prepared.value('uuid'))
+    if not has_because:
+        return found
+    # The column may be full.
+    return found.values(reason=sa.func.substr(
+        sa.func.coalesce(_EVENT.reason + '; ', ''), 1, LONGEST
+    ) + prepared.value('because', sa.Text))
 
 
 def end_all(context: computed_context.RequestContext, claim_id: str,

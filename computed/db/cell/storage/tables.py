@@ -1,4 +1,4 @@
-"""The tables of volumes and audits.
+"""The tables of volumes and of usage.
 
 The others are in :mod:`computed.db.cell.models`.
 """
@@ -82,6 +82,27 @@ class VolumeUsage(models.Base):
     last_refreshed: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
     # The last_refreshed of the row that this one was computed from.
     base_refreshed: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+
+
+class BandwidthUsage(models.Base):
+    """The traffic of one interface in one period, in bytes.
+
+    See :mod:`computed.usage.counters`.
+    """
+
+    __tablename__ = 'bandwidth_usage'
+
+    uuid: orm.Mapped[str] = orm.mapped_column(sa.String(36), primary_key=True)
+    mac_address: orm.Mapped[str] = orm.mapped_column(
+        sa.String(32), primary_key=True)
+    start_period: orm.Mapped[datetime.datetime] = orm.mapped_column(
+        sa.DateTime, primary_key=True)
+    bw_in: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    bw_out: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    last_ctr_in: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    last_ctr_out: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
+    last_epoch: orm.Mapped[str] = orm.mapped_column(sa.String(255))
+    last_refreshed: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
 
 
 class UsageAudit(models.Base):
