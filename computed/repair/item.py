@@ -97,8 +97,9 @@ def repair(manager: policy_module.Manager, context: claims.Context,
             return REFUSED
         held.callback(lock.release)
         try:
+            wanted = _reasoned(policy.wanted(manager, row), row)
             claim = held.enter_context(manager.claims.claimed(
-                context, policy.name, _reasoned(policy.wanted(row), row)))
+                context, policy.name, wanted))
         except exception.InstanceRegressed:
             return REFUSED
         except exception.ClaimLost:

@@ -101,7 +101,7 @@ class Policy(abc.ABC):
     # -- what a task must define
 
     @abc.abstractmethod
-    def facts(self, row: Row) -> dict[str, object]:
+    def facts(self, manager: Manager, row: Row) -> dict[str, object]:
         """Return what the claim on ``row`` rests on: ``{column: value}``.
 
         The primary refuses the claim if one of them no longer holds.
@@ -181,9 +181,10 @@ class Policy(abc.ABC):
                 found.append((row, verdict))
         return found
 
-    def wanted(self, row: Row) -> list[kinds.Wanted]:
+    def wanted(self, manager: Manager, row: Row) -> list[kinds.Wanted]:
         """Return every row that a repair claims; ``row`` comes first."""
-        return [kinds.Wanted(kinds.INSTANCE, row.uuid, self.facts(row))]
+        return [kinds.Wanted(kinds.INSTANCE, row.uuid,
+                             self.facts(manager, row))]
 
     def limit(self, manager: Manager, rows: Sequence[Row]) -> int:
         """Return how many repairs a pass, or an hour, may do."""

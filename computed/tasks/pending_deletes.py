@@ -115,7 +115,8 @@ class PendingDeletes(policy.Policy):
                     reason='its list is incomplete')
         return Look(rows, snapshot, frozenset(strange))
 
-    def facts(self, row: policy.Row) -> dict[str, object]:
+    def facts(self, manager: policy.Manager,
+              row: policy.Row) -> dict[str, object]:
         """Return what the claim on an instance rests on."""
         return {'deleted': True, 'guest_left': False, 'task_state': None,
                 'cleaned': row.cleaned, 'clean_failed': False,

@@ -29,7 +29,8 @@ class QueuedDeletes(policy.Policy):
     """Delete instances that nobody has restored in time.
 
     The list is R1: a replica may answer, however old, because the claim rests
-    on the state and on the time of the delete.
+    on the state, on the time of the delete, and on how long ago that was by
+    the clock of the cell.
     """
 
     name = TASK
@@ -39,10 +40,14 @@ class QueuedDeletes(policy.Policy):
     operations = {'delete': operation.Operation(
         'delete', (), None, build.DELETE.act)}
 
-    def facts(self, row: policy.Row) -> dict[str, object]:
+    def facts(self, manager: policy.Manager,
+              row: policy.Row) -> dict[str, object]:
         """Return what the claim on an instance rests on."""
         return {'vm_state': states.SOFT_DELETED, 'task_state': None,
-                'deleted_at': row.deleted_at}
+                'deleted_at': row.deleted_at,
+                # The clock of the database can be set.
+                'seconds_in_state':
+                    manager.conf.tasks.reclaim_instance_interval}
 
     def judge(self, manager: policy.Manager, row: policy.Row,
               guest: driver.InstanceInfo | None) -> policy.Verdict:

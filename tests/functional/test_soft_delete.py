@@ -20,6 +20,8 @@ from tests.support import fixtures
 
 UUID = fixtures.UUID
 DAY = 86400
+# By the clock of the cell, which shows 0 here.
+COUNTED = -30 * DAY
 LONG_AGO = '2026-01-01 00:00:00.000000'
 manage = test_freeze.manage
 put, add_guest = test_power_sync.put, test_power_sync.add_guest
@@ -61,7 +63,8 @@ def running(pair, manager, virt):
 def due(pair, manager, virt):
     """Its time is over, on both databases."""
     put(pair, vm_state='soft-delete', deleted_at=LONG_AGO,
-        launched_at=LONG_AGO, power_state=states.SHUTDOWN)
+        state_counted_at=COUNTED, launched_at=LONG_AGO,
+        power_state=states.SHUTDOWN)
     add_guest(manager, virt, power_state=states.SHUTDOWN)
     return manager
 
@@ -258,7 +261,8 @@ def test_too_many_are_left_to_an_operator(pair, due, virt, caplog):
     for path in (pair.primary, pair.replica):
         for number in range(11):
             pair.add_instance(path, uuid=many_uuid(number), name='m',
-                              vm_state='soft-delete', deleted_at=LONG_AGO)
+                              vm_state='soft-delete', deleted_at=LONG_AGO,
+                              state_counted_at=COUNTED)
     ctxt = context.new()
     with caplog.at_level(logging.ERROR):
         report = run(due, ctxt)
@@ -269,10 +273,22 @@ def test_too_many_are_left_to_an_operator(pair, due, virt, caplog):
     assert run(due, ctxt).acted == 12
 
 
+def test_a_clock_that_jumps_deletes_nothing_early(pair, due, virt):
+    """It was wrong at the delete, or it is wrong now."""
+    put(pair, state_counted_at=0)
+    pair.sql(pair.primary, 'UPDATE cell_clock SET seconds = ?', DAY - 1)
+    report = run(due)
+    assert (report.candidates, report.acted, report.lost_races) == (1, 0, 1)
+    assert row(pair)[0] == 'soft-delete' and 'destroy' not in virt.calls
+    pair.sql(pair.primary, 'UPDATE cell_clock SET seconds = ?', DAY)
+    assert run(due).acted == 1
+
+
 def test_a_guest_that_cannot_be_destroyed_stops_no_other(pair, due, virt):
     for path in (pair.primary, pair.replica):
         pair.add_instance(path, uuid=many_uuid(1), name='m',
-                          vm_state='soft-delete', deleted_at=LONG_AGO)
+                          vm_state='soft-delete', deleted_at=LONG_AGO,
+                          state_counted_at=COUNTED)
     virt.fail_next('destroy', exception.DriverTimeout(
         timeout=1, operation='destroy'))
     report = run(due)

@@ -50,7 +50,8 @@ class Act:
     def age(self):
         """Let the act have begun long ago."""
         self.pair.sql(self.pair.primary,
-                      f'UPDATE instances SET {self.since} = ?', LONG_AGO)
+                      'UPDATE instances SET state_counted_at = -10000, '
+                      f'{self.since} = ?', LONG_AGO)
         return self
 
     def replicate(self):
@@ -108,6 +109,16 @@ def test_a_build_that_takes_too_long_is_an_error_and_leaves_no_guest(act):
     _, begun, interrupted = found.events()
     assert begun[:3] == ('build', 'error', 'failed')
     assert interrupted == ('interrupt', 'error', 'done', fault[7:])
+
+
+@pytest.mark.parametrize('option', [BUILD, REBOOT])
+def test_a_clock_that_jumps_ends_no_act(act, pair, option):
+    found = act(option).age().replicate()
+    pair.sql(pair.primary, 'UPDATE instances SET state_counted_at = 0')
+    for seconds, ended in ((499, 0), (500, 1)):
+        pair.sql(pair.primary, 'UPDATE cell_clock SET seconds = ?', seconds)
+        report = found.run(context.new())
+        assert (report.candidates, report.acted) == (1, ended)
 
 
 def test_a_soft_reboot_that_takes_too_long_becomes_a_hard_one(act):
@@ -191,7 +202,8 @@ def test_a_build_that_nobody_carries_out_is_an_error(
     manager.database_time.learn(clock.time())
     for path in (pair.primary, pair.replica):
         pair.sql(path, "UPDATE instances SET vm_state = 'building', "
-                 'build_started_at = ?', LONG_AGO)
+                 'state_counted_at = -10000, build_started_at = ?',
+                 LONG_AGO)
     assert manager._check_instance_build_time(context.new()).acted == 1
     [row] = pair.sql(pair.primary, 'SELECT vm_state, fault FROM instances')
     assert row[0] == 'error' and 'longer than 500 s' in row[1]
@@ -251,5 +263,6 @@ def test_a_row_that_nobody_reboots_is_no_candidate(fresh, virt, pair):
     manager.database_time.learn(clock.time())
     for path in (pair.primary, pair.replica):
         pair.sql(path, "UPDATE instances SET task_state = 'rebooting', "
-                 'task_state_since = ?', LONG_AGO)
+                 'state_counted_at = -10000, task_state_since = ?',
+                 LONG_AGO)
     assert manager._poll_rebooting_instances(context.new()).candidates == 0

@@ -317,7 +317,7 @@ class Judge:
                 not guest.expects(DELETES, self._clock())):
             self.fail('destroyed', f'{guest} under {act.operation}: its user '
                       f'wants {sorted(guest.wishes)}')
-        elif guest.wishes == {DELETED} and not self.jumped and (
+        elif guest.wishes == {DELETED} and (
                 self._clock() < guest.deleted_at + KEPT - 2):
             self.fail('early', f'{guest} can be restored for longer')
 

@@ -318,8 +318,8 @@ ALL = {
     # deletes
     'what was restored is deleted for good': Mutation(
         'tasks/reclaim.py', "        return {'vm_state': "
-        "states.SOFT_DELETED, 'task_state': None,\n                "
-        "'deleted_at': row.deleted_at}", '        return {}', 'restores',
+        "states.SOFT_DELETED, 'task_state': None,\n", '        return {\n',
+        'restores',
         also='a claimed row is not judged again'),
     'a claimed row is not judged again': Mutation(
         'repair/item.py', 'policy.judge(manager, claim.instance, guest)',
@@ -327,7 +327,11 @@ ALL = {
         also='what was restored is deleted for good'),
     'what can be restored is deleted at once': Mutation(
         'tasks/reclaim.py', 'overdue.is_over(row.deleted_at, now, interval))',
-        'row.deleted_at is not None)', 'restores'),
+        'row.deleted_at is not None)', 'restores',
+        also='a clock that is set makes a state look older'),
+    'a clock that is set makes a state look older': Mutation(
+        'db/cell/transitions.py', 'cell_clock.seconds() - prepared.value(',
+        '1000000 + cell_clock.seconds() - prepared.value(', 'jumps'),
     'a soft delete leaves the guest on': Mutation(
         'operations/soft_delete.py', 'seen = power.STOP.act(manager, claim)',
         'seen = operation.observed(manager, claim.uuid)', 'short'),
@@ -348,7 +352,8 @@ ALL = {
         'if False:', 'hangs'),
     'any build takes too long': Mutation(
         'repair/overdue.py', 'now - since.timestamp() > timeout)',
-        'now > timeout)', 'hangs'),
+        'now > timeout)', 'hangs',
+        also='a clock that is set makes a state look older'),
     # the driver
     'a guest that cannot be looked at is absent': Mutation(
         'repair/item.py', "                {'instance': manager.claims."

@@ -30,7 +30,8 @@ PRINTABLE = frozenset(['version', 'place', 'hypervisor_type',
 # was changed.
 OWN = frozenset(['revision', 'generation', 'created_at', 'updated_at',
                  'claim_id', 'claim_owner', 'claimed_at',
-                 'settled_claim_id', 'task_state_since'])
+                 'settled_claim_id', 'task_state_since',
+                 'state_counted_at'])
 
 Values = abc.Mapping[str, typing.Any]
 

@@ -13,6 +13,7 @@ from computed.db.cell import bounds
 from computed.db.cell import models
 from computed.db.cell import promised
 from computed.db.cell import revision
+from computed.db.cell import transitions
 from computed.db.cell.claims import claimed
 from computed.db.cell.claims import fence
 from computed.db.cell.database import cell
@@ -223,7 +224,7 @@ def _create(context: computed_context.RequestContext,
 def _inserting(in_transition: bool) -> sa.Insert:
     times = (*TIMES, 'task_state_since') if in_transition else TIMES
     return sa.insert(models.Instance).values(
-        dict.fromkeys(times, dialects.utcnow()))
+        transitions.now((*times, transitions.COUNTED)))
 
 
 @cell.write

@@ -196,6 +196,10 @@ class Instance(Base):
     # When task_state got its value; NULL if it is NULL.
     task_state_since: orm.Mapped[datetime.datetime | None] = (
         orm.mapped_column(sa.DateTime))
+    # The seconds of the clock of the cell when vm_state was written last, or a
+    # transition began. No clock that is set makes a state look older.
+    state_counted_at: orm.Mapped[int | None] = orm.mapped_column(
+        sa.BigInteger)
     build_started_at: orm.Mapped[datetime.datetime | None] = (
         orm.mapped_column(sa.DateTime))
     launched_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(

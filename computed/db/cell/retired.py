@@ -137,10 +137,10 @@ def delete_instance(context: computed_context.RequestContext, uuid: str,
     context.connection.execute(
         sa.update(row).where(row.uuid == uuid).values(
             revision=new, updated_at=dialects.utcnow(), deleted=True,
-            deleted_at=dialects.utcnow(), vm_state=states.DELETED,
-            power_state=states.NOSTATE, fault=None,
-            guest_left=host is not None, cleaned=host is None,
-            **transitions.dated({'task_state': None}), **claimed.FREE))
+            deleted_at=dialects.utcnow(), power_state=states.NOSTATE,
+            fault=None, guest_left=host is not None, cleaned=host is None,
+            **transitions.dated({'vm_state': states.DELETED,
+                                 'task_state': None}), **claimed.FREE))
     console_tokens.forget(context, uuid)
     if found.claim_id:
         events.end_all(context, found.claim_id, events.RELEASED)

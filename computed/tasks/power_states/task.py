@@ -59,7 +59,8 @@ class PowerStates(policy.Policy):
                 len(look.snapshot.instances.keys() - known))
         return look
 
-    def facts(self, row: policy.Row) -> dict[str, object]:
+    def facts(self, manager: policy.Manager,
+              row: policy.Row) -> dict[str, object]:
         """Return what the claim on an instance rests on."""
         return {'vm_state': row.vm_state, 'task_state': None}
 

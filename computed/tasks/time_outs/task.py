@@ -73,11 +73,15 @@ class TimeOuts(policy.Policy):
         return (row.claim_id not in manager.claims.acting if row.claim_id
                 else not self.operations)
 
-    def facts(self, row: policy.Row) -> dict[str, object]:
+    def facts(self, manager: policy.Manager,
+              row: policy.Row) -> dict[str, object]:
         """Return what the decision rests on."""
         column, value = self.fact
         return {column: value, 'task_state': row.task_state,
-                self.since: getattr(row, self.since)}
+                self.since: getattr(row, self.since),
+                # The clock of the database can be set.
+                'seconds_in_state': getattr(manager.conf.tasks,
+                                            self.timeout_option)}
 
     def judge(self, manager: policy.Manager, row: policy.Row,
               guest: driver.InstanceInfo | None) -> policy.Verdict:
@@ -93,7 +97,7 @@ class TimeOuts(policy.Policy):
         """Return how the act is told to end."""
         reason = _error(manager, self.timeout_option)
         return policy.Interruption(
-            reason, self.facts(row), self.at_once(reason))
+            reason, self.facts(manager, row), self.at_once(reason))
 
     def run(self, manager: policy.Manager,
             context: Context) -> periodic.Report:

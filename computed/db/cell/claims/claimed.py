@@ -93,25 +93,21 @@ def change(context: computed_context.RequestContext, model: typing.Any,
     :param values: which may be the time of the database
     """
     values = transitions.dated(values)
-    now = frozenset(name for name, value in values.items()
-                    if isinstance(value, dialects.utcnow))
+    times = frozenset(name for name, value in values.items()
+                      if isinstance(value, sa.ClauseElement))
     return bool(context.connection.execute(
-        _updating(model, prepared.texts(same), now),
+        _updating(model, prepared.texts(same), times),
         {**prepared.values(same), **{
             name: value for name, value in values.items()
-            if name not in now}}).rowcount)
+            if name not in times}}).rowcount)
 
 
 # Peers choose the facts, and the columns that get the time.
 @functools.lru_cache(maxsize=500)
 def _updating(model: typing.Any, same: tuple[typing.Any, ...],
-              now: frozenset[str]) -> sa.Update:
-    values: dict[str, typing.Any] = dict.fromkeys(
-        {*now, 'updated_at'}, dialects.utcnow())
-    if 'launched_at' in now:
-        values['first_launched_at'] = sa.func.coalesce(
-            model.first_launched_at, dialects.utcnow())
-    return sa.update(model).where(*same).values(values)
+              times: frozenset[str]) -> sa.Update:
+    return sa.update(model).where(*same).values(
+        transitions.now({*times, 'updated_at'}))
 
 
 @functools.cache

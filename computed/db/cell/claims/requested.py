@@ -16,6 +16,7 @@ from computed import exception
 from computed import states
 from computed.db.cell import bounds
 from computed.db.cell import models
+from computed.db.cell import transitions
 from computed.db.engine import dialects
 from computed.db.engine import prepared
 from computed.logs import printable
@@ -23,6 +24,8 @@ from computed.logs import printable
 # The wire form of a row of a claim.
 Row = abc.Mapping[str, typing.Any]
 _NOW = dialects.utcnow()
+# The fact that a row has its state for so many seconds.
+LASTS = 'seconds_in_state'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Kind:
     ``settled_claim_id`` and the three columns of a claim.
 
     :ivar key: the column that identifies a row
-    :ivar facts: columns that a claim may rest on
+    :ivar facts: columns that a claim may rest on, and ``seconds_in_state``
     :ivar defaults: facts that must hold unless the claim expects others
     """
 
@@ -54,7 +57,8 @@ KINDS = {
             'vm_state', 'task_state', 'power_state', 'revision', 'deleted',
             'created_at', 'task_state_since', 'build_started_at',
             'launched_at', 'updated_at', 'deleted_at', 'terminated_at',
-            'guest_left', 'cleaned', 'clean_attempts', 'clean_failed']),
+            'guest_left', 'cleaned', 'clean_attempts', 'clean_failed',
+            LASTS]),
         {'deleted': False}),
 }
 
@@ -86,12 +90,17 @@ def resolved(values: Row) -> dict[str, typing.Any]:
 def holds(kind: Kind, name: str, value: typing.Any) -> prepared.Part:
     """Return a condition: a fact is ``value``, or one of a list of values.
 
+    ``seconds_in_state`` is a fact if they are ``value`` or more.
+
     :raises computed.exception.InvalidValue: no claim can rest on it
     """
     if name not in kind.facts:
         raise exception.InvalidValue(
             field=f'the fact {printable.short(name)}',
             value=printable.quoted(value), problem='no claim rests on it')
+    if name == LASTS:
+        bounds.ensure_comparable(kind.model, 'state_counted_at', value)
+        return transitions.lasts(value)
     column = getattr(kind.model, name)
     if isinstance(value, list | tuple):
         return prepared.one_of(

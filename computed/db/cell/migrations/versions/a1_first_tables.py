@@ -87,6 +87,7 @@ def instances() -> None:
         sa.Column('fault', sa.Text),
         sa.Column('created_at', sa.DateTime, nullable=False),
         sa.Column('task_state_since', sa.DateTime),
+        sa.Column('state_counted_at', sa.BigInteger),
         sa.Column('build_started_at', sa.DateTime),
         sa.Column('launched_at', sa.DateTime),
         sa.Column('first_launched_at', sa.DateTime),
