@@ -2,6 +2,7 @@
 
 import os
 import threading
+import typing
 import urllib.parse
 from collections import abc
 
@@ -34,6 +35,8 @@ class TaskMemory:
 
     :ivar hourly: its repairs of the last hour
     :ivar lines: writes what every pass would say once a minute
+    :ivar listed: what the task has noted of the last list; None: it has read
+        none since the service started
     """
 
     def __init__(self, kept: state.State,
@@ -44,6 +47,7 @@ class TaskMemory:
         self._lock = threading.Lock()
         self.hourly = brakes.Hourly(kept)
         self.lines = seldom.Seldom(LOG)
+        self.listed: typing.Any = None
 
     @property
     def warned(self) -> dict[str, str]:

@@ -1,13 +1,10 @@
 """_reclaim_queued_deletes: delete for good what was soft-deleted long ago."""
 
-import typing
-
 from computed import context as computed_context
 from computed import periodic
 from computed import states
 from computed.operations import build
 from computed.operations import operation
-from computed.repair import engine
 from computed.repair import overdue
 from computed.repair import policy
 from computed.virt import driver
@@ -15,17 +12,7 @@ from computed.virt import driver
 TASK = '_reclaim_queued_deletes'
 
 
-def is_due(row: typing.Any, now: float, interval: int) -> bool:
-    """Return whether an instance was soft-deleted long enough ago. Pure.
-
-    :param now: the time of the database, in seconds since 1970
-    :param interval: seconds for which it can be restored; 0: for ever
-    """
-    return (row.vm_state == states.SOFT_DELETED and
-            overdue.is_over(row.deleted_at, now, interval))
-
-
-class QueuedDeletes(policy.Policy):
+class QueuedDeletes(overdue.Overdue):
     """Delete instances that nobody has restored in time.
 
     The list is R1: a replica may answer, however old, because the claim rests
@@ -35,7 +22,9 @@ class QueuedDeletes(policy.Policy):
 
     name = TASK
     mode_option = 'reclaim_instance_mode'
-    looks_at_guests = False
+    timeout_option = 'reclaim_instance_interval'
+    fact = ('vm_state', states.SOFT_DELETED)
+    since = 'deleted_at'
     # Without a transition: if this service dies, the next pass judges again.
     operations = {'delete': operation.Operation(
         'delete', (), None, build.DELETE.act)}
@@ -52,9 +41,8 @@ class QueuedDeletes(policy.Policy):
     def judge(self, manager: policy.Manager, row: policy.Row,
               guest: driver.InstanceInfo | None) -> policy.Verdict:
         """Return whether the time to restore an instance is over."""
-        due = is_due(row, manager.database_time.now(),
-                     manager.conf.tasks.reclaim_instance_interval)
-        return policy.Verdict(repair='delete' if due else None)
+        return policy.Verdict(
+            repair='delete' if self.is_due(manager, row) else None)
 
 
 POLICY = QueuedDeletes()
@@ -65,6 +53,4 @@ def reclaim_queued_deletes(manager: policy.Manager,
                            context: computed_context.RequestContext
                            ) -> periodic.Report:
     """Delete the instances of this host that can be restored no longer."""
-    if not manager.conf.tasks.reclaim_instance_interval:
-        return periodic.Report(note='[tasks] reclaim_instance_interval is 0')
-    return engine.run(manager, context, POLICY)
+    return POLICY.run(manager, context)

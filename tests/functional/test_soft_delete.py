@@ -3,6 +3,7 @@
 The list of the task can be old in three ways; see test_power_sync.
 """
 
+import datetime
 import json
 import logging
 
@@ -14,6 +15,7 @@ from computed import context
 from computed import exception
 from computed import states
 from computed.tasks import reclaim
+from computed.usage import database_time
 from tests.functional import test_freeze
 from tests.functional import test_power_sync
 from tests.support import fixtures
@@ -197,6 +199,23 @@ def test_what_is_not_due_is_kept(pair, running, virt):
     report = run(running)
     assert (report.candidates, report.acted, report.lost_races) == (1, 0, 1)
     assert row(pair) == SOFT
+
+
+@pytest.mark.parametrize('vm_state, due_after', [
+    ('soft-delete', 60), ('active', DAY)])
+def test_it_looks_again_when_the_next_one_can_be_due(
+        pair, due, virt, vm_state, due_after):
+    """What is deleted softly later is due later."""
+    begun = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC).timestamp()
+    listed = now = begun + DAY - 60
+    due.database_time = database_time.DatabaseTime(own=lambda: now)
+    put(pair, vm_state=vm_state)
+    for now, looks in ((listed, True), (listed + 1, False),
+                       (listed + due_after - 9, False),
+                       (listed + due_after + 9, True)):
+        ctxt = context.new()
+        run(due, ctxt)
+        assert bool(ctxt.reads.by_role) is looks, now
 
 
 def test_a_time_that_is_unknown_is_not_over(pair, due, virt):

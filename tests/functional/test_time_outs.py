@@ -255,6 +255,9 @@ def test_nothing_to_do_costs_one_tolerant_read(fresh, virt, option):
     manager.conf.set_override(option, 500, 'tasks')
     assert run(ctxt).candidates == 0
     assert ctxt.reads.by_role == {'replica': 1}
+    # What begins after that list is not due for long.
+    assert run(ctxt).note.startswith('nothing can be due for ')
+    assert ctxt.reads.by_role == {'replica': 1}
 
 
 def test_a_row_that_nobody_reboots_is_no_candidate(fresh, virt, pair):

@@ -294,14 +294,15 @@ class Counted:
         self.side = side
         self.database = database
         self.calls = 0
-        inner = side.conductor._client.call
+        for client in (side.conductor._client, side.conductor._listener):
+            client.call = self._counted(client.call)
+        self.measuring = {}
 
+    def _counted(self, inner):
         def call(*args, **kwargs):
             self.calls += 1
             return inner(*args, **kwargs)
-        side.conductor._client.call = call
-
-        self.measuring = {}
+        return call
 
     def start(self):
         """Count from now on, but not on connections that beat or probe.

@@ -22,6 +22,6 @@ def test_a_run_over_100_instances_that_are_known(
     counted.start()
     told.clear()
     assert found._sync_scheduler_instance_info(context.new()).recorded == 0
-    assert counted.calls == 1 and told == [100]
+    assert counted.calls == 2 and told == [100]
     assert counted.on_primary == []
     assert 1 <= len(counted.on_replicas) <= replication.STATEMENTS[engine]

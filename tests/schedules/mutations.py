@@ -326,8 +326,8 @@ ALL = {
         'policy.judge(manager, row, guest)', 'restores',
         also='what was restored is deleted for good'),
     'what can be restored is deleted at once': Mutation(
-        'tasks/reclaim.py', 'overdue.is_over(row.deleted_at, now, interval))',
-        'row.deleted_at is not None)', 'restores',
+        'tasks/reclaim.py', "'delete' if self.is_due(manager, row) else None",
+        "'delete' if row.deleted_at is not None else None", 'restores',
         also='a clock that is set makes a state look older'),
     'a clock that is set makes a state look older': Mutation(
         'db/cell/transitions.py', 'cell_clock.seconds() - prepared.value(',

@@ -18,7 +18,6 @@ from computed import exception
 from computed import periodic
 from computed import states
 from computed.operations import operation
-from computed.repair import engine
 from computed.repair import overdue
 from computed.repair import policy
 from computed.virt import driver
@@ -43,13 +42,9 @@ def _error(manager: policy.Manager, option: str) -> exception.TookTooLong:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TimeOuts(policy.Policy):
+class TimeOuts(overdue.Overdue):
     """End acts of one kind that take too long.
 
-    :ivar timeout_option: the option in ``[tasks]`` with the limit in seconds
-    :ivar fact: the state in which an act is of this kind, as ``(column,
-        value)``
-    :ivar since: the column that says since when
     :ivar verb: what the repair is called
     :ivar at_once: ``at_once(reason)`` returns the columns to write when an
         act is told to end
@@ -63,7 +58,6 @@ class TimeOuts(policy.Policy):
     name: str
     operations: Mapping[str, operation.Operation]
     mode_option: str | None
-    looks_at_guests: bool = False
 
     def is_left_out(self, manager: policy.Manager, row: policy.Row) -> bool:
         """Return whether no act of this service is behind a row.
@@ -86,11 +80,8 @@ class TimeOuts(policy.Policy):
     def judge(self, manager: policy.Manager, row: policy.Row,
               guest: driver.InstanceInfo | None) -> policy.Verdict:
         """Return whether the act on an instance takes too long."""
-        column, value = self.fact
-        over = getattr(row, column) == value and overdue.is_over(
-            getattr(row, self.since), manager.database_time.now(),
-            getattr(manager.conf.tasks, self.timeout_option))
-        return policy.Verdict(repair=self.verb if over else None)
+        return policy.Verdict(
+            repair=self.verb if self.is_due(manager, row) else None)
 
     def interruption(self, manager: policy.Manager,
                      row: policy.Row) -> policy.Interruption:
@@ -98,14 +89,6 @@ class TimeOuts(policy.Policy):
         reason = _error(manager, self.timeout_option)
         return policy.Interruption(
             reason, self.facts(manager, row), self.at_once(reason))
-
-    def run(self, manager: policy.Manager,
-            context: Context) -> periodic.Report:
-        """Run one pass."""
-        if not getattr(manager.conf.tasks, self.timeout_option):
-            return periodic.Report(
-                note=f'[tasks] {self.timeout_option} is 0')
-        return engine.run(manager, context, self)
 
 
 BUILDS = TimeOuts(
