@@ -1,5 +1,6 @@
 """Rules about the code that no type can hold."""
 
+import ast
 import fnmatch
 import inspect
 import pathlib
@@ -7,8 +8,10 @@ import re
 import subprocess
 import sys
 
+import pytest
 from oslo_versionedobjects import fixture
 
+from computed import context
 from computed import manager
 from computed import objects
 from computed import periodic
@@ -79,15 +82,69 @@ def test_the_spacing_of_every_task_names_an_option():
     assert {task.spacing for task in found} <= known
 
 
-def test_every_read_of_an_object_accepts_use_slave():
+def reads():
+    """``[(class, name)]`` of each read of each object."""
     objects.register_all()
-    reads = [method for [cls] in base.registry.obj_classes().values()
+    found = [(cls, name) for [cls] in base.registry.obj_classes().values()
              for name, method in inspect.getmembers(cls)
              if name.startswith('get_') and hasattr(method, 'remotable')]
-    assert reads
-    for read in reads:
-        assert read.__func__.__kwdefaults__ == {
-            'use_slave': None, 'after': None}, read
+    assert found
+    return found
+
+
+def test_every_read_of_an_object_accepts_use_slave():
+    for cls, name in reads():
+        read = getattr(cls, name).__func__
+        assert read.__kwdefaults__ == {'use_slave': None, 'after': None}, (
+            cls, name)
+
+
+class Conductor:
+    """It notes whether the context of a call tolerates lag."""
+
+    def __init__(self):
+        self.noted = []
+
+    def object_class_action_versions(self, ctxt, name, method, *rest):
+        self.noted.append((name, method, ctxt.lag_tolerant))
+
+
+@pytest.mark.parametrize('use_slave', [True, False])
+def test_every_read_of_an_object_obeys_use_slave(use_slave):
+    conductor = Conductor()
+    base.use_conductor(conductor)
+    try:
+        for cls, name in reads():
+            ctxt = context.RequestContext(lag_tolerant=not use_slave)
+            getattr(cls, name)(ctxt, use_slave=use_slave)
+    finally:
+        base.use_conductor(None)
+    assert conductor.noted == [
+        (cls.obj_name(), name, use_slave) for cls, name in reads()]
+
+
+def decorated(folder, *decorators):
+    """``(module.function, the function's tree)`` of the functions so marked.
+    """
+    for path in (ROOT / 'computed' / folder).rglob('*.py'):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and {
+                    ast.unparse(one) for one in node.decorator_list
+                    }.intersection(decorators):
+                yield f'{path.stem}.{node.name}', node
+
+
+def test_every_query_is_in_a_read_that_accepts_use_slave():
+    """In no other remotable method, which would drop the tolerance."""
+    queries = dict(decorated('db/cell', 'cell.read', 'cell.read_of_host'))
+
+    def asked(*decorators):
+        return {called for _, node in decorated('objects', *decorators)
+                for one in ast.walk(node) if isinstance(one, ast.Call)
+                for called in ['.'.join(ast.unparse(
+                    one.func).split('.')[-2:])] if called in queries}
+    assert asked('base.remotable', 'base.remotable_write') == set()
+    assert len(asked('base.remotable_read')) > 15
 
 
 def test_every_write_of_fields_refuses_what_was_read_tolerantly():
