@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import types
 import typing
 from collections import abc
 
@@ -37,6 +38,11 @@ class Report:
 Function = abc.Callable[[typing.Any, context.RequestContext], Report | None]
 # The time from one run to the next; see periodic_task().
 Spacing = str | float | None
+# How old what a task reads may be; doc/source/tasks/index.rst says what each
+# class means.
+ReadClass = typing.Literal['R0', 'R1', 'R1-light', 'R2']
+Reads = abc.Mapping[str, ReadClass]
+_NO_READS: Reads = types.MappingProxyType({})
 
 
 class PeriodicTask:
@@ -52,11 +58,12 @@ class PeriodicTask:
     :ivar spacing: see :func:`periodic_task`
     :ivar run_immediately: see :func:`periodic_task`
     :ivar enabled: False if the task does not exist for the service
+    :ivar reads: see :func:`periodic_task`
     """
 
     def __init__(self, function: Function, spacing: Spacing = None,
                  run_immediately: bool = False, enabled: bool = True,
-                 name: str | None = None) -> None:
+                 name: str | None = None, reads: Reads = _NO_READS) -> None:
         """Make a task; the parameters are those of :func:`periodic_task`."""
         functools.update_wrapper(self, function)
         self.function = function
@@ -65,6 +72,7 @@ class PeriodicTask:
         self.spacing = spacing
         self.run_immediately = run_immediately
         self.enabled = enabled
+        self.reads = reads
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = self.given_name or name
@@ -101,6 +109,7 @@ def periodic_task(
         function: None = None, *, spacing: Spacing = None,
         run_immediately: bool = False, enabled: bool = True,
         name: str | None = None, external_process_ok: bool = False,
+        reads: Reads = _NO_READS,
 ) -> abc.Callable[[Function], PeriodicTask]: ...
 
 
@@ -108,6 +117,7 @@ def periodic_task(
         function: Function | None = None, *, spacing: Spacing = None,
         run_immediately: bool = False, enabled: bool = True,
         name: str | None = None, external_process_ok: bool = False,
+        reads: Reads = _NO_READS,
 ) -> PeriodicTask | abc.Callable[[Function], PeriodicTask]:
     """Declare a periodic task. Use it as a decorator.
 
@@ -132,10 +142,12 @@ def periodic_task(
         it is assigned to
     :param external_process_ok: accepted because oslo.service has it; it has
         no effect
+    :param reads: what a run reads of the database, and how old each may be:
+        ``{what: class}``. The page of the task shows it.
     :returns: the task, or a decorator that makes it
     """
     if function is not None:
         return PeriodicTask(function)
     return functools.partial(
         PeriodicTask, spacing=spacing, run_immediately=run_immediately,
-        enabled=enabled, name=name)
+        enabled=enabled, name=name, reads=reads)

@@ -12,7 +12,8 @@ if typing.TYPE_CHECKING:
     from computed import manager as manager_module
 
 
-@periodic.periodic_task(spacing='bandwidth_poll_interval')
+@periodic.periodic_task(spacing='bandwidth_poll_interval', reads={
+    'what earlier runs of the service have recorded of an interface': 'R2'})
 def poll_bandwidth_usage(
         manager: 'manager_module.ComputeManager',
         context: computed_context.RequestContext) -> periodic.Report:

@@ -10,7 +10,8 @@ if typing.TYPE_CHECKING:
     from computed import manager as manager_module
 
 
-@periodic.periodic_task(spacing='instance_delete_interval')
+@periodic.periodic_task(spacing='instance_delete_interval', reads={
+    'whether a token of an instance of its host has expired': 'R0'})
 def cleanup_expired_console_auth_tokens(
         manager: 'manager_module.ComputeManager',
         context: computed_context.RequestContext) -> periodic.Report:

@@ -150,7 +150,8 @@ class PendingDeletes(policy.Policy):
 POLICY = PendingDeletes()
 
 
-@periodic.periodic_task(spacing='instance_delete_interval')
+@periodic.periodic_task(spacing='instance_delete_interval', reads={
+    'the deleted instances of its host whose files are not removed': 'R1'})
 def run_pending_deletes(manager: policy.Manager,
                         context: computed_context.RequestContext
                         ) -> periodic.Report:

@@ -48,7 +48,8 @@ class QueuedDeletes(overdue.Overdue):
 POLICY = QueuedDeletes()
 
 
-@periodic.periodic_task(spacing='reclaim_poll_interval')
+@periodic.periodic_task(spacing='reclaim_poll_interval',
+                        reads={'the instances of its host': 'R1'})
 def reclaim_queued_deletes(manager: policy.Manager,
                            context: computed_context.RequestContext
                            ) -> periodic.Report:

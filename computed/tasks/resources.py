@@ -89,7 +89,9 @@ def _is_jitter(node: typing.Any, values: Values, name: str) -> bool:
     return moved < STEP * values[MEASURED[name]]
 
 
-@periodic.periodic_task(spacing='update_resources_interval')
+@periodic.periodic_task(spacing='update_resources_interval', reads={
+    'what the instances of its host take': 'R2',
+    'what is recorded of its host': 'R0'})
 def update_available_resource(manager: Manager,
                               context: Context) -> periodic.Report:
     """Record what this host has and what of it is promised."""

@@ -15,7 +15,8 @@ if typing.TYPE_CHECKING:
     from computed import manager as manager_module
 
 
-@periodic.periodic_task(spacing='scheduler_instance_sync_interval')
+@periodic.periodic_task(spacing='scheduler_instance_sync_interval',
+                        reads={'the instances of its host': 'R0'})
 def sync_scheduler_instance_info(
         manager: 'manager_module.ComputeManager',
         context: computed_context.RequestContext) -> periodic.Report:

@@ -26,7 +26,9 @@ Context = computed_context.RequestContext
 TASK = '_instance_usage_audit'
 
 
-@periodic.periodic_task(spacing='usage_audit_poll_interval')
+@periodic.periodic_task(spacing='usage_audit_poll_interval', reads={
+    'the audits of its host': 'R0',
+    'the instances of a period, within a bound': 'R0'})
 def instance_usage_audit(manager: Manager,
                          context: Context) -> periodic.Report:
     """Report the instances of each period that is over, once by key.

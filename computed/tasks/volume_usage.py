@@ -15,7 +15,8 @@ if typing.TYPE_CHECKING:
 LEAST = 60
 
 
-@periodic.periodic_task(spacing='volume_usage_poll_interval')
+@periodic.periodic_task(spacing='volume_usage_poll_interval', reads={
+    'the volumes of the instances of its host, and their rows': 'R1-light'})
 def poll_volume_usage(
         manager: 'manager_module.ComputeManager',
         context: computed_context.RequestContext) -> periodic.Report:

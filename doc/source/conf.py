@@ -14,7 +14,7 @@ project = 'computed'
 author = 'the authors of computed'
 # ``reference`` is first: it selects native threads before any other import of
 # oslo.
-extensions = ['reference', 'oslo_config.sphinxext', 'notes']
+extensions = ['reference', 'tasks', 'oslo_config.sphinxext', 'notes']
 
 html_theme = 'furo'
 html_title = 'computed'

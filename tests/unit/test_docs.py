@@ -274,6 +274,8 @@ def test_every_line_shown_on_the_pages_is_one(shown, least, rooms):
 def columns():
     """``(page, name)`` of each column or field of the tables shown."""
     for page in PAGES:
+        if page.name == 'states.rst':
+            continue    # its boxes are no tables
         for table in re.findall(r'(?:^ +[+|].*[+|]\n)+', page.read_text(),
                                 re.M):
             header, *rows = [

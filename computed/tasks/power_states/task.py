@@ -106,7 +106,8 @@ POLICY = PowerStates()
 
 
 @periodic.periodic_task(spacing='sync_power_state_interval',
-                        run_immediately=True)
+                        run_immediately=True,
+                        reads={'the instances of its host': 'R1'})
 def sync_power_states(manager: policy.Manager,
                       context: Context) -> periodic.Report:
     """Bring records and guests of this host together."""

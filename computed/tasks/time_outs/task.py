@@ -110,14 +110,16 @@ REBOOTS = TimeOuts(
     operations={})
 
 
-@periodic.periodic_task(spacing='build_time_check_interval')
+@periodic.periodic_task(spacing='build_time_check_interval',
+                        reads={'the instances of its host': 'R1'})
 def check_instance_build_time(manager: policy.Manager,
                               context: Context) -> periodic.Report:
     """End the builds of this host that take too long."""
     return BUILDS.run(manager, context)
 
 
-@periodic.periodic_task(spacing='rebooting_poll_interval')
+@periodic.periodic_task(spacing='rebooting_poll_interval',
+                        reads={'the instances of its host': 'R1'})
 def poll_rebooting_instances(manager: policy.Manager,
                              context: Context) -> periodic.Report:
     """Turn soft reboots of this host that take too long into hard ones."""
