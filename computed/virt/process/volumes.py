@@ -111,9 +111,11 @@ def attach(guest: folder.Folder, volume: driver.Volume,
                 os.chmod(path, 0o600)
             if main is not None:
                 _in_namespace(guest, kept, main, shown=True)
-        except BaseException:
+        except BaseException as error:
             if new:
-                detach(guest, volume.volume_id, main)
+                # What is not supported was not shown, and cannot be hidden.
+                detach(guest, volume.volume_id, None if isinstance(
+                    error, exception.NotSupported) else main)
             raise
 
 

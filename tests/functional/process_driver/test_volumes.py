@@ -11,7 +11,9 @@ import psutil
 import pytest
 
 from computed import exception
+from computed.virt import process
 from computed.virt.process import volumes
+from tests.functional.process_driver import test_isolation as isolation
 from tests.support import driver_contract
 from tests.support import process_guests as real
 from tests.support import waiting
@@ -239,6 +241,47 @@ def test_a_host_without_mount_namespaces_says_so(plain, make):
     with pytest.raises(exception.NotSupported, match='mount namespaces'):
         plain.driver.attach_volume(claim_on(guest), make())
     plain.driver.destroy(claim_on(guest))
+
+
+def attached_by_a_user(folder):
+    """Attach and detach without root; return what was said and seen."""
+    driver = process.ProcessDriver(real.configured(folder))
+    driver.init_host(driver_contract.OWNER)
+    if 'volumes' not in driver.capabilities:
+        return None
+    guests = real.Guests(driver, folder / 'instances')
+    path = folder.resolve().with_name('volume')
+    path.write_text('first ' + '-' * 500)
+    guest, volume, said = guests.spawn(real.shell(LOOK)), volume_of(path), []
+
+    def refused(act, argument):
+        with pytest.raises(exception.NotSupported) as caught:
+            act(claim_on(guest), argument)
+        said.append([len(volumes.of_guest(driver._existing(guest))),
+                     str(caught.value)])
+    try:
+        refused(driver.attach_volume, volume)
+        driver.power_off(claim_on(guest), 0)
+        driver.attach_volume(claim_on(guest), volume)
+        driver.power_on(claim_on(guest))
+        sees(guests, guest, volume, 'first')
+        refused(driver.detach_volume, volume.volume_id)
+    finally:
+        driver.destroy(claim_on(guest))
+    return said
+
+
+def test_without_root_a_guest_that_runs_keeps_what_it_has():
+    become = isolation.an_ordinary_user if os.geteuid() == 0 else (
+        lambda: None)
+    with real.folder_for_all() as folder:
+        found = real.in_a_fork(become, lambda: attached_by_a_user(folder))
+    if found is None:
+        pytest.skip('the kernel refuses mount namespaces')
+    assert [kept for kept, _ in found] == [0, 1]
+    for _, text in found:
+        assert 'unless computed runs as root; stop the instance' in text
+        assert '\n' not in text
 
 
 # -- counters
