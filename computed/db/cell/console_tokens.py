@@ -82,9 +82,12 @@ def forget(context: computed_context.RequestContext, uuid: str) -> None:
         sa.delete(_TOKEN).where(_TOKEN.instance_uuid == uuid))
 
 
+def _has_expired(host: str) -> sa.ColumnElement[bool]:
+    return sa.and_(_TOKEN.host == host, _TOKEN.expires <= _NOW)
+
+
 def _expired(host: str) -> sa.Select:
-    return sa.select(_TOKEN.token_hash).where(
-        _TOKEN.host == host, _TOKEN.expires <= _NOW)
+    return sa.select(_TOKEN.token_hash).where(_has_expired(host))
 
 
 @cell.read
@@ -99,7 +102,8 @@ def delete_expired(context: computed_context.RequestContext,
                    host: str) -> int:
     """Delete the oldest tokens of a host that have expired.
 
-    :returns: how many: at most ``AT_ONCE``, and that many if more are left
+    :returns: how many: at most ``AT_ONCE``. 0: none had expired, or those
+        that were found have changed meanwhile.
     """
     connection = context.connection
     # The database reads few rows, and locks only those that it deletes.
@@ -108,6 +112,5 @@ def delete_expired(context: computed_context.RequestContext,
     if not old:
         cell.undo(context)
         return 0
-    connection.execute(
-        sa.delete(_TOKEN).where(_TOKEN.token_hash.in_(sorted(old))))
-    return len(old)
+    return connection.execute(sa.delete(_TOKEN).where(
+        _TOKEN.token_hash.in_(sorted(old)), _has_expired(host))).rowcount
