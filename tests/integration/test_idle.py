@@ -15,13 +15,15 @@ from computed.periodic import timetable
 from computed.service import heartbeat
 from computed.service import identity
 from tests.integration import test_replication as replication
+from tests.integration import test_usage_audit as usage_audit
 from tests.support import fixtures
 
-side = replication.side
+side = usage_audit.side
 TASKS = collect.collect(manager_module.ComputeManager)
 # What turns on, and limits, the tasks that are off by default.
 ON = {'volume_usage_poll_interval': 600, 'instance_build_timeout': 1800,
-      'reboot_timeout': 600, 'reclaim_instance_interval': 86400}
+      'reboot_timeout': 600, 'reclaim_instance_interval': 86400,
+      'instance_usage_audit': True}
 # Of the primary it asks one number, by its key (R2).
 ASKS_THE_PRIMARY = {'update_available_resource'}
 HOUR = 3600
