@@ -191,14 +191,9 @@ class Cluster:
         self.replicas[place] = fresh
         self.address[self._path(f'replica{place}')] = fresh
 
-    def reigned(self, server, since):
-        """Return whether ``server`` was the primary at ``since`` or later."""
-        return any(span.server is server and span.until >= since
-                   for span in self.reigns)
-
-    def primary_at(self, when):
-        """Return the server that was the primary at ``when``."""
-        return next(span.server for span in self.reigns if span.until >= when)
+    def primaries(self, since):
+        """Return the servers that were the primary at ``since`` or later."""
+        return [span.server for span in self.reigns if span.until >= since]
 
     def shared(self, server, commits):
         """Return how many of the first commits of ``server`` are true.

@@ -83,7 +83,7 @@ class Reads:
                     'stale-strict', f'{answer.server.name} answers '
                     f'({answer.reason}) without a commit of {missed.by}, '
                     f'{began - missed.at:.2f} s older than the question')
-            elif not self._cluster.reigned(answer.server, began):
+            elif answer.server not in self._cluster.primaries(began):
                 self._judge.looks['read of a former primary'] += 1
             return
         if answer.reason == 'after_host':
@@ -99,13 +99,15 @@ class Reads:
     def _missed(self, answer, when):
         """Return a commit from before ``when`` that an answer lacks, or None.
 
-        What was lost then and came back with a former primary is not missed.
+        What was lost meanwhile and came back with a former primary is not
+        missed.
         """
         truth = self._cluster.primary.log
         unseen = truth[self._cluster.shared(answer.server, answer.commits):]
-        then = self._cluster.primary_at(when).log if unseen else ()
+        logs = [server.log for server in self._cluster.primaries(when)
+                ] if unseen else ()
         return next((one for one in unseen if one.at < when - NOISE and
-                     one in then), None)
+                     all(one in log for log in logs)), None)
 
     def _judge_exact(self, answer, now):
         for host, revision in answer.revisions.items():

@@ -196,15 +196,12 @@ class Log:
         commits = [types.SimpleNamespace(at=at, by='c0') for at in times]
         self.primary = types.SimpleNamespace(name='s1', log=commits)
         self.replica = types.SimpleNamespace(name='s2', log=commits[:split])
-        self.former, self.reigning = self.primary, True
+        self.reigning = [self.primary]
 
     def shared(self, server, commits):
         return min(commits, len(server.log))
 
-    def primary_at(self, when):
-        return self.former
-
-    def reigned(self, server, since):
+    def primaries(self, since):
         return self.reigning
 
 
@@ -237,9 +234,11 @@ def test_a_strict_answer_has_all_that_came_before_the_question(
 
 
 @pytest.mark.parametrize('role', ['primary', 'replica'])
-def test_what_came_back_with_a_former_primary_is_not_missed(scene, role):
+@pytest.mark.parametrize('lacks', [0, 1])
+def test_what_came_back_with_a_former_primary_is_not_missed(
+        scene, role, lacks):
     log, scene.now = Log([1.0, 6.0], split=1), 10.0
-    log.former = log.replica
+    log.reigning.insert(lacks, log.replica)
     reads_module.Reads(log, lambda: scene.now, scene.judge).answered(
         reads_module.Answer(log.replica, 1, role, 'lag_tolerant', 1.0, 1.0,
                             False, False, {}))
