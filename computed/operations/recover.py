@@ -25,6 +25,8 @@ LOG = logging.getLogger(__name__)
 # How often a guest whose build was interrupted is looked at before it counts
 # as unbuilt, and the seconds between two looks.
 LOOKS, PAUSE = 5, 1.0
+BUILT: operation.Values = {
+    'vm_state': states.ACTIVE, 'launched_at': states.NOW}
 
 
 def _ending_interrupted(manager: operation.Manager,
@@ -34,13 +36,23 @@ def _ending_interrupted(manager: operation.Manager,
     Nobody else would: an instance in the state ``error`` is left alone. One
     that has this state already was told to end, because it took too long.
     """
-    if claim.instance.vm_state != states.ERROR and _runs(
-            manager, claim.uuid):
-        return {'vm_state': states.ACTIVE, 'launched_at': states.NOW,
-                **operation.observed(manager, claim.uuid)}
+    if claim.instance.vm_state != states.ERROR:
+        built = taken_over(manager, claim)
+        if built is not None:
+            return built
     manager.driver.destroy(claim)
     raise exception.DriverError(
         reason='the service stopped while it was being built')
+
+
+def taken_over(manager: operation.Manager,
+               claim: operation.Claim) -> operation.Values | None:
+    """Return what to write if a guest runs whose build nobody has recorded.
+
+    :returns: None: it does not run
+    """
+    return {**BUILT, **operation.observed(manager, claim.uuid)} if _runs(
+        manager, claim.uuid) else None
 
 
 def _runs(manager: operation.Manager, uuid: str) -> bool:
@@ -90,6 +102,7 @@ UNFINISHED = {
 # done, and what is written then. If the claim were only released, the next
 # pass would stop a guest whose user has started it.
 SHOWN: dict[str, tuple[abc.Container[int], operation.Values]] = {
+    states.SPAWNING: (states.ON, BUILT),
     states.POWERING_ON: (states.ON, {
         'vm_state': states.ACTIVE, 'launched_at': states.NOW}),
     states.POWERING_OFF: (states.OFF, {'vm_state': states.STOPPED}),
@@ -239,6 +252,9 @@ def _done(instance: typing.Any,
     next pass records the power state.
     """
     power_states, values = SHOWN.get(instance.task_state, ((), {}))
+    if (instance.vm_state, instance.task_state) == (
+            states.ERROR, states.SPAWNING):
+        return None     # it was told to end
     return ({**values, 'task_state': None, 'fault': None}
             if guest.power_state in power_states else None)
 

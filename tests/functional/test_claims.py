@@ -395,6 +395,8 @@ def test_a_claim_of_a_former_service_is_released_where_its_guest_is(
 
 
 @pytest.mark.parametrize('vm_state, task_state, power_state, after', [
+    ('building', states.SPAWNING, states.RUNNING, 'active'),
+    ('error', states.SPAWNING, states.RUNNING, 'error'),
     ('stopped', states.POWERING_ON, states.RUNNING, 'active'),
     ('stopped', states.POWERING_ON, states.SHUTDOWN, 'stopped'),
     ('stopped', states.REBOOTING_HARD, states.RUNNING, 'active'),

@@ -209,6 +209,23 @@ def test_a_build_that_nobody_carries_out_is_an_error(
     assert row[0] == 'error' and 'longer than 500 s' in row[1]
 
 
+def test_a_guest_that_runs_is_not_removed_because_its_row_says_building(
+        fresh, virt, pair):
+    """A database that went back in time has lost the end of the build."""
+    manager = fresh.manager(virt)
+    manager.conf.set_override(BUILD, 500, 'tasks')
+    manager.database_time.learn(clock.time())
+    virt.add_foreign(UUID, manager.claims.owner, states.RUNNING)
+    for path in (pair.primary, pair.replica):
+        pair.sql(path, "UPDATE instances SET vm_state = 'building', "
+                 'state_counted_at = -10000, build_started_at = ?',
+                 LONG_AGO)
+    assert manager._check_instance_build_time(context.new()).acted == 1
+    assert pair.sql(pair.primary, 'SELECT vm_state, power_state, fault '
+                    'FROM instances') == [('active', states.RUNNING, None)]
+    assert UUID in virt.list_instances().instances
+
+
 def test_one_that_has_not_begun_may_wait(fresh, virt, pair):
     manager = fresh.manager(virt)
     manager.conf.set_override(BUILD, 500, 'tasks')

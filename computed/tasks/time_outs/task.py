@@ -18,6 +18,7 @@ from computed import exception
 from computed import periodic
 from computed import states
 from computed.operations import operation
+from computed.operations import recover
 from computed.repair import overdue
 from computed.repair import policy
 from computed.virt import driver
@@ -27,6 +28,13 @@ Context = computed_context.RequestContext
 
 def _fail(manager: policy.Manager, claim: operation.Claim
           ) -> operation.Values:
+    """End a build that nobody carries out, unless its guest runs.
+
+    A database that went back in time may have lost that it is done.
+    """
+    built = recover.taken_over(manager, claim)
+    if built is not None:
+        return built
     manager.driver.destroy(claim)
     return {'power_state': states.NOSTATE, **_failed(
         _error(manager, BUILDS.timeout_option))}
