@@ -31,6 +31,7 @@ from computed.tasks import console_tokens
 from computed.tasks import pending_deletes
 from computed.tasks import reclaim
 from computed.tasks import resources
+from computed.tasks import running_deleted
 from computed.tasks import scheduler_info
 from computed.tasks import usage_audit
 from computed.tasks import volume_usage
@@ -79,6 +80,8 @@ class ComputeManager:
         scheduler_info.sync_scheduler_instance_info)
     _reclaim_queued_deletes = reclaim.reclaim_queued_deletes
     _run_pending_deletes = pending_deletes.run_pending_deletes
+    _cleanup_running_deleted_instances = (
+        running_deleted.cleanup_running_deleted_instances)
 
     build_instance = endpoint.exposed_act(operation.endpoint(build.BUILD))
     delete_instance = endpoint.exposed_act(soft_delete.delete_instance)

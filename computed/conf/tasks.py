@@ -203,6 +203,36 @@ logged, and the files are left to the operator.
                help="""
 What the task ``_run_pending_deletes`` may do.
 """),
+    cfg.IntOpt('running_deleted_instance_poll_interval', default=1800,
+               mutable=True, help="""
+Seconds between two looks for guests whose instances are deleted. The first one
+comes soon after the start of the daemon. 0 turns them off.
+
+Related options:
+
+* ``running_deleted_instance_action``
+"""),
+    cfg.StrOpt('running_deleted_instance_action', default='reap', mutable=True,
+               choices=[
+                   ('noop', 'do nothing'),
+                   ('log', 'log a warning for each'),
+                   ('shutdown', 'power the guest off, and keep it'),
+                   ('reap', 'destroy the guest with its files')],
+               help="""
+What is done with a guest of this host whose instance is deleted.
+
+Related options:
+
+* ``running_deleted_instance_timeout``
+* ``running_deleted_instance_mode``
+* ``max_repairs_per_pass``
+"""),
+    cfg.IntOpt('running_deleted_instance_timeout', min=0, default=0,
+               mutable=True, help="""
+Seconds after the delete of an instance for which its guest is left alone, by
+the clock of the database.
+"""),
+    _mode('running_deleted_instance_mode', 'guests of deleted instances'),
     cfg.BoolOpt('remove_unknown_files', default=False, mutable=True, help="""
 Whether ``_run_pending_deletes`` also removes files that a guest has left of
 which the database knows no instance. Otherwise it only names them in the log.

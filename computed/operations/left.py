@@ -26,14 +26,15 @@ from computed.operations import recover
 LOG = logging.getLogger(__name__)
 
 
-def _destroy(manager: operation.Manager,
-             claim: operation.Claim) -> operation.Values:
+def destroy(manager: operation.Manager,
+            claim: operation.Claim) -> operation.Values:
+    """Destroy the guest of a deleted instance; return what to write."""
     return {'guest_left': False, **build.destroy(manager, claim)}
 
 
 # After a failure guest_left stays, so it is tried again.
 DESTROY = operation.Operation(
-    'delete', (), None, _destroy,
+    'delete', (), None, destroy,
     facts={'deleted': True, 'guest_left': True})
 
 

@@ -16,12 +16,17 @@ def _start(manager: operation.Manager,
             **operation.observed(manager, claim.uuid)}
 
 
-def _stop(manager: operation.Manager,
-          claim: operation.Claim) -> operation.Values:
+def power_off(manager: operation.Manager,
+              claim: operation.Claim) -> operation.Values:
+    """Power a guest off, whatever its instance is; return what it is now."""
     with meter.last_look(manager, claim):
         manager.driver.power_off(claim, _shutdown_timeout(manager))
-    return {'vm_state': states.STOPPED,
-            **operation.observed(manager, claim.uuid)}
+    return operation.observed(manager, claim.uuid)
+
+
+def _stop(manager: operation.Manager,
+          claim: operation.Claim) -> operation.Values:
+    return {'vm_state': states.STOPPED, **power_off(manager, claim)}
 
 
 def _reboot(manager: operation.Manager, claim: operation.Claim,

@@ -221,6 +221,9 @@ def last_look(manager: 'manager_module.ComputeManager',
     The counters are read before the body and written after it. An error of
     either does not keep the guest from being ended.
     """
+    if claim.instance is None:
+        yield       # nobody pays for it
+        return
     manager.volume_meter.last_look(claim)
     if not manager.meter.able:
         yield

@@ -62,8 +62,10 @@ class Bench:
             values = {**fixtures.INSTANCE, 'uuid': uuid, 'name': uuid,
                       'vm_state': vm_state, 'power_state': power_state,
                       'deleted': vm_state == states.DELETED,
-                      'guest_left': vm_state == states.DELETED and
-                      uuid not in self.scenario.files,
+                      'guest_left': self.scenario.left,
+                      'cleaned': vm_state == states.DELETED and not (
+                          self.scenario.left or
+                          uuid in self.scenario.files),
                       'revision': REVISION,
                       'created_at': CREATED, 'updated_at': CREATED,
                       'launched_at': CREATED, 'deleted_at':

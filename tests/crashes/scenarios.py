@@ -24,8 +24,8 @@ class Scenario:
     """:ivar rows: ``{uuid: (vm_state, power_state)}`` of the instances
     :ivar guests: ``{uuid: power_state}`` of the guests
     :ivar run: ``run(manager)``
-    :ivar files: the uuids of deleted instances that have left only files;
-        other deleted ones were deleted without their host
+    :ivar files: the uuids of deleted instances that have left files
+    :ivar left: whether the deleted ones were deleted without their host
     :ivar stuck: why the driver can remove no files; None: it can
     :ivar asked: whether a user asks for it: again only if nothing came of it
     :ivar volume: what the status of ``VOLUME`` is; None: it is free
@@ -37,6 +37,7 @@ class Scenario:
     run: typing.Any
     asked: bool = False
     files: tuple = ()
+    left: bool = False
     stuck: str | None = None
     volume: str | None = None
     options: dict = dataclasses.field(default_factory=dict)
@@ -81,10 +82,11 @@ def _task(rows, guests, name, **options):
                     options=options)
 
 
-def _passes(manager, name):
+def _passes(manager, *names):
     """The first releases what a former life has left claimed."""
-    for _ in range(2):
-        getattr(manager, name)(context.new())
+    for name in names:
+        for _ in range(2):
+            getattr(manager, name)(context.new())
 
 
 def _interrupted(act, method, task, option):
@@ -168,6 +170,15 @@ SCENARIOS = {
         lambda manager: _passes(manager, '_run_pending_deletes'),
         files=(FIRST, SECOND, THIRD),
         options={'remove_unknown_files': True}),
+    **{f'_cleanup_running_deleted_instances{name}': Scenario(
+        {FIRST: (states.DELETED, states.NOSTATE),
+         SECOND: (states.DELETED, states.NOSTATE)},
+        {FIRST: states.RUNNING, SECOND: states.SHUTDOWN},
+        lambda manager: _passes(
+            manager, '_cleanup_running_deleted_instances',
+            '_run_pending_deletes'),
+        options={'running_deleted_instance_action': action})
+       for name, action in (('', 'reap'), (' that shuts down', 'shutdown'))},
     # One to stop, one whose end is to be recorded, one power state.
     '_sync_power_states': _task(
         {FIRST: (states.STOPPED, states.SHUTDOWN),
@@ -215,7 +226,7 @@ SCENARIOS = {
     'guests left': Scenario(
         {FIRST: (states.DELETED, states.NOSTATE),
          SECOND: (states.DELETED, states.NOSTATE)},
-        {FIRST: states.RUNNING}, _record_resources),
+        {FIRST: states.RUNNING}, _record_resources, left=True),
     'a guest without an instance': Scenario(
         {}, {GUEST: states.RUNNING}, _remove_guest),
 }

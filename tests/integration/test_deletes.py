@@ -14,7 +14,8 @@ def run(manager, task):
 
 
 @replication.on_each_engine
-@pytest.mark.parametrize('task', ['_run_pending_deletes'])
+@pytest.mark.parametrize('task', [
+    '_run_pending_deletes', '_cleanup_running_deleted_instances'])
 def test_nothing_to_do_asks_the_primary_nothing(
         side, database, engine, task):
     found, _ = replication.managed(side, COUNT)

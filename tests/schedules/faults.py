@@ -9,8 +9,10 @@ import os
 import shutil
 
 from computed import states
+from computed.virt import values
 from tests.schedules import database_faults
 from tests.schedules import hub
+from tests.schedules import judge
 from tests.schedules import machines as machines_module
 from tests.schedules import weather
 
@@ -214,6 +216,22 @@ class Sudden(database_faults.Databases):
             uuid = self._some(off)
             self._cell.judge.befalls(uuid, 'is started by hand')
             self._set(machine, uuid, states.RUNNING, None)
+
+    def guest_returns(self):
+        """A guest is there again after it was deleted for good."""
+        gone = {row['uuid'] for row in self._cell.cluster.primary.rows(
+            'SELECT uuid FROM instances WHERE deleted AND NOT guest_left')}
+        found = [guest for guest in self._cell.judge.guests.values()
+                 if guest.wishes == {judge.GONE} and guest.uuid in gone and
+                 guest.uuid not in guest.machine.guests.infos and
+                 guest.machine.alive and guest.machine.ready and
+                 guest.machine.host not in self._cell.judge.moved]
+        if found:
+            guest = self._some(found)
+            hub.running.tell(f'guest {guest} returns')
+            guest.machine.guests.put(values.InstanceInfo(
+                uuid=guest.uuid, power_state=states.RUNNING,
+                owner=guest.machine.service.claims.owner))
 
     def _set(self, machine, uuid, power_state, exit_code):
         if machine.alive and machine.driver is not None:

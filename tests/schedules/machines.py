@@ -36,6 +36,7 @@ OPTIONS = {
     'tasks': {'sync_power_state_interval': 20, 'bandwidth_poll_interval': 0,
               'instance_delete_interval': judge.RETRY,
               'maximum_instance_delete_attempts': 3,
+              'running_deleted_instance_poll_interval': 10,
               'scheduler_instance_sync_interval': 20,
               'update_resources_interval': 30, 'max_repairs_per_pass': 100,
               'reclaim_poll_interval': 5, 'usage_audit_poll_interval': 5,

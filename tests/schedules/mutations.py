@@ -346,6 +346,19 @@ ALL = {
     'each pass removes what stayed': Mutation(
         'tasks/pending_deletes.py',
         'interval * (2 ** row.clean_attempts - 1))', '0)', 'files'),
+    'guests of deleted instances stay': Mutation(
+        'tasks/running_deleted.py', 'return policy.Verdict(repair=action)',
+        'return policy.Verdict()', 'returns'),
+    'guests of live instances go with them': Mutation(
+        'tasks/running_deleted.py', "{'deleted': True, 'task_state'",
+        "{'deleted': row.deleted, 'task_state'", 'returns',
+        also='every instance counts as deleted'),
+    'every instance counts as deleted': Mutation(
+        'tasks/running_deleted.py',
+        'return bool(row.deleted and row.deleted_at is not None and\n'
+        '                now - row.deleted_at.timestamp() >= timeout)',
+        'return True', 'returns',
+        also='guests of live instances go with them'),
     # acts that take too long
     'a build that was told to end is done': Mutation(
         'operations/operation.py', 'if reason and operation.undo:',

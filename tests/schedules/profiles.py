@@ -165,6 +165,10 @@ PROFILES = {
         deletes=0.4, strength=1.6, **{**_DENSE, 'least_calm': 60.0}),
     # The clock of the database jumps while something must not last too long.
     'jumps': Profile(('wall_db', 'hang'), chance=0.7, deletes=0.4, **_DENSE),
+    # Guests are there again after their delete.
+    'returns': Profile(
+        ('guest_returns', 'lag', 'crash_host', 'lose_reply', 'slow'),
+        chance=0.9, deletes=0.4, **{**_WITH_REPLICAS, 'rates': (3.0,)}),
     **{f'alone-{name}': Profile((name,)) for name in faults.ALL},
     **{f'former-{name}': Profile((), script=one.script, **{
         **_SHORT, 'length': 35.0, 'replicas': (0,), **one.cell})

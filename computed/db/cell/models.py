@@ -16,6 +16,8 @@ from sqlalchemy.ext import compiler
 NO_HOST = '(none)'
 # The ``host`` of a freeze of all hosts. No host can have such a name.
 ALL_HOSTS = '(all)'
+MaybeTime = typing.Annotated[
+    datetime.datetime | None, orm.mapped_column(sa.DateTime, nullable=True)]
 
 
 @compiler.compiles(sa.String, 'postgresql')
@@ -194,25 +196,19 @@ class Instance(Base):
     fault: orm.Mapped[str | None] = orm.mapped_column(sa.Text)
     created_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
     # When task_state got its value; NULL if it is NULL.
-    task_state_since: orm.Mapped[datetime.datetime | None] = (
-        orm.mapped_column(sa.DateTime))
+    task_state_since: orm.Mapped[MaybeTime]
     # The seconds of the clock of the cell when vm_state was written last, or a
     # transition began. No clock that is set makes a state look older.
     state_counted_at: orm.Mapped[int | None] = orm.mapped_column(
         sa.BigInteger)
-    build_started_at: orm.Mapped[datetime.datetime | None] = (
-        orm.mapped_column(sa.DateTime))
-    launched_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
-        sa.DateTime)
+    build_started_at: orm.Mapped[MaybeTime]
+    launched_at: orm.Mapped[MaybeTime]
     # launched_at is that of the last start, this is that of the first.
-    first_launched_at: orm.Mapped[datetime.datetime | None] = (
-        orm.mapped_column(sa.DateTime))
+    first_launched_at: orm.Mapped[MaybeTime]
     updated_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
-    deleted_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
-        sa.DateTime)
+    deleted_at: orm.Mapped[MaybeTime]
     # When its guest was destroyed, which may be later than deleted_at.
-    terminated_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
-        sa.DateTime)
+    terminated_at: orm.Mapped[MaybeTime]
     deleted: orm.Mapped[bool] = orm.mapped_column(sa.Boolean)
     # Whether no files are left of a deleted instance, how often its host has
     # tried to remove them, and whether it has given up.
@@ -229,8 +225,7 @@ class Instance(Base):
     revision: orm.Mapped[int] = orm.mapped_column(sa.BigInteger)
     claim_id: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
     claim_owner: orm.Mapped[str | None] = orm.mapped_column(sa.String(80))
-    claimed_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
-        sa.DateTime)
+    claimed_at: orm.Mapped[MaybeTime]
     # The claim whose result was written last. A host recognizes by it whether
     # the row has what it wrote, also after the database went back in time.
     settled_claim_id: orm.Mapped[str | None] = orm.mapped_column(
@@ -290,8 +285,7 @@ class Event(Base):
     id: orm.Mapped[int] = orm.mapped_column(
         sa.BigInteger().with_variant(sa.Integer, 'sqlite'), primary_key=True)
     began_at: orm.Mapped[datetime.datetime] = orm.mapped_column(sa.DateTime)
-    ended_at: orm.Mapped[datetime.datetime | None] = orm.mapped_column(
-        sa.DateTime)
+    ended_at: orm.Mapped[MaybeTime]
     uuid: orm.Mapped[str | None] = orm.mapped_column(sa.String(36))
     name: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
     host: orm.Mapped[str | None] = orm.mapped_column(sa.String(255))
