@@ -3,6 +3,7 @@
 import pytest
 
 from computed import context
+from computed.objects import base
 from tests.support import fixtures
 
 
@@ -58,6 +59,62 @@ def test_a_replica_that_lags_makes_the_list_old_only(
     assert sync(manager).recorded == 0      # it is not there yet
     pair.add_instance(pair.replica, uuid=fixtures.SERVICE, name='new')
     assert sync(manager).recorded == 2
+
+
+def add(pair, uuid):
+    # A test before may have the replica in use.
+    for path in (pair.primary, pair.replica):
+        pair.add_instance(path, uuid=uuid, name='new')
+
+
+class Meanwhile:
+    """A conductor; before it is told anything, something happens, once."""
+
+    def __init__(self, conductor, what):
+        self._conductor, self._what = conductor, what
+
+    def __getattr__(self, name):
+        return getattr(self._conductor, name)
+
+    def sync_instance_info(self, *args):
+        what, self._what = self._what, lambda: None
+        what()
+        return self._conductor.sync_instance_info(*args)
+
+
+def test_what_changes_after_the_look_is_told_by_the_next_run(
+        manager, pair, told, host_side):
+    """No replica is needed for an old list."""
+    sync(manager)
+    told.clear()
+
+    base.use_conductor(Meanwhile(
+        host_side.conductor, lambda: add(pair, fixtures.SERVICE)))
+    assert sync(manager).recorded == 0
+    assert told == [(1, None)]          # one list, with its own digest
+    assert sync(manager).recorded == 2
+
+
+def test_a_list_that_another_run_has_overtaken_ends_right(
+        manager, pair, told, host_side):
+    """Told between the digest of a list and that list itself."""
+    sync(manager)
+    add(pair, fixtures.SILENT)
+    asked = []
+
+    def overtake(*args):
+        if len(args) > 5 and not asked:     # the whole list
+            asked.append(args)
+            for path in (pair.primary, pair.replica):
+                pair.sql(path, 'UPDATE instances SET deleted = 1')
+            sync(manager)
+        return real(*args)
+    real = host_side.conductor.sync_instance_info
+    host_side.conductor.sync_instance_info = overtake
+    assert sync(manager).recorded == 2
+    assert len(asked) == 1
+    sync(manager)
+    assert told[-1] in ((0, None), (0, []))
 
 
 def test_what_is_not_wanted_costs_nothing(manager, told, calls):
