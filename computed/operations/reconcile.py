@@ -15,6 +15,7 @@ from computed.claims import remembered
 from computed.logs import named
 from computed.objects import instance as instance_obj
 from computed.operations import operation
+from computed.operations import volumes
 
 LOG = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ def reconcile(manager: operation.Manager, context: operation.Context,
 def _keep_guest(manager: operation.Manager, context: operation.Context,
                 uuid: str, one: remembered.Remembered) -> None:
     values = of_guest(manager, uuid, one)
+    given = manager.calls.list_volumes(uuid)
     if _record(context, uuid) is None:
         _make_record(manager, context, uuid, one, values)
     try:
@@ -68,8 +70,10 @@ def _keep_guest(manager: operation.Manager, context: operation.Context,
                 instance=row.name,
                 task_state=row.task_state or 'claimed') from None
         raise lost
-    manager.claims.settle(context, claim, fault=None, task_state=None,
-                          **values)
+    with manager.claims.held(context, claim):
+        volumes.record_given(manager, claim, given)
+        manager.claims.settle(context, claim, fault=None, task_state=None,
+                              **values)
 
 
 def _record(context: operation.Context, uuid: str) -> typing.Any:

@@ -7,6 +7,7 @@ next run of the service does the same again, which does no harm.
 
 import contextlib
 import dataclasses
+from collections import abc
 
 from oslo_log import log as logging
 
@@ -137,6 +138,35 @@ def _record(manager: operation.Manager, claim: operation.Claim,
     volume_obj.Volume.set_status(
         claim.instance.obj_context.tolerating_lag(False), volume_id,
         claim.uuid, manager.host, claim.claim_id, status)
+
+
+def record_given(manager: operation.Manager, claim: operation.Claim,
+                 given: abc.Iterable[driver.Volume]) -> None:
+    """Record that a guest has these volumes, and no others.
+
+    The database may have gone back in time. A volume that somebody else has
+    by now stays theirs, and the log says so.
+    """
+    context = claim.instance.obj_context.tolerating_lag(False)
+    has = {volume.volume_id: volume for volume in given}
+    for row in volume_obj.VolumeList.get_by_instance(
+            context, claim.uuid, use_slave=False):
+        if row.uuid not in has:
+            _record(manager, claim, row.uuid, None)
+    for volume_id, volume in has.items():
+        try:
+            volume_obj.Volume.begin_attachment(
+                context, volume_id, claim.uuid, manager.host, claim.claim_id,
+                volume.attachment_id)
+        except (exception.VolumeInUse, exception.VolumeElsewhere,
+                exception.VolumeNotFound) as error:
+            LOG.warning(
+                'The guest of instance %(instance)s has volume %(volume)s, '
+                'which cannot be recorded. Stop the instance: %(error)s',
+                {'instance': claim.label, 'volume': volume_id,
+                 'error': error})
+        else:
+            _record(manager, claim, volume_id, states.ATTACHED)
 
 
 ATTACH = operation.Operation(

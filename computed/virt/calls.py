@@ -105,6 +105,14 @@ class Calls:
         return self._look(uuid, f'block_counters of {uuid}',
                           lambda: self._driver().block_counters([uuid]))
 
+    def list_volumes(self, uuid: str) -> list[virt_driver.Volume]:
+        """Return the volumes of a guest; see the driver's method.
+
+        :raises computed.exception.DriverHangs: there is no answer in time
+        """
+        return self._look(uuid, f'list_volumes of {uuid}',
+                          lambda: self._driver().list_volumes(uuid))
+
     def console_log(self, uuid: str, max_bytes: int) -> str:
         """Return the end of what a guest printed; see the driver's method.
 

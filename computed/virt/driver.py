@@ -175,6 +175,13 @@ class ComputeDriver(abc.ABC):
         raise exception.NotSupported(
             driver=type(self).__name__, operation='count bytes of volumes')
 
+    def list_volumes(self, uuid: str) -> list[Volume]:
+        """Return the volumes that a guest has; none without the capability.
+
+        :raises computed.exception.DriverError: they are not known
+        """
+        return []
+
     def attach_volume(self, claim: virt_claim.Claim, volume: Volume) -> None:
         """Give a guest a volume, now and at each start, until it is detached.
 

@@ -184,6 +184,11 @@ class MemoryDriver(driver.ComputeDriver):
                 if uuids is None or counters.uuid in uuids]
 
     @_scripted
+    def list_volumes(self, uuid: str) -> list[driver.Volume]:
+        return [volume for (guest, _), volume in self._guests.volumes.items()
+                if guest == uuid]
+
+    @_scripted
     def attach_volume(self, claim: virt_claim.Claim,
                       volume: driver.Volume) -> None:
         self._ours(claim)

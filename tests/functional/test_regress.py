@@ -20,6 +20,8 @@ from computed.operations import operation
 from computed.operations import power
 from computed.operations import recover
 from computed.tasks.power_states import task as power_states
+from computed.virt import driver
+from tests.functional import test_volumes
 from tests.support import fixtures
 from tests.support import waiting
 
@@ -46,12 +48,11 @@ def remember(manager, folder):
 class Backup:
     """The rows of a moment, on the primary and on the replica."""
 
-    TABLES = 'hosts', 'instances'
-
-    def __init__(self, pair):
+    def __init__(self, pair, *more):
+        """:param more: tables beside those of hosts and instances"""
         self._pair = pair
         self._rows = {table: pair.sql(pair.primary, f'SELECT * FROM {table}')
-                      for table in self.TABLES}
+                      for table in ('hosts', 'instances', *more)}
 
     def restore(self):
         for path in (self._pair.primary, self._pair.replica):
@@ -214,6 +215,48 @@ def test_an_operator_may_keep_the_record(manager, virt, pair, restored):
     asked(manager.reconcile, UUID, False)
     assert manager._sync_power_states(context.new()).acted == 1
     assert virt.get_instance(UUID).power_state == states.SHUTDOWN
+
+
+@pytest.mark.parametrize('what, status, uuid', [
+    ('attach', 'attached', UUID), ('detach', None, None)])
+def test_with_its_guest_its_volumes_are_kept(
+        manager, virt, pair, fresh, what, status, uuid):
+    """What the guest has and the record lacks, and the other way round."""
+    put(pair, **STOPPED)
+    volume = test_volumes.made()
+    if what == 'detach':
+        test_volumes.done(manager, 'attach', volume)
+    backup = Backup(pair, 'block_device_mapping')
+    test_volumes.done(manager, what, volume)
+    done(manager, power.START, 'stopped')
+    manager._sync_power_states(context.new())
+    remember(manager, fresh.state)
+    backup.restore()
+    new_incarnation(manager, pair, fresh.conductor)
+    manager._sync_power_states(context.new())
+    assert test_volumes.read(volume).status != status
+    asked(manager.reconcile, UUID, True)
+    found = test_volumes.read(volume)
+    assert (found.status, found.instance_uuid) == (status, uuid)
+    assert row(pair, 'vm_state, claim_id') == ('active', None)
+    other = 'detach' if what == 'attach' else 'attach'
+    assert test_volumes.done(manager, other, volume).fault is None
+    assert test_volumes.of_guest(virt) == (
+        [volume.uuid] if other == 'attach' else [])
+
+
+def test_a_volume_that_somebody_else_has_by_now_stays_theirs(
+        manager, virt, pair, restored, caplog):
+    manager._sync_power_states(context.new())
+    volume = test_volumes.made()
+    virt._guests.attach(UUID, driver.Volume(volume.uuid, UUID, '/srv/data'))
+    pair.sql(pair.primary, 'INSERT INTO block_device_mapping VALUES '
+             "(?, ?, ?, 'attached', '2026-01-01 00:00:00.000000')",
+             volume.uuid, volume.uuid, fixtures.SILENT)
+    asked(manager.reconcile, UUID, True)
+    assert test_volumes.read(volume).instance_uuid == fixtures.SILENT
+    assert 'which cannot be recorded' in caplog.text
+    assert row(pair, 'vm_state, claim_id') == ('active', None)
 
 
 def test_a_guest_that_is_gone_cannot_be_kept(manager, virt, pair, restored):

@@ -290,10 +290,12 @@ class DriverContract:
             return
         for _ in range(2):
             driver.attach_volume(claim_on(guest), volume)
+        assert driver.list_volumes(guest) == [volume]
         with pytest.raises(exception.VolumeUnusable, match=guest):
             driver.attach_volume(claim_on(other), volume_of(volume.path))
         for _ in range(2):
             driver.detach_volume(claim_on(guest), volume.volume_id)
+        assert driver.list_volumes(guest) == []
         driver.attach_volume(claim_on(other), volume)
         driver.destroy(claim_on(other))
         driver.attach_volume(claim_on(guest), volume)

@@ -147,6 +147,10 @@ class ProcessDriver(driver.ComputeDriver):
                     found += self._maker.block_counters(guest)
         return found
 
+    def list_volumes(self, uuid: str) -> list[driver.Volume]:
+        return [driver.Volume(one.volume_id, one.attachment_id, one.path)
+                for one in volumes.of_guest(folder.Folder(self._root, uuid))]
+
     def attach_volume(self, claim: virt_claim.Claim,
                       volume: driver.Volume) -> None:
         guest = self._ours(claim)
