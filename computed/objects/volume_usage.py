@@ -39,6 +39,12 @@ class VolumeUsage(base.ComputedObject):
         'damaged': fields.ListOfStringsField(),
     }
 
+    @classmethod
+    def blank(cls, volume_id: str, uuid: str) -> typing.Self:
+        """Return what is recorded of a volume of which nothing is."""
+        return cls(**{**dict.fromkeys(cls.fields), base.DAMAGED: [],
+                      'volume_id': volume_id, 'instance_uuid': uuid})
+
 
 @base.registry.register
 class VolumeUsageList(base.ObjectListBase, base.ComputedObject):

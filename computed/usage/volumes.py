@@ -3,9 +3,11 @@
 A row rests on the one that was read, and replaces only that one. So if another
 reading was written in between, or a replica has shown an old row, nothing is
 written, and the next reading counts the same again from what is there then.
-Nothing is remembered here.
+Only last readings that could not be written are remembered: nobody can read
+these counters again.
 """
 
+import contextlib
 import dataclasses
 import typing
 from collections import abc
@@ -37,8 +39,21 @@ NAMES = ('rd_req', 'rd_bytes', 'wr_req', 'wr_bytes')
 POOL = 4
 # The number of rows in one call.
 CHUNK = 1000
+# The most guests whose last readings are remembered.
+REMEMBERED = 100
 # How often a last reading is repeated, if others are written in between.
 TRIES = 3
+
+
+class Left(typing.NamedTuple):
+    """The last reading of a guest, which could not be written.
+
+    :ivar taken_at: seconds since 1970
+    """
+
+    uuid: str
+    taken_at: float
+    counters: Counters
 
 
 @dataclasses.dataclass
@@ -96,6 +111,8 @@ class VolumeMeter:
         """
         self._manager = manager
         self._clock = clock
+        # The last readings that are not written yet.
+        self._left: list[Left] = []
 
     @property
     def able(self) -> bool:
@@ -111,12 +128,13 @@ class VolumeMeter:
 
         :param seconds: after this time no further guest is asked
         """
+        self._catch_up(context.tolerating_lag(False))
         listed = list(usage_obj.VolumeUsageList.get_by_host(
             context, self._manager.host, use_slave=True))
         found = Polled()
         guests = sorted({row.instance_uuid for row in listed})
         counters = self._look(guests, seconds, found)
-        rows = self._rows(listed, counters, found)
+        rows = self._rows(listed, counters, found, self._clock())
         for part in arguments.divided(rows, CHUNK):
             usage_obj.VolumeUsageList.record(context, part)
         found.recorded = len(rows)
@@ -149,8 +167,9 @@ class VolumeMeter:
         return _by_key(one for answer in answers for one in answer or ())
 
     def _rows(self, listed: abc.Iterable[usage_obj.VolumeUsage],
-              counters: Counters, found: Polled) -> list[arguments.BlockRow]:
-        now, rows = int(self._clock() * 1_000_000), []
+              counters: Counters, found: Polled,
+              taken_at: float) -> list[arguments.BlockRow]:
+        now, rows = int(taken_at * 1_000_000), []
         for seen in listed:
             one = counters.get((seen.instance_uuid, seen.volume_id))
             if one is None or seen.damaged_fields():
@@ -170,15 +189,57 @@ class VolumeMeter:
         """
         if not self.able:
             return
+        strict = claim.instance.obj_context.tolerating_lag(False)
+        self._catch_up(strict)
         try:
-            if self._manager.calls.block_counters(claim.uuid):
-                self._look_once_more(
-                    claim.instance.obj_context.tolerating_lag(False),
-                    claim.uuid)
+            counters = self._manager.calls.block_counters(claim.uuid)
         except Exception as error:      # a driver may raise anything
             LOG.warning('What instance %(uuid)s has used of its volumes '
                         'since the last reading is not counted: %(error)s',
                         {'uuid': claim.uuid, 'error': error})
+            return
+        if not counters:
+            return
+        taken_at = self._clock()
+        try:
+            self._look_once_more(strict, claim.uuid)
+        except Exception as error:
+            LOG.warning('What instance %(uuid)s has used of its volumes '
+                        'since the last reading is not recorded yet: '
+                        '%(error)s', {'uuid': claim.uuid, 'error': error})
+            if len(self._left) < REMEMBERED:
+                self._left.append(Left(
+                    claim.uuid, taken_at, _by_key(counters)))
+
+    def _catch_up(self, context: Context) -> None:
+        """Write last readings that could not be written before.
+
+        A row that was written since the reading has all of it, or begins a
+        new life of the counters. Then the reading is dropped: beside that row
+        it would look like a reset.
+        """
+        for left in list(self._left):
+            # What cannot be written now waits, and is in nobody's way.
+            with contextlib.suppress(exception.ComputedError, ValueError):
+                self._write_left(context, *left)
+                self._left.remove(left)     # another thread may have
+
+    def _write_left(self, context: Context, uuid: str, taken_at: float,
+                    counters: Counters) -> None:
+        listed = {row.volume_id: row for row in (
+            *usage_obj.VolumeUsageList.get_by_instance(
+                context, uuid, use_slave=False),
+            *usage_obj.VolumeUsageList.get_recorded(
+                context, uuid, CHUNK, use_slave=False))}
+        for _, volume_id in counters:
+            listed.setdefault(volume_id, usage_obj.VolumeUsage.blank(
+                volume_id, uuid))
+        rows = self._rows((
+            row for row in listed.values()
+            if (row.last_refreshed or 0) < taken_at * 1_000_000),
+            counters, Polled(), taken_at)
+        if rows:
+            usage_obj.VolumeUsageList.record(context, rows)
 
     def _look_once_more(self, context: Context, uuid: str) -> None:
         """Read and write until what was written is there."""
@@ -186,7 +247,8 @@ class VolumeMeter:
             listed = usage_obj.VolumeUsageList.get_by_instance(
                 context, uuid, use_slave=False)
             rows = self._rows(listed, _by_key(
-                self._manager.calls.block_counters(uuid)), Polled())
+                self._manager.calls.block_counters(uuid)), Polled(),
+                self._clock())
             if not rows:
                 return
             usage_obj.VolumeUsageList.record(context, rows)

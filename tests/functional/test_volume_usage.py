@@ -270,6 +270,70 @@ def test_a_last_reading_that_fails_ends_the_guest_all_the_same(
     assert perform(manager, power.STOP).fault is None
 
 
+def away(monkeypatch, *answers):
+    """The primary writes no usage, as long as there are ``answers``."""
+    real, answers = usage_obj.VolumeUsageList.record, list(answers)
+
+    def record(ctxt, rows):
+        if not answers:
+            return real(ctxt, rows)
+        if answers.pop(0) == 'late':
+            real(ctxt, rows)
+        raise exception.PrimaryUnavailable()
+    monkeypatch.setattr(usage_obj.VolumeUsageList, 'record',
+                        staticmethod(record))
+
+
+@pytest.mark.parametrize('answer', ['never', 'late'])
+@pytest.mark.parametrize('act', [power.STOP, build.DELETE])
+def test_a_last_reading_that_cannot_be_written_follows(
+        manager, virt, pair, volume, monkeypatch, act, answer):
+    """Also if it was written, and the answer was lost."""
+    use(virt, volume)
+    poll(manager)
+    use(virt, volume)
+    away(monkeypatch, answer)
+    perform(manager, act)
+    for _ in range(2):
+        poll(manager)
+        assert used(pair) == [(2, 200, 4, 400)]
+
+
+def test_it_follows_with_the_next_end_of_any_guest(
+        manager, virt, pair, volume, monkeypatch):
+    """The task is off by default."""
+    use(virt, volume)
+    away(monkeypatch, 'never', 'never')
+    done(manager, 'detach', volume)
+    # It still cannot be written, and is in nobody's way.
+    assert perform(manager, power.STOP).fault is None
+    assert used(pair) == []
+    assert perform(manager, power.START).fault is None
+    assert perform(manager, power.STOP).fault is None
+    assert used(pair) == [(1, 100, 2, 200)]
+
+
+def test_a_newer_row_has_all_of_a_last_reading(
+        manager, virt, pair, volume, monkeypatch):
+    """The act failed, and the guest lives on: nothing counts twice."""
+    use(virt, volume)
+    claim = operation.claimed(manager, context.new(), power.STOP, UUID)
+    away(monkeypatch, 'never')
+    manager.volume_meter.last_look(claim)
+    left = list(manager.volume_meter._left)
+    assert left
+    use(virt, volume)
+    for again in ([], left):
+        poll(manager)
+        replicate(pair)
+        poll(manager)
+        assert used(pair) == [(2, 200, 4, 400)]
+        manager.volume_meter._left += again
+    poll(manager)
+    assert used(pair) == [(2, 200, 4, 400)]
+    assert manager.volume_meter._left == []
+
+
 def test_usage_outlives_the_volume_and_is_shown(manager, virt, pair, volume):
     use(virt, volume)
     done(manager, 'detach', volume)
