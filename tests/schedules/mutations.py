@@ -36,7 +36,8 @@ ALL = {
     'a claim is granted while there is another': Mutation(
         'db/cell/claims/claim.py',
         'return [prepared.equals(kind.model.claim_id, None),\n'
-        '            *(', 'return [*(', 'ghosts'),
+        '            *(', 'return [*(', 'ghosts',
+        also='a claim is granted once more'),
     'a claim rests on no state': Mutation(
         'db/cell/claims/claim.py', 'for name, value in facts.items())]',
         "for name, value in facts.items() if name != 'vm_state')]",
