@@ -55,6 +55,11 @@ read everything again, and hold each instance whose record lacks what they \
 have recorded since."""
 
 
+class AuditLost(PutOff):
+    """The database no longer has the audit of host {host} that went on. \
+Was a backup restored? Repeat in {retry_after:.1f} s; it begins again."""
+
+
 class PeriodNotOver(PutOff):
     """By the clock of the database, the period until {end} is not over for \
 long enough. Repeat in {retry_after:.1f} s."""

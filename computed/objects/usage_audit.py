@@ -84,6 +84,7 @@ class UsageAudit(base.ComputedObject):
         that they have it; so after a death in between it comes again, under
         the same key.
 
+        :raises computed.exception.AuditLost: the database went back in time
         :raises computed.exception.NobodyTold: this conductor tells nobody
         """
         if db.database.cell.deliver is None:

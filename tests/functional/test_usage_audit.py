@@ -447,6 +447,17 @@ def test_two_that_walk_at_the_same_time_count_each_instance_once(
     assert len({*consumers.keys}) == 5
 
 
+def test_a_database_that_goes_back_meanwhile_has_it_begun_again(
+        manager, pair, consumers):
+    put(pair, manager)
+    ours = begin(manager)
+    pair.sql(pair.primary, 'DELETE FROM usage_audits')
+    with pytest.raises(exception.AuditLost):
+        ours.report()
+    assert audit(manager).recorded == 1
+    assert len({*consumers.keys}) == 1
+
+
 # -- replicas, and what changes meanwhile
 
 def test_a_replica_that_shows_a_finished_audit_again(

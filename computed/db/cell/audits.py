@@ -106,6 +106,8 @@ def advance(context: Context, host: str, when: Period, writes: int,
     changes nothing.
 
     :param writes: as the caller read it
+    :raises computed.exception.AuditLost: there is none, so the database has
+        gone back in time
     """
     bounds.ensure_fit(_AUDIT, values)
     changed = context.connection.execute(
@@ -115,6 +117,8 @@ def advance(context: Context, host: str, when: Period, writes: int,
         .values(**values, writes=writes + 1,
                 ended_at=None if values['state'] == RUNNING else _NOW))
     found = _get(context, host, when)
+    if found is None:
+        raise exception.AuditLost(host=host, retry_after=1.0)
     if not changed.rowcount:
         cell.undo(context)
     return found
