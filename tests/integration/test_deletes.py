@@ -3,6 +3,9 @@
 import pytest
 
 from computed import context
+from computed.cmd.manage import database as purge_command
+from computed.conf import audit_period
+from computed.db.cell import purge
 from tests.integration import test_replication as replication
 
 side = replication.side
@@ -48,3 +51,29 @@ def test_files_of_many_are_removed(side, database, engine):
     assert counted.calls == 2 + 2 * (COUNT + 50)
     assert database.sql('SELECT count(*) FROM instances WHERE cleaned') == [
         (COUNT + 50,)]
+
+
+@replication.on_each_engine
+def test_rows_of_long_ago_are_purged(side, database, engine):
+    found, _ = replication.managed(side, 1200)
+    gone = ("vm_state = 'deleted', deleted = true, cleaned = true, "
+            "deleted_at = '2020-01-01' WHERE uuid")
+    database.sql(f"UPDATE instances SET {gone} >= "
+                 "'00000000-0000-4000-8000-000000000010'",
+                 "UPDATE instances SET cleaned = false WHERE uuid = "
+                 "'00000000-0000-4000-8000-000000000700'",
+                 "UPDATE instances SET guest_left = true WHERE uuid = "
+                 "'00000000-0000-4000-8000-000000001199'")
+    opened = purge.opened(database.url)
+    try:
+        limits = purge_command.limits_of(
+            purge.now(opened), 86400,
+            audit_period.Period('month', 1), False)
+        before = purge.figures(opened, limits)
+        assert {name: count for name, count in before.items() if count} == {
+            'purged': 1188, 'files_left': 1, 'guest_left': 1}
+        assert purge.purge(opened, limits) == 1188
+        assert purge.figures(opened, limits) == {**before, 'purged': 0}
+    finally:
+        opened.dispose()
+    assert database.sql('SELECT count(*) FROM instances') == [(12,)]

@@ -39,6 +39,7 @@ COMMANDS: dict[str, typing.Any] = {
     'db sync': database.Sync,
     'db version': database.Version,
     'db new-incarnation': database.NewIncarnation,
+    'db purge': database.Purge,
     'host events': events.OfHost,
     'host list': hosts.List,
     'host show': hosts.Show,

@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import re
 import socket
 import typing
 from collections import abc
@@ -30,6 +31,9 @@ from computed.rpc import transport
 # What a command that lists or shows returns: the names of the columns, and
 # the rows, or the cells of the only row.
 Output: typing.TypeAlias = tuple[abc.Sequence[str], abc.Iterable[typing.Any]]
+
+# Seconds of the units of a duration.
+UNITS = {'s': 1, 'min': 60, 'h': 3600, 'd': 86400}
 
 T = typing.TypeVar('T')
 R = typing.TypeVar('R')
@@ -264,6 +268,18 @@ def at_least(minimum: int) -> abc.Callable[[str], int]:
             f'{text} is not a whole number from {minimum} to '
             f'{validation.MAX_INT32}')
     return parse
+
+
+def duration(text: str) -> int:
+    """Return seconds; a type for arguments.
+
+    :param text: such as ``30min``, ``2h`` or ``7d``
+    :raises argparse.ArgumentTypeError: it is none
+    """
+    if found := re.fullmatch(r'(\d{1,9})(s|min|h|d)', text, re.ASCII):
+        return int(found[1]) * UNITS[found[2]]
+    raise argparse.ArgumentTypeError(
+        f'{text} is no time, such as 30min, 2h or 7d')
 
 
 def name(text: str) -> str:

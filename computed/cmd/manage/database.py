@@ -1,15 +1,19 @@
 """``db``: the only commands that open the database themselves."""
 
 import argparse
+import datetime
+import typing
 
 from oslo_config import cfg
 
 from computed.cmd.manage import base
 from computed.cmd.manage import columns
+from computed.conf import audit_period
 from computed.db import cell
 from computed.db import engine
 from computed.db import routing
 from computed.rpc import options
+from computed.usage import audits
 
 
 def primary(conf: cfg.ConfigOpts, make: bool) -> str:
@@ -69,6 +73,77 @@ class Version(base.ShowOne):
             'version': columns.Cell(found),
             'needed': cell.migration.NEEDED,
             'newest': cell.migration.known()[-1]})
+
+
+# What `db purge` counts: the rows that go, and those that stay, by reason.
+PURGE = ('purged', 'kept_claimed', 'kept_guest_left', 'kept_files_left',
+         'kept_younger', 'kept_usage')
+
+
+class Purge(base.ShowOne):
+    """Delete the rows of instances that were deleted long ago.
+
+    A row that a task still needs is kept. So are the events, for as long as
+    [conductor] event_retention says. If it is interrupted, run it again.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        parser = super().get_parser(prog_name)
+        parser.add_argument(
+            '--older-than', metavar='TIME', type=base.duration, required=True,
+            help='only instances that were gone for longer, such as 30d')
+        parser.add_argument(
+            '--dry-run', action='store_true',
+            help='delete nothing; show what would be deleted')
+        parser.add_argument(
+            '--files-given-up', action='store_true',
+            help='also instances whose files their host could not remove; '
+                 'nobody knows of these files then')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> base.Output:
+        url = primary(self.conf, make=False)
+        with cell.migration.reachable(url):
+            cell.migration.check(url)
+            engine = cell.purge.opened(url)
+            try:
+                found = self._purge(engine, parsed_args)
+            finally:
+                engine.dispose()
+        return self.dict2columns({
+            'dry_run': parsed_args.dry_run,
+            **{name: found[name.removeprefix('kept_')] for name in PURGE}})
+
+    def _purge(self, engine: typing.Any, parsed_args: argparse.Namespace,
+               ) -> dict[str, int]:
+        limits = limits_of(
+            cell.purge.now(engine), parsed_args.older_than,
+            self.conf.tasks.instance_usage_audit_period,
+            parsed_args.files_given_up)
+        if parsed_args.dry_run:
+            return cell.purge.figures(engine, limits)
+        purged = cell.purge.purge(engine, limits)
+        return {**cell.purge.figures(engine, limits),
+                cell.purge.PURGED: purged}
+
+
+def limits_of(now: datetime.datetime, older_than: int,
+              period: audit_period.Period, failed: bool
+              ) -> 'cell.purge.Limits':
+    """Return what is old enough at a time.
+
+    :param now: the time of the database
+    :param older_than: seconds; so long that no date is so old means: nothing
+    :param period: of accounting
+    """
+    begin = reported = period.last_completed(now)[0]
+    for _ in range(audits.MISSED):
+        begin = period.before(begin)[0]
+    try:
+        before = now - datetime.timedelta(seconds=older_than)
+    except OverflowError:
+        before = datetime.datetime.min
+    return cell.purge.Limits(before, reported, begin, failed)
 
 
 class NewIncarnation(base.Command):

@@ -1,9 +1,9 @@
 """``instance events`` and ``host events``: what was done, and by whom."""
 
 import argparse
+import contextlib
 import datetime
 import functools
-import re
 import typing
 from collections import abc
 
@@ -18,7 +18,6 @@ from computed.objects import host as host_obj
 COLUMNS = ('began_at', 'instance', 'host', 'operation', 'asked_by',
            'states', 'result', 'took', 'reason', 'fault', 'uuid',
            'request_id')
-UNITS = {'s': 1, 'min': 60, 'h': 3600, 'd': 86400}
 
 
 def describe(event: event_obj.Event) -> dict[str, typing.Any]:
@@ -50,8 +49,8 @@ def since(text: str) -> float:
         to look back: ``30min``, ``2h``, ``7d``
     :raises argparse.ArgumentTypeError: it is neither
     """
-    if found := re.fullmatch(r'(\d{1,9})(s|min|h|d)', text, re.ASCII):
-        return max(0.0, clock.time() - int(found[1]) * UNITS[found[2]])
+    with contextlib.suppress(argparse.ArgumentTypeError):
+        return max(0.0, clock.time() - base.duration(text))
     try:
         moment = datetime.datetime.fromisoformat(text)
         if moment.tzinfo is None:

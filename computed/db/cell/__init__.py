@@ -23,6 +23,7 @@ if typing.TYPE_CHECKING:
     from computed.db.cell import migration as migration
     from computed.db.cell import models as models
     from computed.db.cell import promised as promised
+    from computed.db.cell import purge as purge
     from computed.db.cell import resources as resources
     from computed.db.cell import retired as retired
     from computed.db.cell import revision as revision
