@@ -171,12 +171,6 @@ ALL = {
         'db/cell/audits.py',
         'sa.func.coalesce(row.first_launched_at, row.launched_at)',
         'row.launched_at', 'audits'),
-    'two that do one audit both count': Mutation(
-        'db/cell/audits.py', '_AUDIT.writes == writes,', '', 'audits'),
-    'a replica that lacks the end of a period lists instances': Mutation(
-        'objects/usage_audit.py',
-        'min(max(over - audit_period.SETTLED, 0.0), FRESH)', 'FRESH',
-        'audits'),
     'what is used is told before the commit': Mutation(
         'db/cell/storage/usage.py', 'notices.tell(context, notices.Fact(',
         'cell.announce(notices.Fact(', 'audits'),
