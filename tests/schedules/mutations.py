@@ -51,9 +51,6 @@ ALL = {
         'held = [prepared.equals(model.claim_id, claim_id),\n'
         '                fence.stands(owner, new)]',
         'held = [fence.stands(owner, new)]', 'ends'),
-    'a claim is settled at any revision': Mutation(
-        'db/cell/claims/claim.py', "if row.get('revision') is not None:",
-        'if False:', 'echoes', also='a claim is granted once more'),
     'a claim is granted once more': Mutation(
         'db/cell/history/events.py', 'sa.insert(_EVENT).values(began_at=_NOW)',
         "sa.insert(_EVENT).prefix_with('OR REPLACE').values(began_at=_NOW)",

@@ -162,6 +162,8 @@ def _settle(context: computed_context.RequestContext, claim_id: str,
         held = [prepared.equals(model.claim_id, claim_id),
                 fence.stands(owner, new)]
         if row.get('revision') is not None:
+            # A second line, which schedules do not notice, because the action
+            # log has each of their claims.
             held.append(prepared.equals(model.revision, row['revision']))
         settled[row['kind'], row['key']] = claimed.update(
             context, row, held, new,
