@@ -23,6 +23,7 @@ GONE = {'vm_state': 'deleted', 'deleted': 1, 'deleted_at': LONG_AGO,
         'terminated_at': LONG_AGO, 'power_state': 0, 'cleaned': 1}
 NONE = {f'kept_{reason}': 0 for reason in (
     'claimed', 'guest_left', 'files_left', 'younger', 'usage')}
+NONE['purged_audits'] = 0
 AUDIT = ('INSERT INTO usage_audits (host, period_beginning, period_ending, '
          'state, writes, attempt, marker, reported, unreported, began_at) '
          "VALUES (?, ?, ?, ?, 1, 1, '', 0, '', ?)")
@@ -127,6 +128,18 @@ def test_a_host_that_makes_up_for_periods_keeps_it(gone):
                  'done', LONG_AGO)
         assert run(gone, '--older-than', '1d', '--dry-run')[
             'kept_usage'] == kept
+
+
+@pytest.mark.parametrize('state, end, purged', [
+    ('done', '2020-02-01', 1), ('failed', '2020-02-01', 1),
+    ('running', '2020-02-01', 0), ('done', '2999-01-01', 0)])
+def test_old_audits_go(gone, state, end, purged):
+    gone.sql(gone.primary, AUDIT, 'h9', '2020-01-01 00:00:00.000000',
+             f'{end} 00:00:00.000000', state, LONG_AGO)
+    for more, rows in (('--dry-run',), 1), ((), 1 - purged):
+        assert run(gone, '--older-than', '30d', *more)[
+            'purged_audits'] == purged
+        assert left(gone, 'usage_audits') == rows
 
 
 def test_many_go_in_small_transactions(gone, monkeypatch):

@@ -76,8 +76,8 @@ class Version(base.ShowOne):
 
 
 # What `db purge` counts: the rows that go, and those that stay, by reason.
-PURGE = ('purged', 'kept_claimed', 'kept_guest_left', 'kept_files_left',
-         'kept_younger', 'kept_usage')
+PURGE = ('purged', 'purged_audits', 'kept_claimed', 'kept_guest_left',
+         'kept_files_left', 'kept_younger', 'kept_usage')
 
 
 class Purge(base.ShowOne):
@@ -122,9 +122,9 @@ class Purge(base.ShowOne):
             parsed_args.files_given_up)
         if parsed_args.dry_run:
             return cell.purge.figures(engine, limits)
-        purged = cell.purge.purge(engine, limits)
-        return {**cell.purge.figures(engine, limits),
-                cell.purge.PURGED: purged}
+        purged = {cell.purge.PURGED: cell.purge.purge(engine, limits),
+                  cell.purge.AUDITS: cell.purge.purge_audits(engine, limits)}
+        return {**cell.purge.figures(engine, limits), **purged}
 
 
 def limits_of(now: datetime.datetime, older_than: int,

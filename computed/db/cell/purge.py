@@ -1,4 +1,4 @@
-"""Delete the rows of instances that were deleted long ago.
+"""Delete the rows of instances that were deleted long ago, and old audits.
 
 ``computed-manage db purge`` opens the database itself. A row goes only if no
 task needs it any more, and that is a condition of the statement that deletes
@@ -31,7 +31,7 @@ _ROW = models.Instance
 # When the instance and its guest were gone.
 _END = sa.case((_ROW.terminated_at > _ROW.deleted_at, _ROW.terminated_at),
                else_=_ROW.deleted_at)
-PURGED = 'purged'
+PURGED, AUDITS = 'purged', 'purged_audits'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,37 @@ def figures(engine: sa.Engine, limits: Limits) -> dict[str, int]:
             sa.select(each.c.reason, sa.func.count().label('rows'))
             .group_by(each.c.reason))
         return {**dict.fromkeys((PURGED, *kept), 0),
-                **{row.reason: row.rows for row in found}}
+                **{row.reason: row.rows for row in found},
+                AUDITS: connection.execute(
+                    sa.select(sa.func.count()).where(*_old_audits(limits))
+                ).scalar_one()}
+
+
+def _old_audits(limits: Limits) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions of audits that no host looks for any more."""
+    audit = tables.UsageAudit
+    return (audit.state != 'running',
+            audit.period_ending < min(limits.before, limits.made_up))
+
+
+def purge_audits(engine: sa.Engine, limits: Limits) -> int:
+    """Delete old audits, those of one host in each transaction.
+
+    :returns: how many
+    """
+    old, host = _old_audits(limits), tables.UsageAudit.host
+    with engine.connect() as connection:
+        hosts = connection.scalars(sa.select(host).distinct().where(*old)
+                                   ).all()
+    return sum(_delete_audits(engine, (host == one, *old)) for one in hosts)
+
+
+@oslo_db_api.wrap_db_retry(max_retries=TRIES, retry_on_deadlock=True)
+def _delete_audits(engine: sa.Engine,
+                   which: tuple[sa.ColumnElement[bool], ...]) -> int:
+    with engine.begin() as connection:
+        return connection.execute(
+            sa.delete(tables.UsageAudit).where(*which)).rowcount
 
 
 def purge(engine: sa.Engine, limits: Limits) -> int:
