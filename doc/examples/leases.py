@@ -45,7 +45,7 @@ class EndLeases(policy.Policy):
     operations = {'stop': power.STOP}
     looks_at_guests = False
 
-    def facts(self, row):
+    def facts(self, manager, row):
         """Return what the claim rests on."""
         return {'vm_state': row.vm_state, 'task_state': None,
                 'launched_at': row.launched_at}

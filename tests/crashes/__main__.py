@@ -81,6 +81,10 @@ class Bench:
                      *self.state.glob('tasks/*')]:
             path.unlink()
 
+    def pass_an_hour(self):
+        """Let the clock of the cell count an hour."""
+        self.sql('UPDATE cell_clock SET seconds = seconds + 3600')
+
     def prepare_volume(self):
         """Make the volume; return ``{uuid of a guest: its volume}``."""
         uuid, path = scenarios.VOLUME, '/srv/data'
@@ -136,6 +140,7 @@ class Bench:
             virt.stuck = self.scenario.stuck
             made = side.manager(
                 virt, task_memory=task_memory.Memory(self.state / 'tasks'))
+            made.bench = self
             # As its user finds it after a death: nothing has begun.
             untouched = {row for row, in self.sql(
                 'SELECT revision FROM instances')} <= {REVISION}

@@ -97,6 +97,7 @@ def _interrupted(act, method, task, option):
         real = getattr(manager.driver, method)
 
         def slow(*args):
+            manager.bench.pass_an_hour()
             getattr(manager, task)(context.new())
             return real(*args)
         setattr(manager.driver, method, slow)

@@ -254,13 +254,14 @@ class Judge:
             self._ensure_may_end(guest, act)
         elif is_ and not was:
             self._ensure_may_start(guest, act)
-        self._note(guest, act, state, failed)
+        self._note(guest, act, state, failed,
+                   changes=act.serves_request or before != after)
 
     def ended(self, act):
         """An act has ended that leaves the guest on or off as it was."""
         self._under_way.pop((act.host[0], act.uuid), None)
 
-    def _note(self, guest, act, state, failed):
+    def _note(self, guest, act, state, failed, changes):
         """Note which request this act was for, and what is right now."""
         for request in guest.requests:
             if request.open and (
@@ -274,7 +275,9 @@ class Judge:
                 request.done = True
                 if not failed and fits(MAKES[request.op], state):
                     guest.deleted_at = self._clock()
-                    guest.wishes = {MAKES[request.op]} | {
+                    # What changes nothing may finish another request.
+                    former = set() if changes else guest.wishes
+                    guest.wishes = former | {MAKES[request.op]} | {
                         MAKES[other.op] for other in guest.requests
                         if other.open}
                 break

@@ -96,9 +96,8 @@ ALL = {
         'if recovery.is_journaled(manager.claims, instance):', 'if True:',
         'former-restore-crash'),
     'a build that was interrupted is forgotten': Mutation(
-        'operations/recover.py', '            manager, claim.uuid):\n'
-        '        return', '            manager, claim.uuid):\n        raise '
-        'exception.DriverError(reason=claim.uuid)\n        return',
+        'operations/recover.py',
+        '    if claim.instance.vm_state != states.ERROR:\n', '    if False:\n',
         'former-killed-build'),
     'claims of a former service stay': Mutation(
         'operations/recover.py',

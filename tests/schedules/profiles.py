@@ -163,6 +163,11 @@ PROFILES = {
     'files': Profile(
         ('files', 'crash_host', 'lose_reply', 'slow'), chance=0.8,
         deletes=0.4, strength=1.6, **{**_DENSE, 'least_calm': 60.0}),
+    # An operator purges rows while files and guests are left.
+    'purges': Profile(
+        ('purge', 'files', 'guest_returns', 'crash_host', 'twice'),
+        chance=0.8, deletes=0.4,
+        script=tuple((at, 'purge') for at in range(8, 40, 3)), **_DENSE),
     # The clock of the database jumps while something must not last too long.
     'jumps': Profile(('wall_db', 'hang'), chance=0.7, deletes=0.4, **_DENSE),
     # Guests are there again after their delete.

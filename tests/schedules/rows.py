@@ -7,7 +7,7 @@ from tests.schedules import judge
 
 QUERY = ('SELECT uuid, instances.host, instances.revision, vm_state, '
          'task_state, power_state, claim_id, claim_owner, service_id, '
-         'settled_claim_id, deleted, clean_attempts '
+         'settled_claim_id, deleted, cleaned, guest_left, clean_attempts '
          'FROM instances LEFT JOIN services ON services.host = instances.host')
 # A power state is recorded by these facts; a new name changes none of them.
 FACTS = ('vm_state', 'task_state', 'power_state', 'claim_id')
@@ -74,6 +74,16 @@ class Rows:
             elif known.deleted is None:
                 known.deleted = self._clock()
             known.row = row
+        for uuid in self._known.keys() - {row['uuid'] for row in rows}:
+            self._ensure_unneeded(self._known.pop(uuid).row)
+
+    def _ensure_unneeded(self, row):
+        """A row that goes is of an instance that nobody needs any more."""
+        self._judge.looks['row purged'] += 1
+        if not self._judge.losses and (
+                row['claim_id'] or row['guest_left'] or
+                not (row['deleted'] and row['cleaned'])):
+            self._judge.fail('needed', f'{row["uuid"][:4]} is purged: {row}')
 
     def acts(self, act):
         """A guest is changed: not if its row lacks the act before."""

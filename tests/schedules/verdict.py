@@ -180,7 +180,9 @@ def _guest(guest, row, lossy, may_hold):
     info = guest.machine.guests.infos.get(guest.uuid)
     power = info.power_state if info else states.NOSTATE
     if row is None:
-        if not lossy and guest.born == judge.ACCEPTED:
+        # One that was deleted may be purged.
+        if not lossy and guest.born == judge.ACCEPTED and (
+                not {judge.GONE, judge.DELETED} & guest.wishes):
             yield 'row-lost', str(guest)
         return
     if guest.born == judge.REFUSED and not lossy:
