@@ -29,6 +29,7 @@ class Scene:
             'uuid': UUID, 'host': 'h0', 'revision': 0, 'claim_id': None,
             'claim_owner': None, 'service_id': 's1', 'task_state': None,
             'settled_claim_id': None, 'deleted': 0, 'clean_attempts': 0,
+            'cleaned': 0, 'guest_left': 0,
             'vm_state': states.ACTIVE, 'power_state': states.RUNNING}
         self.commit()
 
@@ -37,6 +38,9 @@ class Scene:
         self._row = {**self._row, **values,
                      'revision': self._row['revision'] + 1}
         self.rows.committed([self._row])
+
+    def purge(self):
+        self.rows.committed([])
 
     def lose(self, **values):
         self.losses.append((self.now, 'a dump is restored'))
@@ -183,4 +187,13 @@ def test_files_are_removed_again_after_a_while(
     scene.commit(clean_attempts=attempts)
     scene.rows.acts(judge_module.Act(
         UUID, 'destroy', ('m0', 1), 'c1', '_run_pending_deletes'))
+    assert scene.kinds == kinds
+
+
+@pytest.mark.parametrize('change, kinds', [
+    ({}, []), ({'deleted': 0}, ['needed']), ({'cleaned': 0}, ['needed']),
+    ({'guest_left': 1}, ['needed']), ({'claim_id': 'c1'}, ['needed'])])
+def test_a_row_that_is_needed_is_not_purged(scene, change, kinds):
+    scene.commit(**{'deleted': 1, 'cleaned': 1, **change})
+    scene.purge()
     assert scene.kinds == kinds
