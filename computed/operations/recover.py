@@ -25,6 +25,8 @@ LOG = logging.getLogger(__name__)
 # How often a guest whose build was interrupted is looked at before it counts
 # as unbuilt, and the seconds between two looks.
 LOOKS, PAUSE = 5, 1.0
+# The states of instances whose guests are there and do not run.
+ENDED = (states.STOPPED, states.SOFT_DELETED)
 BUILT: operation.Values = {
     'vm_state': states.ACTIVE, 'launched_at': states.NOW}
 
@@ -161,14 +163,14 @@ def _hold_unknown(manager: operation.Manager,
     """
     settled = manager.claims.settled
     suspects = [row for row in instances
-                if row.vm_state == states.STOPPED and not row.claim_id and
+                if row.vm_state in ENDED and not row.claim_id and
                 settled.get(row.uuid) is None]
     if not suspects:
         return
     try:
         guests = _guests(manager)
     except exception.DriverNotReady as error:
-        LOG.warning('Whether stopped instances run here is not known: %s',
+        LOG.warning('Whether ended instances run here is not known: %s',
                     error)
         return
     for row in suspects:

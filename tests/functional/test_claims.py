@@ -419,6 +419,7 @@ def test_what_a_former_service_has_done_is_recorded_and_not_undone(
 
 @pytest.mark.parametrize('vm_state, power_state, held', [
     ('stopped', states.RUNNING, True), ('stopped', states.SHUTDOWN, False),
+    ('soft-delete', states.RUNNING, True),
     ('active', states.RUNNING, False)])
 def test_what_runs_and_nobody_remembers_is_not_ended(
         manager, virt, pair, vm_state, power_state, held):
