@@ -351,6 +351,9 @@ ALL = {
         '                now - row.deleted_at.timestamp() >= timeout)',
         'return True', 'returns',
         also='guests of live instances go with them'),
+    'rows with files are purged': Mutation(
+        'db/cell/purge.py', 'files = _ROW.cleaned == sa.false()',
+        'files = sa.false()', 'purges'),
     # acts that take too long
     'a build that was told to end is done': Mutation(
         'operations/operation.py', 'if reason and operation.undo:',
