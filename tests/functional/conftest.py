@@ -181,6 +181,20 @@ def lossy(host_side):
 
 
 @pytest.fixture
+def after_list(monkeypatch):
+    """Let ``change()`` happen between the list of a pass and its acts."""
+    def arrange(policy, change):
+        real = policy.candidates
+
+        def candidates(manager, look):
+            found = real(manager, look)
+            change()
+            return found
+        monkeypatch.setattr(policy, 'candidates', candidates)
+    return arrange
+
+
+@pytest.fixture
 def calls(host_side, monkeypatch):
     """The names of the methods that were called over RPC."""
     names, client = [], host_side.conductor._client

@@ -9,7 +9,6 @@ import pytest
 
 from computed import clock
 from computed import context
-from computed import exception
 from computed import states
 from computed.claims import absence
 from computed.objects import instance as instance_obj
@@ -22,6 +21,7 @@ UUID = fixtures.UUID
 LONG_AGO = soft_delete.LONG_AGO
 put, add_guest = test_power_sync.put, test_power_sync.add_guest
 many_uuid, Intruder = test_power_sync.many_uuid, test_power_sync.Intruder
+rival = test_power_sync.rival
 perform, guests = soft_delete.perform, soft_delete.guests
 manager = test_power_sync.manager
 DELETED = {'vm_state': 'deleted', 'deleted': 1, 'deleted_at': LONG_AGO,
@@ -216,14 +216,9 @@ def test_one_that_is_deleted_comes_later_if_the_replica_lags(
     {'cleaned': 1}, {'clean_attempts': 2}, {'clean_failed': 1},
     {'deleted': 0, 'vm_state': 'stopped'}, {'guest_left': 1}])
 def test_a_change_between_list_and_act_wins(
-        pair, left, virt, monkeypatch, change):
-    real = pending_deletes.POLICY.candidates
-
-    def candidates(manager, look):
-        found = real(manager, look)
-        put(pair, 'primary', **change)
-        return found
-    monkeypatch.setattr(pending_deletes.POLICY, 'candidates', candidates)
+        pair, left, virt, after_list, change):
+    after_list(pending_deletes.POLICY, lambda: put(
+        pair, 'primary', **change))
     pair.stop_replication()     # the primary answers
     report = run(left)
     assert (report.acted, report.lost_races) == (0, 1)
@@ -232,13 +227,8 @@ def test_a_change_between_list_and_act_wins(
 
 def test_a_change_between_guard_and_write_is_refused(pair, left, virt):
     refused = []
-
-    def ask():
-        try:
-            left.claims.claim(context.new(), UUID, 'x', {'deleted': True})
-        except exception.ClaimLost as error:
-            refused.append(error)
-    left.driver = Intruder(virt, 'delete_instance_files', before=ask)
+    left.driver = Intruder(virt, 'delete_instance_files', before=rival(
+        left, refused, {'deleted': True}))
     assert run(left).acted == 1
     assert len(refused) == 1 and row(pair)[0] == 1
 

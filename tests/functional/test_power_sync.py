@@ -684,6 +684,16 @@ class Intruder(driver.ComputeDriver):
 Intruder.__abstractmethods__ = frozenset()
 
 
+def rival(manager, refused, facts):
+    """Return a function that asks for a claim, and notes that it is lost."""
+    def ask():
+        try:
+            manager.claims.claim(context.new(), UUID, 'x', facts)
+        except exception.ClaimLost as error:
+            refused.append(error)
+    return ask
+
+
 def test_a_pass_that_died_after_its_claim_leaves_nothing_to_finish(
         manager, virt, pair):
     """Its successor must judge again: nothing had been decided."""

@@ -22,6 +22,7 @@ from tests.support import fixtures
 UUID, TASK = fixtures.UUID, running_deleted.TASK
 put, add_guest = test_power_sync.put, test_power_sync.add_guest
 many_uuid, Intruder = test_power_sync.many_uuid, test_power_sync.Intruder
+rival = test_power_sync.rival
 guests, manager = soft_delete.guests, test_power_sync.manager
 LONG_AGO, GONE, LIVE = (
     soft_delete.LONG_AGO, pending.DELETED,
@@ -215,14 +216,9 @@ def test_a_live_instance_is_kept_though_the_replica_says_otherwise(
 @pytest.mark.parametrize('change', [
     LIVE, {'deleted_at': '2026-02-01 00:00:00.000000'}])
 def test_a_change_between_list_and_act_wins(
-        pair, back, virt, monkeypatch, change):
-    real = running_deleted.POLICY.candidates
-
-    def candidates(manager, look):
-        found = real(manager, look)
-        put(pair, 'primary', **change)
-        return found
-    monkeypatch.setattr(running_deleted.POLICY, 'candidates', candidates)
+        pair, back, virt, after_list, change):
+    after_list(running_deleted.POLICY, lambda: put(
+        pair, 'primary', **change))
     pair.stop_replication()     # the primary answers
     report = run(back)
     assert (report.acted, report.lost_races) == (0, 1)
@@ -231,26 +227,15 @@ def test_a_change_between_list_and_act_wins(
 
 def test_a_change_between_guard_and_write_is_refused(pair, back, virt):
     refused = []
-
-    def ask():
-        try:
-            back.claims.claim(context.new(), UUID, 'x', {'deleted': True})
-        except exception.ClaimLost as error:
-            refused.append(error)
-    back.driver = Intruder(virt, 'destroy', before=ask)
+    back.driver = Intruder(virt, 'destroy', before=rival(
+        back, refused, {'deleted': True}))
     assert run(back).acted == 1
     assert len(refused) == 1 and guests(virt) == {}
 
 
 def test_a_guest_that_has_gone_meanwhile_is_no_trouble(
-        pair, back, virt, monkeypatch):
-    real = running_deleted.POLICY.candidates
-
-    def candidates(manager, look):
-        found = real(manager, look)
-        virt.vanish(UUID)
-        return found
-    monkeypatch.setattr(running_deleted.POLICY, 'candidates', candidates)
+        pair, back, virt, after_list):
+    after_list(running_deleted.POLICY, lambda: virt.vanish(UUID))
     assert run(back).lost_races == 1
     assert row(pair)[:3] == DELETED
 

@@ -237,14 +237,8 @@ def test_a_restored_instance_is_kept_though_the_replica_lags(
     assert row(pair) == ACTIVE
 
 
-def test_a_restore_between_list_and_act_wins(pair, due, virt, monkeypatch):
-    real = reclaim.POLICY.candidates
-
-    def candidates(manager, look):
-        found = real(manager, look)
-        restore(pair)
-        return found
-    monkeypatch.setattr(reclaim.POLICY, 'candidates', candidates)
+def test_a_restore_between_list_and_act_wins(pair, due, virt, after_list):
+    after_list(reclaim.POLICY, lambda: restore(pair))
     pair.stop_replication()     # the primary answers
     report = run(due)
     assert (report.acted, report.lost_races) == (0, 1)

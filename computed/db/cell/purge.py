@@ -14,6 +14,7 @@ import datetime
 import sqlalchemy as sa
 from oslo_db import api as oslo_db_api
 
+from computed.db.cell import audits
 from computed.db.cell import models
 from computed.db.cell.storage import tables
 from computed.db.engine import address
@@ -70,7 +71,7 @@ def _kept(limits: Limits) -> dict[str, sa.ColumnElement[bool]]:
     newest = (sa.select(sa.func.max(audit.period_ending))
               .where(audit.host == _ROW.host).scalar_subquery())
     running = sa.exists().where(
-        audit.host == _ROW.host, audit.state == 'running',
+        audit.host == _ROW.host, audit.state == audits.RUNNING,
         audit.period_beginning < _END)
     files = _ROW.cleaned == sa.false()
     return {
@@ -105,7 +106,7 @@ def figures(engine: sa.Engine, limits: Limits) -> dict[str, int]:
 def _old_audits(limits: Limits) -> tuple[sa.ColumnElement[bool], ...]:
     """Return the conditions of audits that no host looks for any more."""
     audit = tables.UsageAudit
-    return (audit.state != 'running',
+    return (audit.state != audits.RUNNING,
             audit.period_ending < min(limits.before, limits.made_up))
 
 
