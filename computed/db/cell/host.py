@@ -7,7 +7,6 @@ import typing
 
 import sqlalchemy as sa
 from oslo_db import exception as db_exc
-from sqlalchemy import orm
 
 from computed import context as computed_context
 from computed import exception
@@ -46,7 +45,7 @@ class HostRow:
     promised: dict[str, int] | None = None
 
 
-_frozen = orm.aliased(models.Freeze)
+_frozen = prepared.alias(models.Freeze, 'freeze_of_host')
 # The tables that have a part in each row of :func:`_query`.
 PARTS = (models.Host, models.Service, models.ComputeNode, _frozen,
          models.Freeze)
@@ -66,7 +65,7 @@ def _query() -> sa.Select:
                        models.Service.host == models.Host.name)
             .outerjoin(models.ComputeNode,
                        models.ComputeNode.host == models.Host.name)
-            .outerjoin(_frozen, _frozen.host == models.Host.name)
+            .outerjoin(_frozen, _frozen.c.host == models.Host.name)
             # The second condition is always true. Without it SQLAlchemy
             # warns of a cartesian product.
             .outerjoin(all_frozen, sa.and_(

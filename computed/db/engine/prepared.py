@@ -48,6 +48,20 @@ def several(name: str) -> sa.BindParameter[typing.Any]:
     return sa.bindparam(f'the_{name}', expanding=True)
 
 
+def alias(model: typing.Any, name: str) -> sa.Alias:
+    """Return a table under another name, for statements of all threads.
+
+    SQLAlchemy makes the columns of an alias when one is first asked for, and
+    without a lock. If two threads ask at once, each gets columns of its own:
+    the statement has one, and its rows are asked for the other. So all are
+    made before any thread has the alias. ``orm.aliased`` goes on to make
+    parts later, so threads must not share what it returns.
+    """
+    made = model.__table__.alias(name)
+    made.c.keys()
+    return made
+
+
 def equals(column: typing.Any, wanted: typing.Any) -> Part:
     """Return a condition: a column has this value; None: it is NULL."""
     if wanted is None:

@@ -1,3 +1,10 @@
+import sys
+import threading
+from concurrent import futures
+
+import pytest
+import sqlalchemy as sa
+
 from computed.db.cell import models
 from computed.db.cell.claims import claimed
 from computed.db.cell.storage import tables
@@ -36,3 +43,29 @@ def test_no_column_has_the_name_of_a_value():
     assert [column.name for table in tables.Volume.metadata.tables.values()
             for column in table.columns
             if column.name.startswith('the_')] == []
+
+
+@pytest.fixture
+def restless():
+    """Threads that take turns as often as they can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-7)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def test_statements_of_all_threads_find_the_columns_of_an_alias(restless):
+    """Without care, one of four threads often does not."""
+    together = threading.Barrier(4)
+
+    def chosen(other):
+        together.wait()
+        statement = sa.select(ROW, other).join(
+            other, other.c.host == ROW.host)
+        return statement.selected_columns
+
+    with futures.ThreadPoolExecutor(4) as threads:
+        for _ in range(100):
+            freeze = prepared.alias(models.Freeze, 'other')
+            for columns in list(threads.map(chosen, [freeze] * 4)):
+                assert all(map(columns.contains_column, freeze.c))
