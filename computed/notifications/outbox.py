@@ -86,6 +86,8 @@ class Outbox:
         self._changed = threading.Condition()
         self._queue: collections.deque[Letter] = collections.deque()
         self._stopping = False
+        # Somebody waits: the pause between two tries is over.
+        self._urgent = False
         self._thread = concurrency.thread('notifications', self._run)
 
     def start(self) -> None:
@@ -129,6 +131,8 @@ class Outbox:
                 whats: abc.Iterable[T]) -> list[bool | None]:
         """Send ``make(what)`` for each, in this order, and wait for it.
 
+        The next try comes at once, however long the last ones failed.
+
         :returns: for each whether it was sent. False: it never can be. None:
             there was no time; it may be sent all the same if the broker has
             it already.
@@ -138,6 +142,7 @@ class Outbox:
         until = clock.monotonic() + PATIENCE
         with self._changed:
             self._queue.extend(waiting)
+            self._urgent = True
             self._changed.notify_all()
             while any(one.sent is None for one in waiting) and (
                     not self._stopping and
@@ -195,14 +200,15 @@ class Outbox:
         with self._changed:
             while not self._queue and not self._stopping:
                 self._changed.wait()
+            self._urgent = False
             return self._queue[0] if self._queue else None
 
     def _pause(self, seconds: float) -> None:
-        """Wait before the next try; an end cuts it short."""
+        """Wait before the next try; an end and who waits cut it short."""
         until = clock.monotonic() + seconds
         with self._changed:
             if self._stopping:      # another try at most each second
                 self._changed.wait(SHORTEST)
-            while not self._stopping and (left := until - clock.monotonic()
-                                          ) > 0:
+            while not (self._stopping or self._urgent) and (
+                    left := until - clock.monotonic()) > 0:
                 self._changed.wait(left)

@@ -171,6 +171,18 @@ def test_a_broker_that_is_away_has_nothing_of_a_delivery(
     assert counted('dropped') == 0
 
 
+def test_a_delivery_does_not_wait_for_the_next_try(
+        box, channel, monkeypatch, caplog):
+    monkeypatch.setattr(outbox, 'SHORTEST', 1000)
+    assert deliver(box, 'first') == [True]
+    channel.problem = outbox.Unsent('away')
+    tell(box, 'a')
+    waiting.wait_for(lambda: 'cannot be sent' in caplog.text)
+    channel.problem = None
+    assert deliver(box, 'b') == [True]
+    assert channel.sent == ['first', 'a', 'b']
+
+
 def test_a_delivery_ends_with_the_process(box, channel, counted):
     channel.free.clear()
     found = []
