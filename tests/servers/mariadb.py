@@ -125,7 +125,13 @@ class MariaDB(base.Server):
         return found
 
     def received(self):
-        """How far it has received, a number to compare replicas by."""
+        """Stop receiving, and return how far it came: a number by which
+        replicas are compared.
+
+        What is still on its way would make a replica newer than the one
+        that was chosen, and it could never follow that one.
+        """
+        self.sql('STOP SLAVE IO_THREAD')
         return int(self._as_replica()['Gtid_IO_Pos'].rpartition('-')[2] or 0)
 
     def promote(self):

@@ -198,7 +198,10 @@ class PostgreSQL(base.Server):
         """It does so from its start on."""
 
     def received(self):
-        """How far it has received, a number to compare standbys by."""
+        """Stop receiving, and return how far it came: a number by which
+        standbys are compared. See the one of MariaDB.
+        """
+        self.stop_receiving()
         [[position]] = self.sql(
             "SELECT pg_last_wal_receive_lsn() - '0/0'::pg_lsn")
         return position
