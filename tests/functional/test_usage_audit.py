@@ -187,7 +187,11 @@ def test_what_is_told_of_an_instance(manager, pair, consumers):
     (True, ('begin', -9), {'terminated_at': ('begin', 1), 'deleted': 1}),
     (False, ('begin', -9), {'terminated_at': ('begin', 0), 'deleted': 1}),
     (True, ('begin', 1), {'terminated_at': ('end', 9), 'deleted': 1}),
-    # Nobody has destroyed the guest of one that was deleted without its host.
+    # Its guest was destroyed late, because its host was away, or again.
+    (False, ('begin', -9), {'deleted_at': ('begin', 0), 'deleted': 1,
+                            'terminated_at': ('begin', 9)}),
+    (True, ('begin', -9), {'deleted_at': ('begin', 1), 'deleted': 1,
+                           'terminated_at': ('begin', -1)}),
     (False, ('begin', -9), {'deleted_at': ('begin', 0), 'deleted': 1}),
     (True, ('begin', -9), {'deleted_at': ('begin', 1), 'deleted': 1}),
     (True, ('begin', -9), {'deleted_at': ('begin', -1),

@@ -87,7 +87,7 @@ def _plain(text):
 
 
 def _existed(row, host, begin, end):
-    gone = row['terminated_at'] or row['deleted_at']
+    gone = row['deleted_at'] or row['terminated_at']
     return row['host'] == host and (
         (row['first_launched_at'] or '9')[:19] < end) and not (
             row['deleted'] and gone and gone[:19] <= begin)

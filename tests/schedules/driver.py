@@ -6,8 +6,8 @@ import functools
 from computed import exception
 from computed.virt import memory
 from tests.schedules import hub
-from tests.schedules import judge
 from tests.schedules import storage
+from tests.schedules import wishes
 
 
 class Driver(memory.MemoryDriver):
@@ -53,7 +53,7 @@ class Driver(memory.MemoryDriver):
 
     def _act(self, what, claim, call):
         here, cell = hub.running, self._cell
-        act = judge.Act(claim.uuid, what,
+        act = wishes.Act(claim.uuid, what,
                         (self.machine.name, self.machine.lives),
                         claim.claim_id, claim.operation)
         cell.judge.begins(act)

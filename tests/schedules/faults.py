@@ -12,9 +12,9 @@ from computed import states
 from computed.virt import values
 from tests.schedules import database_faults
 from tests.schedules import hub
-from tests.schedules import judge
 from tests.schedules import machines as machines_module
 from tests.schedules import weather
+from tests.schedules import wishes
 
 
 class Sudden(database_faults.Databases):
@@ -222,7 +222,7 @@ class Sudden(database_faults.Databases):
         gone = {row['uuid'] for row in self._cell.cluster.primary.rows(
             'SELECT uuid FROM instances WHERE deleted AND NOT guest_left')}
         found = [guest for guest in self._cell.judge.guests.values()
-                 if guest.wishes == {judge.GONE} and guest.uuid in gone and
+                 if guest.wishes == {wishes.GONE} and guest.uuid in gone and
                  guest.uuid not in guest.machine.guests.infos and
                  guest.machine.alive and guest.machine.ready and
                  guest.machine.host not in self._cell.judge.moved]

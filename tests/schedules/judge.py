@@ -7,135 +7,9 @@ I1 and I7 of the page "How we know".
 """
 
 import collections
-import dataclasses
 
 from computed import states
-
-ON, OFF, GONE = 'on', 'off', 'gone'
-# Off for now, and gone for good later.
-DELETED = 'deleted'
-# What each request makes of a guest when it is carried out.
-MAKES = {'build': ON, 'start': ON, 'stop': OFF, 'reboot': ON,
-         'reboot_hard': ON, 'pause': ON, 'unpause': ON, 'delete': GONE,
-         'soft_delete': DELETED, 'restore': ON}
-# Which of them end a guest that runs, and which start one.
-ENDS = ('stop', 'reboot', 'reboot_hard', 'delete', 'soft_delete')
-# Only of an instance that runs.
-OF_RUNNING = ('reboot', 'pause', 'unpause')
-STARTS = ('build', 'start', 'reboot', 'reboot_hard', 'restore')
-DELETES = ('delete', 'soft_delete')
-# Seconds after its caller gave it up in which a request may still begin.
-LATE = 30.0
-# Seconds for which a deleted instance can be restored.
-KEPT = 6
-# Seconds after which the files of a deleted instance are removed again.
-RETRY = 10
-# Seconds that a build may take.
-BUILD_LIMIT = 15
-PENDING, ACCEPTED, REFUSED, UNKNOWN = (
-    'pending', 'accepted', 'refused', 'unknown')
-
-
-def state_of(info):
-    """Return what a guest is.
-
-    :param info: of the driver, or None
-    """
-    return (GONE if info is None else
-            ON if info.power_state in states.ON else OFF)
-
-
-def fits(wish, state):
-    """Return whether a guest in this state is what is wished."""
-    return state == wish or wish == DELETED and state in (OFF, GONE)
-
-
-@dataclasses.dataclass(eq=False)
-class Request:
-    """A request of a user.
-
-    :ivar ended: when its caller was told, or gave up; None: it still waits
-    :ivar outcome: what the caller was told
-    :ivar done: whether an act for it was seen
-    :ivar forgotten: whether its host has lost its state meanwhile
-    :ivar hopeless: whether it must be refused, because the guest was off when
-        it was sent, and nobody had asked for anything else
-    """
-
-    op: str
-    ended: float | None = None
-    outcome: str = PENDING
-    done: bool = False
-    forgotten: bool = False
-    hopeless: bool = False
-
-    @property
-    def open(self):
-        """Return whether it may still have an effect that was not seen."""
-        return not self.done and self.outcome != REFUSED
-
-    def may_begin(self, now):
-        """Return whether it is right to begin it now."""
-        return (self.ended is None or self.outcome == ACCEPTED or
-                now <= self.ended + LATE)
-
-
-@dataclasses.dataclass(eq=False)
-class Guest:
-    """What is known of one instance and its guest.
-
-    :ivar wishes: what the guest may rightly be, by all that its user was
-        told and that befell it
-    :ivar machine: where its guest is
-    :ivar born: what its user was told when it was created
-    :ivar deleted_at: when the last of its requests was done
-    """
-
-    uuid: str
-    machine: object
-    wishes: set = dataclasses.field(default_factory=lambda: {GONE})
-    requests: list = dataclasses.field(default_factory=list)
-    reboots: collections.Counter = dataclasses.field(
-        default_factory=collections.Counter)
-    born: str = PENDING
-    deleted_at: float = 0.0
-
-    def __str__(self):
-        return self.uuid[:4]
-
-    def expects(self, ops, now):
-        """Return whether a request of one of ``ops`` may be at work."""
-        return any(one.open and one.op in ops and one.may_begin(now)
-                   for one in self.requests)
-
-
-@dataclasses.dataclass(frozen=True)
-class Act:
-    """A call of the driver that changes a guest, under a claim.
-
-    :ivar host: ``(machine, life)``: which run of which daemon acts
-    :ivar operation: that of the claim
-    """
-
-    uuid: str
-    what: str
-    host: tuple
-    claim_id: str
-    operation: str
-
-    @property
-    def op(self):
-        return self.operation.replace(' --hard', '_hard').replace(
-            'soft delete', 'soft_delete')
-
-    @property
-    def serves_request(self):
-        """Return whether it is what a user asked for.
-
-        A daemon that starts ends builds that nobody will finish.
-        """
-        return self.op in MAKES and (self.op, self.what) != (
-            'build', 'destroy')
+from tests.schedules import wishes
 
 
 class Judge:
@@ -184,7 +58,7 @@ class Judge:
 
     def creates(self, uuid, machine):
         """A user creates an instance."""
-        self.guests[uuid] = Guest(uuid, machine)
+        self.guests[uuid] = wishes.Guest(uuid, machine)
         return self.guests[uuid]
 
     def created(self, guest, outcome):
@@ -193,8 +67,8 @@ class Judge:
 
     def asks(self, guest, op):
         """A user sends a request."""
-        request = Request(op, hopeless=op in OF_RUNNING and (
-            guest.wishes == {OFF}))
+        request = wishes.Request(op, hopeless=op in wishes.OF_RUNNING and (
+            guest.wishes == {wishes.OFF}))
         guest.requests.append(request)
         return request
 
@@ -202,11 +76,11 @@ class Judge:
         """A user learns what became of a request, or gives it up."""
         request.outcome, request.ended = outcome, self._clock()
         self.looks[f'request:{outcome}'] += 1
-        if outcome == REFUSED:
-            if request.done:
+        if outcome == wishes.REFUSED:
+            if request.surely:
                 self.fail('refused-but-done', f'{request.op} of {guest}')
         elif not request.done:
-            guest.wishes = guest.wishes | {MAKES[request.op]}
+            guest.wishes = guest.wishes | {wishes.MAKES[request.op]}
 
     # -- guests
 
@@ -242,15 +116,16 @@ class Judge:
             self.fail('act-on-nobody', f'{act.what} of {act.uuid[:4]}')
             return
         was, is_ = before in states.ON, after in states.ON
-        state = GONE if after is None else ON if is_ else OFF
+        state = (wishes.GONE if after is None else
+                 wishes.ON if is_ else wishes.OFF)
         # Judged by what was right before this act.
         if act.serves_request:
             self._ensure_asked(guest, act, before)
-        elif act.operation.startswith('_') and before and state == GONE:
+        elif act.operation.startswith('_') and before and state == wishes.GONE:
             self._ensure_may_destroy(guest, act)
         elif was and (not is_ or act.what == 'reboot'):
             if self._undoes(act):
-                guest.wishes = guest.wishes | {GONE}
+                guest.wishes = guest.wishes | {wishes.GONE}
             self._ensure_may_end(guest, act)
         elif is_ and not was:
             self._ensure_may_start(guest, act)
@@ -267,18 +142,18 @@ class Judge:
             if request.open and (
                     act.serves_request and request.op == act.op or
                     act.op == 'recover' and (
-                        fits(MAKES[request.op], state) or
+                        wishes.fits(wishes.MAKES[request.op], state) or
                         # A guest that has ended cannot be paused, and one
                         # that was half built is removed.
                         failed and act.what == request.op or
                         (request.op, act.what) == ('build', 'destroy'))):
-                request.done = True
-                if not failed and fits(MAKES[request.op], state):
+                request.done, request.surely = True, changes
+                if not failed and wishes.fits(wishes.MAKES[request.op], state):
                     guest.deleted_at = self._clock()
                     # What changes nothing may finish another request.
                     former = set() if changes else guest.wishes
-                    guest.wishes = former | {MAKES[request.op]} | {
-                        MAKES[other.op] for other in guest.requests
+                    guest.wishes = former | {wishes.MAKES[request.op]} | {
+                        wishes.MAKES[other.op] for other in guest.requests
                         if other.open}
                 break
 
@@ -286,7 +161,7 @@ class Judge:
         # From then on everybody sees that it is under way.
         now = self._granted.get(act.claim_id, self._clock())
         asked = [one for one in guest.requests
-                 if one.op == act.op and one.outcome != REFUSED]
+                 if one.op == act.op and one.outcome != wishes.REFUSED]
         if not asked:
             self.fail('unasked', f'{act.what} of {guest} under {act.op}')
         elif not any(one.may_begin(now) for one in (
@@ -307,26 +182,27 @@ class Judge:
         """Return whether a build is undone that took too long."""
         return (act.op, act.what) == ('build', 'destroy') and (
             self._clock() - self._granted.get(act.claim_id, self._clock()) >
-            BUILD_LIMIT - 1)
+            wishes.BUILD_LIMIT - 1)
 
     def _ensure_may_end(self, guest, act):
-        if guest.wishes == {ON} and not guest.expects(ENDS, self._clock()):
+        if guest.wishes == {wishes.ON} and (
+                not guest.expects(wishes.ENDS, self._clock())):
             self.fail('killed', f'{act.what} of {guest} on {act.host[0]} '
                       f'under {act.operation}: its user wants it on')
 
     def _ensure_may_destroy(self, guest, act):
         """A task deletes only what users have deleted, and not at once."""
-        if not {GONE, DELETED} & guest.wishes and (
-                not guest.expects(DELETES, self._clock())):
+        if not {wishes.GONE, wishes.DELETED} & guest.wishes and (
+                not guest.expects(wishes.DELETES, self._clock())):
             self.fail('destroyed', f'{guest} under {act.operation}: its user '
                       f'wants {sorted(guest.wishes)}')
-        elif guest.wishes == {DELETED} and (
-                self._clock() < guest.deleted_at + KEPT - 2):
+        elif guest.wishes == {wishes.DELETED} and (
+                self._clock() < guest.deleted_at + wishes.KEPT - 2):
             self.fail('early', f'{guest} can be restored for longer')
 
     def _ensure_may_start(self, guest, act):
-        if ON not in guest.wishes and (
-                not guest.expects(STARTS, self._clock())):
+        if wishes.ON not in guest.wishes and (
+                not guest.expects(wishes.STARTS, self._clock())):
             self.fail('started', f'{act.what} of {guest} on {act.host[0]} '
                       f'under {act.operation}: its user wants '
                       f'{sorted(guest.wishes)}')
@@ -337,14 +213,14 @@ class Judge:
         self._tell(f'guest {uuid[:4]} {what}')
         if guest is not None:
             # Our code may record that, or undo it.
-            guest.wishes = guest.wishes | {OFF} | (
-                {ON} if DELETED in guest.wishes else set())
+            guest.wishes = guest.wishes | {wishes.OFF} | (
+                {wishes.ON} if wishes.DELETED in guest.wishes else set())
 
     def forgets(self, machine):
         """A machine has lost its state: what was begun may stay undone."""
         for guest in self.guests.values():
             if guest.machine is machine:
-                guest.wishes = guest.wishes | {state_of(
+                guest.wishes = guest.wishes | {wishes.state_of(
                     machine.guests.infos.get(guest.uuid))}
                 for request in guest.requests:
                     request.forgotten = request.open

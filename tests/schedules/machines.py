@@ -25,8 +25,8 @@ from computed.service import surroundings
 from computed.virt import memory_guests
 from tests.schedules import driver
 from tests.schedules import hub
-from tests.schedules import judge
 from tests.schedules import storage
+from tests.schedules import wishes
 
 # Shorter than usual, so that much happens in a minute.
 OPTIONS = {
@@ -34,15 +34,15 @@ OPTIONS = {
            'service_down_time': 20, 'periodic_fuzzy_delay': 5,
            'periodic_workers': 2, 'operation_workers': 3},
     'tasks': {'sync_power_state_interval': 20, 'bandwidth_poll_interval': 0,
-              'instance_delete_interval': judge.RETRY,
+              'instance_delete_interval': wishes.RETRY,
               'maximum_instance_delete_attempts': 3,
               'running_deleted_instance_poll_interval': 10,
               'scheduler_instance_sync_interval': 20,
               'update_resources_interval': 30, 'max_repairs_per_pass': 100,
               'reclaim_poll_interval': 5, 'usage_audit_poll_interval': 5,
-              'reclaim_instance_interval': judge.KEPT,
+              'reclaim_instance_interval': wishes.KEPT,
               'build_time_check_interval': 10,
-              'instance_build_timeout': judge.BUILD_LIMIT,
+              'instance_build_timeout': wishes.BUILD_LIMIT,
               'rebooting_poll_interval': 10, 'reboot_timeout': 12},
     'virt': {'stopped_event_delay': 5.0, 'shutdown_timeout': 10,
              'driver_call_timeout': 10.0},

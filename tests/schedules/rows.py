@@ -3,7 +3,7 @@
 import dataclasses
 
 from computed import states
-from tests.schedules import judge
+from tests.schedules import wishes
 
 QUERY = ('SELECT uuid, instances.host, instances.revision, vm_state, '
          'task_state, power_state, claim_id, claim_owner, service_id, '
@@ -107,7 +107,7 @@ class Rows:
                 self._judge.jumped):
             return
         self._judge.looks['files removed'] += 1
-        if self._clock() < known.deleted - 3 + judge.RETRY * (
+        if self._clock() < known.deleted - 3 + wishes.RETRY * (
                 2 ** known.row['clean_attempts'] - 1):
             self._judge.fail('too-soon', f'{act.uuid[:4]} is cleaned')
 

@@ -12,7 +12,7 @@ from computed import context as computed_context
 from computed.objects import volume as volume_obj
 from computed.virt import memory
 from tests.schedules import hub
-from tests.schedules import judge
+from tests.schedules import wishes
 
 # How often a user does something with a volume instead of something else.
 CHANCE = 0.3
@@ -126,7 +126,7 @@ class UsersVolume:
                 int=self._random.getrandbits(128), version=4))
             if self._ask(lambda: volume_obj.Volume.create(
                     context, uuid, 'data', self._machine.host,
-                    f'/srv/{self._number}')) == judge.ACCEPTED:
+                    f'/srv/{self._number}')) == wishes.ACCEPTED:
                 self._uuid = uuid
             return
         what = self._next
@@ -134,14 +134,14 @@ class UsersVolume:
         outcome = self._ask(lambda: hosts.change_volume(
             context, guest.machine.host, what, guest.uuid, self._uuid))
         # A refusal may mean that it is as wanted, or of another guest.
-        if outcome != judge.UNKNOWN:
+        if outcome != wishes.UNKNOWN:
             self._next = 'detach' if what == 'attach' else 'attach'
 
 
 def act(driver, name, claim, *arguments):
     """Attach or detach by the memory driver, while the judge looks."""
     machine, cell = driver.machine, driver.machine.cell
-    found = judge.Act(claim.uuid, name, (machine.name, machine.lives),
+    found = wishes.Act(claim.uuid, name, (machine.name, machine.lives),
                       claim.claim_id, claim.operation)
     cell.judge.begins(found)
     hub.running.point()

@@ -10,6 +10,7 @@ from tests.schedules import database
 from tests.schedules import judge as judge_module
 from tests.schedules import reads as reads_module
 from tests.schedules import verdict
+from tests.schedules import wishes
 
 UUID = '00000000-0000-4000-8000-000000000001'
 
@@ -23,17 +24,17 @@ class Scene:
             lambda: self.now, lambda text: None, lambda uuid: self.claim)
         self.machine = types.SimpleNamespace(name='m0', host='h0')
         self.guest = self.judge.creates(UUID, self.machine)
-        self.judge.created(self.guest, judge_module.ACCEPTED)
+        self.judge.created(self.guest, wishes.ACCEPTED)
         self.request('build')
         self.act('spawn', 'build', None, states.RUNNING)
 
-    def request(self, op, outcome=judge_module.ACCEPTED):
+    def request(self, op, outcome=wishes.ACCEPTED):
         request = self.judge.asks(self.guest, op)
         self.judge.told(self.guest, request, outcome)
         return request
 
     def act(self, what, operation, before, after, claim='c1', failed=False):
-        act = judge_module.Act(UUID, what, ('m0', 1), claim, operation)
+        act = wishes.Act(UUID, what, ('m0', 1), claim, operation)
         self.judge.begins(act)
         self.judge.acted(act, before, after, failed)
 
@@ -54,7 +55,7 @@ def test_what_a_user_asked_for_is_right(scene):
     scene.request('delete')
     scene.act('destroy', 'delete', states.RUNNING, None)
     assert scene.kinds() == []
-    assert scene.guest.wishes == {judge_module.GONE}
+    assert scene.guest.wishes == {wishes.GONE}
 
 
 def test_a_task_ends_a_guest_whose_user_wants_it_on(scene):
@@ -90,7 +91,7 @@ def test_recovery_may_finish_what_a_user_asked_for(scene):
     scene.request('stop')
     scene.act('power_off', 'recover', states.RUNNING, states.SHUTDOWN)
     assert scene.kinds() == []
-    assert scene.guest.wishes == {judge_module.OFF}
+    assert scene.guest.wishes == {wishes.OFF}
 
 
 @pytest.mark.parametrize('failed, kinds', [(True, []), (False, ['not-done'])])
@@ -102,6 +103,17 @@ def test_recovery_tries_to_pause_a_guest_that_has_ended(
               failed=failed)
     assert [kind for kind, _ in verdict._requests(
         scene.guest, _row(vm_state=states.STOPPED))] == kinds
+
+
+@pytest.mark.parametrize('before, kinds', [
+    (states.RUNNING, []), (states.SHUTDOWN, ['refused-but-done'])])
+def test_recovery_that_changes_nothing_was_for_any_request(
+        scene, before, kinds):
+    request = scene.request('start')
+    scene.act('power_on', 'recover', before, states.RUNNING)
+    scene.judge.told(scene.guest, request, wishes.REFUSED)
+    assert [kind for kind in scene.kinds()
+            if kind != 'started'] == kinds
 
 
 def test_recovery_removes_what_was_half_built(scene):
@@ -116,7 +128,7 @@ def test_a_machine_that_has_lost_its_state_leaves_things_undone(scene):
         UUID: types.SimpleNamespace(power_state=states.RUNNING)})
     scene.request('stop')
     scene.judge.forgets(scene.machine)
-    assert scene.guest.wishes == {judge_module.ON, judge_module.OFF}
+    assert scene.guest.wishes == {wishes.ON, wishes.OFF}
     assert list(verdict._requests(scene.guest, _row())) == []
 
 
@@ -126,8 +138,8 @@ def test_what_nobody_asked_for(scene):
 
 
 def test_a_request_that_was_given_up_long_ago_is_begun(scene):
-    scene.request('stop', judge_module.UNKNOWN)
-    scene.now = judge_module.LATE + 1
+    scene.request('stop', wishes.UNKNOWN)
+    scene.now = wishes.LATE + 1
     scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
     assert scene.kinds() == ['late']
 
@@ -135,16 +147,16 @@ def test_a_request_that_was_given_up_long_ago_is_begun(scene):
 def test_an_earlier_request_does_not_excuse_a_late_one(scene):
     scene.request('reboot')
     scene.act('reboot', 'reboot', states.RUNNING, states.RUNNING)
-    scene.request('reboot', judge_module.UNKNOWN)
-    scene.now = judge_module.LATE + 1
+    scene.request('reboot', wishes.UNKNOWN)
+    scene.now = wishes.LATE + 1
     scene.act('reboot', 'reboot', states.RUNNING, states.RUNNING)
     assert scene.kinds() == ['late']
 
 
 def test_a_request_that_was_claimed_in_time_may_end_late(scene):
-    scene.request('stop', judge_module.UNKNOWN)
+    scene.request('stop', wishes.UNKNOWN)
     scene.judge.claimed('c1')
-    scene.now = judge_module.LATE + 1
+    scene.now = wishes.LATE + 1
     scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
     assert scene.kinds() == []
 
@@ -159,7 +171,7 @@ def test_a_request_is_carried_out_twice(scene):
 def test_a_refused_request_is_carried_out(scene):
     request = scene.judge.asks(scene.guest, 'stop')
     scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
-    scene.judge.told(scene.guest, request, judge_module.REFUSED)
+    scene.judge.told(scene.guest, request, wishes.REFUSED)
     assert scene.kinds() == ['refused-but-done']
 
 
@@ -173,16 +185,16 @@ def test_an_act_without_a_claim(scene):
 def test_two_acts_at_once(scene):
     for claim in ('c1', 'c2'):
         scene.claim = claim
-        scene.judge.begins(judge_module.Act(
+        scene.judge.begins(wishes.Act(
             UUID, 'power_off', ('m0', 1), claim, 'recover'))
     assert scene.kinds() == ['two-acts']
 
 
 def test_an_act_whose_daemon_died_is_over(scene):
-    scene.judge.begins(judge_module.Act(
+    scene.judge.begins(wishes.Act(
         UUID, 'power_off', ('m0', 1), 'c1', 'recover'))
     scene.judge.crashed('m0')
-    scene.judge.begins(judge_module.Act(
+    scene.judge.begins(wishes.Act(
         UUID, 'power_off', ('m0', 1), 'c1', 'recover'))
     assert scene.kinds() == []
 
@@ -356,7 +368,7 @@ def test_files_of_what_was_deleted_long_ago(
         'deleted': True, 'vm_state': states.DELETED, 'clean_attempts': 1,
         'clean_failed': 0, 'power_state': states.NOSTATE,
         'terminated_at': f'1970-01-01 00:{minute:02}:00', **row})], {})
-    scene.guest.wishes = {judge_module.GONE}
+    scene.guest.wishes = {wishes.GONE}
     scene.machine.guests.files.add(UUID)
     assert _kinds(cell) == kinds
 
@@ -370,7 +382,7 @@ def test_a_claim_of_a_former_service_on_a_guest_that_is_elsewhere(
 
 
 @pytest.mark.parametrize('born, kinds', [
-    (judge_module.REFUSED, ['refused-but-done']), (judge_module.UNKNOWN, [])])
+    (wishes.REFUSED, ['refused-but-done']), (wishes.UNKNOWN, [])])
 def test_a_create_that_was_refused(scene, tmp_path, born, kinds):
     scene.judge.created(scene.guest, born)
     cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})

@@ -7,8 +7,8 @@ import pytest
 
 from computed import states
 from tests.schedules import clocks as clocks_module
-from tests.schedules import judge as judge_module
 from tests.schedules import rows as rows_module
+from tests.schedules import wishes
 
 UUID = '00000000-0000-4000-8000-000000000001'
 
@@ -48,7 +48,7 @@ class Scene:
         self.rows.lost([self._row])
 
     def acts(self, claim_id, machine='m0'):
-        self.rows.acts(judge_module.Act(
+        self.rows.acts(wishes.Act(
             UUID, 'power_off', (machine, 1), claim_id, 'stop'))
 
     def becomes(self, power):
@@ -185,7 +185,7 @@ def test_files_are_removed_again_after_a_while(
     scene.commit(vm_state=states.DELETED, deleted=1, clean_attempts=1)
     scene.now += seconds
     scene.commit(clean_attempts=attempts)
-    scene.rows.acts(judge_module.Act(
+    scene.rows.acts(wishes.Act(
         UUID, 'destroy', ('m0', 1), 'c1', '_run_pending_deletes'))
     assert scene.kinds == kinds
 

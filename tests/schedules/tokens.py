@@ -10,7 +10,7 @@ import datetime
 from computed import context as computed_context
 from computed.objects import console_token as token_obj
 from tests.schedules import hub
-from tests.schedules import judge
+from tests.schedules import wishes
 
 # Seconds that a token is valid, and after which none is left that expired.
 TTL, LONG_AGO = 10, 60
@@ -35,7 +35,7 @@ class Tokens:
         began = hub.running.now
         if ask(lambda: token_obj.ConsoleToken.create(
                 computed_context.new(), guest.uuid, token, TTL)) != (
-                    judge.ACCEPTED):
+                    wishes.ACCEPTED):
             return
         ended = hub.running.now
         for _ in range(2):
@@ -52,9 +52,9 @@ class Tokens:
         asked = hub.running.now
         if ask(lambda: found.append(token_obj.ConsoleToken.get_by_hash(
                 computed_context.new(), token, use_slave=False)
-                is not None)) != judge.ACCEPTED or self._excused() or (
+                is not None)) != wishes.ACCEPTED or self._excused() or (
                     # Its token goes with it.
-                    right and guest.wishes & {judge.GONE, judge.DELETED}):
+                    right and guest.wishes & {wishes.GONE, wishes.DELETED}):
             return
         self._cell.judge.looks[f'token:{right}'] += 1
         if begin <= asked and hub.running.now <= until and (

@@ -10,8 +10,8 @@ from computed.objects import base
 from computed.objects import instance as instance_obj
 from computed.rpc import hostapi
 from tests.schedules import hub
-from tests.schedules import judge
 from tests.schedules import storage
+from tests.schedules import wishes
 
 # What a user does with an instance, by how often.
 ACTIONS = ('stop', 'stop', 'start', 'start', 'reboot', 'reboot_hard',
@@ -51,22 +51,22 @@ class User:
             if self.leaves:
                 return
             guest = self._guest
-            if guest is None or guest.wishes == {judge.GONE} or (
-                    guest.wishes == {judge.DELETED} and
+            if guest is None or guest.wishes == {wishes.GONE} or (
+                    guest.wishes == {wishes.DELETED} and
                     self._random.random() < 0.2):
                 self._create()
                 continue
             if self._volume.wanted():
                 self._volume.use(self._hosts, guest)
                 continue
-            action = (self._random.choice(judge.DELETES)
+            action = (self._random.choice(wishes.DELETES)
                       if self._random.random() < self._deletes else
                       self._random.choice(ACTIONS))
             if self._cell.tokens is not None and (
                     self._random.random() < CONSOLE):
                 self._cell.tokens.use(guest, self._ask)
                 continue
-            if judge.DELETED in guest.wishes:
+            if wishes.DELETED in guest.wishes:
                 action = self._random.choice((action, *OF_DELETED))
             if action == 'rename':
                 self._rename(guest)
@@ -88,14 +88,14 @@ class User:
             host=self._machine.host, vm_state='building', power_state=0,
             command='x', vcpus=1, memory_mb=1, disk_gb=0, network='host')
         outcome = self._ask(row.create)
-        if outcome == judge.UNKNOWN:
+        if outcome == wishes.UNKNOWN:
             self._say(f'{guest} {outcome}, creates it again')
             # A refusal is of this request only.
-            outcome = (judge.ACCEPTED if self._ask(row.create) ==
-                       judge.ACCEPTED else judge.UNKNOWN)
+            outcome = (wishes.ACCEPTED if self._ask(row.create) ==
+                       wishes.ACCEPTED else wishes.UNKNOWN)
         self._say(f'{guest} {outcome}')
         self._judge.created(guest, outcome)
-        if outcome == judge.ACCEPTED:
+        if outcome == wishes.ACCEPTED:
             self._guest = guest
             self._operate(guest, 'build')
 
@@ -115,17 +115,17 @@ class User:
             call()
         except (exception.PeerFailed, exception.DatabaseFailed) as error:
             self._judge.fail('peer-failed', str(error))
-            return judge.UNKNOWN
+            return wishes.UNKNOWN
         except exception.OutcomeUnknown:
-            return judge.UNKNOWN
+            return wishes.UNKNOWN
         except exception.ComputedError as error:
             self._judge.looks[f'refused: {type(error).__name__}'] += 1
             # "Nothing was written" is true of the delivery that failed.
             twice = self._transport.delivered_twice and isinstance(
                 error, exception.PrimaryUnavailable |
                 exception.PrimaryReadOnly)
-            return judge.UNKNOWN if twice else judge.REFUSED
-        return judge.ACCEPTED
+            return wishes.UNKNOWN if twice else wishes.REFUSED
+        return wishes.ACCEPTED
 
     def _rename(self, guest):
         """Rename an instance, and look whether a tolerant list shows it."""

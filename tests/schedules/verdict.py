@@ -5,8 +5,8 @@ import datetime
 import os
 
 from computed import states
-from tests.schedules import judge
 from tests.schedules import synced
+from tests.schedules import wishes
 
 # The vm_states in which a guest is on.
 RUNS = (states.ACTIVE, states.PAUSED)
@@ -92,12 +92,12 @@ def _deleted(cell, rows, serving):
     The task needs some more seconds, and a claim of a former service may be
     in its way.
     """
-    over = cell.judge.now() - judge.KEPT - LATEST
+    over = cell.judge.now() - wishes.KEPT - LATEST
     for guest in cell.judge.guests.values():
         row = rows.get(guest.uuid)
         if not (cell.judge.losses or cell.judge.jumped) and row and (
                 row['vm_state'] == states.SOFT_DELETED and
-                guest.wishes == {judge.DELETED} and
+                guest.wishes == {wishes.DELETED} and
                 guest.deleted_at < over and
                 serving.get(row['host']) is guest.machine and
                 not _may_hold(cell, guest.machine) and
@@ -117,7 +117,7 @@ def _files(cell, rows, serving):
                     serving.get(row['host']) is machine) and (
                     not _is_for_operators(row, serving)) and (
                     server.wall() > _second(row['terminated_at']) + 40 +
-                    judge.RETRY * (2 ** row['clean_attempts'] - 1)):
+                    wishes.RETRY * (2 ** row['clean_attempts'] - 1)):
                 yield 'files-left', f'{uuid[:4]} on {machine.name}'
 
 
@@ -181,11 +181,11 @@ def _guest(guest, row, lossy, may_hold):
     power = info.power_state if info else states.NOSTATE
     if row is None:
         # One that was deleted may be purged.
-        if not lossy and guest.born == judge.ACCEPTED and (
-                not {judge.GONE, judge.DELETED} & guest.wishes):
+        if not lossy and guest.born == wishes.ACCEPTED and (
+                not {wishes.GONE, wishes.DELETED} & guest.wishes):
             yield 'row-lost', str(guest)
         return
-    if guest.born == judge.REFUSED and not lossy:
+    if guest.born == wishes.REFUSED and not lossy:
         yield 'refused-but-done', f'create of {guest}'
     held = guest.uuid in guest.machine.service.claims.settled.held()
     if lossy and (info is None or row['deleted']) or may_hold and held:
@@ -198,24 +198,24 @@ def _guest(guest, row, lossy, may_hold):
                  else on == (state in RUNS))
         # Nobody ends a guest that was started by hand after its delete.
         if state == states.SOFT_DELETED:
-            agree = not on or judge.ON in guest.wishes
+            agree = not on or wishes.ON in guest.wishes
         if not agree:
             yield 'disagree', (f'{guest} is {state}, its guest is '
                                f'{states.power_name(power)}')
         elif row['power_state'] != power:
             yield 'power-state', (f'{guest}: {row["power_state"]} is '
                                   f'recorded, the guest has {power}')
-    is_ = judge.state_of(info)
+    is_ = wishes.state_of(info)
     if not (lossy or row['fault'] or state == states.ERROR or
-            guest.born != judge.ACCEPTED or
-            any(judge.fits(wish, is_) for wish in guest.wishes)):
+            guest.born != wishes.ACCEPTED or
+            any(wishes.fits(wish, is_) for wish in guest.wishes)):
         yield 'lost-request', (f'{guest} is {is_}, its user was told '
                                f'{sorted(guest.wishes)}')
 
 
 def _requests(guest, row):
     """What was accepted is done."""
-    accepted = sum(one.outcome == judge.ACCEPTED and not one.forgotten
+    accepted = sum(one.outcome == wishes.ACCEPTED and not one.forgotten
                    for one in guest.requests)
     done = sum(one.done for one in guest.requests)
     if done < accepted and row and not row['fault'] and (

@@ -127,13 +127,14 @@ def advance(context: Context, host: str, when: Period, writes: int,
 def _existed(when: Period) -> tuple[sa.ColumnElement[bool], ...]:
     """Return the conditions of instances that were there in a period.
 
-    The end of an instance whose guest nobody has destroyed is its delete.
+    The end of an instance is its delete, which has one time. Its guest may
+    be destroyed later, or again, when that period has been reported.
     """
     row = _INSTANCE
     return (sa.func.coalesce(row.first_launched_at, row.launched_at)
             < when.end,
             sa.or_(row.deleted == sa.false(), sa.func.coalesce(
-                row.terminated_at, row.deleted_at) > when.begin))
+                row.deleted_at, row.terminated_at) > when.begin))
 
 
 @cell.read
