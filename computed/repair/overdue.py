@@ -6,6 +6,7 @@ due: nothing that began later than the list can be due sooner than that.
 
 import dataclasses
 import datetime
+import math
 
 from computed import clock
 from computed import periodic
@@ -16,19 +17,35 @@ from computed.repair import policy
 # Seconds after which it looks in any case. The database may have gone back in
 # time meanwhile, or its clock may have been set.
 LONGEST = 3600.0
+# A time that is so many seconds in the future was noted before the clock of
+# the database was set back. A smaller difference is that of two clocks.
+AHEAD = 60.0
+
+
+def age(since: datetime.datetime, now: float) -> float:
+    """Return for how long something lasts. Pure.
+
+    If the clock of the database was set back, nobody knows, and it may have
+    lasted long enough. So the task tries it, and the primary decides by the
+    clock of the cell.
+
+    :param since: when it began, by the clock of the database
+    :param now: the time of the database, in seconds since 1970
+    :returns: seconds; infinity: nobody knows
+    """
+    found = now - since.timestamp()
+    return found if found > -AHEAD else math.inf
 
 
 def is_over(since: datetime.datetime | None, now: float,
             timeout: int) -> bool:
     """Return whether something has lasted for longer than allowed. Pure.
 
-    :param since: when it began, by the clock of the database; None: it has
-        not begun
-    :param now: the time of the database, in seconds since 1970
+    :param since: as for :func:`age`; None: it has not begun
+    :param now: as for :func:`age`
     :param timeout: seconds; 0: it may last for ever
     """
-    return timeout > 0 and since is not None and (
-        now - since.timestamp() > timeout)
+    return timeout > 0 and since is not None and age(since, now) > timeout
 
 
 @dataclasses.dataclass(frozen=True)

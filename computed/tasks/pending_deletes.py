@@ -17,6 +17,7 @@ from computed.objects import instance as instance_obj
 from computed.operations import left
 from computed.operations import operation
 from computed.repair import engine
+from computed.repair import overdue
 from computed.repair import policy
 from computed.repair import unknown
 from computed.virt import driver
@@ -24,19 +25,31 @@ from computed.virt import driver
 LOG = logging.getLogger(__name__)
 
 TASK = '_run_pending_deletes'
+# Seconds after which nobody waits for anything.
+NEVER = 2 ** 31
+
+
+def wait(attempts: int, interval: int) -> int:
+    """Return how long after the delete the next attempt comes. Pure.
+
+    Between two attempts there is each time twice as long.
+
+    :param attempts: how many were made
+    :param interval: seconds from the first attempt to the second
+    :returns: seconds
+    """
+    return min(interval * (2 ** attempts - 1), NEVER)
 
 
 def is_due(row: typing.Any, now: float, interval: int) -> bool:
     """Return whether it is time for the next attempt. Pure.
 
-    Between two attempts there is each time twice as long.
-
     :param now: the time of the database, in seconds since 1970
-    :param interval: seconds from the first attempt to the second
+    :param interval: as for :func:`wait`
     """
     since = row.terminated_at or row.deleted_at
-    return since is not None and now - since.timestamp() >= (
-        interval * (2 ** row.clean_attempts - 1))
+    return since is not None and overdue.age(since, now) >= wait(
+        row.clean_attempts, interval)
 
 
 def _most(manager: operation.Manager) -> int:
@@ -118,9 +131,13 @@ class PendingDeletes(policy.Policy):
     def facts(self, manager: policy.Manager,
               row: policy.Row) -> dict[str, object]:
         """Return what the claim on an instance rests on."""
+        left = wait(row.clean_attempts,
+                    manager.conf.tasks.instance_delete_interval)
         return {'deleted': True, 'guest_left': False, 'task_state': None,
                 'cleaned': row.cleaned, 'clean_failed': False,
-                'clean_attempts': row.clean_attempts}
+                'clean_attempts': row.clean_attempts,
+                # The clock of the database can be set.
+                **({'seconds_in_state': left} if left else {})}
 
     def judge(self, manager: policy.Manager, row: policy.Row,
               guest: driver.InstanceInfo | None) -> policy.Verdict:

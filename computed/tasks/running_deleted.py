@@ -21,6 +21,7 @@ from computed.operations import left
 from computed.operations import operation
 from computed.operations import power
 from computed.repair import engine
+from computed.repair import overdue
 from computed.repair import policy
 from computed.repair import unknown
 from computed.virt import driver
@@ -40,7 +41,7 @@ def is_due(row: typing.Any, now: float, timeout: int) -> bool:
     :param timeout: seconds
     """
     return bool(row.deleted and row.deleted_at is not None and
-                now - row.deleted_at.timestamp() >= timeout)
+                overdue.age(row.deleted_at, now) >= timeout)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,6 +25,7 @@ rival = test_power_sync.rival
 perform, guests = soft_delete.perform, soft_delete.guests
 manager = test_power_sync.manager
 DELETED = {'vm_state': 'deleted', 'deleted': 1, 'deleted_at': LONG_AGO,
+           'state_counted_at': -10 ** 5,
            'terminated_at': LONG_AGO, 'power_state': states.NOSTATE,
            'clean_attempts': 1}
 STUCK = 'Device or resource busy'
@@ -118,6 +119,16 @@ def test_what_is_left_is_removed(pair, left, virt):
                         (pending_deletes.TASK, 'done')]
     # The replica still shows it.
     assert (run(left).acted, run(left).lost_races) == (0, 1)
+
+
+def test_the_clock_of_the_cell_says_when_it_is_tried_again(pair, left, virt):
+    """That of the database was set back meanwhile, or forth."""
+    for ended in ('2999', '2020'):
+        pair.sql(pair.primary, 'UPDATE instances SET state_counted_at = 0, '
+                 'terminated_at = ?', f'{ended}-01-01 00:00:00.000000')
+        assert run(left).lost_races == 1
+    pair.sql(pair.primary, 'UPDATE instances SET state_counted_at = -300')
+    assert run(left).acted == 1
 
 
 def test_the_operator_is_called_once(pair, left, virt, caplog):

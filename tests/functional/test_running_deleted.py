@@ -153,6 +153,12 @@ def test_it_is_left_alone_for_a_time(pair, back, virt):
     assert run(back).acted == 1
 
 
+def test_a_clock_that_was_set_back_makes_it_no_later(pair, back):
+    back.conf.set_override('running_deleted_instance_timeout', 60, 'tasks')
+    put(pair, deleted_at='2999-01-01 00:00:00.000000', state_counted_at=-100)
+    assert run(back).acted == 1
+
+
 @pytest.mark.parametrize('columns', [
     {'deleted_at': None}, {'deleted': 0, 'vm_state': 'soft-delete'}])
 def test_what_may_not_be_deleted_for_good_is_kept(

@@ -205,7 +205,7 @@ ALL = {
         'db/cell/instance.py',
         'row.power_state == old, row.task_state.is_(None),\n'
         '                       row.claim_id.is_(None), ',
-        'row.power_state == old, ', 'records'),
+        'row.power_state == old, ', 'long-records'),
     'a power state is recorded whatever the row says': Mutation(
         'db/cell/instance.py',
         'row.host == host, _live(), row.vm_state == vm_state,\n'
@@ -337,7 +337,7 @@ ALL = {
         'due = False and', 'files'),
     'each pass removes what stayed': Mutation(
         'tasks/pending_deletes.py',
-        'interval * (2 ** row.clean_attempts - 1))', '0)', 'files'),
+        'interval * (2 ** attempts - 1)', '0', 'files'),
     'guests of deleted instances stay': Mutation(
         'tasks/running_deleted.py', 'return policy.Verdict(repair=action)',
         'return policy.Verdict()', 'returns'),

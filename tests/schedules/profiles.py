@@ -88,6 +88,8 @@ _DENSE = {**_SHORT, 'length': 40.0, 'users': (3,), 'rates': (6.0,),
 _WITH_REPLICAS = {**_DENSE, 'replicas': (1, 2)}
 _ECHOES = {**_DENSE, 'thinks': 0.5, 'strength': 5.0,
            'slow_at': ('dispatch',)}
+_RECORDS = ('driver', 'guest_dies', 'guest_starts', 'slow')
+_AT_ODDS = {'strength': 3.0, 'slow_at': ('dispatch',)}
 _FULL = {'conductors': (2,), 'replicas': (2,)}
 
 PROFILES = {
@@ -151,10 +153,11 @@ PROFILES = {
     'ends': Profile(
         ('crash_conductor', 'lose_commit', 'lose_reply', 'slow'), chance=0.8,
         strength=2.0, **_DENSE),
-    # Records of what the hypervisor did not tell in time.
-    'records': Profile(
-        ('driver', 'guest_dies', 'guest_starts', 'slow'), strength=3.0,
-        slow_at=('dispatch',), **_DENSE),
+    # Records of what the hypervisor did not tell in time. It is rare that
+    # one arrives just when somebody acts, so that takes long.
+    'records': Profile(_RECORDS, **_DENSE, **_AT_ODDS),
+    'long-records': Profile(
+        _RECORDS, **{**_DENSE, 'length': 400.0}, **_AT_ODDS),
     # Restores that a replica does not show yet.
     'restores': Profile(
         ('lag', 'stall_replica', 'lose_reply'), chance=0.7, deletes=0.4,

@@ -103,8 +103,7 @@ class Rows:
         """Files are removed again each time after twice the time."""
         known = self._known.get(act.uuid)
         if act.operation != '_run_pending_deletes' or known is None or (
-                known.deleted is None or self._judge.losses or
-                self._judge.jumped):
+                known.deleted is None or self._judge.losses):
             return
         self._judge.looks['files removed'] += 1
         if self._clock() < known.deleted - 3 + wishes.RETRY * (
@@ -149,7 +148,10 @@ class Rows:
         if power == known.row['power_state']:
             return
         self._judge.looks['power state recorded'] += 1
-        if (power not in self._powers(row['host'], uuid) and
+        if row['claim_id'] and row['claim_id'] == known.row['claim_id']:
+            self._judge.fail('record', f'{uuid[:4]} is recorded during a '
+                             'claim, whose act changes its guest')
+        elif (power not in self._powers(row['host'], uuid) and
                 self._had.get((uuid, power), -1.0) < known.since):
             self._judge.fail('record', f'{uuid[:4]} is recorded as '
                              f'{states.power_name(power)}')

@@ -95,7 +95,7 @@ def _deleted(cell, rows, serving):
     over = cell.judge.now() - wishes.KEPT - LATEST
     for guest in cell.judge.guests.values():
         row = rows.get(guest.uuid)
-        if not (cell.judge.losses or cell.judge.jumped) and row and (
+        if not cell.judge.losses and row and (
                 row['vm_state'] == states.SOFT_DELETED and
                 guest.wishes == {wishes.DELETED} and
                 guest.deleted_at < over and

@@ -11,7 +11,11 @@ BEGAN = datetime.datetime.fromtimestamp(1000, datetime.UTC)
 
 @pytest.mark.parametrize('since, now, timeout, over', [
     (BEGAN, 1060, 60, False), (BEGAN, 1061, 60, True),
-    (BEGAN, 9999, 0, False), (None, 9999, 60, False)])
+    (BEGAN, 9999, 0, False), (None, 9999, 60, False),
+    # It begins now, by a clock that differs a little.
+    (BEGAN, 941, 60, False),
+    # The clock was set back: the primary knows how long it lasts.
+    (BEGAN, 940, 60, True), (BEGAN, 940, 86400, True)])
 def test_what_lasts_too_long(since, now, timeout, over):
     assert overdue.is_over(since, now, timeout) is over
 
