@@ -131,7 +131,7 @@ class Claims:
             for one in wanted], about)
         granted = self.ask(
             entry, entry.with_values({
-                one.key: dict.fromkeys(one.values) for one in wanted}),
+                one.key: kinds.RELEASED.get(one.kind, {}) for one in wanted}),
             lambda: grant_obj.Grant.grant_claim(
                 context.tolerating_lag(False), self.owner.database_id,
                 entry.claim_id, self.claim_owner, operation, rows))
