@@ -17,6 +17,8 @@ class Clocks:
         self._shown = {}
         # {process: {incarnation: seconds}}; the latest stands at the end
         self._seen = {}
+        # {process: the incarnation to which it has added last}
+        self._added_to = {}
 
     def has_moved(self):
         """Return whether there was more than one incarnation."""
@@ -36,7 +38,10 @@ class Clocks:
             self._judge.fail('old-incarnation', f'{process} adds second '
                              f'{seconds} to {incarnation[:4]}, and has seen '
                              f'{seen}')
-        seen[incarnation] = before[1]
+        # Its first second there may have got no answer.
+        if self._added_to.get(process) == incarnation:
+            seen[incarnation] = before[1]
+        self._added_to[process] = incarnation
 
     def wrote(self, process, incarnation):
         """A row is written. A new incarnation begins before."""

@@ -166,8 +166,11 @@ class Rows:
 
     def saved(self, uuid, before, after):
         """A user has changed what it read at the revision ``before``."""
-        revisions = self._known[uuid].revisions
+        known = self._known.get(uuid)
         self._judge.looks['save'] += 1
+        if known is None:
+            return      # it was purged or lost before the answer came
+        revisions = known.revisions
         if not self._judge.losses and after in revisions and (
                 revisions[revisions.index(after) - 1] != before):
             self._judge.fail('overwritten', f'{uuid[:4]} was read at '

@@ -155,11 +155,15 @@ def test_a_user_changes_what_somebody_else_has_changed(
     # A dump lacks seconds, and a new incarnation begins, or does not.
     ([('s1', 'i1', 5), ('s1', 'i1', 6), ('s2', 'i2', 3), ('s2', 'i2', 4)],
      []),
+    ([('s1', 'i1', 5), ('s1', 'i1', 6), ('s1', 'i1', 7), ('s2', 'i1', 3),
+      ('s2', 'i1', 4)], ['old-incarnation']),
+    # Perhaps it has no answer, and does not know that one.
     ([('s1', 'i1', 5), ('s1', 'i1', 6), ('s2', 'i1', 3), ('s2', 'i1', 4)],
-     ['old-incarnation']),
+     []),
     # A former primary comes back after a later incarnation.
-    ([('s1', 'i1', 5), ('s1', 'i1', 6), ('s2', 'i2', 7), ('s2', 'i2', 8),
-      ('s1', 'i1', 7)], ['old-incarnation'])])
+    ([('s1', 'i1', 5), ('s1', 'i1', 6), ('s1', 'i1', 7), ('s2', 'i2', 7),
+      ('s2', 'i2', 8), ('s2', 'i2', 9), ('s1', 'i1', 8)],
+     ['old-incarnation'])])
 def test_a_conductor_adds_seconds(shown, kinds):
     found = []
     judge = types.SimpleNamespace(
