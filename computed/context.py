@@ -232,6 +232,8 @@ class RequestContext(context.RequestContext):
     :ivar resync: this request reads everything again, at start or after a
         ``Resync``. Such reads have a limit of their own.
     :ivar tokens: what this request wrote, see :class:`Tokens`
+    :ivar database_id: the uuid of the database that its caller belongs to; a
+        conductor of another one refuses the request. None: any
     :ivar asked_by: the user, the task, or else who asks, for the action log;
         None: the service itself
     :ivar reads: what it read; stays in this process
@@ -250,12 +252,14 @@ class RequestContext(context.RequestContext):
     db_scope: typing.Any
 
     FROM_DICT_EXTRA_KEYS = ['lag_tolerant', 'max_staleness', 'availability',
-                            'after', 'resync', 'tokens', 'asked_by']
+                            'after', 'resync', 'tokens', 'database_id',
+                            'asked_by']
 
     def __init__(self, lag_tolerant: typing.Any = False,
                  max_staleness: typing.Any = None,
                  availability: typing.Any = False, after: typing.Any = None,
                  resync: typing.Any = False, tokens: typing.Any = None,
+                 database_id: typing.Any = None,
                  asked_by: typing.Any = None, **kwargs: typing.Any) -> None:
         super().__init__(**kwargs)
         self.reads = Reads()
@@ -275,6 +279,8 @@ class RequestContext(context.RequestContext):
         # strict.
         self.lag_tolerant = lag_tolerant is True and understood
         self.availability = availability is True and understood
+        self.database_id: str | None = (
+            database_id if isinstance(database_id, str) else None)
         self.asked_by: str | None = (
             asked_by if isinstance(asked_by, str) else None)
         self.after: str | None = (
@@ -291,6 +297,7 @@ class RequestContext(context.RequestContext):
                 'after': self.after,
                 'resync': self.resync,
                 'tokens': self.tokens.to_dict(),
+                'database_id': self.database_id,
                 'asked_by': self.asked_by}
 
     def tolerating_lag(self, tolerant: bool,

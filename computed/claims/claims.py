@@ -36,17 +36,17 @@ Row: typing.TypeAlias = typing.Any
 UNCERTAIN = (exception.OutcomeUnknown, exception.ConductorUnavailable,
              exception.PrimaryUnavailable)
 # After these errors another request would fail too: stop asking for now.
-UNANSWERED = (*UNCERTAIN, exception.PrimaryReadOnly)
+UNANSWERED = (*UNCERTAIN, exception.PrimaryReadOnly,
+              exception.WrongDatabase)
 # After these errors nothing was done now, and the next pass tries again.
 # DatabaseFailed may concern one row only, so others are still asked for. A
 # host that an operator has deleted registers again.
 NOT_NOW = (*UNANSWERED, exception.DatabaseFailed, exception.WriteConflict,
            exception.Replaced, exception.HostNotFound)
-# These errors say that no claim was granted. (PrimaryReadOnly is not one: an
-# earlier try of the same request may have been granted.)
+# These errors say that no claim was granted. (PrimaryReadOnly and
+# WrongDatabase do not: an earlier try may have been granted.)
 DEFINITE = (exception.ClaimLost, exception.InstanceRegressed,
-            exception.Frozen, exception.WrongDatabase,
-            exception.HostNotFound)
+            exception.Frozen, exception.HostNotFound)
 # How many times a claim is requested before the service gives up.
 TRIES = 3
 

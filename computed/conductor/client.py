@@ -31,7 +31,14 @@ class ConductorAPI:
     :raises computed.exception.ConductorUnavailable: no conductor listens
     :raises computed.exception.BrokerUnavailable: the broker does not answer
     :raises computed.exception.OutcomeUnknown: no reply came in time
+    :raises computed.exception.WrongDatabase: the conductor has another
+        database than ``database_id``; it has read and written nothing
+
+    :ivar database_id: the uuid of the database that the caller belongs to;
+        None: not known, or any
     """
+
+    database_id: str | None = None
 
     def __init__(self, transport: transport_module.Transport,
                  timeout: float | None = None) -> None:
@@ -50,8 +57,9 @@ class ConductorAPI:
         self._timeout = timeout or transport.conf.rpc_response_timeout
 
     @contextlib.contextmanager
-    def _translated(self, method: str) -> abc.Iterator[None]:
-        """Turn what a call raises into our own errors."""
+    def _calling(self, context: Context, method: str) -> abc.Iterator[None]:
+        """Say for which database a call is; turn what it raises into ours."""
+        context.database_id = self.database_id
         missing = exception.ConductorUnavailable(url=self._url)
         with errors.translated(missing, method, self._timeout):
             yield
@@ -63,7 +71,7 @@ class ConductorAPI:
         """Run a class method; return its result."""
         method, began = 'object_class_action_versions', clock.monotonic()
         try:
-            with self._translated(method), self._servers.reached():
+            with self._calling(context, method), self._servers.reached():
                 answer = self._client.call(
                     context, method, objname=objname, objmethod=objmethod,
                     object_versions=object_versions, args=args,
@@ -81,7 +89,7 @@ class ConductorAPI:
             ) -> tuple[dict[str, typing.Any], typing.Any]:
         """Run a method of ``objinst``; return changed fields and result."""
         method, began = 'object_action', clock.monotonic()
-        with self._translated(method), self._servers.reached():
+        with self._calling(context, method), self._servers.reached():
             answer = self._client.call(
                 context, method, objinst=objinst, objmethod=objmethod,
                 args=args, kwargs=kwargs)
@@ -97,7 +105,7 @@ class ConductorAPI:
         :param object_versions: ``{name: version}`` that this end knows
         """
         method = 'object_backport_versions'
-        with self._translated(method):
+        with self._calling(context, method):
             return self._translator.call(
                 context, method, objinst=objinst,
                 object_versions=object_versions)
@@ -110,7 +118,7 @@ class ConductorAPI:
         :returns: whether it knows them; if not, tell it their uuids
         """
         method = 'sync_instance_info'
-        with self._translated(method), self._servers.reached():
+        with self._calling(context, method), self._servers.reached():
             return self._listener.call(
                 context, method, host=host, version=version, count=count,
                 digest=digest, uuids=uuids)
@@ -119,7 +127,7 @@ class ConductorAPI:
         """Return the state of each database node, as one conductor sees it.
         """
         method = 'list_replicas'
-        with self._translated(method), self._servers.reached():
+        with self._calling(context, method), self._servers.reached():
             return self._client.call(context, method)
 
 

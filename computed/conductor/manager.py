@@ -13,6 +13,7 @@ import oslo_messaging as messaging
 from computed import context as computed_context
 from computed import exception
 from computed.conductor import host_instances
+from computed.db import cell as db
 from computed.objects import arguments
 from computed.objects import base
 from computed.objects import versions
@@ -63,6 +64,17 @@ def reply(context: Context, **values: typing.Any) -> Values:
             'tokens': context.tokens.news()}
 
 
+def ensure_ours(context: Context) -> None:
+    """Refuse the request of a peer that belongs to another database.
+
+    The address of the database may lead to another one, for example a copy.
+
+    :raises computed.exception.WrongDatabase: it does
+    """
+    if context.database_id is not None:
+        db.database.ensure_is(context, context.database_id)
+
+
 @contextlib.contextmanager
 def attach_origin(context: Context) -> abc.Iterator[None]:
     """Add its origin to an error that rests on a read beyond its bound."""
@@ -106,6 +118,7 @@ class ConductorManager:
             object_versions: base.Versions, args: tuple,
             kwargs: Values) -> Values:
         """Run a class method; its result has the versions of the peer."""
+        ensure_ours(context)
         if objname not in object_versions:
             raise exception.NotRemotable(method=f'{objname}.{objmethod}')
         cls = base.ComputedObject.obj_class_from_name(
@@ -132,6 +145,7 @@ class ConductorManager:
     def object_action(self, context: Context, objinst: base.ComputedObject,
                       objmethod: str, args: tuple, kwargs: Values) -> Values:
         """Run a method of an object; return the fields that it changed."""
+        ensure_ours(context)
         method = checked(f'{objinst.obj_name()}.{objmethod}',
                          remote_method(objinst, objmethod), 1, args, kwargs)
         before = objinst.obj_clone()
@@ -151,6 +165,7 @@ class ConductorManager:
             digest: arguments.Sha256,
             uuids: list[arguments.Uuid] | None = None) -> bool:
         """See :meth:`.host_instances.HostInstances.hear`."""
+        ensure_ours(context)
         return self.host_instances.hear(host, version, count, digest, uuids)
 
     @endpoint.exposed

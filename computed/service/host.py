@@ -140,6 +140,7 @@ class HostService:
         # mistake, and nothing must be written under it then.
         former = known if known and known.host != self.conf.host else None
         database_id = former.database_id if former else self._register()
+        self._conductor.database_id = database_id
         self.claims = self._claims_of(
             database_id, state_path, reserve, witnessed)
         if former is None:
@@ -187,7 +188,8 @@ class HostService:
             self._parts.ends_with(self.child.stop)
         transport = self._transport = self._around.make_transport(self.conf)
         self._parts.ends_with(transport.close)
-        base.use_conductor(conductor_client.ConductorAPI(transport))
+        self._conductor = conductor_client.ConductorAPI(transport)
+        base.use_conductor(self._conductor)
 
     def _claims_of(self, database_id: str, state_path: str,
                    reserve: files.Reserve,

@@ -126,6 +126,43 @@ def test_settling_writes_the_outcome_and_frees_the_instance(
 
 
 @pytest.mark.both_transports
+def test_a_conductor_of_another_database_does_nothing_for_a_host(
+        granted, host_side, pair, tmp_path, monkeypatch):
+    got, before = claim(granted), row(pair)
+    monkeypatch.setattr(host_side.conductor, 'database_id', 'another')
+    with pytest.raises(exception.WrongDatabase):
+        instance_obj.Instance.get_by_uuid(context.new(), UUID)
+    with pytest.raises(exception.WrongDatabase):
+        host_side.conductor.sync_instance_info(
+            context.new(), fixtures.HOST, 1, 0, 'a' * 64)
+    # The end of the claim waits for the right one.
+    assert granted.settle(context.new(), got, vm_state='stopped') is None
+    assert row(pair) == before
+    monkeypatch.undo()
+    recovery.replay(granted, context.new())
+    assert row(pair) == ('stopped', None, None)
+
+
+def test_a_try_at_another_database_gives_up_no_claim(
+        granted, host_side, pair, monkeypatch):
+    """The first try was granted, and its answer was lost."""
+    conductor = host_side.conductor
+    real = conductor.object_class_action_versions
+
+    def call(*args):
+        real(*args)
+        monkeypatch.setattr(conductor, 'database_id', 'another')
+        raise exception.OutcomeUnknown(method='x', timeout=1)
+    monkeypatch.setattr(conductor, 'object_class_action_versions', call)
+    with pytest.raises(exception.WrongDatabase):
+        claim(granted, task_state='powering-off')
+    assert row(pair)[1] == 'powering-off'
+    monkeypatch.undo()
+    recovery.replay(granted, context.new())
+    assert row(pair) == ('active', None, None)
+
+
+@pytest.mark.both_transports
 def test_a_claim_whose_reply_was_lost_is_granted_once(
         granted, lossy, pair):
     lossy(1)
