@@ -310,12 +310,12 @@ ALL = {
     # deletes
     'what was restored is deleted for good': Mutation(
         'tasks/reclaim.py', "        return {'vm_state': "
-        "states.SOFT_DELETED, 'task_state': None,\n", '        return {\n',
-        'restores',
+        "states.SOFT_DELETED, 'task_state': None,\n",
+        '        return {}\n        return {', 'late-restores',
         also='a claimed row is not judged again'),
     'a claimed row is not judged again': Mutation(
         'repair/item.py', 'policy.judge(manager, claim.instance, guest)',
-        'policy.judge(manager, row, guest)', 'restores',
+        'policy.judge(manager, row, guest)', 'late-restores',
         also='what was restored is deleted for good'),
     'what can be restored is deleted at once': Mutation(
         'tasks/reclaim.py', "'delete' if self.is_due(manager, row) else None",
@@ -348,7 +348,7 @@ ALL = {
     'every instance counts as deleted': Mutation(
         'tasks/running_deleted.py',
         'return bool(row.deleted and row.deleted_at is not None and\n'
-        '                now - row.deleted_at.timestamp() >= timeout)',
+        '                overdue.age(row.deleted_at, now) >= timeout)',
         'return True', 'returns',
         also='guests of live instances go with them'),
     'rows with files are purged': Mutation(
@@ -359,8 +359,8 @@ ALL = {
         'operations/operation.py', 'if reason and operation.undo:',
         'if False:', 'hangs'),
     'any build takes too long': Mutation(
-        'repair/overdue.py', 'now - since.timestamp() > timeout)',
-        'now > timeout)', 'hangs',
+        'repair/overdue.py', 'age(since, now) > timeout', 'now > timeout',
+        'hangs',
         also='a clock that is set makes a state look older'),
     # the driver
     'a guest that cannot be looked at is absent': Mutation(

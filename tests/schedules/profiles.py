@@ -162,6 +162,10 @@ PROFILES = {
     'restores': Profile(
         ('lag', 'stall_replica', 'lose_reply'), chance=0.7, deletes=0.4,
         **{**_WITH_REPLICAS, 'length': 60.0}),
+    # The same, shortly before it is too late for them.
+    'late-restores': Profile(
+        ('lag', 'stall_replica'), deletes=0.8, strength=2.0, **{
+            **_WITH_REPLICAS, 'thinks': 8.0, 'length': 400.0}),
     # Files of deleted instances stay at first.
     'files': Profile(
         ('files', 'crash_host', 'lose_reply', 'slow'), chance=0.8,
