@@ -181,7 +181,7 @@ def release_guests(asker: claims.Claims, context: claims.Context) -> None:
 def release_former(asker: claims.Claims, context: claims.Context,
                    instances: abc.Iterable[claims.Row],
                    look: abc.Callable[[], abc.Mapping[str, Guest]],
-                   done: Done) -> None:
+                   done: Done) -> list[claims.Row]:
     """End the claims of services that had this host before.
 
     Such a service can settle nothing any more. A claim is ended if all its
@@ -193,7 +193,10 @@ def release_former(asker: claims.Claims, context: claims.Context,
         are such claims
     :param done: returns what to write of an instance if its guest shows that
         what was begun is done; else None
+    :returns: the instances of this host of which nothing was written, as they
+        were read: nobody knows how far that was which was begun
     """
+    released: list[claims.Row] = []
     former: dict[str, list[claims.Row]] = {}
     for instance in instances:
         owner = instance.claim_owner
@@ -210,27 +213,30 @@ def release_former(asker: claims.Claims, context: claims.Context,
                 'and cannot be looked at here. It is left alone.',
                 rows[0].label)
             continue
-        _end_former(asker, context, rows[0], {
-            row.uuid: values for row in rows
-            if (values := done(row, seen[row.uuid]))})
+        written = {row.uuid: values for row in rows
+                   if (values := done(row, seen[row.uuid]))}
+        if _end_former(asker, context, rows[0], written):
+            released += [row for row in rows if row.uuid not in written]
     for claim_id, uuid in guests.items():
         if uuid in seen:
             grant_obj.Grant.settle_guest_claim(
                 context.tolerating_lag(False), claim_id, uuid,
                 asker.claim_owner)
+    return released
 
 
 def _end_former(asker: claims.Claims, context: claims.Context,
-                instance: claims.Row, done: Values) -> None:
+                instance: claims.Row, done: Values) -> bool:
     try:
         let_go(asker, context, instance, done)
     except exception.ClaimLost:
-        return      # the service that holds it has another host
+        return False    # the service that holds it has another host
     LOG.warning('Instance %(instance)s was claimed by a former service of '
                 'this host; %(end)s.', {
                     'instance': instance.label,
                     'end': 'what was begun is done' if done else
                     'the claim is released'})
+    return True
 
 
 def is_ours(asker: claims.Claims, owner: str) -> bool:

@@ -31,6 +31,12 @@ BUILT: operation.Values = {
     'vm_state': states.ACTIVE, 'launched_at': states.NOW}
 
 
+def _has_ended(row: typing.Any) -> bool:
+    """Return whether the record of an instance says that no guest runs."""
+    return row.vm_state in ENDED or (
+        row.vm_state == states.ERROR and row.launched_at is None)
+
+
 def _ending_interrupted(manager: operation.Manager,
                         claim: operation.Claim) -> operation.Values:
     """Take over the guest if it runs; else remove what there is of it.
@@ -146,7 +152,7 @@ def recover(manager: operation.Manager, context: operation.Context,
         except exception.ClaimLost:
             continue    # the replay has settled it
     release_former(manager, context, instances)
-    _hold_unknown(manager, instances)
+    _hold_unknown(manager, [row for row in instances if not row.claim_id])
     for instance in instances:
         if instance.vm_state == states.BUILDING:
             _end_build(manager, context, instance)
@@ -159,11 +165,10 @@ def _hold_unknown(manager: operation.Manager,
     Only what this service remembers nothing of, because its state path is
     lost. The database may have gone back in time, too, and nobody knows it.
 
-    :param instances: those of this host, just read from the primary
+    :param instances: those of this host that no claim holds
     """
     settled = manager.claims.settled
-    suspects = [row for row in instances
-                if row.vm_state in ENDED and not row.claim_id and
+    suspects = [row for row in instances if _has_ended(row) and
                 settled.get(row.uuid) is None]
     if not suspects:
         return
@@ -189,8 +194,9 @@ def release_former(manager: operation.Manager, context: operation.Context,
     :param instances: those of this host, just read from the primary
     """
     try:
-        recovery.release_former(manager.claims, context, instances,
-                                functools.partial(_guests, manager), _done)
+        released = recovery.release_former(
+            manager.claims, context, instances,
+            functools.partial(_guests, manager), _done)
     except exception.DriverNotReady as error:
         if not manager.former_left:
             LOG.warning('The claims of a former service of this host are '
@@ -198,6 +204,7 @@ def release_former(manager: operation.Manager, context: operation.Context,
         manager.former_left = True
     else:
         manager.former_left = False
+        _hold_unknown(manager, released)
 
 
 def release_left(manager: operation.Manager, context: operation.Context,

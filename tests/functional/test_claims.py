@@ -455,14 +455,25 @@ def test_what_a_former_service_has_done_is_recorded_and_not_undone(
     assert virt.get_instance(UUID).power_state == power_state
 
 
-@pytest.mark.parametrize('vm_state, power_state, held', [
-    ('stopped', states.RUNNING, True), ('stopped', states.SHUTDOWN, False),
-    ('soft-delete', states.RUNNING, True),
-    ('active', states.RUNNING, False)])
+@pytest.mark.parametrize('vm_state, power_state, former, held', [
+    ('stopped', states.RUNNING, None, True),
+    ('stopped', states.RUNNING, states.ATTACHING, True),
+    ('stopped', states.SHUTDOWN, None, False),
+    ('stopped', states.SHUTDOWN, states.ATTACHING, False),
+    ('soft-delete', states.RUNNING, None, True),
+    ('active', states.RUNNING, None, False),
+    ('active', states.RUNNING, states.ATTACHING, False),
+    ('error', states.RUNNING, states.SPAWNING, True)])
 def test_what_runs_and_nobody_remembers_is_not_ended(
-        manager, virt, pair, vm_state, power_state, held):
-    """The state path is lost, and perhaps the database went back, too."""
-    pair.sql(pair.primary, 'UPDATE instances SET vm_state = ?', vm_state)
+        manager, virt, pair, request, vm_state, power_state, former, held):
+    """The state path is lost, and perhaps the database went back, too.
+
+    A claim of the former service says nothing of it.
+    """
+    if former:
+        request.getfixturevalue('former_claim')
+    pair.sql(pair.primary, 'UPDATE instances SET vm_state = ?, '
+             'task_state = ?, launched_at = NULL', vm_state, former)
     virt.set_power_state(UUID, power_state)
     recovered(manager)
     manager._sync_power_states(context.new())
@@ -527,7 +538,7 @@ def test_an_instance_that_was_never_built_is_not_passed_over(
     virt.vanish(UUID)
     # It is for the request for the claim that there is no answer.
     for name in ('release_guests', 'release_former'):
-        monkeypatch.setattr(recovery, name, lambda *_: None)
+        monkeypatch.setattr(recovery, name, lambda *_: [])
     [instance] = instance_obj.InstanceList.get_by_host(
         context.new(), fixtures.HOST)
     found = lossy(claims.TRIES, before=True)

@@ -143,9 +143,10 @@ class Judge:
                     act.serves_request and request.op == act.op or
                     act.op == 'recover' and (
                         wishes.fits(wishes.MAKES[request.op], state) or
-                        # A guest that has ended cannot be paused, and one
-                        # that was half built is removed.
-                        failed and act.what == request.op or
+                        # What has ended cannot be paused, what is gone
+                        # cannot be stopped, and what was half built is
+                        # removed.
+                        failed and act.for_op == request.op or
                         (request.op, act.what) == ('build', 'destroy'))):
                 request.done, request.surely = True, changes
                 if not failed and wishes.fits(wishes.MAKES[request.op], state):

@@ -101,16 +101,16 @@ ALL = {
         'former-killed-build'),
     'claims of a former service stay': Mutation(
         'operations/recover.py',
-        '        recovery.release_former(manager.claims, context, instances,\n'
-        '                                functools.partial(_guests, manager), '
-        '_done)',
-        '        pass', 'former-former-service'),
+        'recovery.release_former(\n'
+        '            manager.claims, context, instances,\n'
+        '            functools.partial(_guests, manager), _done)',
+        '[]', 'former-former-service'),
     'what a former service has done is undone': Mutation(
         'operations/recover.py', 'if guest.power_state in power_states else',
         'if False else', 'former-undone'),
     'what runs and nobody remembers is ended': Mutation(
-        'operations/recover.py', '    _hold_unknown(manager, instances)\n',
-        '', 'former-forgotten'),
+        'operations/recover.py', 'settled.hold_unknown(row)', 'pass',
+        'former-forgotten'),
     # volumes
     'a row of usage replaces any older one': Mutation(
         'db/engine/upsert.py',

@@ -105,6 +105,12 @@ def test_recovery_tries_to_pause_a_guest_that_has_ended(
         scene.guest, _row(vm_state=states.STOPPED))] == kinds
 
 
+def test_recovery_tries_to_stop_a_guest_that_is_gone(scene):
+    request = scene.request('stop')
+    scene.act('power_off', 'recover', None, None, failed=True)
+    assert request.done
+
+
 @pytest.mark.parametrize('before, kinds', [
     (states.RUNNING, []), (states.SHUTDOWN, ['refused-but-done'])])
 def test_recovery_that_changes_nothing_was_for_any_request(

@@ -129,6 +129,12 @@ class Act:
             'soft delete', 'soft_delete')
 
     @property
+    def for_op(self):
+        """Return the request for which a recovery makes this call."""
+        return {'power_off': 'stop', 'power_on': 'start'}.get(
+            self.what, self.what)
+
+    @property
     def serves_request(self):
         """Return whether it is what a user asked for.
 
