@@ -1,23 +1,12 @@
 """What befalls database servers, and what their operators do."""
 
-import dataclasses
-
-import sqlalchemy
-from oslo_db import exception as db_exc
-
 from computed import chance
-from computed.cmd.manage import database
-from computed.db.cell import purge
-from computed.db.engine import address
-from computed.db.engine import setup
 from tests.schedules import hub
 from tests.schedules import rows
 
 STRIDE = 1 << 20        # computed.db.routing.incarnation.STRIDE
 # Seconds by which a wall clock jumps.
 JUMPS = (3600, -3600, 86400)
-# Seconds for which what is purged was gone.
-GONE = 5
 
 
 class Databases:
@@ -166,34 +155,6 @@ class Databases:
                     conductor.crash()
                     conductor.start_in(1.0)
         hub.running.after(self._within(25), back)
-
-    def purge(self):
-        """An operator deletes the rows of what was deleted seconds ago."""
-        hub.running.tell('an operator purges')
-        hub.running.spawn(self._cell.process('operator'), self._purge,
-                          name='purge')
-
-    def _purge(self):
-        engine = setup.single(address.prepare(self._cluster.url))
-        setup.tune(engine)
-        sqlalchemy.event.listen(engine, 'do_connect',
-                                lambda *_: self._cell.connect(engine.url))
-        try:
-            now = purge.now(engine)
-            limits = database.limits_of(
-                now, GONE,
-                self._cell.conf_of_user().tasks.instance_usage_audit_period,
-                False)
-            if self._cell.consumers is None:    # nobody is to be told of it
-                limits = dataclasses.replace(
-                    limits, reported=now, made_up=now)
-            hub.running.tell(f'{purge.purge(engine, limits)} rows and '
-                             f'{purge.purge_audits(engine, limits)} audits '
-                             'are purged')
-        except (sqlalchemy.exc.SQLAlchemyError, db_exc.DBError) as error:
-            hub.running.tell(f'the purge ends: {error}')
-        finally:
-            engine.dispose()
 
     def wall_db(self):
         jump = self._some(JUMPS)

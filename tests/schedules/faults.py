@@ -13,11 +13,12 @@ from computed.virt import values
 from tests.schedules import database_faults
 from tests.schedules import hub
 from tests.schedules import machines as machines_module
+from tests.schedules import operators
 from tests.schedules import weather
 from tests.schedules import wishes
 
 
-class Sudden(database_faults.Databases):
+class Sudden(operators.Operator):
     """The faults that happen at a moment, and heal by themselves."""
 
     def __init__(self, cell, rate):

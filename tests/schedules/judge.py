@@ -53,6 +53,8 @@ class Judge:
         """The database has lost commits."""
         self.losses.append((self._clock(), text))
         self._tell(text)
+        for guest in self.guests.values():
+            guest.decided = False
 
     # -- users
 
@@ -81,6 +83,27 @@ class Judge:
                 self.fail('refused-but-done', f'{request.op} of {guest}')
         elif not request.done:
             guest.wishes = guest.wishes | {wishes.MAKES[request.op]}
+
+    # -- operators
+
+    def decides(self, guest, keep_guest, vm_state):
+        """An operator asks that a guest be kept, or its record.
+
+        :param vm_state: of the record; None: there is none
+        :returns: what the guest may be then, beside what its user asks for
+        """
+        info = guest.machine.guests.infos.get(guest.uuid)
+        right = ({wishes.state_of(info)} if keep_guest else
+                 wishes.of_record(vm_state))
+        guest.wishes = guest.wishes | right
+        return right
+
+    def decided(self, guest, right):
+        """The operator was told that it is done."""
+        self.looks['decided'] += 1
+        guest.decided = True
+        guest.wishes = right | {wishes.MAKES[one.op] for one in guest.requests
+                                if one.open}
 
     # -- guests
 
@@ -221,6 +244,7 @@ class Judge:
         """A machine has lost its state: what was begun may stay undone."""
         for guest in self.guests.values():
             if guest.machine is machine:
+                guest.decided = False
                 guest.wishes = guest.wishes | {wishes.state_of(
                     machine.guests.infos.get(guest.uuid))}
                 for request in guest.requests:

@@ -111,6 +111,13 @@ ALL = {
     'what runs and nobody remembers is ended': Mutation(
         'operations/recover.py', 'settled.hold_unknown(row)', 'pass',
         'former-forgotten'),
+    'what an operator has decided stays held': Mutation(
+        'operations/reconcile.py',
+        'settled.accept(row, row.origin and row.origin.incarnation)', 'pass',
+        'decisions'),
+    'a record that is made right says that nothing runs': Mutation(
+        'operations/reconcile.py', 'if info.power_state in states.ON:',
+        'if False:', 'decisions'),
     # volumes
     'a row of usage replaces any older one': Mutation(
         'db/engine/upsert.py',

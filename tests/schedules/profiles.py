@@ -175,6 +175,11 @@ PROFILES = {
         ('purge', 'files', 'guest_returns', 'crash_host', 'twice'),
         chance=0.8, deletes=0.4,
         script=tuple((at, 'purge') for at in range(8, 40, 3)), **_DENSE),
+    # An operator decides about what a loss has left.
+    'decisions': Profile(
+        ('reconcile', 'crash_host', 'lose_reply', 'slow'), chance=0.8,
+        script=((15, 'restore'), *((at, 'reconcile')
+                                   for at in range(18, 40, 2))), **_DENSE),
     # The clock of the database jumps while something must not last too long.
     'jumps': Profile(('wall_db', 'hang'), chance=0.7, deletes=0.4, **_DENSE),
     # Guests are there again after their delete.

@@ -110,6 +110,10 @@ class Rows:
                 2 ** known.row['clean_attempts'] - 1):
             self._judge.fail('too-soon', f'{act.uuid[:4]} is cleaned')
 
+    def decides(self, uuid):
+        """An operator decides what is right of an instance."""
+        self._acted.pop(uuid, None)
+
     def forgets(self, machine):
         """A machine has lost its state."""
         self._acted = {uuid: found for uuid, found in self._acted.items()

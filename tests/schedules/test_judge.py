@@ -138,6 +138,25 @@ def test_a_machine_that_has_lost_its_state_leaves_things_undone(scene):
     assert list(verdict._requests(scene.guest, _row())) == []
 
 
+@pytest.mark.parametrize('keep_guest, vm_state, wanted', [
+    (True, states.STOPPED, {wishes.ON}),
+    (False, states.STOPPED, {wishes.OFF}),
+    (False, states.SOFT_DELETED, {wishes.DELETED}),
+    # The guest is left alone.
+    (False, None, {wishes.ON, wishes.OFF, wishes.GONE})])
+def test_an_operator_decides_what_is_right(
+        scene, keep_guest, vm_state, wanted):
+    scene.machine.guests = types.SimpleNamespace(infos={
+        UUID: types.SimpleNamespace(power_state=states.RUNNING)})
+    right = scene.judge.decides(scene.guest, keep_guest, vm_state)
+    # Until it is told, it may be refused.
+    assert scene.guest.wishes == {wishes.ON} | wanted
+    scene.judge.decided(scene.guest, right)
+    assert scene.guest.wishes == wanted and scene.guest.decided
+    scene.judge.lost('a restore')
+    assert not scene.guest.decided
+
+
 def test_what_nobody_asked_for(scene):
     scene.act('power_off', 'stop', states.RUNNING, states.SHUTDOWN)
     assert scene.kinds() == ['unasked']
@@ -444,6 +463,16 @@ def test_a_daemon_that_is_not_well(scene, tmp_path, wrong, kind):
     cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
     wrong(scene.machine)
     assert _kinds(cell) == [kind]
+
+
+def test_an_instance_that_is_held_though_an_operator_has_decided(
+        scene, tmp_path):
+    scene.judge.forgetful.append(scene.machine)
+    cell = _cell(scene, tmp_path, [_row()], {UUID: states.RUNNING})
+    scene.machine.service.claims.settled.held = lambda: {UUID: None}
+    assert _kinds(cell) == []
+    scene.judge.decided(scene.guest, {wishes.ON})
+    assert _kinds(cell) == ['still-held']
 
 
 def test_an_entry_that_is_left_in_the_journal(scene, tmp_path):

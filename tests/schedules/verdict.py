@@ -188,6 +188,8 @@ def _guest(guest, row, lossy, may_hold):
     if guest.born == wishes.REFUSED and not lossy:
         yield 'refused-but-done', f'create of {guest}'
     held = guest.uuid in guest.machine.service.claims.settled.held()
+    if held and guest.decided:
+        yield 'still-held', f'an operator has decided about {guest}'
     if lossy and (info is None or row['deleted']) or may_hold and held:
         return      # what is lost is lost; nobody may act on it
     on, state = power in states.ON, row['vm_state']

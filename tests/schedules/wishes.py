@@ -42,6 +42,16 @@ def state_of(info):
             ON if info.power_state in states.ON else OFF)
 
 
+def of_record(vm_state):
+    """Return what a guest may become if its record counts.
+
+    :param vm_state: None: there is no record, and the guest is left alone
+    """
+    return {'active': {ON}, 'paused': {ON}, 'stopped': {OFF},
+            'soft-delete': {DELETED}, 'deleted': {GONE}}.get(
+                vm_state, {ON, OFF, GONE})
+
+
 def fits(wish, state):
     """Return whether a guest in this state is what is wished."""
     return state == wish or wish == DELETED and state in (OFF, GONE)
@@ -89,6 +99,8 @@ class Guest:
     :ivar machine: where its guest is
     :ivar born: what its user was told when it was created
     :ivar deleted_at: when the last of its requests was done
+    :ivar decided: whether an operator has decided about it, and nothing was
+        lost since
     """
 
     uuid: str
@@ -99,6 +111,7 @@ class Guest:
         default_factory=collections.Counter)
     born: str = PENDING
     deleted_at: float = 0.0
+    decided: bool = False
 
     def __str__(self):
         return self.uuid[:4]
