@@ -1,7 +1,10 @@
 """``db purge``: which rows of deleted instances go, and which stay."""
 
+import contextlib
 import datetime
 import json
+import signal
+import sqlite3
 
 import pytest
 import sqlalchemy as sa
@@ -154,6 +157,35 @@ def test_many_go_in_small_transactions(gone, monkeypatch):
     finally:
         engine.dispose()
     assert len(deletes) == 3 and left(gone) == 0
+
+
+def test_a_purge_that_is_killed_leaves_whole_rows(gone, tmp_path):
+    """They are many, so that it is killed in the middle."""
+    many = 10_000
+    columns = ', '.join(name for _, name, *_ in gone.sql(
+        gone.primary, "SELECT * FROM pragma_table_info('instances')")
+        if name != 'uuid')
+    gone.sql(gone.primary, f"""
+        INSERT INTO instances (uuid, {columns}) WITH RECURSIVE numbers(n) AS (
+            SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {many - 1})
+        SELECT printf('10000000-0000-4000-8000-%012d', n), {columns}
+        FROM numbers, instances""")
+    gone.sql(gone.primary, "INSERT INTO bandwidth_usage SELECT uuid, '02:00', "
+             "?, 1, 1, 1, 1, 'e', 1 FROM instances", LONG_AGO)
+    config = tmp_path / 'purge.conf'
+    fixtures.write_config(config, {'connection': gone.url(gone.primary)})
+    program = fixtures.Program('computed-manage', tmp_path, 'db', 'purge',
+                               '--config-file', str(config),
+                               '--older-than', '30d')
+    with contextlib.closing(sqlite3.connect(
+            gone.primary, isolation_level=None)) as own:
+        program.wait_for(lambda: left(gone) < many, 'the first rows to go')
+        own.execute('BEGIN IMMEDIATE')      # it waits now
+        program.end(signal.SIGKILL)
+    rest = left(gone)
+    assert 0 < rest < many and left(gone, 'bandwidth_usage') == rest
+    assert run(gone, '--older-than', '30d')['purged'] == rest
+    assert left(gone) == left(gone, 'bandwidth_usage') == 0
 
 
 def limits(**changed):
