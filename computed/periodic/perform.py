@@ -21,7 +21,8 @@ LOG = logging.getLogger(__name__)
 AWAY = (exception.PutOff, exception.ConductorUnavailable,
         exception.OutcomeUnknown, exception.RequestExpired,
         exception.PrimaryUnavailable, exception.PrimaryReadOnly,
-        exception.WriteConflict, exception.Replaced)
+        exception.WrongDatabase, exception.WriteConflict,
+        exception.Replaced)
 
 NewContext = abc.Callable[[], context.RequestContext]
 

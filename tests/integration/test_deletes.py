@@ -41,7 +41,8 @@ def test_files_of_many_are_removed(side, database, engine):
         virt.vanish(uuid)
     database.sql(
         "UPDATE instances SET vm_state = 'deleted', deleted = true, "
-        "clean_attempts = 1, deleted_at = '2026-01-01'")
+        "clean_attempts = 1, deleted_at = '2026-01-01', "
+        'state_counted_at = -1000')
     database.caught_up()
     counted = replication.Counted(side, database)
     counted.start()

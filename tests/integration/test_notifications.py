@@ -35,18 +35,22 @@ def start(cell, *lines):
 
 
 def received(cell, count):
-    """Take ``count`` notifications from the queue, the first first."""
-    found = []
+    """Take ``count`` notifications from the queue, the first first.
+
+    One whose sender got no answer comes twice, with the same key.
+    """
+    found = {}
 
     def enough():
         with cell.rabbitmq.channel(cell.vhost) as channel:
             while (message := channel.basic_get(INFO, no_ack=True)):
-                found.append(json.loads(
-                    json.loads(message.body)['oslo.message']))
+                told = json.loads(json.loads(message.body)['oslo.message'])
+                found.setdefault(
+                    told['payload']['computed_object.data']['key'], told)
         return len(found) >= count
     waiting.wait_for(lambda: INFO in cell.rabbitmq.queues(cell.vhost))
     waiting.wait_for(enough, 20, f'{count} notifications')
-    return found
+    return list(found.values())
 
 
 def test_each_act_is_told_to_a_queue(cell):
@@ -61,8 +65,6 @@ def test_each_act_is_told_to_a_queue(cell):
     assert last['publisher_id'] == 'conductor:h1'
     assert last['priority'] == 'INFO'
     assert last['payload']['computed_object.data']['state_after'] == 'stopped'
-    keys = {one['payload']['computed_object.data']['key'] for one in found}
-    assert len(keys) == 5
     assert cell.rabbitmq.queues(cell.vhost)[INFO] == 'quorum'
     assert conductor.end() == 0
 
