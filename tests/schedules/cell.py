@@ -41,7 +41,7 @@ class Cell:
         chance.seed(f'{seed}/product')
         self.random = random.Random(f'{seed}/cell')
         self.processes, self.calm = [], False
-        self.judge = judge.Judge(lambda: here.now, here.tell, self._claim_of)
+        self.judge = judge.Judge(lambda: here.now, here.tell, self._shown)
         self.weather = weather.Weather(random.Random(f'{seed}/weather'),
                                        self.judge.looks)
         self.cluster = database.Cluster(
@@ -116,10 +116,11 @@ class Cell:
 
     # -- what the judge sees
 
-    def _claim_of(self, uuid):
+    def _shown(self, uuid):
         rows = self.cluster.primary.rows(
-            'SELECT claim_id FROM instances WHERE uuid = ?', uuid)
-        return rows[0]['claim_id'] if rows else None
+            'SELECT claim_id, vm_state FROM instances WHERE uuid = ?', uuid)
+        return (rows[0]['claim_id'], rows[0]['vm_state']) if rows else (
+            None, None)
 
     def _powers(self, host, uuid):
         found = [machine.guests.infos.get(uuid) for machine in self.machines

@@ -21,13 +21,13 @@ class Judge:
     :ivar moved: the hosts that another machine has taken over
     """
 
-    def __init__(self, clock, tell, claim_of):
+    def __init__(self, clock, tell, shown):
         """:param clock: returns virtual seconds
         :param tell: adds a line to the story
-        :param claim_of: returns the claim that the true primary has on an
-            instance
+        :param shown: returns the claim and the vm_state that the true primary
+            has of an instance
         """
-        self._clock, self._tell, self._claim_of = clock, tell, claim_of
+        self._clock, self._tell, self._shown = clock, tell, shown
         self.guests = {}
         self.found, self.losses = [], []
         self.looks = collections.Counter()
@@ -122,7 +122,7 @@ class Judge:
         self._under_way[key] = act
         self.looks[f'act:{act.operation}'] += 1
         self.acted_under.add(act.claim_id)
-        if not self.losses and self._claim_of(act.uuid) != act.claim_id:
+        if not self.losses and self._shown(act.uuid)[0] != act.claim_id:
             self.fail('act-without-claim', f'{act.what} of {act.uuid[:4]} '
                       f'under {act.operation}')
 
@@ -204,6 +204,9 @@ class Judge:
 
     def _undoes(self, act):
         """Return whether a build is undone that took too long."""
+        if (act.op, act.what) == ('recover', 'destroy'):
+            # It was told to end, and its daemon died.
+            return self._shown(act.uuid)[1] == states.ERROR
         return (act.op, act.what) == ('build', 'destroy') and (
             self._clock() - self._granted.get(act.claim_id, self._clock()) >
             wishes.BUILD_LIMIT - 1)

@@ -19,9 +19,10 @@ class Scene:
     """A judge, its clock, and one instance that its user wants on."""
 
     def __init__(self):
-        self.now, self.claim = 0.0, 'c1'
+        self.now, self.claim, self.vm_state = 0.0, 'c1', states.ACTIVE
         self.judge = judge_module.Judge(
-            lambda: self.now, lambda text: None, lambda uuid: self.claim)
+            lambda: self.now, lambda text: None,
+            lambda uuid: (self.claim, self.vm_state))
         self.machine = types.SimpleNamespace(name='m0', host='h0')
         self.guest = self.judge.creates(UUID, self.machine)
         self.judge.created(self.guest, wishes.ACCEPTED)
@@ -103,6 +104,14 @@ def test_recovery_tries_to_pause_a_guest_that_has_ended(
               failed=failed)
     assert [kind for kind, _ in verdict._requests(
         scene.guest, _row(vm_state=states.STOPPED))] == kinds
+
+
+@pytest.mark.parametrize('vm_state, kinds', [
+    (states.BUILDING, ['killed']), (states.ERROR, [])])
+def test_recovery_removes_what_was_told_to_end(scene, vm_state, kinds):
+    scene.vm_state = vm_state
+    scene.act('destroy', 'recover', states.RUNNING, None)
+    assert scene.kinds() == kinds
 
 
 def test_recovery_tries_to_stop_a_guest_that_is_gone(scene):
