@@ -61,7 +61,8 @@ class Audits:
         if judge.losses or any(judge.looks[f'fault:{name}']
                                for name in tokens.EXCUSES):
             return
-        instances = primary.rows('SELECT * FROM instances')
+        instances = [*primary.rows('SELECT * FROM instances'),
+                     *self._cell.rows.purged]
         newest = {}
         for row in primary.rows('SELECT * FROM usage_audits'):
             begin, end, host = (row['period_beginning'][:19],

@@ -358,6 +358,10 @@ ALL = {
         '                overdue.age(row.deleted_at, now) >= timeout)',
         'return True', 'returns',
         also='guests of live instances go with them'),
+    'what is to be reported is purged': Mutation(
+        'db/cell/purge.py', 'sa.or_(limits.reported < _END, running, sa.and_('
+        '\n            limits.made_up < _END, newest < _END))',
+        'sa.false()', 'told-purges'),
     'rows with files are purged': Mutation(
         'db/cell/purge.py', 'files = _ROW.cleaned == sa.false()',
         'files = sa.false()', 'purges'),

@@ -90,6 +90,9 @@ _ECHOES = {**_DENSE, 'thinks': 0.5, 'strength': 5.0,
            'slow_at': ('dispatch',)}
 _RECORDS = ('driver', 'guest_dies', 'guest_starts', 'slow')
 _AT_ODDS = {'strength': 3.0, 'slow_at': ('dispatch',)}
+_PURGES = ('purge', 'files', 'guest_returns', 'crash_host', 'twice')
+_AGAIN = {'chance': 0.8, 'deletes': 0.4, 'script': tuple(
+    (at, 'purge') for at in range(8, 40, 3))}
 _FULL = {'conductors': (2,), 'replicas': (2,)}
 
 PROFILES = {
@@ -170,11 +173,10 @@ PROFILES = {
     'files': Profile(
         ('files', 'crash_host', 'lose_reply', 'slow'), chance=0.8,
         deletes=0.4, strength=1.6, **{**_DENSE, 'least_calm': 60.0}),
-    # An operator purges rows while files and guests are left.
-    'purges': Profile(
-        ('purge', 'files', 'guest_returns', 'crash_host', 'twice'),
-        chance=0.8, deletes=0.4,
-        script=tuple((at, 'purge') for at in range(8, 40, 3)), **_DENSE),
+    # An operator purges rows while files and guests are left, or while they
+    # are to be reported.
+    'purges': Profile(_PURGES, **_AGAIN, **_DENSE),
+    'told-purges': Profile(_PURGES, consumers=True, **_AGAIN, **_DENSE),
     # An operator decides about what a loss has left.
     'decisions': Profile(
         ('reconcile', 'crash_host', 'lose_reply', 'slow'), chance=0.8,

@@ -7,7 +7,8 @@ from tests.schedules import wishes
 
 QUERY = ('SELECT uuid, instances.host, instances.revision, vm_state, '
          'task_state, power_state, claim_id, claim_owner, service_id, '
-         'settled_claim_id, deleted, cleaned, guest_left, clean_attempts '
+         'settled_claim_id, deleted, cleaned, guest_left, clean_attempts, '
+         'first_launched_at, terminated_at, deleted_at '
          'FROM instances LEFT JOIN services ON services.host = instances.host')
 # A power state is recorded by these facts; a new name changes none of them.
 FACTS = ('vm_state', 'task_state', 'power_state', 'claim_id')
@@ -32,14 +33,17 @@ class Known:
 
 
 class Rows:
-    """Compares each commit with the one before, and with the guests."""
+    """Compares each commit with the one before, and with the guests.
+
+    :ivar purged: the rows that are gone, as they were
+    """
 
     def __init__(self, clock, judge, powers):
         """:param powers: returns the power states that the guest of a uuid
             has on the machines of a host
         """
         self._clock, self._judge, self._powers = clock, judge, powers
-        self._known = {}
+        self._known, self.purged = {}, []
         # {(uuid, power state): when a guest had it last}
         self._had = {}
         # {claim id: the vm_state with which it was settled, or has to be}
@@ -79,6 +83,7 @@ class Rows:
 
     def _ensure_unneeded(self, row):
         """A row that goes is of an instance that nobody needs any more."""
+        self.purged.append(row)
         self._judge.looks['row purged'] += 1
         if not self._judge.losses and (
                 row['claim_id'] or row['guest_left'] or
