@@ -16,6 +16,7 @@ from computed.db.cell import instance
 from computed.db.cell import resources
 from computed.db.cell import succession
 from computed.db.cell.database import cell
+from computed.db.routing import primary
 from computed.db.routing import router as router_module
 from tests import servers
 from tests.support import fixtures
@@ -209,10 +210,12 @@ def identity(router):
 
 @on_each_engine
 def test_of_two_services_that_register_a_new_host_at_once_one_has_it(
-        database):
+        database, monkeypatch):
     """Neither finds a row; the other one is told who was first."""
     schemas.fill(database.url)
-    # The time for an answer, of which two intervals are the limit, is long.
+    # Each waits for the other in its transaction. So the time for an answer,
+    # of which two intervals are the limit, is long.
+    monkeypatch.setattr(primary, 'IDLE_IN_HEARTBEAT', 60)
     router = route(database.url, routed.make_settings(
         replica_heartbeat_interval=30))
     both = threading.Barrier(2)
