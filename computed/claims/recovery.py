@@ -193,8 +193,8 @@ def release_former(asker: claims.Claims, context: claims.Context,
         are such claims
     :param done: returns what to write of an instance if its guest shows that
         what was begun is done; else None
-    :returns: the instances of this host of which nothing was written, as they
-        were read: nobody knows how far that was which was begun
+    :returns: the instances of this host that were released as if nothing had
+        been done, as they were read. Nobody knows how far the act had come.
     """
     released: list[claims.Row] = []
     former: dict[str, list[claims.Row]] = {}

@@ -72,6 +72,10 @@ def _keep_guest(manager: operation.Manager, context: operation.Context,
         raise lost
     with manager.claims.held(context, claim):
         volumes.record_given(manager, claim, given)
+        if claim.instance.launched_at is None and (
+                values['power_state'] in states.ON):
+            # Without the time of a start its usage is never reported.
+            values['launched_at'] = states.NOW
         manager.claims.settle(context, claim, fault=None, task_state=None,
                               **values)
 

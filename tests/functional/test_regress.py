@@ -301,6 +301,7 @@ def test_a_record_that_is_lost_can_be_made_again(
         UUID, 'web', 'h1', 'sleep 1000', 1, 0, 0, 'host')
     assert row(pair, 'vm_state, power_state, claim_id, task_state, fault'
                ) == ('active', states.RUNNING, None, None, None)
+    assert None not in row(pair, 'launched_at, first_launched_at')
     assert not is_held(manager)
     assert not {'power_on', 'power_off', 'reboot', 'destroy'} & {*virt.calls}
     assert manager._sync_power_states(context.new()).candidates == 0
