@@ -157,7 +157,8 @@ class ConductorService:
             creator=self._around.connect)
         cell.database.cell.configure(
             router, lambda: self.conf.conductor.max_page,
-            functools.partial(self._down_after, standalone))
+            functools.partial(self._down_after, standalone),
+            lambda: self.conf.service_down_time)
         # An attempt that failed may have known another one.
         router.incarnation.database_id = ''
         router.incarnation.database_id = cell.database.get_id(context.new())

@@ -134,6 +134,18 @@ def test_an_instance_killed_behind_its_back_is_recorded_as_stopped(
     assert re.search(r'Instance web \([0-9a-f-]{36}\): stop done\.', said)
 
 
+def test_nothing_is_done_without_a_host_that_is_up(standalone):
+    """Although its next run need not wait until it was silent."""
+    standalone.manage('instance', 'create', 'web', '--command', 'sleep 1000',
+                      '--wait')
+    done = standalone.manage('instance', 'delete', 'web', '--force', '--wait')
+    assert 'without its host' not in done.stdout + done.stderr
+    [host] = json.loads(standalone.manage(
+        'host', 'list', '-f', 'json').stdout)
+    refused = standalone.manage('host', 'delete', host['host'], check=False)
+    assert refused.returncode == 1 and 'was heard' in refused.stderr
+
+
 def test_instances_survive_the_daemon_and_are_found_again(standalone):
     standalone.manage('instance', 'create', 'web', '--command',
                       'sleep 1000', '--wait')

@@ -247,20 +247,24 @@ def _silence(service: models.Service, now: cell_clock.Reading) -> float:
                0)
 
 
-def heard(context: computed_context.RequestContext,
-          host: str) -> float | None:
+def heard(context: computed_context.RequestContext, host: str,
+          down_after: float | None = None) -> float | None:
     """Return how many seconds ago a service was heard that may be alive.
 
     Call it in a transaction that has locked the row of the host. It locks the
     service too, so none is heard before the end of the transaction.
 
+    :param down_after: seconds of silence after which it is not; None: as for
+        operators
     :returns: None: the host has no service that may be alive
     """
+    if down_after is None:
+        down_after = cell.silent_after()
     service = prepared.get(context, models.Service, host, lock=True)
     if service is None:
         return None
     now = cell_clock.read(context)
-    if not succession.left(_silence(service, now), cell.down_after()):
+    if not succession.left(_silence(service, now), down_after):
         return None
     return float(max(now.seconds - _known(service.heard_at), 0))
 

@@ -179,7 +179,7 @@ def delete_former(context: computed_context.RequestContext, host: str,
     # This comes first: after it no instance can be placed there.
     revision.bump(context, former)
     row = models.ComputeNode
-    silent = host_db.heard(context, former) is None
+    silent = host_db.heard(context, former, cell.down_after()) is None
     deleted = silent and former != host and context.connection.execute(
         sa.delete(row)
         .where(row.host == former, row.service_id == service_id,

@@ -101,7 +101,8 @@ def _ensure_silent(context: computed_context.RequestContext,
                    host: str) -> None:
     age = host_db.heard(context, host)
     if age is not None:
-        raise exception.HostHeard(host=host, age=age, wait=cell.down_after())
+        raise exception.HostHeard(host=host, age=age,
+                                  wait=cell.silent_after())
 
 
 @cell.write

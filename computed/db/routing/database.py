@@ -29,6 +29,8 @@ class Database:
     :ivar max_page: returns the highest number of rows in a page
     :ivar down_after: returns the seconds of silence after which another
         service may take a host
+    :ivar silent_after: returns the seconds of silence after which operators
+        may decide without a host
     :ivar of_host: the functions of :meth:`read_of_host`
     :ivar announce: called with what a write wants to be told, once it is
         committed; it neither fails nor waits. None: nobody listens
@@ -40,6 +42,7 @@ class Database:
     router: 'router_module.Router'
     max_page: abc.Callable[[], int]
     down_after: abc.Callable[[], float]
+    silent_after: abc.Callable[[], float]
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -54,15 +57,18 @@ class Database:
     def configure(self, router: 'router_module.Router',
                   max_page: abc.Callable[[], int],
                   down_after: abc.Callable[[], float] = lambda: math.inf,
+                  silent_after: abc.Callable[[], float] | None = None,
                   ) -> None:
         """Send the queries of this database to the servers of ``router``.
 
         :param max_page: called for each page, so that a reload takes effect
         :param down_after: called for each decision. Without it no service
             may take the host of another.
+        :param silent_after: as ``down_after``; None: the same
         """
         self.router, self.max_page = router, max_page
         self.down_after = down_after
+        self.silent_after = silent_after or down_after
 
     @property
     def database_id(self) -> str:

@@ -153,7 +153,7 @@ def _release(context: computed_context.RequestContext, claim_id: str,
                 host_db.heard(context, row.host) is not None):
             raise exception.ClaimHolderAlive(
                 claim_id=claim_id, host=row.host, age=row.silent_for,
-                wait=cell.down_after())
+                wait=cell.silent_after())
     for row in rows:
         free(context, row, new[row.host])
     return rows
