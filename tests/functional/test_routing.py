@@ -477,3 +477,17 @@ def test_a_write_that_is_undone_leaves_nothing(router, pair):
     assert change(ctxt) == 'undone'
     assert pair.sql(pair.primary, 'SELECT * FROM hosts') == before
     assert not ctxt.tokens
+
+
+def test_a_create_is_repeated_just_when_its_row_goes(
+        router, pair, monkeypatch):
+    """It was there, and a purge or a restore takes it away."""
+    real, values = instance._inserted, other()
+    instance.create(context.new(), values)
+
+    def inserted(ctxt, values):
+        pair.sql(pair.primary, 'DELETE FROM instances WHERE uuid = ?',
+                 values['uuid'])
+        return real(ctxt, values)
+    monkeypatch.setattr(instance, '_inserted', inserted)
+    assert instance.create(context.new(), values).uuid == values['uuid']

@@ -175,16 +175,19 @@ def create(context: computed_context.RequestContext,
     try:
         return _create(context, values, admit)
     except exception.RowExists:
-        return _inserted(context, values)
+        # None: it was purged, or lost by a restore, at this moment.
+        return _inserted(context, values) or _create(context, values, admit)
 
 
 # A write, so that a later read of the request sees the row on each replica.
 @cell.write
 def _inserted(context: computed_context.RequestContext,
-              values: dict[str, typing.Any]) -> models.Instance:
+              values: dict[str, typing.Any]) -> models.Instance | None:
     """Return the row that an earlier call with these values inserted."""
     row = context.connection.execute(
-        _with_host_revision(), {'the_uuid': values['uuid']}).one()
+        _with_host_revision(), {'the_uuid': values['uuid']}).one_or_none()
+    if row is None:
+        return None
     other = [name for name in ORDERED
              if getattr(row, name) != values.get(name)]
     if other:
