@@ -202,8 +202,9 @@ ALL = {
         'told'),
     # rows
     'a repeated create is refused': Mutation(
-        'db/cell/instance.py', '        return _inserted(context, values)',
-        '        raise', 'former-create-twice'),
+        'db/cell/instance.py', '        return _inserted(context, values) or '
+        '_create(context, values, admit)', '        raise',
+        'former-create-twice'),
     'an object overwrites a newer row': Mutation(
         'db/cell/instance.py',
         '            prepared.equals(models.Instance.revision, '

@@ -10,6 +10,7 @@ and in which order: tests of that start Python (``fixtures.Program`` with
 
 import atexit
 import collections.abc
+import contextlib
 import functools
 import gc
 import importlib
@@ -81,7 +82,9 @@ class Process:
 
     def send_signal(self, number):
         if self.poll() is None:
-            os.kill(self.pid, number)
+            # It may have ended, and its parent may not have told it yet.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def terminate(self):
         self.send_signal(signal.SIGTERM)
