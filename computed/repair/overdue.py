@@ -48,6 +48,17 @@ def is_over(since: datetime.datetime | None, now: float,
     return timeout > 0 and since is not None and age(since, now) > timeout
 
 
+def lasts(seconds: int) -> dict[str, object]:
+    """Return the fact of a claim that a row has its state for so long.
+
+    The primary compares it by the clock of the cell, because that of the
+    database can be set.
+
+    :param seconds: 0: any time will do, and there is no such fact
+    """
+    return {'seconds_in_state': seconds} if seconds else {}
+
+
 @dataclasses.dataclass(frozen=True)
 class Listed:
     """What a list has shown of what may last too long.

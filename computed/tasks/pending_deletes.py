@@ -131,13 +131,12 @@ class PendingDeletes(policy.Policy):
     def facts(self, manager: policy.Manager,
               row: policy.Row) -> dict[str, object]:
         """Return what the claim on an instance rests on."""
-        left = wait(row.clean_attempts,
-                    manager.conf.tasks.instance_delete_interval)
         return {'deleted': True, 'guest_left': False, 'task_state': None,
                 'cleaned': row.cleaned, 'clean_failed': False,
                 'clean_attempts': row.clean_attempts,
-                # The clock of the database can be set.
-                **({'seconds_in_state': left} if left else {})}
+                **overdue.lasts(wait(
+                    row.clean_attempts,
+                    manager.conf.tasks.instance_delete_interval))}
 
     def judge(self, manager: policy.Manager, row: policy.Row,
               guest: driver.InstanceInfo | None) -> policy.Verdict:

@@ -34,9 +34,7 @@ class QueuedDeletes(overdue.Overdue):
         """Return what the claim on an instance rests on."""
         return {'vm_state': states.SOFT_DELETED, 'task_state': None,
                 'deleted_at': row.deleted_at,
-                # The clock of the database can be set.
-                'seconds_in_state':
-                    manager.conf.tasks.reclaim_instance_interval}
+                **overdue.lasts(self.timeout(manager))}
 
     def judge(self, manager: policy.Manager, row: policy.Row,
               guest: driver.InstanceInfo | None) -> policy.Verdict:

@@ -106,11 +106,10 @@ class RunningDeleted(policy.Policy):
     def facts(self, manager: policy.Manager,
               row: policy.Row) -> dict[str, object]:
         """Return what the claim on an instance rests on."""
-        timeout = manager.conf.tasks.running_deleted_instance_timeout
         return {'deleted': True, 'task_state': None,
                 'deleted_at': row.deleted_at,
-                # The clock of the database can be set.
-                **({'seconds_in_state': timeout} if timeout else {})}
+                **overdue.lasts(
+                    manager.conf.tasks.running_deleted_instance_timeout)}
 
     def wanted(self, manager: policy.Manager,
                row: policy.Row) -> list[kinds.Wanted]:

@@ -81,9 +81,7 @@ class TimeOuts(overdue.Overdue):
         column, value = self.fact
         return {column: value, 'task_state': row.task_state,
                 self.since: getattr(row, self.since),
-                # The clock of the database can be set.
-                'seconds_in_state': getattr(manager.conf.tasks,
-                                            self.timeout_option)}
+                **overdue.lasts(self.timeout(manager))}
 
     def judge(self, manager: policy.Manager, row: policy.Row,
               guest: driver.InstanceInfo | None) -> policy.Verdict:
