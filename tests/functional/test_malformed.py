@@ -65,8 +65,7 @@ def ask(host_side, pair):
     before = len(pair.program.output())
 
     def ask(method, **kwargs):
-        with host_side.conductor._calling(
-                context.new(), method):
+        with host_side.conductor._calling(context.new(), method):
             return host_side.conductor._client.call(
                 context.new(), method, **kwargs)
     [[ask.database_id]] = pair.sql(

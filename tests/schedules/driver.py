@@ -54,8 +54,8 @@ class Driver(memory.MemoryDriver):
     def _act(self, what, claim, call):
         here, cell = hub.running, self._cell
         act = wishes.Act(claim.uuid, what,
-                        (self.machine.name, self.machine.lives),
-                        claim.claim_id, claim.operation)
+                         (self.machine.name, self.machine.lives),
+                         claim.claim_id, claim.operation)
         cell.judge.begins(act)
         cell.rows.acts(act)
         here.point()

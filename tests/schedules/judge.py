@@ -86,15 +86,14 @@ class Judge:
 
     # -- operators
 
-    def decides(self, guest, keep_guest, vm_state):
+    def decides(self, guest, keep_guest):
         """An operator asks that a guest be kept, or its record.
 
-        :param vm_state: of the record; None: there is none
         :returns: what the guest may be then, beside what its user asks for
         """
         info = guest.machine.guests.infos.get(guest.uuid)
         right = ({wishes.state_of(info)} if keep_guest else
-                 wishes.of_record(vm_state))
+                 wishes.of_record(self._shown(guest.uuid)[1]))
         guest.wishes = guest.wishes | right
         return right
 

@@ -69,10 +69,7 @@ class Operator(database_faults.Databases):
         hosts = hostapi.HostAPI(self._cell.transport(
             self._cell.conf_of_user()))
         self._cell.rows.decides(guest.uuid)
-        right = self._cell.judge.decides(guest, keep_guest, next((
-            row['vm_state'] for row in self._cluster.primary.rows(
-                'SELECT vm_state FROM instances WHERE uuid = ?', guest.uuid)),
-            None))
+        right = self._cell.judge.decides(guest, keep_guest)
         try:
             hosts.reconcile(computed_context.new(), machine.host, guest.uuid,
                             keep_guest)

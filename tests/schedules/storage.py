@@ -142,7 +142,7 @@ def act(driver, name, claim, *arguments):
     """Attach or detach by the memory driver, while the judge looks."""
     machine, cell = driver.machine, driver.machine.cell
     found = wishes.Act(claim.uuid, name, (machine.name, machine.lives),
-                      claim.claim_id, claim.operation)
+                       claim.claim_id, claim.operation)
     cell.judge.begins(found)
     hub.running.point()
     cell.weather.delay_act()

@@ -157,7 +157,8 @@ def test_an_operator_decides_what_is_right(
         scene, keep_guest, vm_state, wanted):
     scene.machine.guests = types.SimpleNamespace(infos={
         UUID: types.SimpleNamespace(power_state=states.RUNNING)})
-    right = scene.judge.decides(scene.guest, keep_guest, vm_state)
+    scene.vm_state = vm_state
+    right = scene.judge.decides(scene.guest, keep_guest)
     # Until it is told, it may be refused.
     assert scene.guest.wishes == {wishes.ON} | wanted
     scene.judge.decided(scene.guest, right)
